@@ -1,0 +1,227 @@
+"""What the domain may refuse.
+
+A refusal is an answer, not a bug: it carries a public text that may be shown to the
+peer, and says whether trying again later can help. `imsd.sessions.refusals` is the one
+table that turns a refusal into each protocol's reply; a class raised here must have a
+row there.
+"""
+
+
+class Refusal(Exception):
+    """Base of everything that store, directory, mail, auth and sessions refuse.
+
+    text: one line of printable ASCII for the peer, without names of other people's data.
+    """
+
+    default = "Refused"
+    temporary = False
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text or self.default)
+
+    @property
+    def text(self) -> str:
+        return str(self.args[0])
+
+
+class Temporary(Refusal):
+    """A refusal that may not happen again later."""
+
+    temporary = True
+    default = "Try again later"
+
+
+# Store ---------------------------------------------------------------------------------
+
+
+class TryLater(Temporary):
+    """The outcome is unknown or the server is busy; the caller may repeat."""
+
+
+class StoreFull(Temporary):
+    """No space left for new content."""
+
+    default = "Insufficient system storage"
+
+
+class StoreUnavailable(Temporary):
+    default = "The store is not available"
+
+
+class OverQuota(Refusal):
+    default = "Mailbox is full"
+
+
+class TooLarge(Refusal):
+    default = "Message exceeds the size limit"
+
+
+class LimitReached(Refusal):
+    """A count that a peer can grow has reached its limit."""
+
+    default = "Limit reached"
+
+
+class InvalidName(Refusal):
+    default = "Invalid name"
+
+
+class NoSuchMailbox(Refusal):
+    default = "No such mailbox"
+
+
+class MailboxExists(Refusal):
+    default = "Mailbox already exists"
+
+
+class MailboxHasChildren(Refusal):
+    default = "Mailbox has inferior names"
+
+
+class MailboxInUse(Temporary):
+    """The maildrop is locked by another session (RFC 2449 8.1.1)."""
+
+    default = "Mailbox is in use by another session"
+
+
+class NoSuchMessage(Refusal):
+    default = "No such message"
+
+
+class NotPermitted(Refusal):
+    default = "Not permitted"
+
+
+class Unsupported(Refusal):
+    default = "Not supported"
+
+
+class UnknownEncoding(Refusal):
+    """A body part cannot be decoded (RFC 3516 4.3)."""
+
+    default = "Unknown content transfer encoding"
+
+
+class UnsupportedCharset(Refusal):
+    default = "Unsupported charset"
+
+
+# Mail ----------------------------------------------------------------------------------
+
+
+class NoSuchRecipient(Refusal):
+    default = "No such recipient here"
+
+
+class AmbiguousRecipient(Refusal):
+    default = "Recipient address is ambiguous"
+
+
+class RelayDenied(Refusal):
+    default = "Relaying is prohibited"
+
+
+class SenderNotPermitted(Refusal):
+    default = "Originator address does not match authentication credentials"
+
+
+class TooManyRecipients(Temporary):
+    default = "Too many recipients"
+
+
+class LoopDetected(Refusal):
+    default = "Too many hops"
+
+
+class MalformedMessage(Refusal):
+    default = "Malformed message"
+
+
+class PolicyRejected(Refusal):
+    default = "Rejected by policy"
+
+
+# Login ---------------------------------------------------------------------------------
+
+
+class AuthenticationFailed(Refusal):
+    """Wrong name or password; never says which."""
+
+    default = "Authentication failed"
+
+
+class AccountDisabled(Refusal):
+    default = "Account is disabled"
+
+
+class Throttled(Temporary):
+    default = "Too many failed logins, try again later"
+
+
+class EncryptionRequired(Refusal):
+    default = "Encryption is required"
+
+
+# Directory -----------------------------------------------------------------------------
+
+
+class NoSuchEntry(Refusal):
+    """matched: the DN of the deepest ancestor that exists (RFC 4511 4.1.9)."""
+
+    default = "No such entry"
+
+    def __init__(self, text: str = "", matched: str = "") -> None:
+        super().__init__(text)
+        self.matched = matched
+
+
+class EntryExists(Refusal):
+    default = "Entry already exists"
+
+
+class NotAllowedOnNonLeaf(Refusal):
+    default = "Entry has subordinates"
+
+
+class NotAllowedOnRdn(Refusal):
+    default = "Attribute is part of the RDN"
+
+
+class NamingViolation(Refusal):
+    default = "Naming violation"
+
+
+class ObjectClassViolation(Refusal):
+    default = "Object class violation"
+
+
+class UndefinedAttribute(Refusal):
+    default = "Undefined attribute type"
+
+
+class NoSuchAttribute(Refusal):
+    default = "No such attribute or value"
+
+
+class AttributeOrValueExists(Refusal):
+    default = "Attribute or value exists"
+
+
+class ConstraintViolation(Refusal):
+    default = "Constraint violation"
+
+
+class InvalidSyntax(Refusal):
+    default = "Invalid attribute syntax"
+
+
+class InvalidDN(Refusal):
+    default = "Invalid DN syntax"
+
+
+class InappropriateMatching(Refusal):
+    default = "Inappropriate matching"
+
+
+class UnwillingToPerform(Refusal):
+    default = "Unwilling to perform"
