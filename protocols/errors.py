@@ -1,0 +1,35 @@
+"""What a grammar or a reader says of input it cannot accept."""
+
+
+class BadSyntax(Exception):
+    """Input that does not fit the grammar.
+
+    what: what was expected, in the protocol's terms, printable ASCII, shown to the peer.
+    position: offset in the command where it was expected, or -1 where that has no meaning.
+    """
+
+    def __init__(self, what: str, position: int = -1) -> None:
+        super().__init__(what)
+        self.what = what
+        self.position = position
+
+
+class LineTooLong(BadSyntax):
+    """A line went over its limit; it has been skipped to its end."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"line of at most {limit} octets")
+
+
+class BareLineEnding(BadSyntax):
+    """A line ended in LF alone, or had a CR or a NUL inside; it has been consumed."""
+
+    def __init__(self) -> None:
+        super().__init__("CRLF at the end of the line")
+
+
+class Flood(BadSyntax):
+    """More input than can be skipped in good faith; the connection is to be closed."""
+
+    def __init__(self) -> None:
+        super().__init__("less input")
