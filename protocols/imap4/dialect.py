@@ -1,0 +1,25 @@
+"""What a connection speaks: one frozen value, consulted in `responses` and in the view."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """rev2: ENABLE IMAP4rev2 was given (RFC 9051 6.3.1): UTF-8 mailbox names, ESEARCH
+    instead of SEARCH, no RECENT, no \\Recent.
+    utf8: UTF-8 may be sent in quoted strings (RFC 6855 3); implied by rev2.
+    condstore: a CONDSTORE-enabling command was given (RFC 7162 3.1): every untagged
+    FETCH that tells of flags carries MODSEQ.
+    qresync, uidonly: reserved for RFC 7162 3.2 and RFC 9586.
+    """
+
+    rev2: bool = False
+    utf8: bool = False
+    condstore: bool = False
+    qresync: bool = False
+    uidonly: bool = False
+
+
+PLAIN = Dialect()

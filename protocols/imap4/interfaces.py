@@ -1,0 +1,377 @@
+"""What IMAP4 commands hold: a door, then an account, then a view of a mailbox.
+
+Rules that every implementation keeps:
+
+1. **Names are str.** Mailbox names at these interfaces are Unicode with `/` between
+   levels, `INBOX` in capitals; modified UTF-7 is the wire's business (`mailboxnames`).
+   Flags are bytes as they go on the wire (`\\Seen`, `$Forwarded`). Times are integer
+   microseconds since the epoch, UTC.
+2. **A view changes only when asked.** Message numbers, `exists` and what `rows`, `fetch`
+   and `search` see change in `updates` alone; nothing that happens in between, in this
+   session or another, moves a number. So a command may await in the middle of its work.
+3. **Told messages stay.** A message that was told of and is expunged elsewhere keeps its
+   number, UID and row until `updates(expunge=True)` said so; its content may be gone
+   (`fetch` then leaves it out).
+4. **What a command returns is told.** Rows returned by `store` are not reported again by
+   `updates`; what `expunge` and `move` remove is reported by the next
+   `updates(expunge=True)`.
+5. **Refusals** are raised as exceptions and put into words by `IDoor.explain`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, NamedTuple
+
+from zope.interface import Attribute, Interface
+
+from protocols.imap4.dialect import Dialect
+from protocols.imap4.keys import Key
+from protocols.imap4.sets import Ranges, SequenceSet
+
+# Values --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A refusal in IMAP's words (RFC 9051 7.1, RFC 5530).
+
+    code: inside the brackets, without them (b"NONEXISTENT"), or empty.
+    bye: the connection ends after it (the account was disabled, shutdown).
+    """
+
+    code: bytes
+    text: str
+    bye: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One name of the hierarchy, as LIST sees it.
+
+    attributes: special use and others as on the wire (b"\\Sent", b"\\Noselect"); not
+    \\HasChildren, \\HasNoChildren, \\Subscribed, \\NonExistent, which are worked out.
+    exists: False for a name that is only subscribed (or is only a level of others).
+    children: it has at least one inferior that this account may see.
+    """
+
+    name: str
+    attributes: tuple[bytes, ...] = ()
+    exists: bool = True
+    subscribed: bool = False
+    children: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Namespaces:
+    """Prefixes of personal, other users' and shared names (RFC 9051 6.3.10); each ends in
+    the delimiter or is empty."""
+
+    personal: tuple[str, ...] = ("",)
+    others: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Counters of one mailbox (RFC 9051 6.3.11, RFC 8438, RFC 7162 3.1.7). Always whole:
+    all of them come from the shared index."""
+
+    messages: int
+    recent: int
+    unseen: int
+    deleted: int
+    size: int
+    uid_next: int
+    uid_validity: int
+    highest_modseq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Where APPEND put the message (RFC 4315 3). uid 0: the account may not see it."""
+
+    uid_validity: int
+    uid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """Pairs of UIDs, source[i] became target[i], ascending by source (RFC 4315 3).
+    Both empty when nothing matched."""
+
+    uid_validity: int
+    source: Ranges
+    target: Ranges
+
+
+class Row(NamedTuple):
+    """What the index knows of one message. Plain and cheap: ten thousand are made for one
+    FETCH.
+
+    flags: joined by spaces, ready for the parentheses; with \\Recent where it applies and
+    the dialect has it.
+    """
+
+    sequence: int
+    uid: int
+    flags: bytes
+    modseq: int
+    size: int
+    internal_date: int
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What of a message a FETCH is going to use, so that only that is read.
+
+    summary: envelope, body, bodystructure.  header: the blob's whole header block.
+    scan: the part offsets.  content: `read` or `stream` will be called.
+    """
+
+    summary: bool = False
+    header: bool = False
+    scan: bool = False
+    content: bool = False
+
+
+class FlagChange(Enum):
+    REPLACE = "FLAGS"
+    ADD = "+FLAGS"
+    REMOVE = "-FLAGS"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What STORE did (RFC 9051 6.4.6, RFC 7162 3.1.3).
+
+    rows: batches of every message of the set as it now is, changed or not, ascending;
+    a lazy iterator over the index, to be rendered or dropped.
+    modified: numbers (UIDs or message numbers, as the set was given) that failed
+    UNCHANGEDSINCE.
+    missing: some message of the set was expunged elsewhere and not changed.
+    """
+
+    rows: Iterator[Sequence[Row]]
+    modified: Ranges = ()
+    missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What matched, ascending by UID: message numbers and UIDs side by side. modseq: the
+    highest mod-sequence among them (0 when none)."""
+
+    sequences: Sequence[int]
+    uids: Sequence[int]
+    modseq: int
+
+
+# Updates, in the order in which they are to be sent.
+
+
+@dataclass(frozen=True, slots=True)
+class Expunged:
+    """The message with this number went; those after it moved down by one."""
+
+    sequence: int
+    uid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """There are now `exists` messages; `recent` of them are \\Recent."""
+
+    exists: int
+    recent: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlagsNow:
+    """Flags of told messages changed (never of those a Grown in the same batch tells)."""
+
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class KeywordsNow:
+    """The mailbox has other keywords: send FLAGS and PERMANENTFLAGS again."""
+
+    flags: bytes
+    permanent: bytes
+
+
+Update = Expunged | Grown | FlagsNow | KeywordsNow
+
+
+# Interfaces ----------------------------------------------------------------------------
+
+
+class IDoor(Interface):
+    """What an unauthenticated connection holds; one for all connections of a listener."""
+
+    authenticator = Attribute("protocols.sasl IAuthenticator, for AUTHENTICATE")
+
+    def id(client: Mapping[str, str | None]) -> Mapping[str, str]:
+        """The server's ID fields (RFC 2971); the client's are logged, never believed."""
+
+    async def login(name: str, password: str, security: Any) -> IAccount:
+        """LOGIN (RFC 9051 6.2.3). Raises the refusals of the authenticator."""
+
+    async def admit(identity: Any, security: Any) -> IAccount:
+        """The account of an identity that a SASL exchange has proved."""
+
+    def explain(error: Exception) -> Explained | None:
+        """A refusal in IMAP's words; None: not a refusal but a bug."""
+
+
+class IAppend(Interface):
+    """A message on its way into a mailbox. Exactly one of `finish` and `abandon` ends it."""
+
+    def write(data: bytes) -> Any:
+        """Takes the next octets. Returns None, or an awaitable to wait for before more is
+        read from the client (back-pressure). May raise TooLarge; then `abandon`."""
+
+    async def finish() -> Appended:
+        """The message is stored, durable and announced when this returns."""
+
+    def abandon() -> None:
+        """Forgets the message. Never raises; may be called in any state."""
+
+
+class IAccount(Interface):
+    """What an authenticated connection holds. One per connection."""
+
+    async def mailboxes(prefix: str, subscribed: bool) -> Sequence[Listed]:
+        """Every name the account may see that starts with `prefix` (literal; may end in
+        the middle of a level), ordered by name; INBOX compares without case. With
+        `subscribed` only subscribed names, those that do not exist any more included
+        (exists=False). Pattern matching is done by the caller."""
+
+    async def status(names: Sequence[str]) -> Mapping[str, Status]:
+        """Counters of the mailboxes; names that do not exist, cannot be selected or may
+        not be seen are left out (the caller answers NO [NONEXISTENT] where it must)."""
+
+    async def namespaces() -> Namespaces:
+        """RFC 9051 6.3.10."""
+
+    async def create(name: str, special_use: Collection[bytes]) -> None:
+        """CREATE; makes missing superiors (RFC 9051 6.3.4, RFC 6154 3). Raises
+        MailboxExists, InvalidName, NotPermitted, Unsupported (a use not offered)."""
+
+    async def delete(name: str) -> None:
+        """DELETE. Raises NoSuchMailbox, MailboxHasChildren, NotPermitted (INBOX)."""
+
+    async def rename(old: str, new: str) -> None:
+        """RENAME with inferiors; INBOX is emptied into the new name (RFC 9051 6.3.6)."""
+
+    async def subscribe(name: str) -> None:
+        """Raises NoSuchMailbox when there is no such name."""
+
+    async def unsubscribe(name: str) -> None:
+        """No error when it was not subscribed."""
+
+    async def append(name: str, flags: Sequence[bytes], internal_date: int | None, size: int) -> IAppend:
+        """A sink for a message of `size` octets. What can be refused before the content is
+        here is refused now: NoSuchMailbox, NotPermitted, OverQuota, TooLarge. No
+        internal_date: now."""
+
+    async def select(name: str, read_only: bool, dialect: Dialect) -> IView:
+        """SELECT or EXAMINE: a fresh view. Raises NoSuchMailbox (\\Noselect too)."""
+
+    def close() -> None:
+        """The connection ended or logged out."""
+
+
+class IView(Interface):
+    """What a session has been told about a selected mailbox: the only owner of message
+    numbers. Everything that is not `async` works on memory."""
+
+    exists = Attribute("int: messages told")
+    recent = Attribute("int: of those, \\Recent")
+    uid_next = Attribute("int: the predicted next UID, as of what was told")
+    uid_validity = Attribute("int")
+    highest_modseq = Attribute("int: never above a change that is not told (RFC 7162 6)")
+    first_unseen = Attribute("int: the number of the first message without \\Seen, or 0")
+    flags = Attribute("bytes: flags and keywords in use, joined by spaces")
+    permanent_flags = Attribute("bytes: those that can be changed, with \\* if new ones can")
+    read_only = Attribute("bool: EXAMINE, or no right to change anything")
+
+    def rows(which: SequenceSet, changed_since: int = 0) -> Iterator[Sequence[Row]]:
+        """Told messages of the set, ascending, in batches of at most 1,000; numbers that
+        do not exist are left out. changed_since: only those with a greater mod-sequence."""
+
+    def fetch(
+        which: SequenceSet, needs: Needs, changed_since: int = 0
+    ) -> AsyncIterator[Sequence[tuple[Row, IMessage]]]:
+        """Told messages of the set with their content, ascending, in batches that were
+        read together (bounded in bytes and count). Messages whose content is gone are
+        left out. An async generator: an abandoned one is closed by the caller."""
+
+    def sequences(uids: Sequence[int]) -> Sequence[int]:
+        """Message numbers of told UIDs, given ascending; the others are left out."""
+
+    async def store(
+        which: SequenceSet,
+        change: FlagChange,
+        flags: Sequence[bytes],
+        unchanged_since: int | None,
+    ) -> Stored:
+        """STORE. Unknown keywords are made; raises LimitReached past their limit,
+        NotPermitted when read only."""
+
+    async def seen(uids: Sequence[int]) -> Iterator[Sequence[Row]]:
+        """Sets \\Seen for a FETCH that asked without PEEK; gives the rows that changed, as
+        `updates` would, and none when the view is read only."""
+
+    async def search(key: Key) -> Found:
+        """Told messages that match. Raises UnsupportedCharset never: text is decoded."""
+
+    async def copy(which: SequenceSet, target: str) -> Copied:
+        """COPY; all or none (RFC 9051 6.4.7). Raises NoSuchMailbox, OverQuota,
+        NotPermitted. Messages expunged elsewhere are left out."""
+
+    async def move(which: SequenceSet, target: str) -> Copied:
+        """MOVE (RFC 6851): each message is in one of the two places at any time."""
+
+    async def expunge(uids: SequenceSet | None) -> None:
+        """Removes messages with \\Deleted: those of the set (UID EXPUNGE), or all told
+        ones. Raises NotPermitted when read only."""
+
+    def updates(expunge: bool) -> Iterator[Update]:
+        """What changed since it was last told, now told. Without `expunge`, expunges are
+        kept back and so is everything that would need them told. Consume it whole in one
+        reactor turn: this is where numbers move."""
+
+    def watch(callback: Callable[[], object] | None) -> None:
+        """callback() is called on the reactor when `updates` may have something to say
+        (once until `updates` was called), None: nobody listens. It is also called when
+        the mailbox or the right to it is gone."""
+
+    gone = Attribute("bool: the mailbox was deleted or may not be read any more")
+
+    def close() -> None:
+        """Ends the view; no expunge. Other calls are not made afterwards."""
+
+
+class IMessage(Interface):
+    """Stored content of one message: prefix + blob. Offsets are those of the blob.
+
+    Attributes that `Needs` did not ask for are empty.
+    """
+
+    prefix = Attribute("bytes: header fields that stand before the blob on the wire")
+    size = Attribute("int: octets of the blob; RFC822.SIZE is this plus the prefix")
+    envelope = Attribute("bytes: ENVELOPE, wire-ready")
+    body = Attribute("bytes: BODY, wire-ready")
+    bodystructure = Attribute("bytes: BODYSTRUCTURE, wire-ready")
+    header = Attribute("bytes: the blob's header block with its empty line")
+    scan = Attribute("protocols.message Scan of the blob")
+
+    async def read(start: int, stop: int) -> bytes:
+        """Octets of the blob; for a few hundred KiB at most."""
+
+    def stream(start: int, stop: int) -> AsyncIterator[bytes]:
+        """Octets of the blob in pieces of at most 256 KiB."""

@@ -1,0 +1,145 @@
+"""Search keys as a tree of frozen values (RFC 9051 6.4.4).
+
+The grammar bounds the tree in depth and count; whoever evaluates it may recurse. Text is
+decoded (str) from the charset of the command; matching is case-insensitive substring
+matching of decoded text. Every convenience key is folded into these few:
+`NEW` is And(Recent(True), Flag(seen, False)), `UNANSWERED` is Flag(answered, False),
+`FROM x` is Header("from", x).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum
+
+from protocols.imap4.sets import SequenceSet
+
+
+class When(Enum):
+    """How a date key compares, by calendar day, disregarding time and zone."""
+
+    BEFORE = "before"  # earlier than the day
+    ON = "on"
+    SINCE = "since"  # the day or later
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """The flag or keyword is set (present) or not; `name` as it goes on the wire
+    (`\\Seen`, `$Forwarded`), compared without case."""
+
+    name: bytes
+    present: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """\\Recent is set or not in this session (RFC 3501 2.3.2)."""
+
+    present: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The header field `name` (lower case) exists and its decoded value contains `text`;
+    an empty text asks for the field's existence."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """Decoded text of the body contains `text`."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Header or body contains `text`."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Larger:
+    """RFC822.SIZE is greater than `size`."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Smaller:
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Internal:
+    """The internal date (BEFORE, ON, SINCE)."""
+
+    when: When
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The Date: header field (SENTBEFORE, SENTON, SENTSINCE)."""
+
+    when: When
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Message numbers of the view, or UIDs (`which.uid`)."""
+
+    which: SequenceSet
+
+
+@dataclass(frozen=True, slots=True)
+class ModSeqAtLeast:
+    """The mod-sequence is `value` or greater (RFC 7162 3.1.5)."""
+
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    left: Key
+    right: Key
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    keys: tuple[Key, ...]
+
+
+Key = (
+    All
+    | Flag
+    | Recent
+    | Header
+    | Body
+    | Text
+    | Larger
+    | Smaller
+    | Internal
+    | Sent
+    | Numbers
+    | ModSeqAtLeast
+    | Not
+    | Or
+    | And
+)
