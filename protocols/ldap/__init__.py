@@ -1,0 +1,16 @@
+"""LDAP version 3 (RFC 4510 to 4519): the wire, the language and the server.
+
+ber          the Basic Encoding Rules that RFC 4511 5.1 allows, read and written
+messages     every LDAPMessage as a frozen value; results, filters: its larger parts
+requests     messages of clients, decoded and encoded
+responses    messages of servers, encoded fast, and decoded
+selection    which attributes an answer carries
+dn           distinguished names (RFC 4514)
+schema       schema descriptions (RFC 4512)
+matching     syntaxes and matching rules (RFC 4517, 4518); evaluation: filters on entries
+interfaces   what the server asks of the directory
+verbs        the table of operations, extended operations and controls
+commands     one module per operation
+reader       LDAPMessages off a stream of bytes
+server       one connection: concurrency, limits, TLS, notices
+"""

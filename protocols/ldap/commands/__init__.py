@@ -1,0 +1,1 @@
+"""One module per operation of RFC 4511 and per extended operation."""

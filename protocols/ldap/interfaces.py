@@ -1,0 +1,127 @@
+"""What the LDAP server asks of the directory: a door, and the identity it binds to.
+
+Searches give encoded answers (see `responses.encode_entry`, `responses.encode_reference`), so
+that what was encoded once can be served many times. Whatever an operation raises is shown to
+the door's `explain`; `results.Failed` and `results.Referred` may be raised as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from zope.interface import Attribute, Interface
+
+from protocols.ldap.messages import (
+    AddRequest,
+    CompareRequest,
+    DeleteRequest,
+    ModifyDnRequest,
+    ModifyRequest,
+    PasswordModify,
+    SearchRequest,
+)
+from protocols.ldap.results import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one connection may use. Octets, counts, seconds; 0 seconds means never."""
+
+    unbound_message: int = 1 << 20
+    """The largest LDAPMessage before a successful Bind."""
+    bound_message: int = 16 << 20
+    operations: int = 32
+    """Operations in progress at once; reading pauses at this number (design: 19)."""
+    paged_searches: int = 4
+    """Paged searches (RFC 2696) kept open; the oldest is dropped."""
+    idle: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class SearchLimits:
+    """Entries and seconds one search may give and take; 0 means no limit."""
+
+    entries: int = 0
+    paged_entries: int = 0
+    """For the whole of a paged search."""
+    seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SpecialEntry:
+    """An entry that is not in the tree: the root DSE or the subschema subentry.
+
+    Values are served to everybody; the server evaluates the filter and selects attributes.
+    """
+
+    dn: str
+    user: tuple[tuple[str, tuple[bytes, ...]], ...] = ()
+    operational: tuple[tuple[str, tuple[bytes, ...]], ...] = ()
+
+
+class IIdentity(Interface):
+    """A directory as one identity sees it: the object a bound connection holds.
+
+    Rights are decided inside, per operation (rights are re-derived when their version moved);
+    an attribute that may not be read is Undefined in filters, an entry that may not be seen
+    is NO_SUCH_OBJECT.
+    """
+
+    limits: SearchLimits = Attribute("SearchLimits of this identity, read for every search")
+
+    def who_am_i() -> str:
+        """The authorization identity, "dn:..." or "u:...", "" when anonymous (RFC 4532)."""
+
+    def search(request: SearchRequest) -> AsyncIterator[bytes]:
+        """Encoded SearchResultEntry and SearchResultReference, in any order.
+
+        b"" may be given at any time as a resting point: the server then looks at the time
+        limit and lets other work run. Do so at least every millisecond of work. The iterator
+        is closed (aclose) when the search is abandoned, cancelled, or over a limit; the
+        server counts entries and watches the clock, the iterator need not.
+        """
+
+    async def compare(request: CompareRequest) -> bool:
+        """Whether the entry has the value; Undefined is refused with what explains it."""
+
+    async def add(request: AddRequest) -> None: ...
+
+    async def modify(request: ModifyRequest) -> None: ...
+
+    async def delete(request: DeleteRequest) -> None: ...
+
+    async def modify_dn(request: ModifyDnRequest) -> None: ...
+
+    async def password_modify(request: PasswordModify) -> bytes | None:
+        """Set a password; gives the generated one when the request carries none."""
+
+
+class IDoor(Interface):
+    """What a connection holds before anyone is bound; one per connection."""
+
+    limits: Limits = Attribute("Limits of this connection, always current")
+    authenticator: Any = Attribute("the IAuthenticator of protocols.sasl that Bind uses")
+
+    def root_dse() -> SpecialEntry:
+        """Naming contexts, vendor, subschemaSubentry; the server adds what it supports."""
+
+    def subschema() -> SpecialEntry:
+        """The subschema subentry (RFC 4512 4.2)."""
+
+    def anonymous(security: Any) -> IIdentity | None:
+        """The identity of a connection that is not bound; None where that may see nothing."""
+
+    async def bind(name: str, password: bytes, security: Any) -> IIdentity:
+        """Simple bind with a name and a password, both not empty (RFC 4513 5.1.3).
+
+        `name` is a DN, or whatever else the directory accepts as a login name.
+        security: what `Connection.security()` gives.
+        """
+
+    def bound(identity: Any, security: Any) -> IIdentity:
+        """The identity of a finished SASL exchange (`sasl.Success.identity`)."""
+
+    def explain(error: Exception) -> Result | None:
+        """The result of a refusal; None if it is none, but a bug."""
