@@ -1,0 +1,112 @@
+"""What a transport protects, and who is at its ends."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from typing import Any
+
+from cryptography.hazmat.primitives import hashes
+
+_WEAK_HASHES = ("md5", "sha1")
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """The ends of a connection and its protection.
+
+    encrypted: TLS is on. loopback: both ends are this machine (a local socket counts).
+    peer, local: IP addresses as text, empty for a local socket.
+    """
+
+    encrypted: bool = False
+    loopback: bool = False
+    peer: str = ""
+    peer_port: int = 0
+    local: str = ""
+    local_port: int = 0
+    _handle: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def local_socket(self) -> bool:
+        return not self.peer
+
+    @property
+    def private(self) -> bool:
+        """Whether a clear-text password may be asked for."""
+        return self.encrypted or self.loopback
+
+    @property
+    def cipher(self) -> str:
+        """TLS version and cipher suite for the Received line, empty without TLS."""
+        if self._handle is None:
+            return ""
+        name = self._handle.get_cipher_name()
+        return f"{self._handle.get_protocol_version_name()} {name}" if name else ""
+
+    @property
+    def client_certificate(self) -> Any:
+        """The verified certificate of the peer (cryptography's X.509 object), or None."""
+        if self._handle is None or not hasattr(self._handle, "get_verify_result"):
+            return None
+        certificate = self._handle.get_peer_certificate(as_cryptography=True)
+        return certificate if certificate is not None and self._handle.get_verify_result() == 0 else None
+
+    def channel_binding(self, kind: str) -> bytes | None:
+        """Channel binding data, None if the connection has none of that kind.
+
+        kind: tls-server-end-point, tls-unique (RFC 5929), tls-exporter (RFC 9266).
+        """
+        if self._handle is None:
+            return None
+        if kind == "tls-server-end-point":
+            return _server_end_point(self._handle)
+        version = self._handle.get_protocol_version_name()
+        if kind == "tls-exporter":
+            data = self._handle.export_keying_material(b"EXPORTER-Channel-Binding", 32, b"")
+            return bytes(data) if data else None
+        if kind == "tls-unique" and version in ("TLSv1", "TLSv1.1", "TLSv1.2"):
+            # The first Finished message: the client's, unless the session was resumed.
+            resumed = getattr(self._handle, "session_reused", bool)()
+            finished = self._handle.get_finished() if resumed else self._handle.get_peer_finished()
+            return bytes(finished) if finished else None
+        return None
+
+    @classmethod
+    def of(cls, transport: Any, encrypted: bool) -> Security:
+        """Look at a connected transport."""
+        peer, host = transport.getPeer(), transport.getHost()
+        peer_address = _text(getattr(peer, "host", ""))
+        local_address = _text(getattr(host, "host", ""))
+        return cls(
+            encrypted=encrypted,
+            loopback=not peer_address or _is_loopback(peer_address),
+            peer=peer_address,
+            peer_port=getattr(peer, "port", 0) or 0,
+            local=local_address,
+            local_port=getattr(host, "port", 0) or 0,
+            _handle=transport.getHandle() if encrypted and hasattr(transport, "getHandle") else None,
+        )
+
+
+def _text(address: Any) -> str:
+    text = address.decode("ascii", "replace") if isinstance(address, bytes) else str(address)
+    return text[7:] if text.startswith("::ffff:") and "." in text else text
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _server_end_point(handle: Any) -> bytes | None:
+    """The hash of our certificate (RFC 5929 4.1)."""
+    own = handle.get_certificate(as_cryptography=True) if hasattr(handle, "get_certificate") else None
+    if own is None:
+        return None
+    algorithm = own.signature_hash_algorithm
+    if algorithm is None or algorithm.name in _WEAK_HASHES:
+        algorithm = hashes.SHA256()
+    return bytes(own.fingerprint(algorithm))
