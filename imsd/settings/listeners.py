@@ -1,0 +1,22 @@
+"""What every listener admits."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from imsd.settings.page import Page
+
+
+class Admission(Page):
+    """Limits on connections, for each listener."""
+
+    section = "admission"
+
+    connections: int = Field(10_000, ge=1, le=1_000_000, description="Connections open at once on one port")
+    per_address: int = Field(
+        200, ge=0, le=100_000, description="Connections open at once from one address (IPv6: one /64), 0: any"
+    )
+    per_minute: int = Field(
+        6_000, ge=0, le=1_000_000, description="New connections per minute from one address, 0: any number"
+    )
+    loopback_exempt: bool = Field(True, description="Whether connections from this machine are not counted")

@@ -1,0 +1,52 @@
+"""Settings are typed, bounded and live."""
+
+from __future__ import annotations
+
+import pytest
+
+from imsd.errors import ConstraintViolation, NoSuchEntry
+from imsd.settings import PAGES, LiveSettings
+from imsd.settings.listeners import Admission
+
+
+def test_defaults_until_a_row_says_otherwise() -> None:
+    settings = LiveSettings(PAGES)
+    assert settings[Admission].per_address == 200
+    settings.replace({"admission.per_address": "7"})
+    assert settings[Admission].per_address == 7
+    settings.replace({})
+    assert settings[Admission].per_address == 200
+
+
+def test_a_bad_row_is_named_and_does_not_spoil_its_page() -> None:
+    settings = LiveSettings(PAGES)
+    settings.replace({"admission.per_address": "7", "admission.connections": "-1", "no.such": "1"})
+    assert settings[Admission].per_address == 7
+    assert settings[Admission].connections == Admission().connections
+    assert set(settings.rejected) == {"admission.connections", "no.such"}
+
+
+def test_watchers_hear_of_changes_until_they_stop() -> None:
+    settings = LiveSettings(PAGES)
+    heard: list[int] = []
+    stop = settings.on_change(lambda: heard.append(settings[Admission].per_minute))
+    settings.replace({"admission.per_minute": "5"})
+    stop()
+    settings.replace({})
+    assert heard == [5]
+
+
+def test_what_a_person_types_is_checked() -> None:
+    settings = LiveSettings(PAGES)
+    assert settings.parse("admission.per_address", "12") == ("admission.per_address", "12")
+    with pytest.raises(ConstraintViolation):
+        settings.parse("admission.connections", "many")
+    with pytest.raises(NoSuchEntry):
+        settings.parse("admission.nothing", "1")
+
+
+def test_every_setting_has_a_default_and_a_help_text() -> None:
+    rows = LiveSettings(PAGES).describe()
+    assert rows
+    assert all(text for _, _, _, text in rows)
+    assert len({key for key, *_ in rows}) == len(rows)
