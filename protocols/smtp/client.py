@@ -1,0 +1,493 @@
+"""The SMTP client: one connection, driven by `async def` methods, one caller at a time.
+
+    client = await connect(endpoint, clock)
+    await client.hello("mx.example.test")
+    if "STARTTLS" in client.extensions:
+        await client.starttls(creator)
+    results = await client.envelope("a@example.test", ["b@example.net"], MailParameters(size=n))
+    if any(reply.positive for reply in results):
+        reply = await client.data(pieces)
+    await client.quit()
+
+What can go wrong is a `ClientError`: `Rejected` carries the server's reply, `TimedOut`,
+`Disconnected` and `BadReply` mean that the connection is of no use any more (it is closed).
+Time-outs are those of RFC 5321 4.5.3.2. Replies are bounded in line length and in lines.
+"""
+
+import base64
+import re
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IPushProducer,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from protocols.smtp.content import DotStuffer
+from protocols.smtp.logins import MECHANISMS, Credentials, LoginFailed
+from protocols.smtp.parameters import (
+    BINARY,
+    NO_MAIL_PARAMETERS,
+    NO_RCPT_PARAMETERS,
+    MailParameters,
+    RcptParameters,
+)
+from protocols.smtp.responses import Reply
+
+MAX_LINE = 4096  # RFC 5321 4.5.3.1.5 says 512; the field is not always so modest
+MAX_LINES = 256
+_LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?")
+_ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?: +|$)")
+
+
+class ClientError(Exception):
+    """Base of what a client's method raises."""
+
+
+class Rejected(ClientError):
+    """The server said no, in its own words."""
+
+    def __init__(self, reply: Reply, command: str) -> None:
+        super().__init__(f"{command}: {reply}")
+        self.reply = reply
+        self.command = command
+
+
+class MissingExtension(ClientError):
+    """The message needs what this server does not offer (RFC 6531 3.2, RFC 3030 3)."""
+
+    def __init__(self, extension: str) -> None:
+        super().__init__(f"{extension} is not offered")
+        self.extension = extension
+
+
+class Disconnected(ClientError):
+    """The connection was lost before the answer came."""
+
+
+class TimedOut(ClientError):
+    """No answer within the time-out of RFC 5321 4.5.3.2."""
+
+
+class BadReply(ClientError):
+    """What the server sent is no SMTP reply, or one without bounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds (RFC 5321 4.5.3.2)."""
+
+    greeting: float = 300
+    hello: float = 300
+    mail: float = 300
+    rcpt: float = 300
+    data: float = 120
+    block: float = 180
+    final: float = 600
+    other: float = 120
+
+
+class _Wire(Protocol):
+    """Bytes in, replies out; one waiter at a time; the transport's producer side for data."""
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._buffer = bytearray()
+        self._lines: list[tuple[int, str]] = []
+        self._replies: deque[Reply] = deque()
+        self._waiter: Deferred[Any] | None = None
+        self._drain: Deferred[None] | None = None
+        self._paused = False
+        self._timer: IDelayedCall | None = None
+        self.failure: ClientError | None = None
+        self.closed: Deferred[None] = Deferred()
+
+    # Replies -------------------------------------------------------------------------------
+
+    def dataReceived(self, data: bytes) -> None:
+        if self.failure is not None:
+            return
+        self._buffer += data
+        while self.failure is None:
+            end = self._buffer.find(b"\n")
+            if end < 0 and len(self._buffer) <= MAX_LINE:
+                return
+            if end < 0 or end > MAX_LINE:
+                self.fail(BadReply("line too long"))
+                return
+            line = bytes(self._buffer[:end]).rstrip(b"\r")
+            del self._buffer[: end + 1]
+            self._line(line)
+
+    def _line(self, line: bytes) -> None:
+        match = _LINE.fullmatch(line)
+        if match is None or (self._lines and int(match[1]) != self._lines[0][0]):
+            self.fail(BadReply(f"not a reply: {line[:80]!r}"))
+            return
+        self._lines.append((int(match[1]), (match[3] or b"").decode("utf-8", "replace")))
+        if match[2] == b"-":
+            if len(self._lines) >= MAX_LINES:
+                self.fail(BadReply("too many lines"))
+            return
+        lines, self._lines = self._lines, []
+        if self._waiter is None and len(self._replies) >= MAX_LINES:
+            self.fail(BadReply("replies to nothing"))
+            return
+        self._replies.append(_assemble(lines))
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None:
+            waiter, self._waiter = self._waiter, None
+            waiter.callback(None)
+
+    async def reply(self, seconds: float) -> Reply:
+        """The next reply, within that time."""
+        while not self._replies:
+            if self.failure is not None:
+                raise self.failure
+            self._waiter = Deferred()
+            self._start(seconds)
+            try:
+                await self._waiter
+            finally:
+                self._stop()
+        return self._replies.popleft()
+
+    def unread(self) -> bool:
+        return bool(self._replies or self._buffer or self._lines)
+
+    # Time, loss ----------------------------------------------------------------------------
+
+    def _start(self, seconds: float) -> None:
+        self._timer = self._clock.callLater(seconds, self._expired)
+
+    def _stop(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
+    def _expired(self) -> None:
+        self.fail(TimedOut("no answer in time"))
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._fail(Disconnected(reason.getErrorMessage()))
+        self.closed.callback(None)
+
+    def fail(self, error: ClientError) -> None:
+        self._fail(error)
+        if self.transport is not None:
+            self.transport.abortConnection()
+
+    def _fail(self, error: ClientError) -> None:
+        if self.failure is None:
+            self.failure = error
+        self._wake()
+        self.resumeProducing()
+
+    # Output --------------------------------------------------------------------------------
+
+    def send(self, data: bytes) -> None:
+        if self.failure is not None:
+            raise self.failure
+        assert self.transport is not None
+        self.transport.write(data)
+
+    async def drained(self, seconds: float) -> None:
+        """Wait until the transport takes more: back-pressure while data is sent."""
+        while self._paused and self.failure is None:
+            self._drain = Deferred()
+            self._start(seconds)
+            try:
+                await self._drain
+            finally:
+                self._stop()
+        if self.failure is not None:
+            raise self.failure
+
+    def pauseProducing(self) -> None:
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        self._paused = False
+        if self._drain is not None:
+            drain, self._drain = self._drain, None
+            drain.callback(None)
+
+    def stopProducing(self) -> None:
+        self.resumeProducing()
+
+
+@implementer(IPushProducer)
+class _Output:
+    """Hands the transport's signals to the wire (a Protocol has no such interface itself)."""
+
+    def __init__(self, wire: _Wire) -> None:
+        self.pauseProducing = wire.pauseProducing
+        self.resumeProducing = wire.resumeProducing
+        self.stopProducing = wire.stopProducing
+
+
+def _assemble(lines: list[tuple[int, str]]) -> Reply:
+    code = lines[0][0]
+    match = _ENHANCED.match(lines[0][1])
+    enhanced = match[1] if match and int(match[1][0]) == code // 100 else ""
+    texts = [text[len(enhanced) :].lstrip() if enhanced and text.startswith(enhanced) else text for _, text in lines]
+    return Reply(code, enhanced, "\n".join(texts))
+
+
+async def connect(endpoint: IStreamClientEndpoint, clock: IReactorTime, timeouts: Timeouts | None = None) -> "Client":
+    """Connect and read the greeting. Raises what the endpoint raises, or a ClientError."""
+    timeouts = timeouts or Timeouts()
+    wire = await endpoint.connect(Factory.forProtocol(lambda: _Wire(clock)))
+    client = Client(wire, timeouts)
+    greeting = await wire.reply(timeouts.greeting)
+    client.greeting = greeting
+    if greeting.code != 220:
+        client.abort()
+        raise Rejected(greeting, "greeting")
+    return client
+
+
+class Client:
+    """A connected client. `extensions` maps upper-case EHLO keywords to their parameters."""
+
+    def __init__(self, wire: _Wire, timeouts: Timeouts) -> None:
+        self._wire = wire
+        self._times = timeouts
+        self._name = ""
+        self.greeting = Reply(220, "", "")
+        self.extensions: dict[str, str] = {}
+        self.encrypted = False
+        wire.transport.registerProducer(_Output(wire), True)  # type: ignore[union-attr]
+
+    @property
+    def usable(self) -> bool:
+        """Whether another transaction may be tried on this connection."""
+        return self._wire.failure is None
+
+    @property
+    def size_limit(self) -> int:
+        """Octets that the server takes; 0: it does not say (RFC 1870 4)."""
+        value = self.extensions.get("SIZE", "")
+        return int(value) if value.isdigit() and len(value) <= 20 else 0
+
+    @property
+    def transport(self) -> Any:
+        """For `getPeer`, `getHost` and, once encrypted, `getPeerCertificate`."""
+        return self._wire.transport
+
+    async def _command(self, line: str, seconds: float) -> Reply:
+        self._wire.send(_encode(line))
+        reply = await self._wire.reply(seconds)
+        if reply.code == 421:
+            self._wire.fail(Disconnected(str(reply)))
+            raise Rejected(reply, line.partition(" ")[0])
+        return reply
+
+    async def hello(self, name: str) -> None:
+        """EHLO, and HELO where that is not understood (RFC 5321 3.2)."""
+        self._name = name
+        self.extensions = {}
+        reply = await self._command(f"EHLO {name}", self._times.hello)
+        if reply.code == 250:
+            for line in reply.text.split("\n")[1:]:
+                keyword, _, parameters = line.strip().partition(" ")
+                # "AUTH=LOGIN" of old servers is the same as "AUTH LOGIN".
+                if keyword.upper().startswith("AUTH="):
+                    keyword, parameters = "AUTH", f"{keyword[5:]} {parameters}".strip()
+                    parameters = f"{self.extensions.get('AUTH', '')} {parameters}".strip()
+                self.extensions[keyword.upper()] = parameters
+            return
+        if reply.code >= 500:
+            reply = await self._command(f"HELO {name}", self._times.hello)
+        if reply.code != 250:
+            raise Rejected(reply, "HELO")
+
+    async def starttls(self, creator: Any, again: bool = True) -> None:
+        """STARTTLS with an IOpenSSLClientConnectionCreator, then EHLO again (RFC 3207 4.2).
+
+        What the server said before the handshake is forgotten; if there is more of it than the
+        reply, somebody put it there, and the connection is closed.
+        """
+        reply = await self._command("STARTTLS", self._times.other)
+        if reply.code != 220:
+            raise Rejected(reply, "STARTTLS")
+        if self._wire.unread():
+            self._wire.fail(BadReply("text after the reply to STARTTLS"))
+            raise BadReply("text after the reply to STARTTLS")
+        transport: Any = self._wire.transport
+        transport.startTLS(creator)
+        self.encrypted = True
+        self.extensions = {}
+        if again:
+            await self.hello(self._name)
+
+    async def auth(self, credentials: Credentials, mechanism: str = "") -> None:
+        """Log in by the best mechanism both know, or by the one named (RFC 4954 4)."""
+        offered = self.extensions.get("AUTH", "").upper().split()
+        wanted = [kind for kind in MECHANISMS if kind.name in offered and mechanism in ("", kind.name)]
+        if not wanted:
+            raise MissingExtension(f"AUTH {mechanism}".strip())
+        login = wanted[0](credentials)
+        line = f"AUTH {login.name}"
+        if login.initial is not None:
+            line += " " + _base64(login.initial)
+        reply = await self._command(line, self._times.other)
+        while reply.code == 334:
+            try:
+                answer = await login.answer(base64.b64decode(reply.text.encode("utf-8")))
+            except (LoginFailed, ValueError) as error:
+                await self._command("*", self._times.other)
+                raise Rejected(Reply(535, "5.7.8", str(error)), "AUTH") from error
+            reply = await self._command(base64.b64encode(answer).decode("ascii"), self._times.other)
+        if reply.code != 235:
+            raise Rejected(reply, "AUTH")
+        if not login.finished and not await self._proved(login, reply):
+            self._wire.fail(BadReply("the server did not prove itself"))
+            raise Rejected(Reply(535, "5.7.8", "The server did not prove that it knows the password"), "AUTH")
+
+    @staticmethod
+    async def _proved(login: Any, reply: Reply) -> bool:
+        """Some servers put the last SCRAM message into the 235 reply (RFC 4954 4)."""
+        try:
+            await login.answer(base64.b64decode(reply.text.encode("utf-8")))
+        except (LoginFailed, ValueError):
+            return False
+        return bool(login.finished)
+
+    async def envelope(
+        self,
+        reverse_path: str,
+        recipients: Sequence[tuple[str, RcptParameters] | str],
+        parameters: MailParameters = NO_MAIL_PARAMETERS,
+    ) -> list[Reply]:
+        """MAIL and all RCPTs, pipelined when offered (RFC 2920); one reply per recipient.
+
+        Rejected: MAIL was refused, the transaction is reset. When no recipient was accepted the
+        caller calls `reset` (or `quit`) instead of `data`.
+        """
+        self._check(reverse_path, recipients, parameters)
+        commands = [f"MAIL FROM:<{reverse_path}>{parameters.encode(self.extensions).decode('ascii')}"]
+        for item in recipients:
+            address, extra = (item, NO_RCPT_PARAMETERS) if isinstance(item, str) else item
+            commands.append(f"RCPT TO:<{address}>{extra.encode(self.extensions).decode('ascii')}")
+        if "PIPELINING" in self.extensions:
+            self._wire.send(b"".join(map(_encode, commands)))
+            first = await self._wire.reply(self._times.mail)
+            results = [await self._wire.reply(self._times.rcpt) for _ in recipients]
+        else:
+            first = await self._command(commands[0], self._times.mail)
+            results = []
+            if first.positive:
+                results = [await self._command(command, self._times.rcpt) for command in commands[1:]]
+        if not first.positive:
+            await self._after_refusal(first)
+            raise Rejected(first, "MAIL")
+        closing = next((reply for reply in results if reply.code == 421), None)
+        if closing is not None:
+            self._wire.fail(Disconnected(str(closing)))
+        return results
+
+    def _check(self, reverse_path: str, recipients: Sequence[Any], parameters: MailParameters) -> None:
+        if parameters.body == BINARY and not {"BINARYMIME", "CHUNKING"} <= self.extensions.keys():
+            raise MissingExtension("BINARYMIME")
+        addresses = [reverse_path, *(item if isinstance(item, str) else item[0] for item in recipients)]
+        if (parameters.smtputf8 or not all(map(str.isascii, addresses))) and "SMTPUTF8" not in self.extensions:
+            raise MissingExtension("SMTPUTF8")
+        if self.size_limit and parameters.size > self.size_limit:
+            raise Rejected(Reply(552, "5.3.4", f"Message is larger than the {self.size_limit} octets offered"), "MAIL")
+
+    async def _after_refusal(self, reply: Reply) -> None:
+        if reply.code == 421:
+            self._wire.fail(Disconnected(str(reply)))
+        else:
+            await self.reset()
+
+    async def data(self, pieces: AsyncIterator[bytes], size: int = 0) -> Reply:
+        """Send the content, by BDAT when CHUNKING is offered (RFC 3030), else by DATA.
+
+        The reply decides (positive: the server is responsible now). If `pieces` raises, the
+        connection is aborted, so that nothing cut short is ever taken for the whole, and the
+        error goes on.
+        """
+        try:
+            if "CHUNKING" in self.extensions:
+                reply = await self._chunks(pieces)
+            else:
+                reply = await self._dotted(pieces)
+        except BaseException:
+            self.abort()
+            raise
+        if reply.code == 421:
+            self._wire.fail(Disconnected(str(reply)))
+        return reply
+
+    async def _dotted(self, pieces: AsyncIterator[bytes]) -> Reply:
+        reply = await self._command("DATA", self._times.data)
+        if reply.code != 354:
+            return reply if not reply.positive else Reply(554, "5.5.0", f"Unexpected reply to DATA: {reply}")
+        stuffer = DotStuffer()
+        async for piece in pieces:
+            self._wire.send(stuffer.feed(piece))
+            await self._wire.drained(self._times.block)
+        self._wire.send(stuffer.finish())
+        return await self._wire.reply(self._times.final)
+
+    async def _chunks(self, pieces: AsyncIterator[bytes]) -> Reply:
+        held: bytes | None = None
+        async for piece in pieces:
+            if held is not None:
+                reply = await self._chunk(held, last=False)
+                if not reply.positive:
+                    return reply
+            held = piece
+        return await self._chunk(held or b"", last=True)
+
+    async def _chunk(self, piece: bytes, last: bool) -> Reply:
+        self._wire.send(b"BDAT %d%b\r\n" % (len(piece), b" LAST" if last else b"") + piece)
+        await self._wire.drained(self._times.block)
+        return await self._wire.reply(self._times.final if last else self._times.block)
+
+    async def reset(self) -> None:
+        reply = await self._command("RSET", self._times.other)
+        if reply.code != 250:
+            self._wire.fail(BadReply(f"RSET: {reply}"))
+            raise Rejected(reply, "RSET")
+
+    async def noop(self) -> Reply:
+        return await self._command("NOOP", self._times.other)
+
+    async def quit(self) -> None:
+        """Say goodbye; never raises a ClientError: the transactions are over anyway."""
+        if self.usable:
+            try:
+                await self._command("QUIT", 30)
+            except ClientError:
+                pass
+            if self._wire.transport is not None:
+                self._wire.transport.loseConnection()
+
+    def abort(self) -> None:
+        """Close at once, in the middle of whatever is going on."""
+        self._wire.fail(Disconnected("aborted"))
+
+
+def _encode(line: str) -> bytes:
+    if "\r" in line or "\n" in line or "\0" in line:
+        raise ValueError("a command is one line")
+    return line.encode("utf-8") + b"\r\n"
+
+
+def _base64(data: bytes) -> str:
+    # An empty initial response is "=" (RFC 4954 4).
+    return base64.b64encode(data).decode("ascii") or "="

@@ -1,0 +1,180 @@
+"""What MAIL and RCPT say beside the path: the same values for server and client.
+
+SIZE (RFC 1870), BODY (RFC 6152, RFC 3030), SMTPUTF8 (RFC 6531), RET, ENVID, NOTIFY, ORCPT
+(RFC 3461) and AUTH (RFC 4954 5). Parsing checks syntax and what is offered; whether a size is
+acceptable is the door's decision.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+
+from protocols.smtp.grammar import BadArgument, decode_orcpt, decode_xtext, encode_xtext
+
+SEVEN_BIT, EIGHT_BIT, BINARY = "7BIT", "8BITMIME", "BINARYMIME"
+
+
+class UnknownParameter(BadArgument):
+    """A parameter that was not offered (555 5.5.4, RFC 5321 4.1.1.11)."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailParameters:
+    """size: declared octets, 0 = not declared; ret: "", "FULL" or "HDRS"; auth: as sent, decoded."""
+
+    size: int = 0
+    body: str = SEVEN_BIT
+    smtputf8: bool = False
+    ret: str = ""
+    envid: str = ""
+    auth: str = ""
+
+    @classmethod
+    def parse(cls, given: Mapping[bytes, bytes]) -> "MailParameters":
+        if not given:
+            return NO_MAIL_PARAMETERS
+        found = NO_MAIL_PARAMETERS
+        for keyword, value in given.items():
+            apply = _MAIL.get(keyword)
+            if apply is None:
+                raise UnknownParameter(f"{keyword.decode('ascii')} is not supported")
+            found = apply(found, value)
+        return found
+
+    def encode(self, offered: Collection[str]) -> bytes:
+        """The parameters that a server with these extensions takes, with a leading space each."""
+        parts: list[bytes] = []
+        if self.size and "SIZE" in offered:
+            parts.append(b"SIZE=%d" % self.size)
+        if self.body == BINARY or (self.body == EIGHT_BIT and "8BITMIME" in offered):
+            parts.append(b"BODY=" + self.body.encode("ascii"))
+        if self.smtputf8:
+            parts.append(b"SMTPUTF8")
+        if "DSN" in offered:
+            if self.ret:
+                parts.append(b"RET=" + self.ret.encode("ascii"))
+            if self.envid:
+                parts.append(b"ENVID=" + encode_xtext(self.envid.encode("ascii", "replace")))
+        if self.auth and "AUTH" in offered:
+            value = b"<>" if self.auth == "<>" else encode_xtext(self.auth.encode("utf-8"))
+            parts.append(b"AUTH=" + value)
+        return b"".join(b" " + part for part in parts)
+
+
+NO_MAIL_PARAMETERS = MailParameters()
+
+
+def _size(found: MailParameters, value: bytes) -> MailParameters:
+    # size-value = 1*20DIGIT (RFC 1870 5)
+    if not value.isdigit() or len(value) > 20:
+        raise BadArgument("SIZE: number expected")
+    return replace(found, size=int(value))
+
+
+def _body(found: MailParameters, value: bytes) -> MailParameters:
+    word = value.upper().decode("utf-8", "replace")
+    if word not in (SEVEN_BIT, EIGHT_BIT, BINARY):
+        raise BadArgument("BODY: 7BIT, 8BITMIME or BINARYMIME expected")
+    return replace(found, body=word)
+
+
+def _smtputf8(found: MailParameters, value: bytes) -> MailParameters:
+    if value:
+        raise BadArgument("SMTPUTF8 takes no value")  # RFC 6531 3.4
+    return replace(found, smtputf8=True)
+
+
+def _ret(found: MailParameters, value: bytes) -> MailParameters:
+    word = value.upper().decode("utf-8", "replace")
+    if word not in ("FULL", "HDRS"):
+        raise BadArgument("RET: FULL or HDRS expected")
+    return replace(found, ret=word)
+
+
+def _envid(found: MailParameters, value: bytes) -> MailParameters:
+    # RFC 3461 4.4: at most 100 characters, printable once decoded.
+    text = decode_xtext(value).decode("utf-8", "replace")
+    if not value or len(value) > 100 or not (text.isascii() and text.isprintable()):
+        raise BadArgument("ENVID: up to 100 printable characters expected")
+    return replace(found, envid=text)
+
+
+def _auth(found: MailParameters, value: bytes) -> MailParameters:
+    if not value or len(value) > 500:
+        raise BadArgument("AUTH: mailbox expected")
+    text = decode_xtext(value).decode("utf-8", "replace")
+    if not text.isprintable():
+        raise BadArgument("AUTH: mailbox expected")
+    return replace(found, auth=text)
+
+
+_MAIL: dict[bytes, Callable[[MailParameters, bytes], MailParameters]] = {
+    b"SIZE": _size,
+    b"BODY": _body,
+    b"SMTPUTF8": _smtputf8,
+    b"RET": _ret,
+    b"ENVID": _envid,
+    b"AUTH": _auth,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RcptParameters:
+    """notify: () = not given, else ("NEVER",) or some of SUCCESS, FAILURE, DELAY in that order.
+
+    orcpt_type, orcpt: the address type and the decoded address of ORCPT, both empty if not given.
+    """
+
+    notify: tuple[str, ...] = ()
+    orcpt_type: str = ""
+    orcpt: str = ""
+
+    @classmethod
+    def parse(cls, given: Mapping[bytes, bytes]) -> "RcptParameters":
+        if not given:
+            return NO_RCPT_PARAMETERS
+        found = NO_RCPT_PARAMETERS
+        for keyword, value in given.items():
+            if keyword == b"NOTIFY":
+                found = replace(found, notify=_notify(value))
+            elif keyword == b"ORCPT":
+                kind, address = decode_orcpt(value)
+                found = replace(found, orcpt_type=kind, orcpt=address)
+            else:
+                raise UnknownParameter(f"{keyword.decode('ascii')} is not supported")
+        return found
+
+    def encode(self, offered: Collection[str]) -> bytes:
+        if "DSN" not in offered:
+            return b""
+        text = b""
+        if self.notify:
+            text += b" NOTIFY=" + ",".join(self.notify).encode("ascii")
+        if self.orcpt:
+            text += b" ORCPT=" + self.orcpt_type.encode("ascii") + b";" + _orcpt_address(self)
+        return text
+
+
+NO_RCPT_PARAMETERS = RcptParameters()
+
+_NOTIFY = ("SUCCESS", "FAILURE", "DELAY")
+
+
+def _notify(value: bytes) -> tuple[str, ...]:
+    # notify-esmtp-value = "NEVER" / 1#notify-list-element (RFC 3461 4.1)
+    words = value.upper().decode("utf-8", "replace").split(",")
+    if words == ["NEVER"]:
+        return ("NEVER",)
+    if any(word not in _NOTIFY for word in words):
+        raise BadArgument("NOTIFY: NEVER or SUCCESS, FAILURE, DELAY expected")
+    return tuple(word for word in _NOTIFY if word in words)
+
+
+def _orcpt_address(given: RcptParameters) -> bytes:
+    """utf-8-addr-xtext for addresses that are not ASCII (RFC 6533 3), xtext for the others."""
+    if given.orcpt_type.lower() != "utf-8":
+        return encode_xtext(given.orcpt.encode("utf-8"))
+    # QCHAR leaves out "\", "+", "=" and what is not printable ASCII.
+    return b"".join(
+        bytes([ord(c)]) if "\x21" <= c <= "\x7e" and c not in "\\+=" else b"\\x{%02X}" % ord(c)
+        for c in given.orcpt
+    )
