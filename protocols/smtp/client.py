@@ -32,7 +32,8 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from protocols.smtp.content import DotStuffer
+from protocols.lines import DotStuffer
+from protocols.smtp.content import CanonicalLines
 from protocols.smtp.logins import MECHANISMS, Credentials, LoginFailed
 from protocols.smtp.parameters import (
     BINARY,
@@ -436,11 +437,11 @@ class Client:
         reply = await self._command("DATA", self._times.data)
         if reply.code != 354:
             return reply if not reply.positive else Reply(554, "5.5.0", f"Unexpected reply to DATA: {reply}")
-        stuffer = DotStuffer()
+        lines, stuffer = CanonicalLines(), DotStuffer()
         async for piece in pieces:
-            self._wire.send(stuffer.feed(piece))
+            self._wire.send(stuffer.stuff(lines.feed(piece)))
             await self._wire.drained(self._times.block)
-        self._wire.send(stuffer.finish())
+        self._wire.send(stuffer.stuff(lines.finish()) + stuffer.finish())
         return await self._wire.reply(self._times.final)
 
     async def _chunks(self, pieces: AsyncIterator[bytes]) -> Reply:

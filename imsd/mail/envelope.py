@@ -1,0 +1,50 @@
+"""The envelope of one message: who sent it, who shall have it, how it came."""
+
+from dataclasses import dataclass, field
+
+from imsd.directory.values import Recipient
+from imsd.store.ids import AccountId
+
+
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """One accepted recipient.
+
+    address: local@domain as it goes on the wire. recipient: what the directory knows it as;
+    None for an address that is not ours. notify, orcpt_type, orcpt: as given (RFC 3461 4).
+    """
+
+    address: str
+    recipient: Recipient | None = None
+    notify: tuple[str, ...] = ()
+    orcpt_type: str = ""
+    orcpt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How a message came, for tracking: protocol is the word of the Received line
+    ("ESMTPSA", RFC 3848) or of the door ("local"); address is the peer's IP address."""
+
+    protocol: str = "local"
+    address: str = ""
+    hello: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What was agreed about a message before its content.
+
+    reverse_path: "" is the null path, nobody is to be told of failures. body: "7BIT",
+    "8BITMIME" or "BINARYMIME". ret: "", "FULL" or "HDRS". account: who submitted it, None for
+    what came from outside or from the server itself.
+    """
+
+    reverse_path: str
+    addressees: tuple[Addressee, ...]
+    body: str = "7BIT"
+    smtputf8: bool = False
+    ret: str = ""
+    envid: str = ""
+    account: AccountId | None = None
+    origin: Origin = field(default_factory=Origin)
