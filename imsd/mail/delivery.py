@@ -27,7 +27,9 @@ class Accepted:
 class Delivery:
     """Takes responsibility for messages, whoever brings them."""
 
-    def __init__(self, db: Database, directory: Directory, settings: LiveSettings, clock: IReactorTime) -> None:
+    def __init__(
+        self, db: Database, directory: Directory, settings: LiveSettings, clock: IReactorTime
+    ) -> None:
         self._db = db
         self._directory = directory
         self._settings = settings

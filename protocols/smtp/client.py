@@ -242,11 +242,13 @@ def _assemble(lines: list[tuple[int, str]]) -> Reply:
     code = lines[0][0]
     match = _ENHANCED.match(lines[0][1])
     enhanced = match[1] if match and int(match[1][0]) == code // 100 else ""
-    texts = [text[len(enhanced) :].lstrip() if enhanced and text.startswith(enhanced) else text for _, text in lines]
+    texts = [text.removeprefix(enhanced).lstrip() if enhanced else text for _, text in lines]
     return Reply(code, enhanced, "\n".join(texts))
 
 
-async def connect(endpoint: IStreamClientEndpoint, clock: IReactorTime, timeouts: Timeouts | None = None) -> "Client":
+async def connect(
+    endpoint: IStreamClientEndpoint, clock: IReactorTime, timeouts: Timeouts | None = None
+) -> "Client":
     """Connect and read the greeting. Raises what the endpoint raises, or a ClientError."""
     timeouts = timeouts or Timeouts()
     wire = await endpoint.connect(Factory.forProtocol(lambda: _Wire(clock)))
@@ -403,10 +405,13 @@ class Client:
         if parameters.body == BINARY and not {"BINARYMIME", "CHUNKING"} <= self.extensions.keys():
             raise MissingExtension("BINARYMIME")
         addresses = [reverse_path, *(item if isinstance(item, str) else item[0] for item in recipients)]
-        if (parameters.smtputf8 or not all(map(str.isascii, addresses))) and "SMTPUTF8" not in self.extensions:
+        if (
+            parameters.smtputf8 or not all(map(str.isascii, addresses))
+        ) and "SMTPUTF8" not in self.extensions:
             raise MissingExtension("SMTPUTF8")
         if self.size_limit and parameters.size > self.size_limit:
-            raise Rejected(Reply(552, "5.3.4", f"Message is larger than the {self.size_limit} octets offered"), "MAIL")
+            text = f"Message is larger than the {self.size_limit} octets offered"
+            raise Rejected(Reply(552, "5.3.4", text), "MAIL")
 
     async def _after_refusal(self, reply: Reply) -> None:
         if reply.code == 421:

@@ -70,8 +70,10 @@ _MAILBOX = re.compile(
     rb"<" + _ROUTE + rb"(" + _DOT_STRING + rb"|" + _QUOTED + rb")@(" + _DOMAIN + rb"|" + _LITERAL + rb")>"
 )
 _POSTMASTER = re.compile(rb"<(postmaster)>", re.IGNORECASE)
-_DOT_STRING_TEXT = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+"
-                              r"(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+)*")
+_DOT_STRING_TEXT = re.compile(
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+"
+    r"(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+)*"
+)
 _DOMAIN_ONLY = re.compile(_DOMAIN)
 _LITERAL_ONLY = re.compile(_LITERAL)
 # esmtp-param = esmtp-keyword ["=" esmtp-value]
@@ -237,7 +239,8 @@ def decode_xtext(value: bytes) -> bytes:
 
 def encode_xtext(value: bytes) -> bytes:
     return b"".join(
-        bytes([octet]) if 0x21 <= octet <= 0x7E and octet not in b"+=" else b"+%02X" % octet for octet in value
+        bytes([octet]) if 0x21 <= octet <= 0x7E and octet not in b"+=" else b"+%02X" % octet
+        for octet in value
     )
 
 
