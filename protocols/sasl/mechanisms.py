@@ -1,0 +1,63 @@
+"""The table of mechanisms: which are offered under which security, and how one begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from protocols.sasl.binding import TYPES
+from protocols.sasl.external import External
+from protocols.sasl.interfaces import (
+    EncryptionNeeded,
+    IAuthenticator,
+    IExchange,
+    NoSuchMechanism,
+    Security,
+)
+from protocols.sasl.plain import Login, Plain
+from protocols.sasl.scram import Scram
+
+Maker = Callable[[IAuthenticator, Security, list[str]], IExchange]
+
+MECHANISMS: Final[dict[str, Maker]] = {
+    "EXTERNAL": lambda who, security, _: External(who, security),
+    "SCRAM-SHA-256-PLUS": lambda who, security, _: Scram(who, security, plus=True),
+    "SCRAM-SHA-256": lambda who, security, offer: Scram(
+        who, security, plus_offered="SCRAM-SHA-256-PLUS" in offer
+    ),
+    "PLAIN": lambda who, security, _: Plain(who, security),
+    "LOGIN": lambda who, security, _: Login(who, security),
+}
+"""Strongest first."""
+
+
+def offered(security: Security, allowed: Iterable[str]) -> list[str]:
+    """Those of the allowed mechanisms that this security permits, strongest first.
+
+    Nothing in clear text but on loopback; -PLUS only with a TLS channel to bind to; EXTERNAL
+    only with a client certificate that was verified.
+    """
+    permitted = []
+    for name in MECHANISMS:
+        if name not in allowed or not security.private:
+            continue
+        if name == "EXTERNAL" and not (security.encrypted and security.certificate):
+            continue
+        if name.endswith("-PLUS") and not (security.encrypted and any(map(security.binding, TYPES))):
+            continue
+        permitted.append(name)
+    return permitted
+
+
+def begin(name: bytes | str, authenticator: IAuthenticator, security: Security) -> IExchange:
+    """The exchange of a mechanism the client chose (its name in any case).
+
+    Raises NoSuchMechanism, or EncryptionNeeded when TLS would make it available.
+    """
+    known = (name if isinstance(name, str) else name.decode("ascii", "replace")).upper()
+    offer = authenticator.mechanisms(security)
+    if known not in offer:
+        if known in MECHANISMS and not security.private:
+            raise EncryptionNeeded
+        raise NoSuchMechanism
+    return MECHANISMS[known](authenticator, security, offer)
