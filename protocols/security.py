@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
+from OpenSSL import SSL
 
 _WEAK_HASHES = ("md5", "sha1")
 
@@ -47,10 +48,15 @@ class Security:
     @property
     def client_certificate(self) -> Any:
         """The verified certificate of the peer (cryptography's X.509 object), or None."""
-        if self._handle is None or not hasattr(self._handle, "get_verify_result"):
+        if self._handle is None:
             return None
         certificate = self._handle.get_peer_certificate(as_cryptography=True)
-        return certificate if certificate is not None and self._handle.get_verify_result() == 0 else None
+        return certificate if certificate is not None and _verified(self._handle) else None
+
+    @property
+    def binds(self) -> bool:
+        """Whether there is a TLS channel to bind to, its handshake finished or not."""
+        return self.encrypted and self._handle is not None
 
     def channel_binding(self, kind: str) -> bytes | None:
         """Channel binding data, None if the connection has none of that kind.
@@ -62,13 +68,15 @@ class Security:
         if kind == "tls-server-end-point":
             return _server_end_point(self._handle)
         version = self._handle.get_protocol_version_name()
-        if kind == "tls-exporter":
+        if kind == "tls-exporter" and version == "TLSv1.3":
+            # Before TLS 1.3 it is unique only with an extended master secret (RFC 9266 4.2),
+            # which cannot be asked for.
             data = self._handle.export_keying_material(b"EXPORTER-Channel-Binding", 32, b"")
             return bytes(data) if data else None
         if kind == "tls-unique" and version in ("TLSv1", "TLSv1.1", "TLSv1.2"):
             # The first Finished message: the client's, unless the session was resumed.
-            resumed = getattr(self._handle, "session_reused", bool)()
-            finished = self._handle.get_finished() if resumed else self._handle.get_peer_finished()
+            handle = self._handle
+            finished = handle.get_finished() if _resumed(handle) else handle.get_peer_finished()
             return bytes(finished) if finished else None
         return None
 
@@ -99,6 +107,17 @@ def _is_loopback(address: str) -> bool:
         return ipaddress.ip_address(address.partition("%")[0]).is_loopback
     except ValueError:
         return False
+
+
+# pyOpenSSL has no methods for these two.
+
+
+def _verified(handle: Any) -> bool:
+    return bool(SSL._lib.SSL_get_verify_result(handle._ssl) == SSL._lib.X509_V_OK)
+
+
+def _resumed(handle: Any) -> bool:
+    return bool(SSL._lib.SSL_session_reused(handle._ssl))
 
 
 def _server_end_point(handle: Any) -> bytes | None:

@@ -1,12 +1,11 @@
 """SASL (RFC 4422): PLAIN, LOGIN, SCRAM-SHA-256, SCRAM-SHA-256-PLUS and EXTERNAL.
 
-interfaces   IAuthenticator, the values (Security, ScramKeys, Challenge, Success), the errors
+interfaces   IAuthenticator, the values (ScramKeys, Challenge, Success), the errors
 mechanisms   the table of mechanisms: what is offered under which security, `begin`
 plain        PLAIN (RFC 4616) and LOGIN
 scram        SCRAM-SHA-256 and -PLUS (RFC 5802, RFC 7677), server and client
 external     EXTERNAL (RFC 4422 A), identities in a certificate
 keys         SCRAM keys: derivation, proofs, stored form
-binding      channel bindings of a TLS connection (RFC 5929, RFC 9266)
 prep         SASLprep (RFC 4013)
 converse     running an exchange over a line protocol
 client       the client side: PLAIN, LOGIN, SCRAM-SHA-256
@@ -17,7 +16,7 @@ challenge the protocol's way ("334 ", "+ ") and gives the line that answers it. 
 `exchange.step` itself, once per bind request. The result is the `Success` whose identity the
 authenticator gave.
 
-    exchange = begin(b"PLAIN", authenticator, channel.security())
+    exchange = begin(b"PLAIN", authenticator, channel.security)
     success = await converse(ask, exchange, initial)      # initial: None, b"=" or base64
 
 Nothing here imports Twisted or zope beyond the interfaces; nothing here knows a password
@@ -34,12 +33,12 @@ from protocols.sasl.interfaces import (
     IExchange,
     NoSuchMechanism,
     ScramKeys,
-    Security,
     Step,
     Success,
 )
 from protocols.sasl.mechanisms import begin, offered
 from protocols.sasl.prep import saslprep
+from protocols.security import Security
 
 __all__ = [
     "MAX_RESPONSE_LINE",

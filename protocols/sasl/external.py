@@ -6,8 +6,9 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 from zope.interface import implementer
 
-from protocols.sasl.interfaces import Challenge, IAuthenticator, IExchange, Security, Step, Success
+from protocols.sasl.interfaces import Challenge, IAuthenticator, IExchange, Step, Success
 from protocols.sasl.plain import text
+from protocols.security import Security
 
 
 @implementer(IExchange)
@@ -24,21 +25,20 @@ class External:
         return Success(await self._authenticator.external(text(response), self._security))
 
 
-def identities(certificate: bytes) -> list[str]:
+def identities(certificate: x509.Certificate) -> list[str]:
     """The names a client certificate speaks for: rfc822Name, then emailAddress and UID.
 
-    certificate: DER. Empty for one that cannot be read or names nobody.
+    Empty for one that names nobody, or has extensions that cannot be read.
     """
     names: list[str] = []
     try:
-        parsed = x509.load_der_x509_certificate(certificate)
         try:
-            alternatives = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+            alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
             names += alternatives.value.get_values_for_type(x509.RFC822Name)
         except x509.ExtensionNotFound:
             pass
         for oid in (NameOID.EMAIL_ADDRESS, NameOID.USER_ID):
-            names += [str(attribute.value) for attribute in parsed.subject.get_attributes_for_oid(oid)]
+            names += [str(attribute.value) for attribute in certificate.subject.get_attributes_for_oid(oid)]
     except ValueError:
         return []
     return list(dict.fromkeys(names))

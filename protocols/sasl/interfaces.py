@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from zope.interface import Interface
 
 from protocols.errors import BadSyntax
+from protocols.security import Security
 
 
 class BadExchange(BadSyntax):
@@ -35,33 +35,6 @@ class EncryptionNeeded(NoSuchMechanism):
     """The mechanism exists, but not before TLS (SMTP 538 5.7.11, IMAP NO [PRIVACYREQUIRED])."""
 
     text = "Encryption required for requested authentication mechanism"
-
-
-def _no_binding(name: str) -> bytes | None:
-    return None
-
-
-@dataclass(frozen=True, slots=True)
-class Security:
-    """What protects a connection at this moment, and who is at its other end.
-
-    peer: numeric address of the client, "" where there is none (a local socket).
-    encrypted: TLS is established.
-    loopback: the peer is this host.
-    certificate: the client's certificate in DER, only when the TLS layer has verified it.
-    binding: channel binding data by its registered name (RFC 5056 7), None when it has none.
-    """
-
-    peer: str = ""
-    encrypted: bool = False
-    loopback: bool = False
-    certificate: bytes | None = None
-    binding: Callable[[str], bytes | None] = field(default=_no_binding, compare=False)
-
-    @property
-    def private(self) -> bool:
-        """Passwords may be sent as they are."""
-        return self.encrypted or self.loopback
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from protocols.sasl.binding import TYPES
 from protocols.sasl.external import External
 from protocols.sasl.interfaces import (
     EncryptionNeeded,
     IAuthenticator,
     IExchange,
     NoSuchMechanism,
-    Security,
 )
 from protocols.sasl.plain import Login, Plain
 from protocols.sasl.scram import Scram
+from protocols.security import Security
 
 Maker = Callable[[IAuthenticator, Security, list[str]], IExchange]
 
@@ -41,9 +40,9 @@ def offered(security: Security, allowed: Iterable[str]) -> list[str]:
     for name in MECHANISMS:
         if name not in allowed or not security.private:
             continue
-        if name == "EXTERNAL" and not (security.encrypted and security.certificate):
+        if name == "EXTERNAL" and not (security.encrypted and security.client_certificate):
             continue
-        if name.endswith("-PLUS") and not (security.encrypted and any(map(security.binding, TYPES))):
+        if name.endswith("-PLUS") and not security.binds:
             continue
         permitted.append(name)
     return permitted

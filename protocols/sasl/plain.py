@@ -9,10 +9,10 @@ from protocols.sasl.interfaces import (
     Challenge,
     IAuthenticator,
     IExchange,
-    Security,
     Step,
     Success,
 )
+from protocols.security import Security
 
 
 def text(octets: bytes) -> str:

@@ -19,11 +19,11 @@ from protocols.sasl.interfaces import (
     IAuthenticator,
     IExchange,
     ScramKeys,
-    Security,
     Step,
     Success,
 )
 from protocols.sasl.prep import saslprep
+from protocols.security import Security
 
 # gs2-header = gs2-cbind-flag "," [ "a=" saslname ] ","      (RFC 5802 7)
 # client-first-message-bare = [reserved-mext ","] "n=" saslname "," "r=" c-nonce ["," extensions]
@@ -123,7 +123,7 @@ class Scram:
             return b""
         if not binding:
             raise BadExchange("channel binding expected")
-        data = self._security.binding(binding)
+        data = self._security.channel_binding(binding)
         if data is None:
             raise BadExchange("channel binding of another type expected")
         return data
