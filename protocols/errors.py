@@ -15,17 +15,28 @@ class BadSyntax(Exception):
 
 
 class LineTooLong(BadSyntax):
-    """A line went over its limit; it has been skipped to its end."""
+    """A line went over its limit; it has been skipped to its end.
 
-    def __init__(self, limit: int) -> None:
+    start, tail: its first and last octets, for a reader that must stay in step (a tag at
+    the start, a literal announced at the end).
+    """
+
+    def __init__(self, limit: int, start: bytes = b"", tail: bytes = b"") -> None:
         super().__init__(f"line of at most {limit} octets")
+        self.start = start
+        self.tail = tail
 
 
 class BareLineEnding(BadSyntax):
-    """A line ended in LF alone, or had a CR or a NUL inside; it has been consumed."""
+    """A line ended in LF alone, or had a CR or a NUL inside; it has been consumed.
 
-    def __init__(self) -> None:
+    start, tail: its first and last octets, as for LineTooLong.
+    """
+
+    def __init__(self, start: bytes = b"", tail: bytes = b"") -> None:
         super().__init__("CRLF at the end of the line")
+        self.start = start
+        self.tail = tail
 
 
 class Flood(BadSyntax):

@@ -33,6 +33,10 @@ class EndOfData(Enum):
 NEED_DATA: Final = NeedData.NEED_DATA
 END: Final = EndOfData.END
 
+START_KEPT: Final = 300
+TAIL_KEPT: Final = 32
+"""Octets of a refused line that are reported with it."""
+
 SKIP_LIMIT: Final = 1 << 20
 """Octets of one overlong line that are skipped before the peer counts as a flood."""
 
@@ -43,12 +47,13 @@ PIECE: Final = 256 * 1024
 class InputBuffer:
     """Bytes that have arrived and were not taken yet."""
 
-    __slots__ = ("_data", "_searched", "_skipped")
+    __slots__ = ("_data", "_searched", "_skipped", "_start", "_tail")
 
     def __init__(self) -> None:
         self._data = bytearray()
         self._searched = 0
         self._skipped = 0
+        self._start = self._tail = b""
 
     def __len__(self) -> int:
         return len(self._data)
@@ -73,20 +78,27 @@ class InputBuffer:
         if end < 0:
             self._searched = len(data)
             return NEED_DATA
-        line = bytes(data[: end - 1]) if end and data[end - 1] == 13 else None
+        line = bytes(data[:end])
         del data[: end + 1]
         self._searched = 0
-        if line is None or b"\r" in line or b"\0" in line:
-            raise BareLineEnding
-        return line
+        if line.endswith(b"\r"):
+            line = line[:-1]
+            if b"\r" not in line and b"\0" not in line:
+                return line
+        raise BareLineEnding(line[:START_KEPT], line[-TAIL_KEPT:])
 
     def _skip(self, end: int, limit: int) -> Literal[NeedData.NEED_DATA]:
         data = self._data
         self._searched = 0
+        if not self._skipped:
+            self._start = bytes(data[: min(START_KEPT, end if end >= 0 else START_KEPT)])
+            self._tail = b""
+        self._tail += bytes(data[max(0, end - TAIL_KEPT) : end] if end >= 0 else data[-TAIL_KEPT:])
         if end >= 0:
             del data[: end + 1]
             self._skipped = 0
-            raise LineTooLong(limit)
+            raise LineTooLong(limit, self._start, self._tail[-TAIL_KEPT - 1 :].removesuffix(b"\r"))
+        self._tail = self._tail[-TAIL_KEPT:]
         self._skipped += len(data)
         data.clear()
         if self._skipped > SKIP_LIMIT:

@@ -46,6 +46,21 @@ def test_lines(wire: bytes, expected: list[object]) -> None:
     assert lines_of([wire[i : i + 1] for i in range(len(wire))]) == expected
 
 
+@pytest.mark.parametrize("size", [1, 3, 50, 600])
+def test_a_refused_line_tells_how_it_began_and_ended(size: int) -> None:
+    for wire, kind in (
+        (b"a1 LOGIN " + b"x" * 500 + b" {5+}\r\n", LineTooLong),
+        (b"a1 LOGIN {5+}\n", BareLineEnding),
+    ):
+        buffer = InputBuffer()
+        with pytest.raises(kind) as caught:
+            for start in range(0, len(wire), size):
+                buffer.feed(wire[start : start + size])
+                buffer.line(100)
+        assert caught.value.start.startswith(b"a1 LOGIN ")
+        assert caught.value.tail.endswith(b" {5+}")
+
+
 def test_an_endless_line_is_a_flood_and_costs_no_memory() -> None:
     buffer = InputBuffer()
     with pytest.raises(Flood):
