@@ -1,0 +1,107 @@
+"""Changes: what a committed unit did, as values, for whoever watches.
+
+Each scope has one counter. A change carries the counter before and after it; who holds
+`previous` applies it, who holds more drops it, who holds less reads the rows after its own
+number (rule 2). `Missed` says only that: another node, or a gap, moved the counter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from imsd.store.ids import AccountId, EntryId, MailboxId, Uid
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxScope:
+    """The messages of one mailbox; the counter is its HIGHESTMODSEQ (RFC 7162 3.1.2.1)."""
+
+    account: AccountId
+    mailbox: MailboxId
+
+
+@dataclass(frozen=True, slots=True)
+class AccountScope:
+    """An account's list of mailboxes."""
+
+    account: AccountId
+
+
+@dataclass(frozen=True, slots=True)
+class NamedScope:
+    """One of the scopes there is a single one of."""
+
+    name: str
+
+
+DIRECTORY = NamedScope("directory")
+SETTINGS = NamedScope("settings")
+QUEUE = NamedScope("queue")
+
+Scope: TypeAlias = MailboxScope | AccountScope | NamedScope
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Base of all changes."""
+
+    scope: Scope
+    previous: int
+    next: int
+
+
+@dataclass(frozen=True, slots=True)
+class Missed(Change):
+    """The counter moved without us: read the rows after the number you hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessagesAdded(Change):
+    """rows: as `imsd.store.messages` describes them, ascending by UID."""
+
+    rows: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FlagsChanged(Change):
+    """rows: as `imsd.store.messages` describes them, ascending by UID."""
+
+    rows: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MessagesExpunged(Change):
+    uids: tuple[Uid, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxCreated(Change):
+    mailbox: MailboxId
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxRenamed(Change):
+    mailbox: MailboxId
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxDeleted(Change):
+    mailbox: MailboxId
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesChanged(Change):
+    ids: tuple[EntryId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsChanged(Change):
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueChanged(Change):
+    """next_due: microseconds; when the earliest row of the change becomes due."""
+
+    next_due: int

@@ -1,0 +1,145 @@
+"""SQLite: how its connections are opened, and what its errors mean.
+
+One connection writes (the writer thread's), a few read; WAL lets them not wait for each
+other. synchronous=FULL makes a COMMIT survive power loss; one COMMIT serves a whole group.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from imsd.store.sql import SQLITE
+from imsd.store.transaction import Transaction, Unit
+from imsd.store.writer import Fault
+
+APPLICATION_ID = 0x494D5344
+"""The bytes IMSD in the file's header; file(1) and a careful administrator can tell."""
+PAGE_SIZE = 8192
+_CHECKPOINT_PAGES = 4000
+
+_UNAVAILABLE = {
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_PROTOCOL,
+}
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT}
+
+
+def _unhexed(value: str | None) -> bytes | None:
+    return None if value is None else bytes.fromhex(value)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection with our settings; a new file gets what can only be chosen then (rule 23)."""
+    new = not path.exists() or path.stat().st_size == 0
+    connection = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, cached_statements=1024
+    )
+    if new:
+        connection.execute(f"PRAGMA page_size={PAGE_SIZE}")
+        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA busy_timeout=5000")
+    connection.execute("PRAGMA temp_store=MEMORY")
+    connection.execute("PRAGMA cache_size=-32768")
+    connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
+    connection.create_function("unhexed", 1, _unhexed, deterministic=True)
+    return connection
+
+
+def fault(error: Exception) -> Fault | None:
+    """What an error means; None when it is not the database's."""
+    if isinstance(error, MemoryError):
+        return Fault.BROKEN
+    if not isinstance(error, sqlite3.Error):
+        return None
+    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return Fault.FULL
+    if code in _UNAVAILABLE:
+        return Fault.BROKEN
+    return Fault.BUSY if code in _BUSY else None
+
+
+class WriteConnection:
+    """The writer's connection."""
+
+    def __init__(self, path: Path) -> None:
+        self.raw = connect(path)
+        self._execute: Any = self.raw.execute
+
+    def unit(self) -> Unit:
+        return Unit(SQLITE, self._execute, self.raw.executemany)
+
+    def begin(self) -> None:
+        self._execute("BEGIN IMMEDIATE")
+
+    def savepoint(self) -> None:
+        self._execute("SAVEPOINT u")
+
+    def release(self) -> None:
+        self._execute("RELEASE u")
+
+    def rollback_to(self) -> None:
+        self._execute("ROLLBACK TO u")
+        self._execute("RELEASE u")
+
+    def commit(self) -> None:
+        self._execute("COMMIT")
+
+    def rollback(self) -> None:
+        if self.raw.in_transaction:
+            try:
+                self._execute("ROLLBACK")
+            except sqlite3.Error:
+                pass  # SQLite rolls back by itself where ROLLBACK fails.
+
+    def in_transaction(self) -> bool:
+        return self.raw.in_transaction
+
+    def fault(self, error: Exception) -> Fault | None:
+        return fault(error)
+
+    def commit_undone(self, error: Exception) -> bool:
+        # A failed write or sync of the WAL may still have put a whole commit on the disk.
+        return fault(error) is not Fault.BROKEN
+
+    def close(self) -> None:
+        try:
+            self.raw.execute("PRAGMA optimize")
+            self.raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error:
+            pass  # The next opener checkpoints.
+        self.raw.close()
+
+
+class ReadConnection:
+    """A reader's connection; each use is one snapshot."""
+
+    def __init__(self, path: Path) -> None:
+        self.raw = connect(path)
+        self.raw.execute("PRAGMA query_only=1")
+        self._execute: Any = self.raw.execute
+        self._tx = Transaction(SQLITE, self._execute)
+
+    def begin(self) -> Transaction:
+        self._execute("BEGIN")
+        return self._tx
+
+    def end(self) -> None:
+        if self.raw.in_transaction:
+            self._execute("COMMIT")
+
+    def fault(self, error: Exception) -> Fault | None:
+        return fault(error)
+
+    def close(self) -> None:
+        self.raw.close()

@@ -1,0 +1,104 @@
+"""What store functions hold: a `Transaction` to read, a `Unit` to read and write.
+
+Both work alike on sqlite3 and psycopg 3: each driver's connection executes text with a
+mapping of parameters and gives a cursor. A unit function may run more than once (rule 1):
+it has no effect outside its unit, and what it did for others to know it says by `changed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from imsd.store import counters
+from imsd.store.changes import Change, Scope
+from imsd.store.sql import SQLITE, Params, Statement
+
+Execute = Callable[[str, Params], Any]
+Row = tuple[Any, ...]
+
+
+class Transaction:
+    """One snapshot of the database."""
+
+    __slots__ = ("_execute", "dialect")
+
+    def __init__(self, dialect: int, execute: Execute) -> None:
+        self.dialect = dialect
+        self._execute = execute
+
+    def _cursor(self, statement: Statement, params: Params) -> Any:
+        form = statement.forms[self.dialect] or statement.compile(self.dialect)
+        if form.prepare is not None:
+            params = form.prepare(params)
+        return self._execute(form.text, params)
+
+    def all(self, statement: Statement, /, **params: Any) -> list[Row]:
+        """Every row."""
+        rows: list[Row] = self._cursor(statement, params).fetchall()
+        return rows
+
+    def one(self, statement: Statement, /, **params: Any) -> Row | None:
+        """The first row, or None."""
+        row: Row | None = self._cursor(statement, params).fetchone()
+        return row
+
+    def value(self, statement: Statement, /, **params: Any) -> Any:
+        """The first column of the first row, or None."""
+        row = self._cursor(statement, params).fetchone()
+        return None if row is None else row[0]
+
+    def each(self, statement: Statement, /, **params: Any) -> Iterator[Row]:
+        """The rows one by one; finish within the function (rule 6)."""
+        return iter(self._cursor(statement, params))
+
+    def counter(self, scope: Scope) -> int:
+        """The scope's number in this snapshot."""
+        return counters.read(self, scope)
+
+
+class Unit(Transaction):
+    """A piece of writing that happens wholly or not at all."""
+
+    __slots__ = ("_many", "changes")
+
+    def __init__(
+        self, dialect: int, execute: Execute, many: Callable[[str, Iterable[Params]], Any]
+    ) -> None:
+        super().__init__(dialect, execute)
+        self._many = many
+        self.changes: list[Change] = []
+
+    def run(self, statement: Statement, /, **params: Any) -> int:
+        """Execute; the number of rows it touched."""
+        count: int = self._cursor(statement, params).rowcount
+        return count
+
+    def many(self, statement: Statement, rows: Iterable[Params]) -> None:
+        """Execute once for each mapping of parameters."""
+        form = statement.forms[self.dialect] or statement.compile(self.dialect)
+        if form.prepare is not None:
+            rows = [form.prepare(row) for row in rows]
+        self._many(form.text, rows)
+
+    def insert(self, statement: Statement, /, **params: Any) -> int:
+        """Insert one row; its id, for tables whose key the database numbers."""
+        if self.dialect == SQLITE:
+            rowid: int = self._cursor(statement, params).lastrowid
+            return rowid
+        form = statement.returning_id()
+        if form.prepare is not None:
+            params = dict(form.prepare(params))
+        cursor = self._execute(form.text, params)
+        if cursor.description is None:
+            return 0
+        row = cursor.fetchone()
+        return 0 if row is None else int(row[0])
+
+    def changed(self, change: Change) -> None:
+        """Publish this after the commit."""
+        self.changes.append(change)
+
+    def advance(self, scope: Scope) -> tuple[int, int]:
+        """Move the scope's counter by one; (previous, next) for the change."""
+        return counters.advance(self, scope)

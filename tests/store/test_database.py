@@ -1,0 +1,74 @@
+"""The door: reads, writes, groups, changes, faults."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import bindparam, select
+
+from imsd.errors import NotPermitted
+from imsd.store.changes import QUEUE, Change, QueueChanged
+from imsd.store.database import Database, HomeInUse, Transaction, Unit
+from imsd.store.sql import insert_row, sql
+from imsd.store.tables import store
+from tests.support.stores import open_store, run
+
+PUT = insert_row(store)
+GET = sql(select(store.c.value).where(store.c.name == bindparam("name")))
+
+
+def put(unit: Unit, name: str, value: str = "x") -> int:
+    return unit.run(PUT, name=name, value=value)
+
+
+def get(tx: Transaction, name: str) -> str | None:
+    value: str | None = tx.value(GET, name=name)
+    return value
+
+
+def put_and_refuse(unit: Unit, name: str) -> None:
+    put(unit, name)
+    raise NotPermitted
+
+
+def test_what_was_written_is_read(database: Database) -> None:
+    assert run(database.write(put, "a", "1")) == 1
+    assert run(database.read(get, "a")) == "1"
+    assert run(database.read_few(get, "a")) == "1"
+
+
+def test_a_refused_unit_leaves_its_neighbours(database: Database) -> None:
+    writes = [database.write(put, "a"), database.write(put_and_refuse, "b"), database.write(put, "c")]
+    run(writes[0])
+    with pytest.raises(NotPermitted):
+        run(writes[1])
+    run(writes[2])
+    assert [run(database.read(get, name)) for name in "abc"] == ["x", None, "x"]
+
+
+def due(unit: Unit, when: int) -> None:
+    previous, following = unit.advance(QUEUE)
+    unit.changed(QueueChanged(QUEUE, previous, following, when))
+
+
+def test_changes_come_in_order_before_the_write_fires(database: Database) -> None:
+    seen: list[object] = []
+    database.feed.watch(QUEUE, seen.append)
+    writes = [database.write(due, n) for n in range(3)]
+    writes[0].addCallback(lambda _: seen.append("fired"))
+    run(writes[2])
+    changes = [each for each in seen if isinstance(each, Change)]
+    assert [(each.previous, each.next) for each in changes] == [(0, 1), (1, 2), (2, 3)]
+    assert seen.index("fired") > 0
+
+
+def test_a_second_opener_is_refused(sqlite_database: Database) -> None:
+    with pytest.raises(HomeInUse, match="in use by process"):
+        open_store(sqlite_database.home)
+
+
+def test_cancelling_a_write_does_not_withdraw_it(database: Database) -> None:
+    write = database.write(put, "kept")
+    write.addErrback(lambda _: None)
+    write.cancel()
+    run(database.write(put, "later"))
+    assert run(database.read(get, "kept")) == "x"

@@ -1,0 +1,106 @@
+"""An open store for tests, without a running reactor.
+
+    def test_it(database):
+        assert run(database.write(some_unit_function, 1)) == 2
+
+`run(awaitable)` turns the test's thread into the reactor until the awaitable is done. Time is
+`database.reactor`'s, a Twisted Clock: it moves only by `advance`. The fixture `database` runs
+each test once per database; `sqlite_database` once, for what only that one has.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+import pytest
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.task import Clock
+
+from imsd.store.database import Database
+
+T = TypeVar("T")
+PATIENCE = 30.0
+"""Real seconds that `run` waits for threads before the test fails."""
+
+
+class StoreReactor(Clock):
+    """A Clock that also takes calls from threads; they run while `run` waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._calls: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]]] = SimpleQueue()
+
+    def callFromThread(self, fn: Callable[..., Any], *args: Any) -> None:
+        self._calls.put((fn, args))
+
+    def run(self, awaitable: Awaitable[T]) -> T:
+        done: list[Any] = []
+        waiting = (
+            awaitable if isinstance(awaitable, Deferred) else ensureDeferred(_awaited(awaitable))
+        )
+        waiting.addBoth(done.append)
+        limit = time.monotonic() + PATIENCE
+        while not done:
+            try:
+                fn, args = self._calls.get(timeout=max(0.0, limit - time.monotonic()))
+            except Empty:
+                raise TimeoutError("Nothing fired") from None
+            fn(*args)
+        result = done[0]
+        if hasattr(result, "raiseException"):
+            result.raiseException()
+        return result  # type: ignore[no-any-return]
+
+    def settle(self) -> None:
+        """Run what threads have asked for so far."""
+        while True:
+            try:
+                fn, args = self._calls.get_nowait()
+            except Empty:
+                return
+            fn(*args)
+
+
+async def _awaited(awaitable: Awaitable[T]) -> T:
+    return await awaitable
+
+
+_reactor = StoreReactor()
+
+
+def run(awaitable: Awaitable[T]) -> T:
+    """Be the reactor until the awaitable is done; its result or its exception."""
+    return _reactor.run(awaitable)
+
+
+def open_store(home: Path, url: str = "sqlite") -> Database:
+    """Open the store of a home on the tests' reactor."""
+    return run(Database.open(url, home, _reactor))
+
+
+@pytest.fixture
+def store_reactor() -> StoreReactor:
+    """The reactor of this test; made anew for each."""
+    global _reactor
+    _reactor = StoreReactor()
+    return _reactor
+
+
+@pytest.fixture
+def sqlite_database(tmp_path: Path, store_reactor: StoreReactor) -> Iterator[Database]:
+    database = open_store(tmp_path / "home")
+    yield database
+    run(database.close())
+
+
+@pytest.fixture(params=["sqlite"])
+def database(
+    request: pytest.FixtureRequest, tmp_path: Path, store_reactor: StoreReactor
+) -> Iterator[Database]:
+    database = open_store(tmp_path / "home")
+    yield database
+    run(database.close())
