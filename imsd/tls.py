@@ -1,0 +1,162 @@
+"""Server certificates: one context per name, chosen by SNI, read again when files change."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import os
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from OpenSSL import SSL
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from twisted.internet.ssl import Certificate, CertificateOptions, KeyPair, PrivateCertificate, TLSVersion
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from imsd.config import Config, ConfigError
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class ServerContexts:
+    """Makes the server side of TLS connections.
+
+    `reload` reads the files again when one of them has changed; connections that are open
+    keep what they have. A set of files that cannot be used is reported and the old one kept.
+    """
+
+    log = Logger()
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._stamps: dict[Path, tuple[int, int]] = {}
+        self._default: SSL.Context
+        self._by_name: dict[bytes, SSL.Context] = {}
+        self._load()
+
+    def serverConnectionForTLS(self, protocol: Any) -> SSL.Connection:
+        return SSL.Connection(self._default, None)
+
+    def reload(self) -> bool:
+        """Read the files again if they changed; whether new ones are in use."""
+        try:
+            if self._stamps_now() == self._stamps:
+                return False
+            self._load()
+        except (ConfigError, OSError) as error:
+            self.log.error("certificates were not reloaded: {error}", error=error)
+            return False
+        self.log.info("certificates were reloaded")
+        return True
+
+    def _files(self) -> list[tuple[str, Path, Path]]:
+        tls, path = self._config.tls, self._config.path
+        files = [("", path(tls.certificate), path(tls.key))]
+        for name, pair in tls.names.items():
+            files.append((name, path(pair["certificate"]), path(pair["key"])))
+        return files
+
+    def _stamps_now(self) -> dict[Path, tuple[int, int]]:
+        paths = [file for _, certificate, key in self._files() for file in (certificate, key)]
+        if self._config.tls.client_ca:
+            paths.append(self._config.path(self._config.tls.client_ca))
+        return {path: (os.stat(path).st_mtime_ns, os.stat(path).st_size) for path in paths}
+
+    def _load(self) -> None:
+        stamps = self._stamps_now() if self._all_there() else {}
+        by_name: dict[bytes, SSL.Context] = {}
+        default = None
+        for name, certificate, key in self._files():
+            context = self._context(certificate, key)
+            if default is None:
+                default = context
+            for host in [name.encode("idna")] if name else _names_in(certificate):
+                by_name.setdefault(host.lower(), context)
+        assert default is not None
+        default.set_tlsext_servername_callback(self._choose)
+        self._default, self._by_name, self._stamps = default, by_name, stamps
+
+    def _all_there(self) -> bool:
+        for _, certificate, key in self._files():
+            for file in (certificate, key):
+                if not file.is_file():
+                    raise ConfigError(f"{file}: no such file; `imsctl setup` makes a self-signed pair")
+        return True
+
+    def _context(self, certificate: Path, key: Path) -> SSL.Context:
+        try:
+            chain = _split_pem(certificate.read_bytes())
+            private = KeyPair.load(key.read_bytes(), 1)
+            first = PrivateCertificate.load(chain[0], private, 1)  # type: ignore[no-untyped-call]
+            options = CertificateOptions(
+                privateKey=private.original,
+                certificate=first.original,
+                extraCertChain=[Certificate.loadPEM(pem).original for pem in chain[1:]],
+                raiseMinimumTo=TLSVersion.TLSv1_2,
+            )
+            context: SSL.Context = options.getContext()
+            context.use_privatekey(private.original)
+            context.check_privatekey()
+        except (SSL.Error, ValueError, IndexError) as error:
+            raise ConfigError(f"{certificate}, {key}: cannot be used: {error}") from None
+        context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+        context.set_session_id(b"imsd")
+        if self._config.tls.client_ca:
+            context.load_verify_locations(str(self._config.path(self._config.tls.client_ca)))
+            # The peer may come without one; who asks for it looks at the verify result.
+            context.set_verify(SSL.VERIFY_PEER, lambda *_: True)
+        return context
+
+    def _choose(self, connection: SSL.Connection) -> None:
+        name = (connection.get_servername() or b"").lower()
+        context = self._by_name.get(name) or self._by_name.get(b"*." + name.partition(b".")[2])
+        if context is not None and context is not self._default:
+            connection.set_context(context)
+
+
+def _split_pem(data: bytes) -> list[bytes]:
+    mark = b"-----END CERTIFICATE-----"
+    return [part + mark + b"\n" for part in data.split(mark)[:-1]]
+
+
+def _names_in(certificate: Path) -> list[bytes]:
+    first = x509.load_pem_x509_certificate(_split_pem(certificate.read_bytes())[0])
+    try:
+        alternative = first.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return [name.encode("ascii", "replace") for name in alternative.get_values_for_type(x509.DNSName)]
+
+
+def make_self_signed(hostname: str, certificate: Path, key: Path, days: int = 3650) -> None:
+    """Write an ECDSA P-256 key and a certificate signed by it, for `hostname` and localhost."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hostname[:64])])
+    now = datetime.datetime.now(datetime.UTC)
+    names: list[x509.GeneralName] = [x509.DNSName(host) for host in dict.fromkeys((hostname, "localhost"))]
+    names += [x509.IPAddress(ipaddress.ip_address(address)) for address in ("127.0.0.1", "::1")]
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=days))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(private, hashes.SHA256())
+    )
+    key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    secret = private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    descriptor = os.open(key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(secret)
+    certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
