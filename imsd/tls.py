@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
-from twisted.internet.ssl import Certificate, CertificateOptions, KeyPair, PrivateCertificate, TLSVersion
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -88,21 +87,15 @@ class ServerContexts:
         return True
 
     def _context(self, certificate: Path, key: Path) -> SSL.Context:
+        context = SSL.Context(SSL.TLS_METHOD)
         try:
-            chain = _split_pem(certificate.read_bytes())
-            private = KeyPair.load(key.read_bytes(), 1)
-            first = PrivateCertificate.load(chain[0], private, 1)  # type: ignore[no-untyped-call]
-            options = CertificateOptions(
-                privateKey=private.original,
-                certificate=first.original,
-                extraCertChain=[Certificate.loadPEM(pem).original for pem in chain[1:]],
-                raiseMinimumTo=TLSVersion.TLSv1_2,
-            )
-            context: SSL.Context = options.getContext()
-            context.use_privatekey(private.original)
+            context.use_certificate_chain_file(str(certificate))
+            context.use_privatekey_file(str(key))
             context.check_privatekey()
-        except (SSL.Error, ValueError, IndexError) as error:
+        except (SSL.Error, ValueError) as error:
             raise ConfigError(f"{certificate}, {key}: cannot be used: {error}") from None
+        context.set_min_proto_version(SSL.TLS1_2_VERSION)
+        context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
         context.set_mode(SSL.MODE_RELEASE_BUFFERS)
         context.set_session_id(b"imsd")
         if self._config.tls.client_ca:
@@ -118,13 +111,8 @@ class ServerContexts:
             connection.set_context(context)
 
 
-def _split_pem(data: bytes) -> list[bytes]:
-    mark = b"-----END CERTIFICATE-----"
-    return [part + mark + b"\n" for part in data.split(mark)[:-1]]
-
-
 def _names_in(certificate: Path) -> list[bytes]:
-    first = x509.load_pem_x509_certificate(_split_pem(certificate.read_bytes())[0])
+    first = x509.load_pem_x509_certificate(certificate.read_bytes())
     try:
         alternative = first.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
