@@ -1,0 +1,419 @@
+"""Schema descriptions (RFC 4512 4.1), parsed and formatted, and a schema made of them.
+
+`Schema` answers what the rest asks: which attribute type a description names, with what it
+inherits from its supertypes, and which types are subtypes of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Final
+
+from protocols.errors import BadSyntax
+
+_TOKEN: Final = re.compile(r"\s*([()$]|'(?:[^'\\]|\\[0-9A-Fa-f]{2})*'|[^\s()$']+)")
+_OID: Final = re.compile(r"[A-Za-z][A-Za-z0-9;_-]*|[0-9]+(?:\.[0-9]+)*")
+
+
+class Usage(Enum):
+    """RFC 4512 4.1.2."""
+
+    USER = "userApplications"
+    DIRECTORY = "directoryOperation"
+    DISTRIBUTED = "distributedOperation"
+    DSA = "dSAOperation"
+
+
+class Kind(Enum):
+    """RFC 4512 4.1.1."""
+
+    ABSTRACT = "ABSTRACT"
+    STRUCTURAL = "STRUCTURAL"
+    AUXILIARY = "AUXILIARY"
+
+
+Extensions = tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeType:
+    """RFC 4512 4.1.2. `length` is the minimum upper bound of `syntax`, 0 for none."""
+
+    oid: str
+    names: tuple[str, ...] = ()
+    description: str = ""
+    obsolete: bool = False
+    sup: str = ""
+    equality: str = ""
+    ordering: str = ""
+    substrings: str = ""
+    syntax: str = ""
+    length: int = 0
+    single: bool = False
+    collective: bool = False
+    no_user_modification: bool = False
+    usage: Usage = Usage.USER
+    extensions: Extensions = ()
+
+    @property
+    def name(self) -> str:
+        return self.names[0] if self.names else self.oid
+
+    @property
+    def operational(self) -> bool:
+        return self.usage is not Usage.USER
+
+    @classmethod
+    def parse(cls, text: str) -> AttributeType:
+        fields = _Fields(text)
+        syntax, _, length = fields.one("SYNTAX").partition("{")
+        if length and not re.fullmatch(r"[0-9]+\}", length):
+            raise BadSyntax("a length as {n} after SYNTAX")
+        try:
+            usage = Usage(fields.one("USAGE") or "userApplications")
+        except ValueError:
+            raise BadSyntax("a usage of RFC 4512 4.1.2") from None
+        parsed = cls(
+            oid=fields.oid,
+            names=fields.names,
+            description=fields.text("DESC"),
+            obsolete=fields.flag("OBSOLETE"),
+            sup=fields.one("SUP"),
+            equality=fields.one("EQUALITY"),
+            ordering=fields.one("ORDERING"),
+            substrings=fields.one("SUBSTR"),
+            syntax=syntax,
+            length=int(length[:-1] or 0),
+            single=fields.flag("SINGLE-VALUE"),
+            collective=fields.flag("COLLECTIVE"),
+            no_user_modification=fields.flag("NO-USER-MODIFICATION"),
+            usage=usage,
+            extensions=fields.extensions(),
+        )
+        fields.done()
+        if not parsed.sup and not parsed.syntax:
+            raise BadSyntax("SUP or SYNTAX")
+        return parsed
+
+    def __str__(self) -> str:
+        return _description(
+            self.oid,
+            _names(self.names),
+            _quoted("DESC", self.description),
+            "OBSOLETE" * self.obsolete,
+            _word("SUP", self.sup),
+            _word("EQUALITY", self.equality),
+            _word("ORDERING", self.ordering),
+            _word("SUBSTR", self.substrings),
+            _word("SYNTAX", self.syntax + (f"{{{self.length}}}" if self.length else "")),
+            "SINGLE-VALUE" * self.single,
+            "COLLECTIVE" * self.collective,
+            "NO-USER-MODIFICATION" * self.no_user_modification,
+            "" if self.usage is Usage.USER else f"USAGE {self.usage.value}",
+            *_extensions(self.extensions),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectClass:
+    """RFC 4512 4.1.1."""
+
+    oid: str
+    names: tuple[str, ...] = ()
+    description: str = ""
+    obsolete: bool = False
+    sup: tuple[str, ...] = ()
+    kind: Kind = Kind.STRUCTURAL
+    must: tuple[str, ...] = ()
+    may: tuple[str, ...] = ()
+    extensions: Extensions = ()
+
+    @property
+    def name(self) -> str:
+        return self.names[0] if self.names else self.oid
+
+    @classmethod
+    def parse(cls, text: str) -> ObjectClass:
+        fields = _Fields(text)
+        kinds = [kind for kind in Kind if fields.flag(kind.value)]
+        if len(kinds) > 1:
+            raise BadSyntax("one kind of object class")
+        parsed = cls(
+            oid=fields.oid,
+            names=fields.names,
+            description=fields.text("DESC"),
+            obsolete=fields.flag("OBSOLETE"),
+            sup=fields.many("SUP"),
+            kind=kinds[0] if kinds else Kind.STRUCTURAL,
+            must=fields.many("MUST"),
+            may=fields.many("MAY"),
+            extensions=fields.extensions(),
+        )
+        fields.done()
+        return parsed
+
+    def __str__(self) -> str:
+        return _description(
+            self.oid,
+            _names(self.names),
+            _quoted("DESC", self.description),
+            "OBSOLETE" * self.obsolete,
+            _words("SUP", self.sup),
+            self.kind.value,
+            _words("MUST", self.must),
+            _words("MAY", self.may),
+            *_extensions(self.extensions),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MatchingRule:
+    """RFC 4512 4.1.3."""
+
+    oid: str
+    names: tuple[str, ...] = ()
+    description: str = ""
+    obsolete: bool = False
+    syntax: str = ""
+    extensions: Extensions = ()
+
+    @classmethod
+    def parse(cls, text: str) -> MatchingRule:
+        fields = _Fields(text)
+        parsed = cls(
+            oid=fields.oid,
+            names=fields.names,
+            description=fields.text("DESC"),
+            obsolete=fields.flag("OBSOLETE"),
+            syntax=fields.one("SYNTAX"),
+            extensions=fields.extensions(),
+        )
+        fields.done()
+        if not parsed.syntax:
+            raise BadSyntax("SYNTAX")
+        return parsed
+
+    def __str__(self) -> str:
+        return _description(
+            self.oid,
+            _names(self.names),
+            _quoted("DESC", self.description),
+            "OBSOLETE" * self.obsolete,
+            _word("SYNTAX", self.syntax),
+            *_extensions(self.extensions),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Syntax:
+    """RFC 4512 4.1.5."""
+
+    oid: str
+    description: str = ""
+    extensions: Extensions = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Syntax:
+        fields = _Fields(text)
+        parsed = cls(fields.oid, fields.text("DESC"), fields.extensions())
+        fields.done()
+        return parsed
+
+    def __str__(self) -> str:
+        return _description(self.oid, _quoted("DESC", self.description), *_extensions(self.extensions))
+
+
+class Schema:
+    """Attribute types and object classes, found by any name or OID, case ignored."""
+
+    def __init__(self, attributes: Iterable[AttributeType] = (), classes: Iterable[ObjectClass] = ()) -> None:
+        self.attributes = tuple(attributes)
+        self.classes = tuple(classes)
+        self._attributes = {key: each for each in self.attributes for key in _keys(each.oid, each.names)}
+        self._classes = {key: each for each in self.classes for key in _keys(each.oid, each.names)}
+        self._inherited = {each.oid: self._inherit(each) for each in self.attributes}
+        self._subtypes: dict[str, frozenset[str]] = {
+            each.oid: frozenset(
+                other.name.lower() for other in self.attributes if each.oid in self._lineage(other)
+            )
+            for each in self.attributes
+        }
+
+    def attribute(self, description: str) -> AttributeType | None:
+        """The type an attribute description names (options are ignored), with the rules,
+        syntax and usage it inherits."""
+        found = self._attributes.get(description.partition(";")[0].lower())
+        return None if found is None else self._inherited[found.oid]
+
+    def object_class(self, name: str) -> ObjectClass | None:
+        return self._classes.get(name.lower())
+
+    def subtypes(self, description: str) -> frozenset[str]:
+        """First names, lower case, of the type and everything below it (RFC 4512 2.5.1)."""
+        found = self._attributes.get(description.partition(";")[0].lower())
+        return frozenset() if found is None else self._subtypes[found.oid]
+
+    def superclasses(self, name: str) -> tuple[ObjectClass, ...]:
+        """The class and all above it, nearest first, each once."""
+        found: dict[str, ObjectClass] = {}
+        waiting = [name]
+        while waiting:
+            each = self.object_class(waiting.pop(0))
+            if each is not None and each.oid not in found:
+                found[each.oid] = each
+                waiting.extend(each.sup)
+        return tuple(found.values())
+
+    def _lineage(self, attribute: AttributeType) -> list[str]:
+        line = [attribute.oid]
+        while attribute.sup:
+            above = self._attributes.get(attribute.sup.lower())
+            if above is None or above.oid in line:
+                raise BadSyntax(f"a supertype of {attribute.name} that is defined")
+            line.append(above.oid)
+            attribute = above
+        return line
+
+    def _inherit(self, attribute: AttributeType) -> AttributeType:
+        for oid in self._lineage(attribute)[1:]:
+            above = self._attributes[oid]
+            attribute = replace(
+                attribute,
+                equality=attribute.equality or above.equality,
+                ordering=attribute.ordering or above.ordering,
+                substrings=attribute.substrings or above.substrings,
+                syntax=attribute.syntax or above.syntax,
+                length=attribute.length or above.length,
+            )
+        return attribute
+
+
+def _keys(oid: str, names: tuple[str, ...]) -> list[str]:
+    return [oid.lower(), *(name.lower() for name in names)]
+
+
+class _Fields:
+    """The parts of one description, in any order; each is taken once."""
+
+    def __init__(self, text: str) -> None:
+        tokens = _tokens(text)
+        if len(tokens) < 3 or tokens[0] != "(" or tokens[-1] != ")":
+            raise BadSyntax("a description in parentheses", 0)
+        self.oid = tokens[1]
+        if not _OID.fullmatch(self.oid):
+            raise BadSyntax("an object identifier")
+        self._fields: dict[str, list[str]] = {}
+        tokens = tokens[2:-1]
+        while tokens:
+            word, values, tokens = _field(tokens)
+            if word in self._fields:
+                raise BadSyntax(f"{word} once")
+            self._fields[word] = values
+        self.names = tuple(map(_unquote, self._fields.pop("NAME", [])))
+
+    def flag(self, word: str) -> bool:
+        values = self._fields.pop(word, None)
+        if values:
+            raise BadSyntax(f"no value after {word}")
+        return values is not None
+
+    def one(self, word: str) -> str:
+        values = self.many(word)
+        if len(values) > 1:
+            raise BadSyntax(f"one value after {word}")
+        return values[0] if values else ""
+
+    def many(self, word: str) -> tuple[str, ...]:
+        values = self._fields.pop(word, None)
+        if values == []:
+            raise BadSyntax(f"a value after {word}")
+        # Quoted OIDs are written by some older servers; they mean the same.
+        return tuple(value.strip("'") for value in values or ())
+
+    def text(self, word: str) -> str:
+        values = self._fields.pop(word, ["''"])
+        if len(values) != 1:
+            raise BadSyntax(f"one string after {word}")
+        return _unquote(values[0])
+
+    def extensions(self) -> Extensions:
+        taken = [word for word in self._fields if word.startswith("X-")]
+        return tuple((word, tuple(map(_unquote, self._fields.pop(word)))) for word in taken)
+
+    def done(self) -> None:
+        if self._fields:
+            raise BadSyntax(f"a known word instead of {next(iter(self._fields))}")
+
+
+def _tokens(text: str) -> list[str]:
+    tokens = []
+    position = 0
+    text = text.rstrip()
+    while position < len(text):
+        token = _TOKEN.match(text, position)
+        if token is None:
+            raise BadSyntax("a word, a quoted string or a parenthesis", position)
+        tokens.append(token[1])
+        position = token.end()
+    return tokens
+
+
+def _field(tokens: list[str]) -> tuple[str, list[str], list[str]]:
+    """One word with its values, and what follows: WORD, WORD value, or WORD ( value ... )."""
+    word, *rest = tokens
+    if word in "()$" or word.startswith("'"):
+        raise BadSyntax("a word")
+    if not rest or word in _FLAGS:
+        return word, [], rest
+    if rest[0] != "(":
+        return word, [rest[0]], rest[1:]
+    if ")" not in rest:
+        raise BadSyntax("a closing parenthesis")
+    end = rest.index(")")
+    return word, [value for value in rest[1:end] if value != "$"], rest[end + 1 :]
+
+
+_FLAGS: Final = frozenset(
+    ["OBSOLETE", "SINGLE-VALUE", "COLLECTIVE", "NO-USER-MODIFICATION", *(kind.value for kind in Kind)]
+)
+
+
+def _unquote(text: str) -> str:
+    if len(text) < 2 or text[0] != "'":
+        raise BadSyntax("a quoted string")
+    return text[1:-1].replace("\\27", "'").replace("\\5C", "\\").replace("\\5c", "\\")
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("\\", "\\5C").replace("'", "\\27") + "'"
+
+
+def _description(*parts: str) -> str:
+    return f"( {' '.join(filter(None, parts))} )"
+
+
+def _names(names: tuple[str, ...]) -> str:
+    quoted = [_quote(name) for name in names]
+    return "" if not quoted else f"NAME {quoted[0]}" if len(quoted) == 1 else f"NAME ( {' '.join(quoted)} )"
+
+
+def _quoted(word: str, text: str) -> str:
+    return f"{word} {_quote(text)}" if text else ""
+
+
+def _word(word: str, value: str) -> str:
+    return f"{word} {value}" if value else ""
+
+
+def _words(word: str, values: tuple[str, ...]) -> str:
+    return _word(word, values[0] if len(values) == 1 else f"( {' $ '.join(values)} )" if values else "")
+
+
+def _extensions(extensions: Extensions) -> list[str]:
+    return [
+        f"{word} {_quote(values[0])}" if len(values) == 1 else f"{word} ( {' '.join(map(_quote, values))} )"
+        for word, values in extensions
+    ]
