@@ -11,7 +11,19 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 DRIVERS = {"sqlite3", "psycopg", "sqlalchemy", "alembic"}
-VALUES = {"grammar", "reader", "responses", "ber", "dn", "filters", "schema", "matching", "sets", "keys", "messages"}
+VALUES = {
+    "grammar",
+    "reader",
+    "responses",
+    "ber",
+    "dn",
+    "filters",
+    "schema",
+    "matching",
+    "sets",
+    "keys",
+    "messages",
+}
 SHARED = {"lines", "conversation", "connection", "security", "errors", "message", "sasl"}
 
 
@@ -96,7 +108,13 @@ def test_only_the_store_touches_a_database_driver() -> None:
 def test_store_and_directory_use_protocols_values_only() -> None:
     def forbidden(module: str) -> bool:
         parts = module.split(".")
-        return parts[0] == "protocols" and parts[-1] in {"server", "conversation", "connection", "verbs", "interfaces"}
+        return parts[0] == "protocols" and parts[-1] in {
+            "server",
+            "conversation",
+            "connection",
+            "verbs",
+            "interfaces",
+        }
 
     assert not offenders(lambda name: under(name, "imsd.store", "imsd.directory"), forbidden)
 
@@ -126,14 +144,17 @@ def test_there_are_no_import_cycles() -> None:
     names = {name for name, _ in ALL}
     edges: dict[str, set[str]] = {}
     for name, path in ALL:
-        top = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
+        top = [
+            node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)
+        ]
         wanted: set[str] = set()
         for node in top:
             if isinstance(node, ast.Import):
                 wanted.update(alias.name for alias in node.names)
             elif node.module:
                 wanted.update(
-                    full if (full := f"{node.module}.{alias.name}") in names else node.module for alias in node.names
+                    full if (full := f"{node.module}.{alias.name}") in names else node.module
+                    for alias in node.names
                 )
         edges[name] = (wanted & names) - {name}
     done: set[str] = set()
@@ -162,4 +183,7 @@ def test_no_module_opens_anything_when_imported() -> None:
                 continue
             for call in (inner for inner in ast.walk(node) if isinstance(inner, ast.Call)):
                 called = ast.unparse(call.func).rpartition(".")[2]
-                assert called not in {"open", "connect", "listen", "read_text", "read_bytes", "socket"}, (name, called)
+                assert called not in {"open", "connect", "listen", "read_text", "read_bytes", "socket"}, (
+                    name,
+                    called,
+                )
