@@ -1,0 +1,36 @@
+"""The PREVIEW of a message: at most 200 characters of its text (RFC 8970 3.1)."""
+
+import re
+
+from protocols.message.part import Part, Scan
+from protocols.message.text import part_text
+
+LENGTH = 200
+
+# No control characters, and none that change the direction or joining of what a client shows around it.
+_UNWANTED = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u180e\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffd]+"
+)
+
+
+def preview(scan: Scan) -> str:
+    """Preview of a freshly scanned message, from the samples the scan took."""
+    best = ""
+    for part, sample in sorted(scan.samples, key=_order):
+        best = clean(part_text(part, sample))
+        if best:
+            break
+    return best
+
+
+def _order(pair: tuple[Part, bytes]) -> bool:
+    # Plain text before HTML before anything else, otherwise as they stand.
+    return pair[0].content.subtype != b"PLAIN"
+
+
+def clean(text: str) -> str:
+    """One line, white space collapsed, cut at 200 characters."""
+    text = " ".join(_UNWANTED.sub(" ", text[: LENGTH * 8]).split())
+    if len(text) < LENGTH:
+        return text
+    return text[:LENGTH].rstrip()

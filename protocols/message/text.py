@@ -1,0 +1,124 @@
+"""Readable text of parts, for search and preview: transfer encoding, charset and HTML undone.
+
+`TextDecoder` takes the octets of one text part in pieces and gives text; `part_text` does a
+whole part at once. What an encoding or charset cannot explain is read as well as it can be.
+"""
+
+import codecs
+import html
+import re
+
+from protocols.message import charsets, transfer
+from protocols.message.part import Part
+
+_HIDDEN = re.compile(
+    r"<(script|style|head|title)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)", re.IGNORECASE | re.DOTALL
+)
+_BREAK = re.compile(r"</?(?:br|p|div|tr|td|th|li|ul|ol|h[1-6]|table|blockquote|hr)\b[^<>]*>", re.IGNORECASE)
+_TAG = re.compile(r"<[!/?a-zA-Z][^<>]*>?")
+_MAX_TAG = 65536
+
+
+def strip_html(text: str) -> str:
+    """The text of an HTML document: no tags, comments, styles or scripts; entities resolved."""
+    text = _HIDDEN.sub(" ", text)
+    text = _BREAK.sub("\n", text)
+    text = _TAG.sub("", text)
+    return html.unescape(text) if "&" in text else text
+
+
+class TextDecoder:
+    """The text of one text part, fed in pieces of its body."""
+
+    def __init__(self, part: Part) -> None:
+        content = part.content
+        try:
+            self._transfer = transfer.decoder(content.encoding)
+        except transfer.UnknownEncoding:
+            self._transfer = transfer.Identity()
+        self._charset = _charset(content.charset)
+        self._is_html = content.subtype == b"HTML"
+        self._held = ""
+
+    def feed(self, data: bytes) -> str:
+        return self._out(self._charset.decode(self._transfer.feed(data)), final=False)
+
+    def finish(self) -> str:
+        return self._out(self._charset.decode(self._transfer.finish(), True), final=True)
+
+    def _out(self, text: str, final: bool) -> str:
+        if not self._is_html:
+            return text
+        text = self._held + text
+        self._held = ""
+        if not final:
+            cut = _undecided(text)
+            if len(text) - cut < _MAX_TAG:
+                text, self._held = text[:cut], text[cut:]
+        return strip_html(text)
+
+
+_OPENING = re.compile(r"<(script|style|head|title)\b|<!--|[<&]", re.IGNORECASE)
+
+
+def _undecided(text: str) -> int:
+    """Where a tag, comment, hidden element or entity starts that does not end in this text."""
+    at = 0
+    while (match := _OPENING.search(text, at)) is not None:
+        token = match[0]
+        if match[1]:
+            ending = f"</{match[1].lower()}"
+            stop = text.lower().find(ending, match.end())
+            stop = text.find(">", stop) if stop >= 0 else -1
+        elif token == "<!--":
+            stop = text.find("-->", match.end())
+        elif token == "<":
+            stop = text.find(">", match.end())
+            if stop < 0 and len(text) - match.start() > 4096:
+                stop = match.start()
+        else:
+            stop = text.find(";", match.end())
+            if stop < 0 and len(text) - match.start() > 40:
+                stop = match.start()
+        if stop < 0:
+            return match.start()
+        at = max(stop, match.start() + 1)
+    return len(text)
+
+
+class _Guess(codecs.IncrementalDecoder):
+    """UTF-8 as long as it is valid; from the first octet that is not, windows-1252."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._utf8: codecs.IncrementalDecoder | None = codecs.getincrementaldecoder("utf-8")()
+
+    def decode(self, data: bytes, final: bool = False) -> str:  # type: ignore[override]
+        if self._utf8 is not None:
+            held = self._utf8.getstate()[0]
+            try:
+                return self._utf8.decode(data, final)
+            except UnicodeDecodeError:
+                self._utf8 = None
+                data = held + data
+        return data.decode("windows-1252", "replace")
+
+
+def _charset(charset: bytes) -> codecs.IncrementalDecoder:
+    name = charsets.codec(charset.decode("ascii", "replace")) if charset else None
+    if name is None or name == "utf-8":
+        return _Guess()
+    try:
+        return codecs.getincrementaldecoder(name)("replace")
+    except LookupError:
+        return _Guess()
+
+
+def part_text(part: Part, body: bytes) -> str:
+    """The text of a whole text part."""
+    decoder = TextDecoder(part)
+    try:
+        return decoder.feed(body) + decoder.finish()
+    except ValueError:
+        # A stateful codec that raises whatever it is told.
+        return charsets.guess(body)
