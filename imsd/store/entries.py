@@ -446,21 +446,6 @@ def _replace_references(unit: Unit, old: EntryRow, draft: Draft) -> set[EntryId]
     return touched
 
 
-def refer(unit: Unit, entry_id: EntryId, attribute: str, come: Iterable[EntryId], gone: Iterable[EntryId]) -> None:
-    """Add and remove references of one attribute without reading the others (large lists)."""
-    previous, version = unit.advance(DIRECTORY)
-    if not unit.run(_TOUCH, of=entry_id, version=version):
-        raise NoSuchEntry
-    touched = {entry_id}
-    for target in gone:
-        unit.run(_DROP_REFERENCE, entry=entry_id, attribute=attribute, target=target)
-        touched.add(target)
-    new = list(dict.fromkeys(come))
-    last = unit.value(_LAST_POSITION, entry=entry_id, attribute=attribute) or 0
-    unit.many(_ADD_REFERENCE, _reference_rows(entry_id, attribute, new, last + 1))
-    _publish(unit, previous, version, touched | set(new))
-
-
 def remove(unit: Unit, entry_id: EntryId) -> None:
     """Delete a leaf entry, its index, names, references to it and from it.
 
