@@ -15,6 +15,7 @@ import uuid as _uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Any
 
 from sqlalchemy import bindparam, delete, func, or_, select, update
 
@@ -207,7 +208,9 @@ _DROP_REFERENCE = sql(
     )
 )
 _LAST_POSITION = sql(
-    select(func.max(_r.position)).where(_r.entry == bindparam("entry"), _r.attribute == bindparam("attribute"))
+    select(func.max(_r.position)).where(
+        _r.entry == bindparam("entry"), _r.attribute == bindparam("attribute")
+    )
 )
 
 
@@ -236,18 +239,12 @@ def load_many(tx: Transaction, ids: Sequence[EntryId]) -> list[EntryRow]:
 
 
 def _row(
-    row: tuple[object, ...],
+    row: tuple[Any, ...],
     forward: Iterable[tuple[str, EntryId]],
     backward: Iterable[tuple[str, EntryId]],
 ) -> EntryRow:
-    *head, uuid, attributes = row
-    return EntryRow(
-        *head,  # type: ignore[arg-type]
-        bytes(uuid),  # type: ignore[call-overload]
-        entry_codec.unpack(bytes(attributes)),  # type: ignore[call-overload]
-        _grouped(forward),
-        _grouped(backward),
-    )
+    attributes = entry_codec.unpack(bytes(row[12]))
+    return EntryRow(*row[:11], bytes(row[11]), attributes, _grouped(forward), _grouped(backward))
 
 
 def _grouped(pairs: Iterable[tuple[str, EntryId]]) -> dict[str, tuple[EntryId, ...]]:
@@ -330,7 +327,7 @@ def referring(tx: Transaction, attribute: str, target: EntryId, most: int) -> li
     return _ids(tx.all(_REFERRING, attribute=attribute, target=target, most=most))
 
 
-def _ids(rows: list[tuple[EntryId]]) -> list[EntryId]:  # type: ignore[type-arg]
+def _ids(rows: list[tuple[Any, ...]]) -> list[EntryId]:
     return [row[0] for row in rows]
 
 
