@@ -3,13 +3,11 @@
 grammar         paths, parameters, arguments: bytes to values and back
 parameters      what MAIL and RCPT say beside the path, shared by server and client
 responses       replies, the fixed ones ready for the wire
-reader          pulled frames: command lines, DATA content, BDAT chunks
 verbs           the verb table: HELP, EHLO keywords, state checks, labels come from it
 commands/       one frozen value per verb, parsing and running itself
 interfaces      what the server asks of the application
 server          the conversation: a pump around the reader and the verb table
-content, logins, client
-                dot stuffing, the client's SASL, the client
+content, client canonical line ends, and the client
 
 RFC 1870 (SIZE), 2034 and 3463 (enhanced codes), 2920 (PIPELINING), 3030 (CHUNKING, BINARYMIME),
 3207 (STARTTLS), 3461 (DSN), 4954 (AUTH), 5321, 6152 (8BITMIME), 6409 (submission), 6531

@@ -17,7 +17,7 @@ Time-outs are those of RFC 5321 4.5.3.2. Replies are bounded in line length and 
 import base64
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,8 +33,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from protocols.lines import DotStuffer
+from protocols.sasl import BadExchange
+from protocols.sasl.client import ClientExchange, choose
 from protocols.smtp.content import CanonicalLines
-from protocols.smtp.logins import MECHANISMS, Credentials, LoginFailed
 from protocols.smtp.parameters import (
     BINARY,
     NO_MAIL_PARAMETERS,
@@ -186,8 +187,9 @@ class _Wire(Protocol):
 
     def fail(self, error: ClientError) -> None:
         self._fail(error)
-        if self.transport is not None:
-            self.transport.abortConnection()
+        transport: Any = self.transport
+        if transport is not None:
+            transport.abortConnection()
 
     def _fail(self, error: ClientError) -> None:
         if self.failure is None:
@@ -251,7 +253,7 @@ async def connect(
 ) -> "Client":
     """Connect and read the greeting. Raises what the endpoint raises, or a ClientError."""
     timeouts = timeouts or Timeouts()
-    wire = await endpoint.connect(Factory.forProtocol(lambda: _Wire(clock)))
+    wire: Any = await endpoint.connect(Factory.forProtocol(lambda: _Wire(clock)))
     client = Client(wire, timeouts)
     greeting = await wire.reply(timeouts.greeting)
     client.greeting = greeting
@@ -259,6 +261,14 @@ async def connect(
         client.abort()
         raise Rejected(greeting, "greeting")
     return client
+
+
+Run = Callable[[Callable[[bytes], bytes], bytes], Awaitable[bytes]]
+
+
+async def run_here(respond: Callable[[bytes], bytes], challenge: bytes) -> bytes:
+    """The default for `auth`: no thread."""
+    return respond(challenge)
 
 
 class Client:
@@ -271,7 +281,7 @@ class Client:
         self.greeting = Reply(220, "", "")
         self.extensions: dict[str, str] = {}
         self.encrypted = False
-        wire.transport.registerProducer(_Output(wire), True)  # type: ignore[union-attr]
+        self.transport.registerProducer(_Output(wire), True)
 
     @property
     def usable(self) -> bool:
@@ -335,38 +345,43 @@ class Client:
         if again:
             await self.hello(self._name)
 
-    async def auth(self, credentials: Credentials, mechanism: str = "") -> None:
-        """Log in by the best mechanism both know, or by the one named (RFC 4954 4)."""
-        offered = self.extensions.get("AUTH", "").upper().split()
-        wanted = [kind for kind in MECHANISMS if kind.name in offered and mechanism in ("", kind.name)]
-        if not wanted:
-            raise MissingExtension(f"AUTH {mechanism}".strip())
-        login = wanted[0](credentials)
-        line = f"AUTH {login.name}"
-        if login.initial is not None:
-            line += " " + _base64(login.initial)
+    async def auth(self, user: str, password: str, run: Run = run_here) -> None:
+        """Log in by the best mechanism both sides know (RFC 4954 4).
+
+        PLAIN and LOGIN are used only over TLS. run: runs the slow step of SCRAM, best in a thread.
+        """
+        offered = self.extensions.get("AUTH", "").split()
+        exchange = choose(offered, user, password, private=self.encrypted)
+        if exchange is None:
+            raise MissingExtension("AUTH")
+        initial = exchange.initial()
+        line = f"AUTH {exchange.name}"
+        if initial is not None:
+            # An empty initial response is "=" (RFC 4954 4).
+            line += " " + (base64.b64encode(initial).decode("ascii") or "=")
         reply = await self._command(line, self._times.other)
         while reply.code == 334:
             try:
-                answer = await login.answer(base64.b64decode(reply.text.encode("utf-8")))
-            except (LoginFailed, ValueError) as error:
+                answer = await run(exchange.respond, _challenge(reply))
+            except BadExchange as error:
                 await self._command("*", self._times.other)
-                raise Rejected(Reply(535, "5.7.8", str(error)), "AUTH") from error
+                raise Rejected(Reply(535, "5.7.8", f"Bad challenge: {error.what}"), "AUTH") from error
             reply = await self._command(base64.b64encode(answer).decode("ascii"), self._times.other)
         if reply.code != 235:
             raise Rejected(reply, "AUTH")
-        if not login.finished and not await self._proved(login, reply):
-            self._wire.fail(BadReply("the server did not prove itself"))
-            raise Rejected(Reply(535, "5.7.8", "The server did not prove that it knows the password"), "AUTH")
+        self._prove(exchange, reply)
 
-    @staticmethod
-    async def _proved(login: Any, reply: Reply) -> bool:
-        """Some servers put the last SCRAM message into the 235 reply (RFC 4954 4)."""
+    def _prove(self, exchange: ClientExchange, reply: Reply) -> None:
+        """The server has proved itself, or does so with the 235 as some do (RFC 4954 4)."""
         try:
-            await login.answer(base64.b64decode(reply.text.encode("utf-8")))
-        except (LoginFailed, ValueError):
-            return False
-        return bool(login.finished)
+            try:
+                exchange.finish()
+            except BadExchange:
+                exchange.respond(_challenge(reply))
+                exchange.finish()
+        except BadExchange as error:
+            self._wire.fail(BadReply(f"AUTH: {error.what}"))
+            raise BadReply(f"AUTH: {error.what}") from error
 
     async def envelope(
         self,
@@ -494,6 +509,8 @@ def _encode(line: str) -> bytes:
     return line.encode("utf-8") + b"\r\n"
 
 
-def _base64(data: bytes) -> str:
-    # An empty initial response is "=" (RFC 4954 4).
-    return base64.b64encode(data).decode("ascii") or "="
+def _challenge(reply: Reply) -> bytes:
+    try:
+        return base64.b64decode(reply.text.encode("utf-8"), validate=True)
+    except ValueError:
+        raise BadExchange("base64 expected") from None

@@ -1,0 +1,121 @@
+"""MAIL and RCPT (RFC 5321 4.1.1.2, 4.1.1.3): the envelope."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from protocols.smtp import responses
+from protocols.smtp.commands.command import GROWTH, Channel, Command, Mail, Refused, Session
+from protocols.smtp.grammar import (
+    BadArgument,
+    Cursor,
+    Path,
+    parse_forward_path,
+    parse_parameters,
+    parse_reverse_path,
+)
+from protocols.smtp.parameters import BINARY, MailParameters, RcptParameters
+
+
+@dataclass(frozen=True, slots=True)
+class MailFrom(Command):
+    name: ClassVar[str] = "MAIL"
+    usage: ClassVar[str] = (
+        "MAIL FROM:<reverse-path> [SIZE=n] [BODY=7BIT|8BITMIME|BINARYMIME] [SMTPUTF8]"
+        " [RET=FULL|HDRS] [ENVID=id] [AUTH=mailbox]"
+    )
+    greeted: ClassVar[bool] = True
+    free: ClassVar[bool] = False
+    # SIZE 26 (RFC 1870 4), BODY 17 (RFC 6152 3), SMTPUTF8 10 (RFC 6531 3.1),
+    # RET and ENVID 120 (RFC 3461 4), AUTH 500 (RFC 4954 3)
+    longest: ClassVar[int] = GROWTH + 26 + 17 + 10 + 120 + 500
+
+    path: Path
+    parameters: MailParameters
+
+    @classmethod
+    def parse(cls, cursor: Cursor) -> MailFrom:
+        """mail = "MAIL FROM:" Reverse-path [SP Mail-parameters]; a blank after the colon is common."""
+        _keyword(cursor, b"FROM:")
+        path = parse_reverse_path(cursor)
+        return cls(path, MailParameters.parse(parse_parameters(cursor)))
+
+    async def run(self, session: Session, channel: Channel) -> None:
+        limits = session.limits
+        if session.mail is not None:
+            raise Refused(responses.NESTED_MAIL)
+        if not self.path.ascii and not self.parameters.smtputf8:
+            raise Refused(responses.NEED_SMTPUTF8)
+        if limits.message and self.parameters.size > limits.message:
+            raise Refused(responses.TOO_BIG)
+        if session.transactions >= limits.transactions:
+            channel.answer(responses.TOO_MANY_TRANSACTIONS)
+            channel.finish()
+            return
+        session.transactions += 1
+        transaction = await session.own.begin(session.client, self.path, self.parameters)
+        session.mail = Mail(transaction, self.parameters)
+        channel.answer(responses.ORIGINATOR_OK)
+
+    @staticmethod
+    def keywords(session: Session, channel: Channel) -> list[str]:
+        return [
+            "PIPELINING",
+            f"SIZE {session.limits.message}",
+            "8BITMIME",
+            "SMTPUTF8",
+            "ENHANCEDSTATUSCODES",
+            "DSN",
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class RcptTo(Command):
+    name: ClassVar[str] = "RCPT"
+    usage: ClassVar[str] = "RCPT TO:<forward-path> [NOTIFY=NEVER|SUCCESS,FAILURE,DELAY] [ORCPT=type;address]"
+    greeted: ClassVar[bool] = True
+    free: ClassVar[bool] = False
+    # NOTIFY 28, ORCPT 507 (RFC 3461 4.1, 4.2); UTF-8 paths are counted in octets
+    longest: ClassVar[int] = GROWTH + 28 + 507
+
+    path: Path
+    parameters: RcptParameters
+
+    @classmethod
+    def parse(cls, cursor: Cursor) -> RcptTo:
+        """rcpt = "RCPT TO:" ( Path / "<Postmaster>" ) [SP Rcpt-parameters]"""
+        _keyword(cursor, b"TO:")
+        path = parse_forward_path(cursor)
+        return cls(path, RcptParameters.parse(parse_parameters(cursor)))
+
+    async def run(self, session: Session, channel: Channel) -> None:
+        mail = session.mail
+        if mail is None:
+            raise Refused(responses.NEED_MAIL)
+        if mail.chunking:
+            raise Refused(responses.BDAT_BROKEN)
+        if not self.path.ascii and not mail.parameters.smtputf8:
+            raise Refused(responses.NEED_SMTPUTF8)
+        if mail.recipients >= session.limits.recipients:
+            raise Refused(responses.TOO_MANY_RECIPIENTS)
+        try:
+            await mail.transaction.add(self.path, self.parameters)
+        except Exception:
+            # Guessing at addresses is counted; the refusal itself is the server's to word.
+            session.refused += 1
+            raise
+        mail.recipients += 1
+        channel.answer(responses.RECIPIENT_OK)
+
+
+def _keyword(cursor: Cursor, word: bytes) -> None:
+    cursor.spaces()
+    if not cursor.literal(word):
+        raise BadArgument(f"{word.decode('ascii')}<path> expected")
+    cursor.spaces()
+
+
+def needs_chunks(mail: Mail) -> bool:
+    """BINARYMIME content may not go through DATA (RFC 3030 3)."""
+    return mail.parameters.body == BINARY

@@ -1,0 +1,120 @@
+"""What the SMTP server asks of the application: a door, a session, a transaction.
+
+State is what is held: a connection holds a session; a greeted session may begin a transaction;
+a transaction takes recipients, then content, then is committed or abandoned. Whatever these
+raise is put into words by `IDoor.explain`; what that does not know is a bug.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from zope.interface import Attribute, Interface
+
+from protocols.smtp.grammar import Path
+from protocols.smtp.parameters import MailParameters, RcptParameters
+from protocols.smtp.responses import Reply
+
+
+class Role(Enum):
+    """What a listener is for: mail from everywhere, or from our own people (RFC 6409, RFC 8314)."""
+
+    MX = "mx"
+    SUBMISSION = "submission"
+    SUBMISSIONS = "submissions"
+
+    @property
+    def submission(self) -> bool:
+        return self is not Role.MX
+
+    @property
+    def implicit_tls(self) -> bool:
+        return self is Role.SUBMISSIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one connection may use. message: octets, 0 = no limit. Times in seconds.
+
+    recipients: per transaction (RFC 5321 4.5.3.1.8 asks for 100 at least); refused: recipients
+    refused per connection; bad_commands and transactions: per connection; content: for all of one
+    message, however slowly it comes.
+    """
+
+    message: int = 50 * 1024 * 1024
+    recipients: int = 1000
+    refused: int = 100
+    bad_commands: int = 20
+    transactions: int = 1000
+    idle: float = 300.0
+    content: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who is talking, as far as it is known when a transaction begins (RFC 5321 4.4).
+
+    hello: the argument of EHLO or HELO, not to be believed; esmtp: it was EHLO; cipher: "" without
+    TLS; identity: what SASL gave, None if there was no AUTH.
+    """
+
+    hello: str
+    esmtp: bool
+    peer: str
+    loopback: bool
+    encrypted: bool
+    cipher: str
+    identity: Any = None
+
+
+class IDoor(Interface):
+    """What all connections of one listener share."""
+
+    role: Role = Attribute("what this listener is for")
+    hostname: str = Attribute("our name, in the greeting")
+
+    def limits() -> Limits:
+        """The limits as they are now."""
+
+    def tls() -> Any:
+        """The context factory for STARTTLS, None when there is no certificate."""
+
+    def session(security: Any) -> ISession:
+        """A new connection (protocols.security.Security)."""
+
+    def explain(error: Exception) -> Reply | None:
+        """The reply for a refusal, None for anything else."""
+
+
+class ISession(Interface):
+    """One connection, seen by the application."""
+
+    authenticator: Any = Attribute("protocols.sasl IAuthenticator of this connection")
+
+    async def begin(client: Client, reverse_path: Path, parameters: MailParameters) -> ITransaction:
+        """MAIL: may this originator send here? A session has one transaction at a time."""
+
+    def closed() -> None:
+        """The connection is gone."""
+
+
+class ITransaction(Interface):
+    """One message on its way in."""
+
+    async def add(forward_path: Path, parameters: RcptParameters) -> None:
+        """RCPT: take this recipient, or raise why not."""
+
+    def write(data: bytes) -> None:
+        """Content, in order, without dot stuffing."""
+
+    async def drained() -> None:
+        """Wait until more content may be written."""
+
+    async def commit() -> str:
+        """The content is complete: take responsibility. Returns the queue id. After it returns
+        or raises the transaction is over."""
+
+    def abandon() -> None:
+        """Forget it; harmless after `commit`."""

@@ -1,0 +1,156 @@
+"""The SMTP server: one conversation per connection (RFC 5321).
+
+Rules:
+
+1. A line is a verb of the table or 500 5.5.1 (RFC 5321 4.2.4); a line that is too long or does
+   not end in CRLF is 500 5.5.2 and nothing of it is run.
+2. Every command gets exactly one final reply, in order (RFC 2920 3.2).
+3. One place turns errors into replies: `_run`. What the door cannot explain is a bug, logged
+   once with an id, answered with 451.
+4. Errors are counted. Too many and the connection ends with 421.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, Literal
+
+from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IReactorTime
+
+from protocols.conversation import Conversation
+from protocols.errors import BadSyntax, BareLineEnding, Flood, LineTooLong
+from protocols.lines import NeedData
+from protocols.smtp import responses
+from protocols.smtp.commands.command import Command, OutOfStep, Refused, Session
+from protocols.smtp.commands.security import AUTH_LINE
+from protocols.smtp.grammar import BadPath, Cursor
+from protocols.smtp.interfaces import Role
+from protocols.smtp.parameters import UnknownParameter
+from protocols.smtp.responses import Reply
+from protocols.smtp.verbs import VERBS
+
+HARD_LINE = 4096
+"""Octets of any command line but AUTH's."""
+
+
+class Server(Conversation):
+    """One connection. door: protocols.smtp.interfaces.IDoor."""
+
+    def __init__(self, door: Any, clock: IReactorTime) -> None:
+        super().__init__(clock)
+        self._door = door
+        self._session: Session | None = None
+        self._errors = 0
+
+    # The conversation ----------------------------------------------------------------------
+
+    async def converse(self) -> None:
+        limits = self._door.limits()
+        self.idle_time_out = limits.idle
+        session = self._session = Session(self._door, self._door.session(self.security), limits)
+        try:
+            self.answer(Reply(220, "", f"{self._door.hostname} ESMTP ready"))
+            while not self.closing:
+                try:
+                    line = await self.pull(self._line, True)
+                except BadSyntax as error:
+                    self._bad(_syntax_reply(error))
+                    if isinstance(error, Flood):
+                        self.close()
+                    continue
+                await self._run(session, line)
+                await self.breathe()
+        finally:
+            session.reset()
+            session.own.closed()
+
+    def _line(self) -> bytes | Literal[NeedData.NEED_DATA]:
+        limit = HARD_LINE
+        if self._session is not None and self._session.identity is None:
+            limit = AUTH_LINE if self.input.peek(5).upper() == b"AUTH " else HARD_LINE
+        return self.input.line(limit)
+
+    async def _run(self, session: Session, line: bytes) -> None:
+        word, _, _ = line.partition(b" ")
+        verb = VERBS.get(word) or VERBS.get(word.upper())
+        if verb is None:
+            self._bad(responses.UNKNOWN_COMMAND)
+            return
+        try:
+            self._admit(session, verb, len(line))
+            await verb.parse(Cursor(line, len(word))).run(session, self)
+        except CancelledError:
+            raise
+        except Refused as refused:
+            self._bad(refused.reply)
+        except BadSyntax as error:
+            self._bad(_syntax_reply(error, verb))
+            if isinstance(error, (OutOfStep, Flood)):
+                self.close()
+        except Exception as error:
+            self._explain(error, verb)
+        if session.refused > session.limits.refused and not self.closing:
+            self.answer(responses.TOO_MANY_ERRORS)
+            self.close()
+
+    def _admit(self, session: Session, verb: type[Command], length: int) -> None:
+        if length + 2 > verb.longest:
+            raise LineTooLong(verb.longest)
+        if verb.greeted and session.client is None:
+            raise Refused(responses.NEED_HELLO)
+        if session.role is not Role.MX and not verb.free and session.identity is None:
+            # RFC 3207 4 and RFC 4954 6: TLS first, where it can be had, then AUTH.
+            raise Refused(responses.NEED_AUTH if self.security.private else responses.NEED_TLS)
+
+    def _explain(self, error: Exception, verb: type[Command]) -> None:
+        reply = self._door.explain(error)
+        if reply is None:
+            label = secrets.token_hex(4)
+            self.log.failure("bug {label} in {verb}", label=label, verb=verb.name)
+            reply = Reply(451, "4.3.0", f"Local error {label}")
+        self.answer(reply)
+        if reply.code == 421:
+            self.close()
+
+    def _bad(self, reply: Reply) -> None:
+        self.answer(reply)
+        if reply.code in _COUNTED:
+            self._errors += 1
+            limit = self._session.limits.bad_commands if self._session else 1
+            if self._errors > limit and not self.closing:
+                self.answer(responses.TOO_MANY_ERRORS)
+                self.close()
+
+    # What commands use ---------------------------------------------------------------------
+
+    def answer(self, reply: Reply) -> None:
+        self.send(reply.wire)
+
+    def finish(self) -> None:
+        self.close()
+
+    def now(self) -> float:
+        return self.clock.seconds()
+
+    def farewell(self, timed_out: bool) -> bytes:
+        return (responses.IDLE_TOO_LONG if timed_out else responses.SHUTTING_DOWN).wire
+
+
+# Mistakes of the peer's making; refused mail and 535 are counted elsewhere.
+_COUNTED = frozenset((500, 501, 502, 503, 504, 555))
+
+
+def _syntax_reply(error: BadSyntax, verb: type[Command] | None = None) -> Reply:
+    if isinstance(error, Flood):
+        return Reply(421, "4.7.0", "Too much input")
+    if isinstance(error, LineTooLong):
+        return responses.LINE_TOO_LONG
+    if isinstance(error, BareLineEnding):
+        return responses.BARE_NEWLINE
+    if isinstance(error, UnknownParameter):
+        return Reply(555, "5.5.4", error.what)
+    if isinstance(error, BadPath):
+        enhanced = "5.1.3" if verb is not None and verb.name == "RCPT" else "5.1.7"
+        return Reply(501, enhanced, f"Bad address: {error.what}")
+    return Reply(501, "5.5.4", f"Syntax error: {error.what}")

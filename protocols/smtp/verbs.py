@@ -1,0 +1,35 @@
+"""The verb table: dispatch, HELP, EHLO and the labels of metrics come from it."""
+
+from __future__ import annotations
+
+from protocols.smtp.commands.ask import Expn, Help, Vrfy
+from protocols.smtp.commands.command import Channel, Command, Session
+from protocols.smtp.commands.content import Bdat, Data
+from protocols.smtp.commands.hello import Ehlo, Helo, Noop, Quit, Rset
+from protocols.smtp.commands.security import Auth, Starttls
+from protocols.smtp.commands.transaction import MailFrom, RcptTo
+
+VERBS: dict[bytes, type[Command]] = {
+    verb.name.encode("ascii"): verb
+    for verb in (
+        Ehlo,
+        Helo,
+        MailFrom,
+        RcptTo,
+        Data,
+        Bdat,
+        Rset,
+        Noop,
+        Vrfy,
+        Expn,
+        Help,
+        Auth,
+        Starttls,
+        Quit,
+    )
+}
+
+
+def keywords(session: Session, channel: Channel) -> list[str]:
+    """What EHLO announces here and now, in the order of the table (RFC 5321 4.1.1.1)."""
+    return [word for verb in VERBS.values() for word in verb.keywords(session, channel)]
