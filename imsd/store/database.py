@@ -28,7 +28,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.logger import Logger
 
 from imsd.errors import TryLater
@@ -41,6 +40,7 @@ from imsd.store.lock import HomeLock
 from imsd.store.readers import Latency, Readers
 from imsd.store.transaction import Transaction as Transaction
 from imsd.store.transaction import Unit as Unit
+from imsd.store.workers import Workers
 from imsd.store.writer import Job, Outcome, Writer
 
 T = TypeVar("T")
@@ -49,10 +49,6 @@ _log = Logger()
 MAX_WAITING = 20_000
 """Units (and reads) that may wait; one more is refused with TryLater."""
 READERS = 3
-
-
-class Reactor(IReactorTime, IReactorFromThreads):
-    """What the store needs of a reactor."""
 
 
 class Database:
@@ -66,7 +62,8 @@ class Database:
         self._engine = engine
         self._latencies: dict[Any, Latency] = {}
         self._inline: readers.Connection | None = engine.inline_reader()
-        self._readers = Readers(engine.readers(READERS), self._deliver_read)
+        self._readers = Readers(engine.readers(READERS), self._deliver_job)
+        self._files = Workers(self._deliver)
         self._writers: list[Writer] = engine.writers(self._deliver_written)
         for writer in self._writers:
             writer.start()
@@ -126,8 +123,11 @@ class Database:
             self._readers.submit(job)
         return done
 
-    def _deliver_read(self, job: readers.Job, result: Any, error: Exception | None) -> None:
-        self.reactor.callFromThread(_fire, job.done, result, error)
+    def _deliver_job(self, job: readers.Job, result: Any, error: Exception | None) -> None:
+        self._deliver(job.done, result, error)
+
+    def _deliver(self, done: Any, result: Any, error: Exception | None) -> None:
+        self.reactor.callFromThread(_fire, done, result, error)
 
     # Writing ---------------------------------------------------------------------------
 
@@ -163,8 +163,10 @@ class Database:
     # The rest --------------------------------------------------------------------------
 
     def in_thread(self, fn: Callable[..., T], *args: Any) -> Deferred[T]:
-        """Run fn(*args), which blocks on a file, away from the reactor."""
-        return self._read(lambda _tx: fn(*args), (), None)
+        """Run fn(*args), which blocks on a file, away from the reactor; never withdrawn."""
+        done: Deferred[T] = Deferred()
+        self._files.submit(fn, args, done)
+        return done
 
     async def close(self) -> None:
         """Write what was submitted, then close; the home may be opened again after."""
@@ -176,6 +178,7 @@ class Database:
         for writer in self._writers:
             writer.stop()
         self._readers.stop()
+        self._files.stop()
         if self._inline is not None:
             self._inline.close()
         for writer in self._writers:
@@ -203,6 +206,19 @@ def in_thread(reactor: Any, fn: Callable[..., T], *args: Any) -> Deferred[T]:
 
     threading.Thread(target=work, name="imsd-store", daemon=True).start()
     return done
+
+
+def forked(deferred: Deferred[Any]) -> Deferred[None]:
+    """Another Deferred that fires, with None, when this one has."""
+    other: Deferred[None] = Deferred()
+
+    def fire(result: Any) -> Any:
+        if not other.called:
+            other.callback(None)
+        return result
+
+    deferred.addBoth(fire)
+    return other
 
 
 def _fire(done: Deferred[Any], result: Any, error: Exception | None) -> None:
