@@ -116,7 +116,7 @@ _TEXT = frozenset({"preview", "subject", "sender_name", "to_name"})
 _NAMES = tuple(field.name for field in fields(Summary) if field.name != "size")
 _VERSION = _NAMES.index("scan_version")
 _EMPTY: dict[str, Any] = {
-    **{name: b"" for name in _NAMES},
+    **dict.fromkeys(_NAMES, b""),
     **dict.fromkeys(("scan_version", "header_size", "lines", "raw", "date_offset", "attachments"), 0),
     "date": None,
 }
