@@ -1,0 +1,92 @@
+"""The one table from a refusal to each protocol's reply.
+
+A class of `imsd.errors` stands here once; a subclass without a row takes its parent's. The text
+is the refusal's own. SMTP: code and enhanced code (RFC 3463). POP3: the response code (RFC 2449
+8, RFC 3206), b"" for none. IMAP: the response code (RFC 5530, RFC 9051 7.1), b"" for none. LDAP: the
+result code (RFC 4511 A.1).
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from imsd import errors
+from protocols.smtp.responses import Reply
+
+
+class Row(NamedTuple):
+    code: int
+    enhanced: str
+    pop3: bytes
+    imap: bytes
+    ldap: int
+
+
+TABLE: Final[dict[type[errors.Refusal], Row]] = {
+    errors.Refusal: Row(550, "5.0.0", b"", b"CANNOT", 53),
+    errors.Temporary: Row(451, "4.3.0", b"SYS/TEMP", b"UNAVAILABLE", 51),
+    # Store
+    errors.TryLater: Row(451, "4.3.0", b"SYS/TEMP", b"UNAVAILABLE", 51),
+    errors.StoreFull: Row(452, "4.3.1", b"SYS/TEMP", b"UNAVAILABLE", 53),
+    errors.StoreUnavailable: Row(451, "4.3.0", b"SYS/TEMP", b"UNAVAILABLE", 52),
+    errors.OverQuota: Row(552, "5.2.2", b"SYS/PERM", b"OVERQUOTA", 53),
+    errors.TooLarge: Row(552, "5.3.4", b"SYS/PERM", b"TOOBIG", 11),
+    errors.LimitReached: Row(452, "4.5.3", b"SYS/PERM", b"LIMIT", 11),
+    errors.InvalidName: Row(550, "5.5.4", b"", b"CANNOT", 34),
+    errors.NoSuchMailbox: Row(550, "5.1.1", b"", b"NONEXISTENT", 32),
+    errors.MailboxExists: Row(550, "5.5.4", b"", b"ALREADYEXISTS", 68),
+    errors.MailboxHasChildren: Row(550, "5.5.4", b"", b"HASCHILDREN", 66),
+    errors.MailboxInUse: Row(451, "4.2.1", b"IN-USE", b"INUSE", 51),
+    errors.NoSuchMessage: Row(550, "5.5.4", b"", b"NONEXISTENT", 32),
+    errors.NotPermitted: Row(550, "5.7.1", b"", b"NOPERM", 50),
+    errors.Unsupported: Row(504, "5.5.4", b"", b"CANNOT", 53),
+    errors.UnknownEncoding: Row(554, "5.6.1", b"", b"UNKNOWN-CTE", 53),
+    errors.UnsupportedCharset: Row(554, "5.6.1", b"", b"BADCHARSET", 53),
+    # Mail
+    errors.NoSuchRecipient: Row(550, "5.1.1", b"", b"NONEXISTENT", 32),
+    # An administrator can mend it: the sender tries again.
+    errors.AmbiguousRecipient: Row(451, "4.3.5", b"", b"CANNOT", 19),
+    errors.RelayDenied: Row(550, "5.7.1", b"", b"NOPERM", 50),
+    errors.SenderNotPermitted: Row(550, "5.7.1", b"", b"NOPERM", 50),
+    errors.TooManyRecipients: Row(452, "4.5.3", b"", b"LIMIT", 11),
+    errors.LoopDetected: Row(554, "5.4.6", b"", b"CANNOT", 54),
+    errors.MalformedMessage: Row(554, "5.6.0", b"", b"CANNOT", 53),
+    errors.PolicyRejected: Row(550, "5.7.1", b"", b"NOPERM", 53),
+    # Login
+    errors.AuthenticationFailed: Row(535, "5.7.8", b"AUTH", b"AUTHENTICATIONFAILED", 49),
+    errors.AccountDisabled: Row(535, "5.7.13", b"AUTH", b"AUTHORIZATIONFAILED", 49),
+    errors.Throttled: Row(454, "4.7.0", b"SYS/TEMP", b"UNAVAILABLE", 51),
+    errors.EncryptionRequired: Row(538, "5.7.11", b"", b"PRIVACYREQUIRED", 13),
+    # Directory
+    errors.NoSuchEntry: Row(550, "5.1.1", b"", b"NONEXISTENT", 32),
+    errors.EntryExists: Row(550, "5.5.4", b"", b"ALREADYEXISTS", 68),
+    errors.NotAllowedOnNonLeaf: Row(550, "5.5.4", b"", b"CANNOT", 66),
+    errors.NotAllowedOnRdn: Row(550, "5.5.4", b"", b"CANNOT", 67),
+    errors.NamingViolation: Row(550, "5.5.4", b"", b"CANNOT", 64),
+    errors.ObjectClassViolation: Row(550, "5.5.4", b"", b"CANNOT", 65),
+    errors.UndefinedAttribute: Row(550, "5.5.4", b"", b"CANNOT", 17),
+    errors.NoSuchAttribute: Row(550, "5.5.4", b"", b"NONEXISTENT", 16),
+    errors.AttributeOrValueExists: Row(550, "5.5.4", b"", b"ALREADYEXISTS", 20),
+    errors.ConstraintViolation: Row(550, "5.5.4", b"", b"CANNOT", 19),
+    errors.InvalidSyntax: Row(550, "5.5.4", b"", b"CANNOT", 21),
+    errors.InvalidDN: Row(550, "5.5.4", b"", b"CANNOT", 34),
+    errors.InappropriateMatching: Row(550, "5.5.4", b"", b"CANNOT", 18),
+    errors.UnwillingToPerform: Row(550, "5.5.4", b"", b"CANNOT", 53),
+}
+
+
+def row_of(error: errors.Refusal) -> Row:
+    """The row of the refusal's class, or of the nearest class above it."""
+    for kind in type(error).__mro__:
+        row = TABLE.get(kind)
+        if row is not None:
+            return row
+    return TABLE[errors.Refusal]
+
+
+def smtp(error: Exception) -> Reply | None:
+    """The reply for a refusal, None for a bug."""
+    if not isinstance(error, errors.Refusal):
+        return None
+    row = row_of(error)
+    return Reply(row.code, row.enhanced, error.text)
