@@ -109,15 +109,15 @@ def _is_loopback(address: str) -> bool:
         return False
 
 
-# pyOpenSSL has no methods for these two.
+_LIB: Any = vars(SSL)["_lib"]  # pyOpenSSL has no methods for these two
 
 
 def _verified(handle: Any) -> bool:
-    return bool(SSL._lib.SSL_get_verify_result(handle._ssl) == SSL._lib.X509_V_OK)
+    return bool(_LIB.SSL_get_verify_result(handle._ssl) == _LIB.X509_V_OK)
 
 
 def _resumed(handle: Any) -> bool:
-    return bool(SSL._lib.SSL_session_reused(handle._ssl))
+    return bool(_LIB.SSL_session_reused(handle._ssl))
 
 
 def _server_end_point(handle: Any) -> bytes | None:
