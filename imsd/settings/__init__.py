@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from imsd.settings.listeners import Admission
 from imsd.settings.live import LiveSettings
+from imsd.settings.logins import Logins
 from imsd.settings.page import Page
 
-PAGES: tuple[type[Page], ...] = (Admission,)
+PAGES: tuple[type[Page], ...] = (Admission, Logins)
 """All property pages, in the order in which they are shown."""
 
 __all__ = ["PAGES", "LiveSettings", "Page"]

@@ -30,15 +30,15 @@ MECHANISMS: Final[dict[str, Maker]] = {
 """Strongest first."""
 
 
-def offered(security: Security, allowed: Iterable[str]) -> list[str]:
+def offered(security: Security, allowed: Iterable[str], cleartext: bool = False) -> list[str]:
     """Those of the allowed mechanisms that this security permits, strongest first.
 
-    Nothing in clear text but on loopback; -PLUS only with a TLS channel to bind to; EXTERNAL
-    only with a client certificate that was verified.
+    Nothing without TLS but on loopback (or where `cleartext` allows it); -PLUS only with a TLS
+    channel to bind to; EXTERNAL only with a client certificate that was verified.
     """
     permitted = []
     for name in MECHANISMS:
-        if name not in allowed or not security.private:
+        if name not in allowed or not (security.private or cleartext):
             continue
         if name == "EXTERNAL" and not (security.encrypted and security.client_certificate):
             continue

@@ -1,0 +1,48 @@
+"""The avatar of somebody who has logged in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from zope.interface import Interface, implementer
+
+from imsd.store.ids import AccountId, EntryId
+
+
+class Proved(NamedTuple):
+    """The avatar id: who proved his identity, with which generation of his credentials."""
+
+    account: AccountId
+    generation: int
+
+
+class IAccount(Interface):
+    """The interface asked of the portal."""
+
+
+@implementer(IAccount)
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose mailbox and entry this session is about; a name for rights, never a right itself.
+
+    dn: in the form of the organisation. addresses: canonical, the primary first.
+    rights_version: of the entry when this was made; rights are derived again when it moved.
+    is_admin: has the administrator's role, as of rights_version.
+    generation: of the credentials of the one who logged in.
+    actor: who logged in, where he acts for another; else the same as id.
+    """
+
+    id: AccountId
+    entry: EntryId
+    dn: str
+    addresses: tuple[str, ...]
+    rights_version: int
+    is_admin: bool
+    generation: int
+    actor: AccountId
+
+    @property
+    def address(self) -> str:
+        """The primary address, "" for one who has none."""
+        return self.addresses[0] if self.addresses else ""

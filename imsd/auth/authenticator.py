@@ -1,0 +1,193 @@
+"""What every protocol holds to log people in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+from twisted.cred.credentials import ICredentials
+from twisted.cred.portal import Portal
+from zope.interface import implementer
+
+from imsd.auth import apppasswords, passwords
+from imsd.auth.account import Account, IAccount
+from imsd.auth.checkers import CertificateChecker, PasswordChecker, ScramChecker
+from imsd.auth.credentials import Certificate, PasswordLogin, ScramProof
+from imsd.auth.interfaces import LoginDirectory
+from imsd.auth.passwords import Passwords
+from imsd.auth.people import People, throttle_name
+from imsd.auth.realm import Realm, account_of
+from imsd.auth.rights import Callback, Rights, RightsWatch
+from imsd.auth.throttle import Throttle
+from imsd.auth.verified import Verified
+from imsd.errors import AuthenticationFailed, EncryptionRequired, NotPermitted, Unsupported
+from imsd.settings import LiveSettings
+from imsd.settings.logins import Logins
+from imsd.store import credentials
+from imsd.store.changes import DIRECTORY, Change, EntriesChanged
+from imsd.store.database import Database, Watch
+from imsd.store.ids import EntryId
+from protocols.sasl import IAuthenticator, ScramKeys, offered
+from protocols.sasl.external import identities
+from protocols.security import Security
+
+
+@implementer(IAuthenticator)
+class Authenticator:
+    """One for the process; `start` must have returned before anybody logs in.
+
+    Identities are `Account`s. Refusals: AuthenticationFailed, AccountDisabled, Throttled,
+    EncryptionRequired, NotPermitted (to act for another), TryLater.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        directory: LoginDirectory,
+        settings: LiveSettings,
+        reactor: Any,
+        passwords: Passwords,
+    ) -> None:
+        self._db = db
+        self._directory = directory
+        self._settings = settings
+        self._passwords = passwords
+        self._people = People(db, directory)
+        self._throttle = Throttle(self._logins, reactor.seconds)
+        self._verified = Verified(self._logins, reactor.seconds)
+        self._realm = Realm(directory)
+        self._rights = Rights(db, directory, self._realm, reactor)
+        self._key = b""
+        self._watch: Watch | None = None
+
+    async def start(self) -> None:
+        """Read (or make) the organisation's secret and watch the directory."""
+        self._key = await self._db.write(credentials.server_key)
+        checker = PasswordChecker(
+            self._db,
+            self._people,
+            self._passwords,
+            self._throttle,
+            self._verified,
+            self._logins,
+            self._key,
+        )
+        self._portal = Portal(
+            self._realm,
+            [checker, ScramChecker(self._people, self._throttle), CertificateChecker(self._people)],
+        )
+        self._watch = self._db.feed.watch(DIRECTORY, self._changed)
+
+    def stop(self) -> None:
+        if self._watch is not None:
+            self._watch.stop()
+
+    # SASL (protocols.sasl.IAuthenticator) -------------------------------------------------
+
+    def mechanisms(self, security: Security) -> list[str]:
+        settings = self._logins()
+        allowed = []
+        if settings.certificates:
+            allowed += ["EXTERNAL"]
+        if settings.challenge:
+            allowed += ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"]
+        if settings.basic:
+            allowed += ["PLAIN", "LOGIN"]
+        return offered(security, allowed, settings.allow_cleartext)
+
+    async def password(self, authzid: str, authcid: str, password: str, security: Security) -> Account:
+        self.basic_allowed(security)
+        account = await self._login(PasswordLogin(authcid, password, security.peer))
+        if authzid and authzid != authcid:
+            return await self._acting(account, authzid)
+        if "/" in authcid or "\\" in authcid:
+            _, mailbox = await self._people.find(authcid)
+            if mailbox:
+                return await self._acting(account, mailbox)
+        return account
+
+    async def scram(self, authcid: str, security: Security) -> ScramKeys:
+        person, _ = await self._people.find(authcid)
+        self._throttle.check(throttle_name(person, authcid), security.peer)
+        held = await self._people.credentials(person)
+        known = passwords.scram_keys(held.password)
+        return known or passwords.fake_keys(authcid, self._key, self._logins())
+
+    async def scram_done(
+        self, authzid: str, authcid: str, keys: ScramKeys, proved: bool, security: Security
+    ) -> Account:
+        account = await self._login(ScramProof(authcid, keys, proved, security.peer))
+        wanted = authzid if authzid != authcid else ""
+        if not wanted:
+            _, wanted = await self._people.find(authcid)
+        return await self._acting(account, wanted) if wanted else account
+
+    async def external(self, authzid: str, security: Security) -> Account:
+        certificate = security.client_certificate
+        if certificate is None:
+            raise AuthenticationFailed
+        names = identities(certificate)
+        if authzid:
+            wanted, _ = await self._people.find(authzid)
+            for name in names:  # a certificate of several people speaks for each of them
+                person, _ = await self._people.find(name)
+                if person is not None and wanted is not None and person.account == wanted.account:
+                    return await self._login(Certificate((name,)))
+        account = await self._login(Certificate(tuple(names)))
+        return await self._acting(account, authzid) if authzid else account
+
+    # Others -------------------------------------------------------------------------------
+
+    def basic_allowed(self, security: Security) -> None:
+        """Raises EncryptionRequired or Unsupported where a password may not be sent as it is.
+
+        For USER/PASS, LOGIN and simple bind, before the password is asked for.
+        """
+        settings = self._logins()
+        if not settings.basic:
+            raise Unsupported("Names and passwords in clear text are switched off")
+        if not (security.private or settings.allow_cleartext):
+            raise EncryptionRequired
+
+    def watch_rights(self, account: Account, callback: Callback) -> RightsWatch:
+        """Call back when a session must end (with None) or has other rights (with the Account).
+
+        On the reactor, right after the change was committed here, within a second elsewhere.
+        """
+        return self._rights.watch(account, callback)
+
+    async def add_app_password(self, entry: EntryId, label: str) -> str:
+        """Make an app password; shown once, never again. Raises LimitReached."""
+        made = apppasswords.generate()
+        verifier = apppasswords.verifier(made, entry, self._key)
+        await self._db.write(credentials.add_app_password, entry, verifier, label[:100])
+        return made
+
+    def _logins(self) -> Logins:
+        return self._settings[Logins]
+
+    async def _login(self, shown: ICredentials) -> Account:
+        _, account, _ = await self._portal.login(shown, None, IAccount)
+        return cast(Account, account)
+
+    async def _acting(self, account: Account, wanted: str) -> Account:
+        """The account of another this one may act for. Raises NotPermitted."""
+        person, _ = await self._people.find(wanted)
+        if person is not None and person.account == account.id:
+            return account
+        allowed = account.is_admin and self._logins().administrators_act
+        if person is None or person.disabled or not allowed:
+            raise NotPermitted("Not permitted to act for that identity")
+        other = account_of(person, account.generation)
+        return replace(other, is_admin=False, actor=account.id)
+
+    def _changed(self, change: Change) -> None:
+        ids = change.ids if isinstance(change, EntriesChanged) else None
+        if ids is None:
+            self._verified.clear()
+            self._realm.clear()
+        else:
+            for entry in ids:
+                self._verified.forget(entry)
+                self._realm.forget(entry)
+        self._rights.changed(ids)

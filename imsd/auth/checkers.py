@@ -1,0 +1,175 @@
+"""twisted.cred checkers: from credentials to the avatar id, or AuthenticationFailed.
+
+Each counts the attempt with the throttle before it looks at a secret, and says afterwards
+what came of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from twisted.cred.checkers import ICredentialsChecker
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from imsd.auth import apppasswords
+from imsd.auth.account import Proved
+from imsd.auth.credentials import (
+    Certificate,
+    ICertificate,
+    IPasswordLogin,
+    IScramProof,
+    PasswordLogin,
+    ScramProof,
+)
+from imsd.auth.flights import Flights
+from imsd.auth.passwords import Passwords, fake_verifier, scram_keys
+from imsd.auth.people import People, throttle_name
+from imsd.auth.throttle import Throttle
+from imsd.auth.verified import Verified
+from imsd.directory.values import Person
+from imsd.errors import AccountDisabled, AuthenticationFailed, Refusal
+from imsd.settings.logins import Logins
+from imsd.store import credentials
+from imsd.store.database import Database
+
+
+async def counted(
+    throttle: Throttle, name: str, peer: str, decide: Callable[[], Coroutine[Any, Any, Proved]]
+) -> Proved:
+    """Run a decision as one attempt of the throttle. Raises Throttled, and what it raises."""
+    attempt = throttle.admit(name, peer)
+    try:
+        proved = await decide()
+    except AuthenticationFailed:
+        throttle.failed(attempt)
+        raise
+    except BaseException:
+        # Disabled, store away, cancelled: nobody has guessed wrong.
+        throttle.undecided(attempt)
+        raise
+    throttle.succeeded(attempt)
+    return proved
+
+
+@implementer(ICredentialsChecker)
+class PasswordChecker:
+    """Passwords and app passwords. What was verified lately costs a keyed hash."""
+
+    credentialInterfaces = (IPasswordLogin,)
+
+    def __init__(
+        self,
+        db: Database,
+        people: People,
+        passwords: Passwords,
+        throttle: Throttle,
+        verified: Verified,
+        settings: Callable[[], Logins],
+        key: bytes,
+    ) -> None:
+        self._db = db
+        self._people = people
+        self._passwords = passwords
+        self._throttle = throttle
+        self._verified = verified
+        self._settings = settings
+        self._key = key
+        self._flights: Flights[Proved] = Flights()
+
+    def requestAvatarId(self, login: PasswordLogin) -> Proved | Deferred[Proved]:  # type: ignore[override]
+        verified = self._verified
+        mark = verified.mark(login.name, login.password)
+        proved = verified.right(mark)
+        if proved is not None:
+            # Or else who is held back could try passwords here as fast as he likes.
+            self._throttle.check(f"#{proved.account}", login.peer)
+            return proved
+        if verified.wrong(mark):
+            raise AuthenticationFailed
+        return self._flights.join(mark, lambda: self._verify(login, mark))
+
+    async def _verify(self, login: PasswordLogin, mark: bytes) -> Proved:
+        person, _ = await self._people.find(login.name)
+        name = throttle_name(person, login.name)
+        epoch = self._verified.epoch
+        try:
+            return await counted(
+                self._throttle, name, login.peer, lambda: self._decide(person, login.password, mark)
+            )
+        except AuthenticationFailed:
+            if self._verified.epoch == epoch:
+                self._verified.was_wrong(mark)
+            raise
+
+    async def _decide(self, person: Person | None, password: str, mark: bytes) -> Proved:
+        held = await self._people.credentials(person)
+        apps = [app.verifier for app in held.apps]
+        if person is not None and apppasswords.matches(password, person.entry, apps, self._key):
+            return await self._still(person, held.generation, mark)
+        verifier = held.password or fake_verifier(self._key, self._settings())
+        right, reformed = await self._passwords.verify(password, verifier)
+        if person is None or not held.password or not right:
+            raise AuthenticationFailed
+        if reformed:
+            try:
+                await self._db.write(credentials.reform, person.entry, held.password, reformed)
+            except Refusal:  # the old form does as well; the next login tries again
+                pass
+        return await self._still(person, held.generation, mark)
+
+    async def _still(self, person: Person, generation: int, mark: bytes) -> Proved:
+        epoch = self._verified.epoch
+        proved = await self._people.still(person, generation)
+        if self._verified.epoch == epoch:
+            self._verified.was_right(mark, proved)
+        return proved
+
+
+@implementer(ICredentialsChecker)
+class ScramChecker:
+    """Proofs of SCRAM: right only with the keys the person has now."""
+
+    credentialInterfaces = (IScramProof,)
+
+    def __init__(self, people: People, throttle: Throttle) -> None:
+        self._people = people
+        self._throttle = throttle
+
+    def requestAvatarId(self, proof: ScramProof) -> Deferred[Proved]:  # type: ignore[override]
+        return Deferred.fromCoroutine(self._verify(proof))
+
+    async def _verify(self, proof: ScramProof) -> Proved:
+        person, _ = await self._people.find(proof.name)
+        name = throttle_name(person, proof.name)
+        return await counted(self._throttle, name, proof.peer, lambda: self._decide(person, proof))
+
+    async def _decide(self, person: Person | None, proof: ScramProof) -> Proved:
+        held = await self._people.credentials(person)
+        if person is None or not proof.proved or scram_keys(held.password) != proof.keys:
+            raise AuthenticationFailed
+        return await self._people.still(person, held.generation)
+
+
+@implementer(ICredentialsChecker)
+class CertificateChecker:
+    """Certificates: the first of their names that is somebody's here."""
+
+    credentialInterfaces = (ICertificate,)
+
+    def __init__(self, people: People) -> None:
+        self._people = people
+
+    def requestAvatarId(self, certificate: Certificate) -> Deferred[Proved]:  # type: ignore[override]
+        return Deferred.fromCoroutine(self._decide(certificate))
+
+    async def _decide(self, certificate: Certificate) -> Proved:
+        for name in certificate.names:
+            person, _ = await self._people.find(name)
+            if person is not None and not person.disabled:
+                held = await self._people.credentials(person)
+                return await self._people.still(person, held.generation)
+            if person is not None:
+                raise AccountDisabled
+        raise AuthenticationFailed

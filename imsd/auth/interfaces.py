@@ -1,0 +1,31 @@
+"""What auth needs of its neighbours."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from imsd.directory.values import Person
+from imsd.store.ids import AccountId
+
+
+class LoginDirectory(Protocol):
+    """The part of the directory that finds people."""
+
+    async def person_by_login(self, name: str) -> Person | None:
+        r"""By alias, any SMTP address, DN, or DOMAIN\alias; None if unknown."""
+        ...
+
+    async def person(self, account: AccountId) -> Person | None:
+        """The person with this account as it now is; None once deleted."""
+        ...
+
+
+class PasswordMaker(Protocol):
+    """What the directory needs of auth to set passwords (`imsd.auth.passwords.Passwords`)."""
+
+    async def make(self, password: str) -> str:
+        """The verifier to store (`imsd.store.credentials.set_password`).
+
+        Raises ConstraintViolation for a password that may not be used, TryLater when busy.
+        """
+        ...
