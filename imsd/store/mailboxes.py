@@ -1,0 +1,336 @@
+"""Accounts and their trees of mailboxes.
+
+An account owns a flat list of names with "/" between levels; every name but the INBOX
+may come and go. What has children and is deleted stays as a name that cannot be selected
+(RFC 9051 6.3.5). A deleted mailbox leaves the list at once; its messages are removed in
+small units by `imsd.store.jobs` (design rule 11).
+
+Everything here raises refusals of `imsd.errors` and reports what it changed to the unit.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, case, delete, func, select, update
+
+from imsd.errors import LimitReached, MailboxExists, NoSuchMailbox, NotPermitted
+from imsd.store import mailbox_tables as t
+from imsd.store import names
+from imsd.store.changes import AccountScope, MailboxCreated, MailboxDeleted, MailboxRenamed
+from imsd.store.ids import INBOX, PUBLIC, AccountId, MailboxId, ModSeq, Uid, UidValidity
+from imsd.store.sql import insert_row, sql
+from imsd.store.transaction import Transaction, Unit
+
+MAX_MAILBOXES = 10_000
+MAX_SUBSCRIPTIONS = 10_000
+
+#: What a new account gets besides its INBOX (RFC 6154).
+FURNITURE = (
+    ("Drafts", "\\Drafts"),
+    ("Sent", "\\Sent"),
+    ("Junk", "\\Junk"),
+    ("Trash", "\\Trash"),
+    ("Archive", "\\Archive"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """One row of the tree. bytes and the counts are of the messages in it now."""
+
+    account: AccountId
+    id: MailboxId
+    name: str
+    uidvalidity: UidValidity
+    uidnext: Uid
+    highestmodseq: ModSeq
+    special: str
+    selectable: bool
+    messages: int
+    unseen: int
+    deleted: int
+    bytes: int
+    recent_uid: Uid
+    created: int
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an account holds, and may hold (0: no limit)."""
+
+    bytes: int
+    messages: int
+    quota_bytes: int
+    quota_messages: int
+
+
+_m = t.mailbox.c
+_columns = [
+    _m.account, _m.mailbox, _m.name, _m.uidvalidity, _m.uidnext, _m.highestmodseq, _m.special,
+    _m.selectable, _m.messages, _m.unseen, _m.deleted, _m.bytes, _m.recent_uid, _m.created,
+]  # fmt: skip
+_here = (_m.account == bindparam("a"), _m.mailbox == bindparam("m"))
+
+_LIST = sql(select(*_columns).where(_m.account == bindparam("a")))
+_BY_NAME = sql(select(*_columns).where(_m.account == bindparam("a"), _m.name == bindparam("name")))
+_BY_ID = sql(select(*_columns).where(*_here))
+_COUNT = sql(select(func.count()).select_from(t.mailbox).where(_m.account == bindparam("a")))
+_INSERT = insert_row(t.mailbox)
+_REVIVE = sql(
+    update(t.mailbox)
+    .where(*_here)
+    .values(
+        selectable=1, uidvalidity=bindparam("v"), uidnext=1, recent_uid=0, special="",
+        highestmodseq=_m.highestmodseq + 1, created=bindparam("now"),
+    )
+)  # fmt: skip
+_DELETE = sql(delete(t.mailbox).where(*_here))
+_RENAME = sql(update(t.mailbox).where(*_here).values(name=bindparam("new")))
+_DOOM = insert_row(t.doomed)
+_FORGET_KEYWORDS = sql(
+    delete(t.keyword).where(t.keyword.c.account == bindparam("a"), t.keyword.c.mailbox == bindparam("m"))
+)
+_SET_SPECIAL = sql(update(t.mailbox).where(*_here).values(special=bindparam("special_use")))
+
+_acc = t.account.c
+_ACCOUNT = sql(select(_acc.account).where(_acc.account == bindparam("a")))
+_NEW_ACCOUNT = insert_row(t.account)
+_NEW_NUMBERS = sql(
+    update(t.account)
+    .where(_acc.account == bindparam("a"))
+    .values(
+        next_mailbox=_acc.next_mailbox + 1,
+        last_uidvalidity=case(
+            (_acc.last_uidvalidity >= bindparam("seconds"), _acc.last_uidvalidity + 1),
+            else_=bindparam("seconds"),
+        ),
+    )
+    .returning(_acc.next_mailbox - 1, _acc.last_uidvalidity)
+)
+_USAGE = sql(
+    select(_acc.used_bytes, _acc.used_messages, _acc.quota_bytes, _acc.quota_messages).where(
+        _acc.account == bindparam("a")
+    )
+)
+_SET_QUOTA = sql(
+    update(t.account)
+    .where(_acc.account == bindparam("a"))
+    .values(quota_bytes=bindparam("most_bytes"), quota_messages=bindparam("most_messages"))
+)
+_FREE = sql(
+    update(t.account)
+    .where(_acc.account == bindparam("a"))
+    .values(
+        used_bytes=_acc.used_bytes - bindparam("size"),
+        used_messages=_acc.used_messages - bindparam("count"),
+    )
+)
+
+_s = t.subscription.c
+_SUBSCRIPTIONS = sql(select(_s.name).where(_s.account == bindparam("a")).order_by(_s.name))
+_SUBSCRIBED = sql(select(_s.name).where(_s.account == bindparam("a"), _s.name == bindparam("name")))
+_SUBSCRIBE = insert_row(t.subscription)
+_UNSUBSCRIBE = sql(delete(t.subscription).where(_s.account == bindparam("a"), _s.name == bindparam("name")))
+_COUNT_SUBSCRIPTIONS = sql(
+    select(func.count()).select_from(t.subscription).where(_s.account == bindparam("a"))
+)
+
+
+def _mailbox(row: tuple) -> Mailbox:  # type: ignore[type-arg]
+    account, mailbox, name, validity, uidnext, modseq, special, selectable, *rest = row
+    return Mailbox(account, mailbox, name, validity, uidnext, modseq, special, bool(selectable), *rest)
+
+
+# Accounts ------------------------------------------------------------------------------
+
+
+def create_account_mailboxes(unit: Unit, account: AccountId, now: int) -> None:
+    """Give a new account its INBOX and the usual folders; nothing when it has them."""
+    if unit.one(_ACCOUNT, a=account):
+        return
+    unit.run(
+        _NEW_ACCOUNT, account=account, next_mailbox=1, last_uidvalidity=0, next_email=1,
+        used_bytes=0, used_messages=0, quota_bytes=0, quota_messages=0,
+    )  # fmt: skip
+    if account == PUBLIC:
+        return
+    for name, special in ((names.INBOX, ""), *FURNITURE):
+        _add(unit, account, name, special, now)
+        subscribe(unit, account, name)
+
+
+def account_exists(tx: Transaction, account: AccountId) -> bool:
+    return tx.one(_ACCOUNT, a=account) is not None
+
+
+def usage(tx: Transaction, account: AccountId) -> Usage:
+    row = tx.one(_USAGE, a=account)
+    if row is None:
+        raise NoSuchMailbox
+    return Usage(*row)
+
+
+def set_quota(unit: Unit, account: AccountId, most_bytes: int, most_messages: int) -> None:
+    """0 is no limit. Held content may exceed a lowered quota; nothing is removed."""
+    if not unit.run(_SET_QUOTA, a=account, most_bytes=most_bytes, most_messages=most_messages):
+        raise NoSuchMailbox
+
+
+# Reading -------------------------------------------------------------------------------
+
+
+def list_mailboxes(tx: Transaction, account: AccountId) -> list[Mailbox]:
+    """All of an account, in the order of their names' code points."""
+    return sorted((_mailbox(row) for row in tx.all(_LIST, a=account)), key=lambda mailbox: mailbox.name)
+
+
+def get(tx: Transaction, account: AccountId, name: str) -> Mailbox:
+    row = tx.one(_BY_NAME, a=account, name=names.canonical(name))
+    if row is None:
+        raise NoSuchMailbox
+    return _mailbox(row)
+
+
+def get_by_id(tx: Transaction, account: AccountId, mailbox: MailboxId) -> Mailbox:
+    row = tx.one(_BY_ID, a=account, m=mailbox)
+    if row is None:
+        raise NoSuchMailbox
+    return _mailbox(row)
+
+
+# Changing the tree ---------------------------------------------------------------------
+
+
+def create(unit: Unit, account: AccountId, name: str, now: int, special: str = "") -> Mailbox:
+    """Make a mailbox, and the levels above it that are missing (RFC 9051 6.3.4)."""
+    name = names.canonical(name)
+    if account == PUBLIC:
+        create_account_mailboxes(unit, PUBLIC, now)
+    elif unit.one(_ACCOUNT, a=account) is None:
+        raise NoSuchMailbox
+    row = unit.one(_BY_NAME, a=account, name=name)
+    if row is not None:
+        old = _mailbox(row)
+        if old.selectable:
+            raise MailboxExists
+        _id, validity = _numbers(unit, account, now)
+        unit.run(_REVIVE, a=account, m=old.id, v=validity, now=now)
+        _announce(unit, MailboxCreated, account, old.id)
+        if special:
+            unit.run(_SET_SPECIAL, a=account, m=old.id, special_use=special)
+        return get_by_id(unit, account, old.id)
+    if unit.value(_COUNT, a=account) >= MAX_MAILBOXES:
+        raise LimitReached("Too many mailboxes")
+    for parent in names.parents(name):
+        if unit.one(_BY_NAME, a=account, name=parent) is None:
+            _add(unit, account, parent, "", now)
+    return get_by_id(unit, account, _add(unit, account, name, special, now))
+
+
+def delete_mailbox(unit: Unit, account: AccountId, name: str, now: int) -> Mailbox:
+    """Take a mailbox and its messages away; a name with children stays, not selectable.
+
+    Refuses the INBOX, and a name that cannot be selected any more but still has children
+    (RFC 9051 6.3.5).
+    """
+    old = get(unit, account, name)
+    if old.id == INBOX and account != PUBLIC:
+        raise NotPermitted("INBOX cannot be deleted")
+    children = any(names.is_below(other.name, old.name) for other in list_mailboxes(unit, account))
+    if children and not old.selectable:
+        raise NotPermitted("The name has inferior names")
+    unit.run(_DELETE, a=account, m=old.id)
+    unit.run(_FORGET_KEYWORDS, a=account, m=old.id)
+    unit.run(_DOOM, account=account, mailbox=old.id, time=now)
+    # What it held is free at once, though the rows go later.
+    unit.run(_FREE, a=account, size=old.bytes, count=old.messages)
+    if children:
+        _add(unit, account, old.name, "", now, selectable=False)
+    _announce(unit, MailboxDeleted, account, old.id)
+    return old
+
+
+def rename(unit: Unit, account: AccountId, old: str, new: str) -> Mailbox:
+    """Rename a mailbox and every name below it (RFC 9051 6.3.6).
+
+    The INBOX is not renamed but emptied into the new name: `imsd.store.jobs.rename`.
+    """
+    source = get(unit, account, old)
+    new = names.canonical(new)
+    if source.id == INBOX and account != PUBLIC:
+        raise NotPermitted("INBOX is renamed by moving its messages")
+    if names.is_below(new, source.name):
+        raise NotPermitted("A mailbox cannot be moved below itself")
+    tree = list_mailboxes(unit, account)
+    taken = {mailbox.name for mailbox in tree}
+    if new in taken:
+        raise MailboxExists
+    moving = [m for m in tree if m.id == source.id or names.is_below(m.name, source.name)]
+    for parent in names.parents(new):
+        if parent not in taken:
+            _add(unit, account, parent, "", source.created)
+    for mailbox in moving:
+        name = names.canonical(new + mailbox.name[len(source.name) :])
+        if name in taken:
+            raise MailboxExists
+        unit.run(_RENAME, a=account, m=mailbox.id, new=name)
+        scope = AccountScope(account)
+        unit.changed(MailboxRenamed(scope, *unit.advance(scope), mailbox.id))
+    return get_by_id(unit, account, source.id)
+
+
+# Subscriptions -------------------------------------------------------------------------
+
+
+def subscriptions(tx: Transaction, account: AccountId) -> list[str]:
+    return sorted(name for (name,) in tx.all(_SUBSCRIPTIONS, a=account))
+
+
+def subscribe(unit: Unit, account: AccountId, name: str) -> None:
+    """Remember a name, which need not exist and may be of another namespace (RFC 9051 6.3.7)."""
+    name = names.canonical(name)
+    if unit.one(_SUBSCRIBED, a=account, name=name):
+        return
+    if unit.value(_COUNT_SUBSCRIPTIONS, a=account) >= MAX_SUBSCRIPTIONS:
+        raise LimitReached("Too many subscriptions")
+    unit.run(_SUBSCRIBE, account=account, name=name)
+
+
+def unsubscribe(unit: Unit, account: AccountId, name: str) -> None:
+    unit.run(_UNSUBSCRIBE, a=account, name=names.canonical(name))
+
+
+# Inside --------------------------------------------------------------------------------
+
+
+def _numbers(unit: Unit, account: AccountId, now: int) -> tuple[MailboxId, UidValidity]:
+    """A mailbox id and a UIDVALIDITY that this account has never used.
+
+    UIDVALIDITY grows with the clock so that it is also above what a restored copy of this
+    account handed out before (design rule 22).
+    """
+    row = unit.one(_NEW_NUMBERS, a=account, seconds=now // 1_000_000)
+    assert row is not None
+    return MailboxId(row[0]), UidValidity(row[1])
+
+
+def _add(
+    unit: Unit, account: AccountId, name: str, special: str, now: int, *, selectable: bool = True
+) -> MailboxId:
+    mailbox, validity = _numbers(unit, account, now)
+    unit.run(
+        _INSERT, account=account, mailbox=mailbox, name=name, uidvalidity=validity, uidnext=1,
+        highestmodseq=1, special=special, selectable=int(selectable), messages=0, unseen=0,
+        deleted=0, bytes=0, recent_uid=0, created=now,
+    )  # fmt: skip
+    _announce(unit, MailboxCreated, account, mailbox)
+    return mailbox
+
+
+def _announce(
+    unit: Unit,
+    kind: type[MailboxCreated] | type[MailboxDeleted],
+    account: AccountId,
+    mailbox: MailboxId,
+) -> None:
+    scope = AccountScope(account)
+    unit.changed(kind(scope, *unit.advance(scope), mailbox))
