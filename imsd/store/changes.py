@@ -8,8 +8,9 @@ number (rule 2). `Missed` says only that: another node, or a gap, moved the coun
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
+from imsd.store.flags import IndexRow
 from imsd.store.ids import AccountId, EntryId, MailboxId, Uid
 
 
@@ -58,21 +59,29 @@ class Missed(Change):
 
 @dataclass(frozen=True, slots=True)
 class MessagesAdded(Change):
-    """rows: as `imsd.store.messages` describes them, ascending by UID."""
+    """rows: the messages as they now are, ascending by UID."""
 
-    rows: tuple[Any, ...]
+    rows: tuple[IndexRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class FlagsChanged(Change):
-    """rows: as `imsd.store.messages` describes them, ascending by UID."""
+    """rows: the messages as they now are, ascending by UID."""
 
-    rows: tuple[Any, ...]
+    rows: tuple[IndexRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class MessagesExpunged(Change):
     uids: tuple[Uid, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeywordsNamed(Change):
+    """All keyword names of the mailbox by bit; goes before the change that first uses one,
+    under the same numbers, and is not a change of its own."""
+
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,10 @@ _UNSUBSCRIBE = sql(delete(t.subscription).where(_s.account == bindparam("a"), _s
 _COUNT_SUBSCRIPTIONS = sql(
     select(func.count()).select_from(t.subscription).where(_s.account == bindparam("a"))
 )
+_FORGET_ACCOUNT = [
+    sql(delete(table).where(table.c.account == bindparam("a")))
+    for table in (t.mailbox, t.keyword, t.subscription, t.account)
+]
 
 
 def _mailbox(row: tuple) -> Mailbox:  # type: ignore[type-arg]
@@ -173,6 +177,15 @@ def set_quota(unit: Unit, account: AccountId, most_bytes: int, most_messages: in
     """0 is no limit. Held content may exceed a lowered quota; nothing is removed."""
     if not unit.run(_SET_QUOTA, a=account, most_bytes=most_bytes, most_messages=most_messages):
         raise NoSuchMailbox
+
+
+def delete_account_mailboxes(unit: Unit, account: AccountId, now: int) -> None:
+    """Take an account's mailboxes away with all they hold; `imsd.store.jobs.purge` goes on."""
+    for mailbox in list_mailboxes(unit, account):
+        unit.run(_DOOM, account=account, mailbox=mailbox.id, time=now)
+        _announce(unit, MailboxDeleted, account, mailbox.id)
+    for statement in _FORGET_ACCOUNT:
+        unit.run(statement, a=account)
 
 
 # Reading -------------------------------------------------------------------------------

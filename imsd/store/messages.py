@@ -313,12 +313,11 @@ def name_keywords(
 ) -> int:
     """The bits of keywords about to be set by the change numbered modseq.
 
-    New names are announced before it, under the same numbers: a watcher that applies the
-    names does not count them as a change of their own.
+    New names are announced before it, under the same numbers.
     """
     bits, all_names = keywords.make(unit, account, mailbox, wanted)
     if all_names:
-        unit.changed(KeywordsNamed(MailboxScope(account, mailbox), modseq - 1, modseq - 1, all_names))
+        unit.changed(KeywordsNamed(MailboxScope(account, mailbox), modseq - 1, modseq, all_names))
     return bits
 
 
