@@ -120,7 +120,12 @@ class MailboxIndex:
         return True
 
     def merge(
-        self, modseq: int, uidnext: int, rows: Iterable[IndexRow], vanished: Sequence[int], names: Sequence[str]
+        self,
+        modseq: int,
+        uidnext: int,
+        rows: Iterable[IndexRow],
+        vanished: Sequence[int],
+        names: Sequence[str],
     ) -> None:
         """Rows that changed after `modseq` of before, from the database; may be known."""
         if modseq < self.modseq:

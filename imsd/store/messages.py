@@ -133,7 +133,10 @@ _INSERT = insert_row(t.message)
 _index_columns = (_r.uid, _r.flags, _r.keywords, _r.more_keywords, _r.modseq, _r.size, _r.date, _r.blob)
 _here = (_r.account == bindparam("a"), _r.mailbox == bindparam("m"))
 _AFTER_UID = sql(
-    select(*_index_columns).where(*_here, _r.uid > bindparam("after")).order_by(_r.uid).limit(bindparam("most"))
+    select(*_index_columns)
+    .where(*_here, _r.uid > bindparam("after"))
+    .order_by(_r.uid)
+    .limit(bindparam("most"))
 )
 _AFTER_MODSEQ = sql(
     select(*_index_columns).where(*_here, _r.modseq > bindparam("after")).order_by(_r.modseq)

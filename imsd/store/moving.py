@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, delete, insert, literal_column, select, update
 
 from imsd.errors import NoSuchMailbox
-from imsd.store import blobs
+from imsd.store import blobs, seen, uidsets
 from imsd.store import keywords as keyword_names
 from imsd.store import mailbox_tables as t
-from imsd.store import seen, uidsets
 from imsd.store.changes import MailboxScope, MessagesAdded, MessagesExpunged
 from imsd.store.flags import DELETED, SEEN, IndexRow
 from imsd.store.ids import PUBLIC, AccountId, MailboxId, ModSeq, Uid, UidValidity
@@ -192,7 +191,8 @@ def _enter_rows(
     blobs.refer_many(unit, [row.blob for row in coming])
     if account == PUBLIC and reader is not None:
         seen.change(
-            unit, account, mailbox, reader, [row.uid for row, was in zip(arrived, was_seen, strict=True) if was]
+            unit, account, mailbox, reader,
+            [row.uid for row, was in zip(arrived, was_seen, strict=True) if was],
         )
     scope = MailboxScope(account, mailbox)
     unit.changed(MessagesAdded(scope, entry.modseq - 1, entry.modseq, arrived))
