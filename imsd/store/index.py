@@ -21,6 +21,7 @@ from typing import Any
 from sqlalchemy import bindparam, delete, select, update
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from imsd.errors import NoSuchMailbox, Refusal
 from imsd.store import keywords, mailboxes, messages
@@ -211,7 +212,7 @@ class _Keeper:
                 if self._latest > index.modseq:
                     await self._catch_up()
                 return
-        since = row.highestmodseq
+        since: int = row.highestmodseq
         segments: list[Segment] = []
         if packed is not None:
             try:
@@ -316,8 +317,11 @@ class _Keeper:
 
     def _in_background(self, work: Deferred[Any]) -> None:
         # A cache that cannot be written (disk full, shutdown) is only a slower start.
-        work.addErrback(lambda failure: failure.trap(Refusal) and None)
-        work.addErrback(lambda failure: _log.failure("Packing a mailbox failed", failure))
+        def failed(failure: Failure) -> None:
+            if not failure.check(Refusal):
+                _log.failure("Work on a mailbox index failed", failure)
+
+        work.addErrback(failed)
 
     async def save(self) -> None:
         index = self.index

@@ -9,7 +9,7 @@ each batch (`move`: every message is in one of the two places), or noted in a ta
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, delete, literal_column, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, literal_column, select, update
 
 from imsd.errors import MailboxExists, Refusal
 from imsd.store import blobs, mailboxes, marking, moving, names
@@ -27,7 +27,7 @@ BATCH = 250
 
 Place = tuple[AccountId, MailboxId]
 
-_NONE = literal_column("0")
+_NONE: ColumnElement[int] = literal_column("0")
 _r = t.message.c
 _x = t.expunged.c
 _d = t.doomed.c

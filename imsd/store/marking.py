@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from sqlalchemy import bindparam, literal_column, select, update
+from sqlalchemy import ColumnElement, bindparam, literal_column, select, update
 
 from imsd.errors import NoSuchMailbox
 from imsd.store import keywords as keyword_names
@@ -41,7 +41,7 @@ class Marked:
 
 _m = t.mailbox.c
 _r = t.message.c
-_ONE = literal_column("1")
+_ONE: ColumnElement[int] = literal_column("1")
 _here = (_m.account == bindparam("a"), _m.mailbox == bindparam("m"))
 _LOCK = sql(select(_m.highestmodseq).where(*_here).with_for_update())
 _COUNT = sql(

@@ -8,7 +8,7 @@ All functions are for batches of up to a few hundred messages; `imsd.store.jobs`
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, insert, literal_column, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, insert, literal_column, select, update
 
 from imsd.errors import NoSuchMailbox
 from imsd.store import blobs, seen, uidsets
@@ -35,7 +35,7 @@ _m = t.mailbox.c
 _r = t.message.c
 _x = t.expunged.c
 _a = t.account.c
-_ONE = literal_column("1")
+_ONE: ColumnElement[int] = literal_column("1")
 _here = (_r.account == bindparam("a"), _r.mailbox == bindparam("m"), among(_r.uid, "uids"))
 _REMEMBER = sql(
     insert(t.expunged).from_select(

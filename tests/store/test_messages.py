@@ -1,5 +1,7 @@
 """Messages enter, change, move and leave; every change is announced with its numbers."""
 
+import itertools
+
 import pytest
 
 from imsd.errors import LimitReached, NoSuchMailbox, OverQuota
@@ -74,7 +76,7 @@ def test_changes_form_a_chain(alice):
         KeywordsNamed, MessagesAdded, MessagesAdded, FlagsChanged, FlagsChanged, MessagesExpunged,
     ]  # fmt: skip
     counted = heard[1:]
-    assert all(a.next == b.previous for a, b in zip(counted, counted[1:], strict=False))
+    assert all(a.next == b.previous for a, b in itertools.pairwise(counted))
     assert counted[-1].uids == (1,)
     assert counted[-1].next == inbox(alice).highestmodseq
 
