@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from sqlalchemy import Column, Index, Table, bindparam, case, delete, func, select, update
+from sqlalchemy import Column, Index, Table, bindparam, case, delete, func, literal_column, select, update
 
 from imsd.errors import StoreUnavailable
 from imsd.store.ids import BlobId
@@ -183,7 +183,8 @@ _PIECE = sql(
 )
 _COLLECTABLE = sql(
     select(_b.id, _b.file)
-    .where(_b.refs == 0, _b.released <= bindparam("before"))
+    # Written out, not bound: the partial index serves only a condition that names its constant.
+    .where(_b.refs == literal_column("0"), _b.released <= bindparam("before"))
     .order_by(_b.released)
     .limit(bindparam("limit"))
 )

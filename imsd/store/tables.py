@@ -50,3 +50,10 @@ store = Table(
 def now() -> int:
     """Microseconds since the epoch, UTC."""
     return _time.time_ns() // 1000
+
+
+def clean(text: str) -> str:
+    """Text that every database takes: without NUL, without half characters."""
+    if "\0" in text:
+        text = text.replace("\0", "\ufffd")
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,192 @@
+"""Tracking: one row for each decision about a message, appended, never changed.
+
+Fresh rows go to a table without secondary indexes, so that accepting mail stays cheap; `settle`
+moves them, in small units, to one that is indexed by what administrators ask for (rule 23).
+A query reads both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Index,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    literal_column,
+    select,
+)
+
+from imsd.store.sql import Statement, among, insert_row, sql
+from imsd.store.tables import Bytes, Id, Number, String, clean, metadata
+from imsd.store.transaction import Transaction, Unit
+
+
+def _columns() -> list[Column[Any]]:
+    return [
+        Column("time", Number, nullable=False),
+        Column("event", String, nullable=False),
+        Column("queue_id", String, nullable=False),
+        Column("message_id", Bytes, nullable=False),
+        Column("sender", String, nullable=False),
+        Column("recipient", String, nullable=False),
+        Column("reason", String, nullable=False),
+        Column("peer", String, nullable=False),
+        Column("size", Number, nullable=False),
+    ]
+
+
+tracking = Table(
+    "tracking",
+    metadata,
+    Column("id", Id, primary_key=True),
+    *_columns(),
+    # Rows leave this table, and a number must not come again.
+    sqlite_autoincrement=True,
+)
+
+tracking_history = Table(
+    "tracking_history",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    *_columns(),
+    Index("ix_tracking_history_time", "time"),
+    Index("ix_tracking_history_queue_id", "queue_id"),
+    Index("ix_tracking_history_message_id", "message_id"),
+    Index("ix_tracking_history_sender", "sender", "time"),
+    Index("ix_tracking_history_recipient", "recipient", "time"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A decision: what happened to which message for whom, and why.
+
+    event: a word ("accepted", "delivered", "refused", "queued", "deferred", "relayed",
+    "bounced", ...). recipient "" is the message as a whole. peer: who told us, or whom we told.
+    """
+
+    time: int
+    event: str
+    queue_id: str = ""
+    message_id: bytes = b""
+    sender: str = ""
+    recipient: str = ""
+    reason: str = ""
+    peer: str = ""
+    size: int = 0
+
+
+_NAMES = Event.__slots__
+_PUT = insert_row(tracking, *_NAMES)
+_SETTLE = sql(
+    select(tracking.c.id, *(tracking.c[name] for name in _NAMES))
+    .where(tracking.c.time < bindparam("before"))
+    .order_by(tracking.c.id)
+    .limit(bindparam("limit"))
+)
+_PUT_HISTORY = insert_row(tracking_history)
+_SETTLED = sql(delete(tracking).where(among(tracking.c.id, "ids")))
+_OLD = sql(
+    select(tracking_history.c.id)
+    .where(tracking_history.c.time < bindparam("before"))
+    .order_by(tracking_history.c.time)
+    .limit(bindparam("limit"))
+)
+_EXPIRE = sql(delete(tracking_history).where(among(tracking_history.c.id, "ids")))
+
+
+def track(unit: Unit, *events: Event) -> None:
+    """Append rows."""
+    if len(events) == 1:
+        unit.run(_PUT, **_row(events[0]))
+    else:
+        unit.many(_PUT, [_row(event) for event in events])
+
+
+def _row(event: Event) -> dict[str, Any]:
+    return {
+        "time": event.time,
+        "event": event.event,
+        "queue_id": event.queue_id,
+        "message_id": event.message_id,
+        "sender": clean(event.sender),
+        "recipient": clean(event.recipient),
+        "reason": clean(event.reason),
+        "peer": event.peer,
+        "size": event.size,
+    }
+
+
+def settle(unit: Unit, before: int, limit: int = 200) -> int:
+    """Move up to `limit` rows older than `before` to where they are indexed; how many."""
+    rows = unit.all(_SETTLE, before=before, limit=limit)
+    if rows:
+        names = ("id", *_NAMES)
+        unit.many(_PUT_HISTORY, [dict(zip(names, row, strict=True)) for row in rows])
+        unit.run(_SETTLED, ids=[row[0] for row in rows])
+    return len(rows)
+
+
+def expire(unit: Unit, before: int, limit: int = 500) -> int:
+    """Forget up to `limit` indexed rows older than `before`; how many."""
+    ids = [row[0] for row in unit.all(_OLD, before=before, limit=limit)]
+    if ids:
+        unit.run(_EXPIRE, ids=ids)
+    return len(ids)
+
+
+def query(
+    tx: Transaction,
+    *,
+    queue_id: str = "",
+    message_id: bytes = b"",
+    sender: str = "",
+    recipient: str = "",
+    event: str = "",
+    since: int = 0,
+    until: int = 2**62,
+    after: int = 0,
+    limit: int = 200,
+) -> list[Event]:
+    """Rows that match everything given, in order; continue after the last one's time."""
+    given: dict[str, Any] = {
+        "queue_id": queue_id,
+        "message_id": message_id,
+        "sender": sender,
+        "recipient": recipient,
+        "event": event,
+    }
+    asked = {name: value for name, value in given.items() if value}
+    rows = tx.all(
+        _question(tuple(asked)), since=max(since, after + 1), until=until, limit=limit, **asked
+    )
+    return [Event(*row[1:]) for row in rows]
+
+
+_questions: dict[tuple[str, ...], Statement] = {}
+
+
+def _question(names: tuple[str, ...]) -> Statement:
+    if names not in _questions:
+        both = _matching(tracking, names).union_all(_matching(tracking_history, names))
+        _questions[names] = sql(
+            both.order_by(literal_column("time"), literal_column("id")).limit(bindparam("limit"))
+        )
+    return _questions[names]
+
+
+def _matching(table: Table, names: Iterable[str]) -> Select[Any]:
+    conditions: list[ColumnElement[bool]] = [
+        table.c.time >= bindparam("since"),
+        table.c.time < bindparam("until"),
+    ]
+    conditions += [table.c[name] == bindparam(name) for name in names]
+    return select(table.c.id, *(table.c[name] for name in _NAMES)).where(and_(*conditions))
