@@ -281,8 +281,12 @@ class IAccount(Interface):
     async def select(name: str, read_only: bool, dialect: Dialect) -> IView:
         """SELECT or EXAMINE: a fresh view. Raises NoSuchMailbox (\\Noselect too)."""
 
+    def watch(callback: Callable[[Explained], object]) -> None:
+        """callback(why) is called on the reactor when the session has to end: the account
+        was disabled or deleted, its password changed (design rule 18)."""
+
     def close() -> None:
-        """The connection ended or logged out."""
+        """The connection ended or logged out; the view was closed before."""
 
 
 class IView(Interface):

@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from protocols.errors import BadSyntax, Flood, LineTooLong
+from protocols.errors import BadSyntax, BareLineEnding, Flood, LineTooLong
 from protocols.imap4.dialect import PLAIN, Dialect
 from protocols.imap4.grammar import Announced, Cursor, announced_at_end
 from protocols.lines import NEED_DATA, InputBuffer, NeedData
@@ -77,7 +77,7 @@ def leading_tag(data: bytes) -> bytes:
 class Reader:
     """Takes commands off an input buffer."""
 
-    __slots__ = ("_bounds", "_buffer", "_data", "_literals", "_pending", "_reading", "_refusal", "_skip")
+    __slots__ = ("_bounds", "_buffer", "_data", "_extra", "_literals", "_pending", "_reading", "_refusal", "_skip")
 
     def __init__(self, buffer: InputBuffer, bounds: Callable[[], Bounds] = Bounds) -> None:
         self._buffer = buffer
@@ -86,6 +86,7 @@ class Reader:
         self._literals: dict[int, bytes] = {}
         self._pending: Announced | None = None
         self._reading = False  # the pending literal is being collected
+        self._extra = False  # something stood behind a literal that the caller took
         self._skip = 0  # octets of a refused literal still to come
         self._refusal: Refused | None = None  # what is raised once the skipping is done
 
@@ -99,9 +100,7 @@ class Reader:
                 return NEED_DATA
             try:
                 line = self._buffer.line(bounds.line)
-            except Flood:
-                raise
-            except BadSyntax as error:
+            except (LineTooLong, BareLineEnding) as error:
                 self._turn_away(error)
                 continue
             if line is NEED_DATA:
@@ -139,14 +138,16 @@ class Reader:
 
     # What the caller decides about a pending literal -----------------------------------------
 
-    def collect(self) -> None:
-        """Read the pending literal as part of the command; `next` goes on with it."""
+    def collect(self) -> bool:
+        """Read the pending literal as part of the command; `next` goes on with it. False:
+        it is too big, the command was refused. Raises Refused when there is nothing to skip."""
         assert self._pending is not None
         held = len(self._data) + sum(map(len, self._literals.values()))
         if held + self._pending.size > self._bounds().command:
             self.refuse("a shorter literal", too_big=True)
-        else:
-            self._reading = True
+            return False
+        self._reading = True
+        return True
 
     def refuse(self, what: str, too_big: bool = False) -> None:
         """Give up the command; the next `next` raises Refused once it has been skipped."""
@@ -164,19 +165,40 @@ class Reader:
         self._forget()
 
     def rest(self) -> bytes | Literal[NeedData.NEED_DATA]:
-        """The line behind a literal that the caller took."""
-        return self._buffer.line(self._bounds().line)
+        """The end of a command whose last literal the caller took: nothing. Raises BadSyntax
+        when there is more, which is skipped with its literals."""
+        while True:
+            if self._skip and not self._skipped():
+                return NEED_DATA
+            try:
+                line = self._buffer.line(self._bounds().line)
+                if line is NEED_DATA:
+                    return NEED_DATA
+            except (LineTooLong, BareLineEnding) as error:
+                line = error.tail or b"?"
+            self._extra = self._extra or bool(line)
+            announced = announced_at_end(line)
+            if announced is not None and not announced.synchronizing:
+                self._skip_literal(announced)
+                continue
+            extra, self._extra = self._extra, False
+            if extra:
+                raise BadSyntax("the end of the command")
+            return b""
+
+    @property
+    def between(self) -> bool:
+        """No command has begun."""
+        return not self._data and self._refusal is None
 
     # Skipping ----------------------------------------------------------------------------
 
-    def _turn_away(self, error: BadSyntax) -> None:
+    def _turn_away(self, error: LineTooLong | BareLineEnding) -> None:
         """A line that cannot be used was consumed; decides what to skip with it."""
-        tail = error.tail if isinstance(error, LineTooLong) else b""
-        start = error.start if isinstance(error, LineTooLong) else b""
         if self._refusal is None:
-            self._refusal = Refused(error.what, leading_tag(self._data or start))
+            self._refusal = Refused(error.what, leading_tag(self._data or error.start))
         self._forget()
-        announced = announced_at_end(tail)
+        announced = announced_at_end(error.tail)
         self._skip_literal(announced)
         if announced is None or announced.synchronizing:
             refusal, self._refusal = self._refusal, None

@@ -1,0 +1,18 @@
+"""The commands: each a frozen value that parses itself and runs on what it may hold.
+
+`parse(cursor, uid)` takes the arguments behind the verb (uid: the verb had UID before it);
+`run(held, channel)` does the work, sends untagged responses and gives a `Completed` when the
+tagged OK has something to say. The verb table (`verbs`) says what each holds: the door, the
+account or the view.
+
+session       CAPABILITY NOOP LOGOUT ID ENABLE IDLE
+login         STARTTLS AUTHENTICATE LOGIN
+mailboxes     CREATE DELETE RENAME SUBSCRIBE UNSUBSCRIBE NAMESPACE STATUS
+listing       LIST LSUB
+selection     SELECT EXAMINE CHECK CLOSE UNSELECT EXPUNGE
+append        APPEND
+fetch         FETCH;  content: sections of a message as octets to send
+store         STORE
+search        SEARCH;  searchkeys: the grammar of its keys
+copy          COPY MOVE
+"""

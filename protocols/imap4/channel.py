@@ -1,0 +1,87 @@
+"""What a command sees of the connection it runs on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Protocol
+
+from protocols.imap4.dialect import Dialect
+from protocols.imap4.grammar import Announced
+from protocols.imap4.sets import Ranges, SequenceSet
+from protocols.security import Security
+
+
+class Channel(Protocol):
+    """The session's state is here and in what is held; commands change it by these calls.
+
+    door, account, view: IDoor, IAccount, IView (None where not held).
+    tag: of the command that runs. saved: the UIDs of the saved search result, `$`.
+    """
+
+    door: Any
+    account: Any
+    view: Any
+    tag: bytes
+    saved: Ranges
+    dialect: Dialect
+    security: Security
+
+    # Output
+    def send(self, data: bytes) -> None:
+        """Gathers output; flushed when the command waits or ends."""
+
+    async def breathe(self) -> None:
+        """Between pieces of a long answer: gives way, and waits while the peer is slow."""
+
+    def abort(self) -> None:
+        """Cuts the connection: an answer cannot be completed any more."""
+
+    def tell(self, expunge: bool) -> None:
+        """Sends what changed in the selected mailbox."""
+
+    # Input
+    async def line(self) -> bytes:
+        """The next line: the answer to a challenge, or what ends IDLE."""
+
+    async def ask(self, challenge: bytes) -> bytes:
+        """Sends a continuation request and gives the line that answers it."""
+
+    def octets(self, announced: Announced) -> AsyncIterator[bytes]:
+        """The octets of the literal that the command ends with, asked for if it is a
+        synchronizing one, in pieces."""
+
+    async def literal_end(self) -> None:
+        """The end of the command behind `octets`. Raises BadSyntax when more follows."""
+
+    async def discard(self, announced: Announced) -> None:
+        """Skips a literal that will not be used, and the end of the command."""
+
+    # State
+    def logged_in(self, account: Any) -> None:
+        """The connection is authenticated."""
+
+    def select(self, view: Any) -> None:
+        """A mailbox is selected, or none (None); the view that was held is closed."""
+
+    def idle(self, on: bool) -> None:
+        """Between these, changes are told as they happen."""
+
+    def enable(self, **features: bool) -> None:
+        """Adds to the dialect."""
+
+    def chosen(self, which: SequenceSet) -> SequenceSet:
+        """The set against the view: `$` replaced. Raises BadSyntax for message numbers
+        that do not exist (RFC 9051 9, seq-number)."""
+
+    def capabilities(self) -> Sequence[bytes]:
+        """What is offered now."""
+
+    @property
+    def tls_available(self) -> bool:
+        """STARTTLS can be given now."""
+
+    async def start_tls(self) -> None:
+        """Drops all input, begins the handshake."""
+
+    def quit(self) -> None:
+        """The connection ends behind the command's tagged response."""

@@ -1,0 +1,235 @@
+"""FETCH (RFC 9051 6.4.5, RFC 3501 6.4.5, RFC 3516, RFC 7162 3.1.4)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, Final
+
+from protocols.imap4 import responses
+from protocols.imap4.channel import Channel
+from protocols.imap4.commands import content
+from protocols.imap4.commands.content import Form, Item
+from protocols.imap4.grammar import LIST_LIMIT, MAX63, Cursor
+from protocols.imap4.interfaces import Needs, Row
+from protocols.imap4.sets import SequenceSet
+from protocols.message.sections import Kind, Section
+
+# What the index knows: the shape on the wire and the place in Row.
+_INDEX: Final = {
+    b"UID": (b"UID %d", 1),
+    b"FLAGS": (b"FLAGS (%b)", 2),
+    b"MODSEQ": (b"MODSEQ (%d)", 3),
+    b"RFC822.SIZE": (b"RFC822.SIZE %d", 4),
+    b"INTERNALDATE": (b"INTERNALDATE %b", 5),
+}
+# What is stored ready for the wire, and the attribute that holds it.
+_STORED: Final = {b"ENVELOPE": "envelope", b"BODY": "body", b"BODYSTRUCTURE": "bodystructure"}
+_MACROS: Final = {
+    b"FAST": (b"FLAGS", b"INTERNALDATE", b"RFC822.SIZE"),
+    b"ALL": (b"FLAGS", b"INTERNALDATE", b"RFC822.SIZE", b"ENVELOPE"),
+    b"FULL": (b"FLAGS", b"INTERNALDATE", b"RFC822.SIZE", b"ENVELOPE", b"BODY"),
+}
+# RFC 3501 6.4.5: other names for sections.
+_OLD_NAMES: Final = {
+    b"RFC822": Item(b"RFC822", Section()),
+    b"RFC822.HEADER": Item(b"RFC822.HEADER", Section((), Kind.HEADER), peek=True),
+    b"RFC822.TEXT": Item(b"RFC822.TEXT", Section((), Kind.TEXT)),
+}
+_SECTIONED: Final = {
+    b"BODY": (Form.BODY, False),
+    b"BODY.PEEK": (Form.BODY, True),
+    b"BINARY": (Form.BINARY, False),
+    b"BINARY.PEEK": (Form.BINARY, True),
+    b"BINARY.SIZE": (Form.SIZE, True),
+}
+
+_NAME = re.compile(rb"[A-Za-z0-9.]+")
+# section-part = nz-number *("." nz-number)
+_PATH = re.compile(rb"[1-9][0-9]{0,5}(?:\.[1-9][0-9]{0,5}){0,99}")
+_KIND = re.compile(rb"HEADER\.FIELDS\.NOT|HEADER\.FIELDS|HEADER|TEXT|MIME", re.IGNORECASE)
+# partial = "<" number64 "." nz-number64 ">"
+_PARTIAL = re.compile(rb"<([0-9]{1,18})\.([1-9][0-9]{0,17})>")
+
+Attribute = bytes | Item
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """items: index and stored items by name, sections as `Item`, in the client's order."""
+
+    which: SequenceSet
+    items: tuple[Attribute, ...]
+    changed_since: int = 0
+
+    @classmethod
+    def parse(cls, cursor: Cursor, uid: bool) -> Fetch:
+        cursor.space()
+        which = cursor.sequence_set(uid)
+        cursor.space()
+        items: list[Attribute] = []
+        if cursor.at(b"("):
+            for _ in cursor.items():
+                items.append(_attribute(cursor))
+            if not items:
+                raise cursor.fail("a data item")
+        else:
+            macro = _MACROS.get(_peek_name(cursor))
+            if macro is not None:
+                cursor.word()
+                items.extend(macro)
+            else:
+                items.append(_attribute(cursor))
+        changed_since = 0
+        if cursor.skip(b" "):
+            for _ in cursor.items():
+                if not cursor.keyword(b"CHANGEDSINCE"):
+                    raise cursor.fail("CHANGEDSINCE")
+                cursor.space()
+                changed_since = cursor.number(MAX63)
+        if changed_since and b"MODSEQ" not in items:
+            items.append(b"MODSEQ")
+        if uid and b"UID" not in items:
+            items.insert(0, b"UID")
+        return cls(which, tuple(dict.fromkeys(items)), changed_since)
+
+    async def run(self, view: Any, channel: Channel) -> None:
+        which = channel.chosen(self.which)
+        if b"MODSEQ" in self.items:
+            channel.enable(condstore=True)
+        if all(isinstance(item, bytes) and item in _INDEX for item in self.items):
+            render = renderer(self.items)
+            for rows in view.rows(which, self.changed_since):
+                channel.send(render(rows))
+                await channel.breathe()
+            return
+        marks = any(isinstance(item, Item) and not item.peek for item in self.items) and not view.read_only
+        messages = view.fetch(which, self._needs(), self.changed_since)
+        try:
+            async for batch in messages:
+                fresh: dict[int, Row] = {}
+                if marks:
+                    unseen = [row.uid for row, _ in batch if b"\\Seen" not in row.flags]
+                    if unseen:
+                        fresh = {row.uid: row for rows in await view.seen(unseen) for row in rows}
+                for row, message in batch:
+                    await self._send(fresh.get(row.uid, row), row.uid in fresh, message, channel)
+                    await channel.breathe()
+        finally:
+            await messages.aclose()
+
+    def _needs(self) -> Needs:
+        sections = [item for item in self.items if isinstance(item, Item)]
+        return Needs(
+            summary=any(item in _STORED for item in self.items if isinstance(item, bytes)),
+            header=any(item.in_header for item in sections),
+            scan=bool(sections),
+            content=any(not item.in_header for item in sections),
+        )
+
+    async def _send(self, row: Row, seen: bool, message: Any, channel: Channel) -> None:
+        """One FETCH response. seen: \\Seen was just set, so the flags are told with it."""
+        channel.send(b"* %d FETCH (" % row.sequence)
+        items = self.items
+        if seen and b"FLAGS" not in items:
+            items = (b"FLAGS", *items)
+        if seen and channel.dialect.condstore and b"MODSEQ" not in items:
+            items = (b"MODSEQ", *items)
+        try:
+            for index, item in enumerate(items):
+                if index:
+                    channel.send(b" ")
+                if isinstance(item, Item):
+                    await content.send(item, message, channel)
+                elif item in _INDEX:
+                    shape, place = _INDEX[item]
+                    value: Any = row[place]
+                    channel.send(shape % (responses.date_time(value) if place == 5 else value))
+                else:
+                    channel.send(b"%b %b" % (item, getattr(message, _STORED[item])))
+        except responses.No:
+            # The response has begun; it is ended as it stands (RFC 3516 4.3, UNKNOWN-CTE).
+            channel.send(b"UID %d)\r\n" % row.uid)
+            raise
+        channel.send(b")\r\n")
+
+
+def renderer(items: Sequence[Attribute]) -> Callable[[Sequence[Row]], bytes]:
+    """A function from rows to FETCH responses: one formatting per row, one join."""
+    known = [_INDEX[item] for item in items if isinstance(item, bytes)]
+    shape = b"* %d FETCH (" + b" ".join(text for text, _ in known) + b")\r\n"
+    places = [place for _, place in known]
+    pick = itemgetter(0, *places)
+    if 5 not in places:
+        return lambda rows: b"".join([shape % pick(row) for row in rows])
+    date = responses.date_time
+    return lambda rows: b"".join(
+        [shape % pick(row._replace(internal_date=date(row.internal_date))) for row in rows]  # type: ignore[arg-type]
+    )
+
+
+# Grammar -------------------------------------------------------------------------------------
+
+
+def _peek_name(cursor: Cursor) -> bytes:
+    found = _NAME.match(cursor.data, cursor.position)
+    return found[0].upper() if found else b""
+
+
+def _attribute(cursor: Cursor) -> Attribute:
+    """fetch-att."""
+    name = _peek_name(cursor)
+    start = cursor.position
+    cursor.position += len(name)
+    if cursor.at(b"[") and name in _SECTIONED:
+        return _section(cursor, name)
+    if name in _INDEX or name in _STORED:
+        return name
+    if name in _OLD_NAMES:
+        return _OLD_NAMES[name]
+    cursor.position = start
+    raise cursor.fail("a data item")
+
+
+def _section(cursor: Cursor, name: bytes) -> Item:
+    """section [partial], behind the item's name."""
+    form, peek = _SECTIONED[name]
+    data = cursor.data
+    cursor.expect(b"[")
+    path: tuple[int, ...] = ()
+    found = _PATH.match(data, cursor.position)
+    if found is not None:
+        path = tuple(map(int, found[0].split(b".")))
+        cursor.position = found.end()
+    kind, text = Kind.ALL, b""
+    fields: tuple[bytes, ...] = ()
+    if form is Form.BODY and not cursor.at(b"]"):
+        if path:
+            cursor.expect(b".")
+        found = _KIND.match(data, cursor.position)
+        if found is None:
+            raise cursor.fail("a section")
+        cursor.position = found.end()
+        text = found[0].upper()
+        kind = Kind(text.decode())
+        if kind is Kind.MIME and not path:
+            raise cursor.fail("a part number before MIME")
+        if kind in (Kind.FIELDS, Kind.FIELDS_NOT):
+            cursor.space()
+            fields = tuple([cursor.astring() for _ in cursor.items()])
+            if not 0 < len(fields) <= LIST_LIMIT:
+                raise cursor.fail("a field name")
+            text += b" (%b)" % b" ".join(map(responses.astring, fields))
+    cursor.expect(b"]")
+    spelled = b".".join([b"%d" % number for number in path])
+    inside = spelled + (b"." if spelled and text else b"") + text
+    shown = b"%b[%b]" % (form.value.encode(), inside)
+    partial = None
+    found = _PARTIAL.match(data, cursor.position) if form is not Form.SIZE else None
+    if found is not None:
+        cursor.position = found.end()
+        partial = (int(found[1]), int(found[2]))
+        shown += b"<%d>" % partial[0]
+    return Item(shown, Section(path, kind, fields), form, partial, peek)

@@ -1,0 +1,81 @@
+"""STARTTLS, AUTHENTICATE, LOGIN: from the door to an account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from protocols.imap4 import responses
+from protocols.imap4.channel import Channel
+from protocols.imap4.grammar import Cursor
+from protocols.imap4.responses import Completed, No
+from protocols.sasl import EncryptionNeeded, NoSuchMechanism, begin, converse
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls:
+    """RFC 9051 6.2.1; what was sent before the handshake is thrown away (11.1)."""
+
+    @classmethod
+    def parse(cls, cursor: Cursor, uid: bool) -> StartTls:
+        return cls()
+
+    async def run(self, door: Any, channel: Channel) -> None:
+        if not channel.tls_available:
+            raise No(b"", "TLS is not available")
+        channel.send(responses.condition(channel.tag, b"OK", b"", "Begin TLS negotiation"))
+        await channel.start_tls()
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate:
+    """RFC 9051 6.2.2, with an initial response (RFC 4959)."""
+
+    mechanism: bytes
+    initial: bytes | None = field(repr=False)
+
+    @classmethod
+    def parse(cls, cursor: Cursor, uid: bool) -> Authenticate:
+        cursor.space()
+        mechanism = cursor.word()
+        if cursor.at_end:
+            return cls(mechanism, None)
+        cursor.space()
+        start, cursor.position = cursor.position, len(cursor.data)
+        return cls(mechanism, cursor.data[start:])
+
+    async def run(self, door: Any, channel: Channel) -> Completed:
+        try:
+            exchange = begin(self.mechanism, door.authenticator, channel.security)
+        except EncryptionNeeded as refusal:
+            raise No(b"PRIVACYREQUIRED", refusal.text) from None
+        except NoSuchMechanism as refusal:
+            raise No(b"CANNOT", refusal.text) from None
+        success = await converse(channel.ask, exchange, self.initial)
+        channel.logged_in(await door.admit(success.identity, channel.security))
+        return Completed(responses.capability(channel.capabilities()), "Logged in")
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """RFC 9051 6.2.3; not in clear text over a network (LOGINDISABLED, 11.2)."""
+
+    name: bytes
+    password: bytes = field(repr=False)
+
+    @classmethod
+    def parse(cls, cursor: Cursor, uid: bool) -> Login:
+        cursor.space()
+        name = cursor.astring()
+        cursor.space()
+        return cls(name, cursor.astring())
+
+    async def run(self, door: Any, channel: Channel) -> Completed:
+        if not channel.security.private:
+            raise No(b"PRIVACYREQUIRED", "Encryption is required")
+        try:
+            name, password = self.name.decode("utf-8"), self.password.decode("utf-8")
+        except UnicodeDecodeError:
+            raise No(b"AUTHENTICATIONFAILED", "Authentication failed") from None
+        channel.logged_in(await door.login(name, password, channel.security))
+        return Completed(responses.capability(channel.capabilities()), "Logged in")

@@ -1,0 +1,219 @@
+"""The grammar of search keys (RFC 9051 6.4.4, RFC 3501 6.4.4, RFC 7162 3.1.5).
+
+Parsed by an explicit stack, not by recursion; depth and number of keys are bounded, so that
+whoever evaluates the tree may recurse.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from protocols.imap4 import keys
+from protocols.imap4.grammar import MAX63, Cursor
+from protocols.imap4.keys import Key, When
+from protocols.imap4.responses import No
+from protocols.imap4.sets import Ranges, SequenceSet
+
+DEPTH: Final = 50
+COUNT: Final = 2000
+TERM: Final = 4096
+"""Octets of one searched text."""
+
+_CHARSET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,39}")
+_FLAGS: Final = {
+    b"ANSWERED": b"\\Answered",
+    b"DELETED": b"\\Deleted",
+    b"DRAFT": b"\\Draft",
+    b"FLAGGED": b"\\Flagged",
+    b"SEEN": b"\\Seen",
+}
+_PLAIN: Final[dict[bytes, Key]] = {
+    b"ALL": keys.All(),
+    b"NEW": keys.And((keys.Recent(), keys.Flag(b"\\Seen", False))),
+    b"OLD": keys.Recent(False),
+    b"RECENT": keys.Recent(),
+    **{name: keys.Flag(flag) for name, flag in _FLAGS.items()},
+    **{b"UN" + name: keys.Flag(flag, False) for name, flag in _FLAGS.items()},
+}
+_ADDRESSED: Final = {b"BCC": "bcc", b"CC": "cc", b"FROM": "from", b"SUBJECT": "subject", b"TO": "to"}
+_DATED: Final[dict[bytes, tuple[type[keys.Internal] | type[keys.Sent], When]]] = {
+    b"BEFORE": (keys.Internal, When.BEFORE),
+    b"ON": (keys.Internal, When.ON),
+    b"SINCE": (keys.Internal, When.SINCE),
+    b"SENTBEFORE": (keys.Sent, When.BEFORE),
+    b"SENTON": (keys.Sent, When.ON),
+    b"SENTSINCE": (keys.Sent, When.SINCE),
+}
+
+
+@dataclass(slots=True)
+class _Open:
+    """A key that waits for its operands: `(`, NOT or OR."""
+
+    kind: bytes
+    operands: list[Key]
+
+
+def parse(cursor: Cursor, charset: str) -> Key:
+    """search-key *(SP search-key), to the end of the command. Text is decoded from the
+    charset; text that is none of it is a syntax error."""
+    top = _Open(b"top", [])
+    stack = [top]
+    count = 0
+    while True:
+        count += 1
+        if count > COUNT:
+            raise cursor.fail(f"at most {COUNT} search keys")
+        opened = _opening(cursor)
+        if opened is not None:
+            stack.append(_Open(opened, []))
+            if len(stack) > DEPTH:
+                raise cursor.fail(f"search keys at most {DEPTH} deep")
+            continue
+        _close(cursor, stack, _leaf(cursor, charset))
+        if cursor.at_end:
+            if len(stack) > 1:
+                raise cursor.fail("the rest of a search key")
+            return _all(top.operands)
+        cursor.space()
+
+
+def _opening(cursor: Cursor) -> bytes | None:
+    if cursor.skip(b"("):
+        return b"("
+    for word in (b"NOT", b"OR"):
+        if cursor.keyword(word):
+            cursor.space()
+            return word
+    return None
+
+
+def _close(cursor: Cursor, stack: list[_Open], key: Key) -> None:
+    """Gives a finished key to what waits for it, and so on upwards."""
+    while True:
+        waiting = stack[-1]
+        waiting.operands.append(key)
+        if waiting.kind == b"NOT":
+            key = keys.Not(key)
+        elif waiting.kind == b"OR" and len(waiting.operands) == 2:
+            key = keys.Or(waiting.operands[0], waiting.operands[1])
+        elif waiting.kind == b"(" and cursor.skip(b")"):
+            key = _all(waiting.operands)
+        else:
+            return
+        stack.pop()
+
+
+def _all(operands: list[Key]) -> Key:
+    return operands[0] if len(operands) == 1 else keys.And(tuple(operands))
+
+
+def _leaf(cursor: Cursor, charset: str) -> Key:
+    next_octet = cursor.data[cursor.position : cursor.position + 1]
+    if next_octet.isdigit() or next_octet in (b"*", b"$"):
+        return keys.Numbers(cursor.sequence_set())
+    start = cursor.position
+    word = cursor.word()
+    if word in _PLAIN:
+        return _PLAIN[word]
+    reads = _WITH_ARGUMENT.get(word)
+    if reads is None:
+        cursor.position = start
+        raise cursor.fail("a search key")
+    cursor.space()
+    return reads(cursor, word, charset)
+
+
+def _text(cursor: Cursor, charset: str) -> str:
+    start = cursor.position
+    octets = cursor.astring()
+    if len(octets) > TERM:
+        cursor.position = start
+        raise cursor.fail(f"a text of at most {TERM} octets")
+    try:
+        return octets.decode(charset)
+    except (UnicodeDecodeError, ValueError):
+        cursor.position = start
+        raise cursor.fail(f"text in {charset}") from None
+
+
+def _modseq(cursor: Cursor, word: bytes, charset: str) -> Key:
+    # search-modsequence = "MODSEQ" [SP entry-name SP entry-type-req] SP mod-sequence-valzer
+    if cursor.at(b'"'):
+        cursor.string()
+        cursor.space()
+        cursor.word()
+        cursor.space()
+    return keys.ModSeqAtLeast(cursor.number(MAX63))
+
+
+def _header(cursor: Cursor, word: bytes, charset: str) -> Key:
+    name = cursor.astring().decode("ascii", "replace").lower()
+    cursor.space()
+    return keys.Header(name, _text(cursor, charset))
+
+
+def _dated(cursor: Cursor, word: bytes, charset: str) -> Key:
+    kind, when = _DATED[word]
+    return kind(when, cursor.date())
+
+
+_WITH_ARGUMENT: Final[dict[bytes, Callable[[Cursor, bytes, str], Key]]] = {
+    b"BODY": lambda cursor, word, charset: keys.Body(_text(cursor, charset)),
+    b"TEXT": lambda cursor, word, charset: keys.Text(_text(cursor, charset)),
+    b"HEADER": _header,
+    b"KEYWORD": lambda cursor, word, charset: keys.Flag(cursor.flag()),
+    b"UNKEYWORD": lambda cursor, word, charset: keys.Flag(cursor.flag(), False),
+    b"LARGER": lambda cursor, word, charset: keys.Larger(cursor.number(MAX63)),
+    b"SMALLER": lambda cursor, word, charset: keys.Smaller(cursor.number(MAX63)),
+    b"UID": lambda cursor, word, charset: keys.Numbers(cursor.sequence_set(uid=True)),
+    b"MODSEQ": _modseq,
+    **{
+        word: lambda cursor, word, charset: keys.Header(_ADDRESSED[word], _text(cursor, charset))
+        for word in _ADDRESSED
+    },
+    **dict.fromkeys(_DATED, _dated),
+}
+
+
+def charset_named(name: bytes) -> str:
+    """A charset that text can be decoded from. Raises No [BADCHARSET]."""
+    text = name.decode("ascii", "replace")
+    try:
+        if _CHARSET_NAME.fullmatch(text) and codecs.lookup(text)._is_text_encoding:
+            b"a".decode(text)
+            return text
+    except (LookupError, UnicodeError, ValueError):
+        pass
+    raise No(b"BADCHARSET (US-ASCII UTF-8)", "Unsupported charset")
+
+
+# After parsing -------------------------------------------------------------------------------
+
+
+def with_saved(key: Key, saved: Ranges) -> Key:
+    """The key with `$` replaced by the saved UIDs."""
+    if isinstance(key, keys.Numbers):
+        return keys.Numbers(SequenceSet(saved, uid=True)) if key.which.saved else key
+    if isinstance(key, keys.Not):
+        return keys.Not(with_saved(key.key, saved))
+    if isinstance(key, keys.Or):
+        return keys.Or(with_saved(key.left, saved), with_saved(key.right, saved))
+    if isinstance(key, keys.And):
+        return replace(key, keys=tuple(with_saved(each, saved) for each in key.keys))
+    return key
+
+
+def asks_modseq(key: Key) -> bool:
+    """Whether MODSEQ is among the keys."""
+    if isinstance(key, keys.Not):
+        return asks_modseq(key.key)
+    if isinstance(key, keys.Or):
+        return asks_modseq(key.left) or asks_modseq(key.right)
+    if isinstance(key, keys.And):
+        return any(asks_modseq(each) for each in key.keys)
+    return isinstance(key, keys.ModSeqAtLeast)

@@ -1,0 +1,138 @@
+"""CAPABILITY, NOOP, LOGOUT, ID, ENABLE, IDLE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from protocols.errors import BadSyntax
+from protocols.imap4 import responses
+from protocols.imap4.channel import Channel
+from protocols.imap4.grammar import Cursor
+
+ID_FIELDS: Final = 30
+ID_NAME: Final = 30
+ID_VALUE: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """RFC 9051 6.1.1."""
+
+    @classmethod
+    def parse(cls, cursor: Cursor, uid: bool) -> Capability:
+        return cls()
+
+    async def run(self, held: Any, channel: Channel) -> None:
+        channel.send(responses.untagged(responses.capability(channel.capabilities())))
+
+
+@dataclass(frozen=True, slots=True)
+class Noop:
+    """RFC 9051 6.1.2; what it is for, news of the mailbox, comes behind every command."""
+
+    @classmethod
+    def parse(cls, cursor: Cursor, uid: bool) -> Noop:
+        return cls()
+
+    async def run(self, held: Any, channel: Channel) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Logout:
+    """RFC 9051 6.1.3."""
+
+    @classmethod
+    def parse(cls, cursor: Cursor, uid: bool) -> Logout:
+        return cls()
+
+    async def run(self, held: Any, channel: Channel) -> None:
+        channel.select(None)
+        channel.send(b"* BYE Logging out\r\n")
+        channel.quit()
+
+
+@dataclass(frozen=True, slots=True)
+class Id:
+    """RFC 2971 3.1; at most 30 fields of 30 and 1024 octets."""
+
+    fields: Mapping[str, str | None]
+
+    @classmethod
+    def parse(cls, cursor: Cursor, uid: bool) -> Id:
+        cursor.space()
+        if cursor.keyword(b"NIL"):
+            return cls({})
+        fields: dict[str, str | None] = {}
+        for count in cursor.items():
+            name = cursor.string()
+            cursor.space()
+            value = cursor.nstring()
+            if count > ID_FIELDS or len(name) > ID_NAME or len(value or b"") > ID_VALUE:
+                raise cursor.fail("fewer or shorter fields")
+            fields[name.decode("utf-8", "replace")] = (
+                None if value is None else value.decode("utf-8", "replace")
+            )
+        return cls(fields)
+
+    async def run(self, held: Any, channel: Channel) -> None:
+        answer = channel.door.id(self.fields)
+        pairs = (
+            b"%b %b" % (responses.string(name.encode()), responses.string(value.encode(), utf8=False))
+            for name, value in answer.items()
+        )
+        channel.send(b"* ID %b\r\n" % (b"(%b)" % b" ".join(pairs) if answer else b"NIL"))
+
+
+ENABLES: Final[Mapping[bytes, Mapping[str, bool]]] = {
+    b"IMAP4REV2": {"rev2": True, "utf8": True},
+    b"CONDSTORE": {"condstore": True},
+}
+_SPELLED: Final = {b"IMAP4REV2": b"IMAP4rev2"}
+
+
+@dataclass(frozen=True, slots=True)
+class Enable:
+    """RFC 9051 6.3.1, RFC 5161; before a mailbox is selected only. What is not known is
+    passed over."""
+
+    names: tuple[bytes, ...]
+
+    @classmethod
+    def parse(cls, cursor: Cursor, uid: bool) -> Enable:
+        names: list[bytes] = []
+        while not names or not cursor.at_end:
+            cursor.space()
+            names.append(cursor.word())
+        return cls(tuple(dict.fromkeys(names)))
+
+    async def run(self, account: Any, channel: Channel) -> None:
+        if channel.view is not None:
+            raise BadSyntax("ENABLE before a mailbox is selected")
+        enabled = [name for name in self.names if name in ENABLES]
+        for name in enabled:
+            channel.enable(**ENABLES[name])
+        channel.send(
+            responses.untagged(b" ".join([b"ENABLED", *(_SPELLED.get(name, name) for name in enabled)]))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """RFC 9051 6.3.13, RFC 2177: news as it happens, until DONE."""
+
+    @classmethod
+    def parse(cls, cursor: Cursor, uid: bool) -> Idle:
+        return cls()
+
+    async def run(self, account: Any, channel: Channel) -> None:
+        channel.send(b"+ idling\r\n")
+        channel.idle(True)
+        try:
+            line = await channel.line()
+        finally:
+            channel.idle(False)
+        if line.upper() != b"DONE":
+            raise BadSyntax("DONE")

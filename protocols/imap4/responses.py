@@ -1,0 +1,245 @@
+"""Values to bytes (RFC 9051 7). Everything here is pure and ends in CRLF where it is a
+whole response."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from time import gmtime
+from typing import Final
+
+from protocols.imap4 import mailboxnames
+from protocols.imap4.dialect import Dialect
+from protocols.imap4.grammar import MONTHS
+from protocols.imap4.interfaces import (
+    Copied,
+    Expunged,
+    FlagsNow,
+    Grown,
+    KeywordsNow,
+    Namespaces,
+    Row,
+    Status,
+    Update,
+)
+from protocols.imap4.sets import Ranges, encode_ranges
+
+_ATOM: Final = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+")
+_ASTRING: Final = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]+")
+_QUOTABLE: Final = re.compile(rb"[\x20-\x7e]{0,1000}")
+_QUOTABLE8: Final = re.compile(rb"[\x20-\x7e\x80-\xff]{0,1000}")
+_TEXT_UNSAFE: Final = re.compile(r"[^\x20-\x7e]")
+
+
+class No(Exception):
+    """A command refuses by the protocol's own rules; domain refusals go through the door."""
+
+    def __init__(self, code: bytes, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A tagged OK that says more than that the command completed."""
+
+    code: bytes = b""
+    text: str = ""
+
+
+# Strings -----------------------------------------------------------------------------------
+
+
+def quoted(text: bytes) -> bytes:
+    """A quoted string; the caller knows that the octets fit one."""
+    return b'"' + text.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+
+
+def string(text: bytes, utf8: bool = False) -> bytes:
+    """A quoted string where it fits, otherwise a literal (RFC 9051 4.3)."""
+    if (_QUOTABLE8 if utf8 else _QUOTABLE).fullmatch(text):
+        return quoted(text)
+    return b"{%d}\r\n%b" % (len(text), text)
+
+
+def astring(text: bytes, utf8: bool = False) -> bytes:
+    if _ATOM.fullmatch(text) and text.upper() != b"NIL":
+        return text
+    return string(text, utf8)
+
+
+def nstring(text: bytes | None, utf8: bool = False) -> bytes:
+    return b"NIL" if text is None else string(text, utf8)
+
+
+def mailbox(name: str, dialect: Dialect) -> bytes:
+    """A mailbox name: modified UTF-7, or UTF-8 once IMAP4rev2 is on (RFC 9051 5.1)."""
+    return astring(mailboxnames.encode(name, dialect.rev2), dialect.rev2)
+
+
+def line_text(text: str) -> bytes:
+    """Human-readable text: one line of printable ASCII."""
+    return _TEXT_UNSAFE.sub("?", text).encode("ascii")[:400]
+
+
+# Status responses --------------------------------------------------------------------------
+
+
+def condition(tag: bytes, kind: bytes, code: bytes, text: str) -> bytes:
+    """resp-cond-state under a tag or `*` (RFC 9051 7.1). Text is never empty."""
+    words = line_text(text) or kind
+    if code:
+        return b"%b %b [%b] %b\r\n" % (tag, kind, code, words)
+    return b"%b %b %b\r\n" % (tag, kind, words)
+
+
+def untagged(data: bytes) -> bytes:
+    return b"* %b\r\n" % data
+
+
+def capability(names: Iterable[bytes]) -> bytes:
+    return b"CAPABILITY " + b" ".join(names)
+
+
+# Mailbox data ------------------------------------------------------------------------------
+
+
+def listed(
+    verb: bytes,
+    attributes: Iterable[bytes],
+    name: str,
+    dialect: Dialect,
+    extended: Sequence[bytes] = (),
+) -> bytes:
+    """LIST or LSUB (RFC 9051 7.3.1). extended: items of mbox-list-extended, ready."""
+    tail = b" (%b)" % b" ".join(extended) if extended else b""
+    return b'* %b (%b) "/" %b%b\r\n' % (verb, b" ".join(attributes), mailbox(name, dialect), tail)
+
+
+STATUS_ITEMS: Final = {
+    b"MESSAGES": "messages",
+    b"RECENT": "recent",
+    b"UIDNEXT": "uid_next",
+    b"UIDVALIDITY": "uid_validity",
+    b"UNSEEN": "unseen",
+    b"DELETED": "deleted",
+    b"SIZE": "size",
+    b"HIGHESTMODSEQ": "highest_modseq",
+}
+"""status-att and where it is in Status (RFC 9051 6.3.11; RECENT: RFC 3501 6.3.10)."""
+
+
+def status(name: str, found: Status, items: Iterable[bytes], dialect: Dialect) -> bytes:
+    values = b" ".join(b"%b %d" % (item, getattr(found, STATUS_ITEMS[item])) for item in items)
+    return b"* STATUS %b (%b)\r\n" % (mailbox(name, dialect), values)
+
+
+def namespace(found: Namespaces, dialect: Dialect) -> bytes:
+    """RFC 9051 7.3.4."""
+
+    def group(prefixes: Sequence[str]) -> bytes:
+        if not prefixes:
+            return b"NIL"
+        each = (
+            b'(%b "/")' % string(mailboxnames.encode(prefix, dialect.rev2), dialect.rev2)
+            for prefix in prefixes
+        )
+        return b"(%b)" % b"".join(each)
+
+    return b"* NAMESPACE %b %b %b\r\n" % (group(found.personal), group(found.others), group(found.shared))
+
+
+# Message data ------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=4096)
+def _day(day: int) -> bytes:
+    when = gmtime(day * 86400)
+    return b"%2d-%b-%04d" % (when.tm_mday, MONTHS[when.tm_mon - 1], when.tm_year)
+
+
+def date_time(microseconds: int) -> bytes:
+    """date-time in UTC, quoted (RFC 9051 9)."""
+    day, second = divmod(microseconds // 1_000_000, 86400)
+    hour, rest = divmod(second, 3600)
+    return b'"%b %02d:%02d:%02d +0000"' % (_day(day), hour, rest // 60, rest % 60)
+
+
+def flags_of(rows: Iterable[Row], dialect: Dialect, uid: bool, flags: bool = True) -> bytes:
+    """FETCH responses that tell of flags (RFC 9051 7.5.2, RFC 7162 3.1).
+
+    uid: the command was a UID command. flags: False leaves MODSEQ alone (STORE .SILENT).
+    """
+    shape = b"UID %d " if uid or dialect.condstore else b""
+    shape += b"FLAGS (%b)" if flags else b""
+    shape += (b" MODSEQ (%d)" if flags else b"MODSEQ (%d)") if dialect.condstore else b""
+    shape = b"* %d FETCH (" + shape + b")\r\n"
+    if dialect.condstore:
+        if flags:
+            return b"".join([shape % (row.sequence, row.uid, row.flags, row.modseq) for row in rows])
+        return b"".join([shape % (row.sequence, row.uid, row.modseq) for row in rows])
+    if uid:
+        return b"".join([shape % (row.sequence, row.uid, row.flags) for row in rows])
+    return b"".join([shape % (row.sequence, row.flags) for row in rows])
+
+
+def updates(changes: Iterable[Update], dialect: Dialect, uid: bool = False) -> bytes:
+    """What changed in the selected mailbox, in order (RFC 9051 7.4, 7.5)."""
+    out: list[bytes] = []
+    for change in changes:
+        if isinstance(change, Expunged):
+            out.append(b"* %d EXPUNGE\r\n" % change.sequence)
+        elif isinstance(change, Grown):
+            out.append(grown(change.exists, change.recent, dialect))
+        elif isinstance(change, FlagsNow):
+            out.append(flags_of(change.rows, dialect, uid))
+        elif isinstance(change, KeywordsNow):
+            out.append(keywords(change.flags, change.permanent))
+    return b"".join(out)
+
+
+def grown(exists: int, recent: int, dialect: Dialect) -> bytes:
+    """EXISTS, and RECENT where there is such a thing (RFC 9051 appendix E, 13)."""
+    if dialect.rev2:
+        return b"* %d EXISTS\r\n" % exists
+    return b"* %d EXISTS\r\n* %d RECENT\r\n" % (exists, recent)
+
+
+def keywords(flags: bytes, permanent: bytes) -> bytes:
+    return b"* FLAGS (%b)\r\n* OK [PERMANENTFLAGS (%b)] Flags that can be changed\r\n" % (flags, permanent)
+
+
+# Search ------------------------------------------------------------------------------------
+
+
+def search(numbers: Sequence[int], modseq: int) -> bytes:
+    """SEARCH of IMAP4rev1 (RFC 3501 7.2.5, RFC 7162 3.1.5)."""
+    tail = b" (MODSEQ %d)" % modseq if modseq and numbers else b""
+    return b"* SEARCH%b%b\r\n" % ("".join([f" {number}" for number in numbers]).encode(), tail)
+
+
+def esearch(tag: bytes, uid: bool, data: Sequence[bytes]) -> bytes:
+    """ESEARCH (RFC 9051 7.3.4, RFC 4731 3.1)."""
+    head = b"* ESEARCH (TAG %b)%b" % (quoted(tag), b" UID" if uid else b"")
+    return b" ".join([head, *data]) + b"\r\n"
+
+
+# Codes -------------------------------------------------------------------------------------
+
+
+def copyuid(copied: Copied) -> bytes:
+    """resp-code-copy (RFC 4315 3); empty when nothing was copied."""
+    if not copied.source or not copied.target:
+        return b""
+    return b"COPYUID %d %b %b" % (
+        copied.uid_validity,
+        encode_ranges(copied.source),
+        encode_ranges(copied.target),
+    )
+
+
+def modified(ranges: Ranges) -> bytes:
+    return b"MODIFIED " + encode_ranges(ranges) if ranges else b""

@@ -1,0 +1,352 @@
+"""The IMAP4 conversation: frames to commands, commands to tagged responses.
+
+Rules:
+
+1. One command at a time, in order; what it changed is durable before its tagged response.
+2. State is what is held: the door, then the account, then a view. A verb says what it needs.
+3. News of the selected mailbox is sent in one place, `tell`, behind each command's own
+   responses and before its tagged one, and while IDLE lasts. A command says whether EXPUNGE
+   may be among it (RFC 9051 7.5.1); so numbers a client uses are never stale.
+4. An error becomes a reply in one place, `_refused`.
+5. A literal is asked for when the command stands at its turn and can be parsed so far.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+from uuid import uuid4
+
+from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IReactorTime
+
+from protocols.conversation import Conversation
+from protocols.errors import BadSyntax, Flood
+from protocols.imap4 import responses, verbs
+from protocols.imap4.dialect import PLAIN, Dialect
+from protocols.imap4.grammar import Announced, Cursor, LiteralPending
+from protocols.imap4.interfaces import Explained
+from protocols.imap4.reader import SKIP_LIMIT, Bounds, Frame, Reader, Refused, leading_tag
+from protocols.imap4.responses import No
+from protocols.imap4.sets import STAR, Ranges, SequenceSet
+from protocols.imap4.verbs import VERBS, Command, Held, Verb
+from protocols.lines import NeedData
+from protocols.sasl import MAX_RESPONSE_LINE
+
+_COMMAND: Final = re.compile(rb"([!#$&',\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]{1,256}) ([A-Za-z0-9-]+)")
+_SECOND: Final = re.compile(rb" ([A-Za-z]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """bounds, login_bounds: of commands, after and before login. idle, login: seconds
+    without a command (RFC 9051 5.4: at least 30 minutes after login). bad_commands: in a
+    row, before the connection is ended; failed_logins: likewise."""
+
+    bounds: Bounds = field(default_factory=Bounds)
+    login_bounds: Bounds = field(default_factory=lambda: Bounds(line=16 * 1024, command=32 * 1024))
+    login: float = 120.0
+    idle: float = 1860.0
+    bad_commands: int = 25
+    failed_logins: int = 5
+
+
+class Imap4Server(Conversation):
+    """One client. `tls` gives the context factory for STARTTLS, None when there is none."""
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        door: Any,
+        tls: Callable[[], Any] | None = None,
+        limits: Callable[[], Limits] = Limits,
+        greeting: str = "IMAP4 server ready",
+    ) -> None:
+        super().__init__(clock)
+        self.door = door
+        self.account: Any = None
+        self.view: Any = None
+        self.tag = b"*"
+        self.saved: Ranges = ()
+        self.dialect: Dialect = PLAIN
+        self.reader = Reader(self.input, self._bounds)
+        self._tls = tls
+        self._limits = limits
+        self._greeting = greeting
+        self._uid = False
+        self._idling = False
+        self._news_kept = False
+        self._bad = 0
+        self._failures = 0
+        self._why: Explained | None = None
+        self._quitting = False
+
+    def _bounds(self) -> Bounds:
+        limits = self._limits()
+        return limits.login_bounds if self.account is None else limits.bounds
+
+    # The loop ----------------------------------------------------------------------------
+
+    async def converse(self) -> None:
+        try:
+            self.idle_time_out = self._limits().login
+            code = responses.capability(self.capabilities())
+            self.send(responses.condition(b"*", b"OK", code, self._greeting))
+            while not self.closing:
+                if self.leaving:
+                    self._leave(timed_out=False)
+                    break
+                try:
+                    await self._one()
+                except Flood:
+                    self._bye(b"TOOBIG", "Too much input")
+                await self.breathe()
+        finally:
+            self.select(None)
+            if self.account is not None:
+                self.account.close()
+
+    async def _one(self) -> None:
+        """Reads and runs one command."""
+        try:
+            tag, verb, command = await self._read()
+        except Refused as refused:
+            self._answer_bad(refused.tag, refused, b"TOOBIG" if refused.too_big else b"")
+            return
+        self.tag = tag
+        self._uid = verb.uid
+        try:
+            done = await command.run(self._held(verb), self)
+        except CancelledError:
+            raise
+        except Flood:
+            raise
+        except Exception as error:
+            self.tell(verb.expunges)
+            self._refused(verb, error)
+            return
+        self._bad = 0
+        self.tell(verb.expunges)
+        if verb.answers_itself:
+            return
+        if done is None:
+            self.send(b"%b OK %b completed\r\n" % (tag, verb.name))
+        else:
+            text = done.text or f"{verb.name.decode()} completed"
+            self.send(responses.condition(tag, b"OK", done.code, text))
+        if self._quitting:
+            self.close()
+
+    async def _read(self) -> tuple[bytes, Verb, Command]:
+        """The next command whose parsing is done. Raises Refused for one that cannot be."""
+        while True:
+            frame = await self.pull(self.reader.next, between=self.reader.between)
+            tag = leading_tag(frame.data)
+            try:
+                tag, verb, cursor = self._begin(frame)
+                if frame.pending is None or verb.streams:
+                    command = verb.command.parse(cursor, verb.uid)
+                    cursor.end()
+                    return tag, verb, command
+            except LiteralPending:
+                pass
+            except BadSyntax as error:
+                if frame.pending is None:
+                    raise Refused(error.what, tag) from None
+                self.reader.refuse(error.what)
+                continue
+            assert frame.pending is not None
+            if self.reader.collect() and frame.pending.synchronizing:
+                self.send(b"+ Ready\r\n")
+
+    def _begin(self, frame: Frame) -> tuple[bytes, Verb, Cursor]:
+        """Tag and verb of a frame; that the verb may be given now."""
+        found = _COMMAND.match(frame.data)
+        if found is None:
+            raise BadSyntax("a tag and a command")
+        name, position = found[2].upper(), found.end()
+        if name == b"UID":
+            second = _SECOND.match(frame.data, position)
+            if second is not None:
+                name, position = b"UID " + second[1].upper(), second.end()
+        verb = VERBS.get(name)
+        if verb is None:
+            raise BadSyntax("a known command")
+        if verb.held is Held.DOOR and self.account is not None:
+            raise BadSyntax("a command for an authenticated connection")
+        if (verb.held is Held.ACCOUNT and self.account is None) or (
+            verb.held is Held.VIEW and self.view is None
+        ):
+            raise BadSyntax(f"{verb.held.value} first")
+        return found[1], verb, Cursor(frame.data, position, frame.literals, self.dialect, frame.pending)
+
+    def _held(self, verb: Verb) -> Any:
+        if verb.held is Held.VIEW:
+            return self.view
+        return self.account if verb.held is Held.ACCOUNT else self.door
+
+    # Refusals ----------------------------------------------------------------------------
+
+    def _refused(self, verb: Verb, error: Exception) -> None:
+        """The one place where an error becomes a reply."""
+        if isinstance(error, BadSyntax):
+            self._answer_bad(self.tag, error)
+            return
+        self._bad = 0
+        if isinstance(error, No):
+            explained: Explained | None = Explained(error.code, error.text)
+        else:
+            explained = self.door.explain(error)
+        if explained is None:
+            number = uuid4().hex[:12]
+            self.log.failure("{verb} failed, error {number}", verb=verb.name.decode(), number=number)
+            explained = Explained(b"SERVERBUG", f"Internal error {number}")
+        code = verb.codes.get(explained.code, explained.code)
+        if explained.bye:
+            self.send(responses.condition(b"*", b"BYE", code, explained.text))
+        self.send(responses.condition(self.tag, b"NO", code, explained.text))
+        if explained.bye:
+            self.close()
+        if verb.held is Held.DOOR:
+            self._failures += 1
+            if self._failures >= self._limits().failed_logins:
+                self._bye(b"", "Too many failed logins")
+
+    def _answer_bad(self, tag: bytes, error: BadSyntax, code: bytes = b"") -> None:
+        at = f" at octet {error.position}" if error.position >= 0 else ""
+        self.send(responses.condition(tag, b"BAD", code, f"Expected {error.what}{at}"))
+        self._bad += 1
+        if self._bad >= self._limits().bad_commands:
+            self._bye(b"", "Too many bad commands")
+
+    def _bye(self, code: bytes, text: str) -> None:
+        self.send(responses.condition(b"*", b"BYE", code, text))
+        self.close()
+
+    def farewell(self, timed_out: bool) -> bytes:
+        if self._why is not None:
+            return responses.condition(b"*", b"BYE", self._why.code, self._why.text)
+        if timed_out:
+            return b"* BYE Idle for too long\r\n"
+        return b"* BYE [UNAVAILABLE] Server is shutting down\r\n"
+
+    # News of the mailbox -------------------------------------------------------------------
+
+    def tell(self, expunge: bool) -> None:
+        view = self.view
+        if view is None:
+            return
+        data = responses.updates(view.updates(expunge), self.dialect, self._uid)
+        if data:
+            self.send(data)
+        if view.gone:
+            self._bye(b"UNAVAILABLE", "The selected mailbox is gone")
+
+    def idle(self, on: bool) -> None:
+        self._idling = on
+        self._news_kept = False
+        if self.view is not None:
+            self.view.watch(self._news if on else None)
+            if on:
+                self.tell(expunge=True)
+
+    def _news(self) -> None:
+        """The view has something to say while IDLE lasts."""
+        if not self._idling or self.closing:
+            return
+        if self.congested:
+            self._news_kept = True
+            return
+        self.tell(expunge=True)
+        self.flush()
+
+    def _drained(self) -> None:
+        super()._drained()
+        if self._news_kept:
+            self._news_kept = False
+            self._news()
+
+    # For commands --------------------------------------------------------------------------
+
+    async def line(self) -> bytes:
+        return await self.pull(self._line, between=self._idling)
+
+    def _line(self) -> bytes | NeedData:
+        return self.input.line(MAX_RESPONSE_LINE)
+
+    async def ask(self, challenge: bytes) -> bytes:
+        self.send(b"+ %b\r\n" % challenge)
+        return await self.line()
+
+    async def octets(self, announced: Announced) -> AsyncIterator[bytes]:
+        self.reader.taken()
+        if announced.synchronizing:
+            self.send(b"+ Ready\r\n")
+        left = announced.size
+        while left:
+            piece = await self.pull(lambda: self.input.some(left))
+            left -= len(piece)
+            yield piece
+
+    async def literal_end(self) -> None:
+        await self.pull(self.reader.rest)
+
+    async def discard(self, announced: Announced) -> None:
+        if announced.synchronizing:
+            self.reader.taken()
+            return
+        if announced.size > SKIP_LIMIT:
+            raise Flood
+        async for _ in self.octets(announced):
+            pass
+        await self.literal_end()
+
+    def logged_in(self, account: Any) -> None:
+        self.account = account
+        self.idle_time_out = self._limits().idle
+        account.watch(self._ended)
+
+    def _ended(self, why: Explained) -> None:
+        self._why = why
+        self.goodbye()
+
+    def select(self, view: Any) -> None:
+        if self.view is not None:
+            self.view.close()
+        self.view = view
+        self.saved = ()
+
+    def enable(self, **features: bool) -> None:
+        before, self.dialect = self.dialect, replace(self.dialect, **features)
+        if self.dialect.condstore and not before.condstore and self.view is not None:
+            # RFC 7162 3.1: the client now wants to know where it stands.
+            self.send(b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % self.view.highest_modseq)
+
+    def chosen(self, which: SequenceSet) -> SequenceSet:
+        if which.saved:
+            return SequenceSet(self.saved, uid=True)
+        if not which.uid:
+            exists = self.view.exists
+            for low, high in which.ranges:
+                if low > exists or high > exists or (not exists and (low == STAR or high == STAR)):
+                    raise BadSyntax(f"message numbers up to {exists}")
+        return which
+
+    def capabilities(self) -> Sequence[bytes]:
+        if self.account is not None:
+            return verbs.AFTER_LOGIN
+        mechanisms = self.door.authenticator.mechanisms(self.security)
+        return verbs.before_login(self.tls_available, self.security.private, mechanisms)
+
+    @property
+    def tls_available(self) -> bool:
+        return self._tls is not None and not self.security.encrypted
+
+    async def start_tls(self) -> None:
+        assert self._tls is not None
+        await self.discard_and_start_tls(self._tls())
+
+    def quit(self) -> None:
+        self._quitting = True

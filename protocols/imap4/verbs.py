@@ -1,0 +1,141 @@
+"""The table of commands: the only list of them. CAPABILITY, what a command may hold and
+when EXPUNGE may be sent come from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final, Protocol
+
+from protocols.imap4.channel import Channel
+from protocols.imap4.commands import (
+    append,
+    copy,
+    fetch,
+    listing,
+    login,
+    mailboxes,
+    search,
+    selection,
+    session,
+    store,
+)
+from protocols.imap4.grammar import Cursor
+from protocols.imap4.responses import Completed
+
+
+class Held(Enum):
+    """What a command needs to hold."""
+
+    ANY = "any state"
+    DOOR = "not authenticated"
+    ACCOUNT = "authenticated"
+    VIEW = "a selected mailbox"
+
+
+class Command(Protocol):
+    async def run(self, held: Any, channel: Channel) -> Completed | None: ...
+
+
+class Parses(Protocol):
+    """A command class."""
+
+    @classmethod
+    def parse(cls, cursor: Cursor, uid: bool) -> Command: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One command.
+
+    capabilities: what is whole because of it.
+    expunges: EXPUNGE may be sent while it is answered (RFC 9051 7.5.1).
+    codes: other words for a response code: a missing target is TRYCREATE (RFC 9051 7.1).
+    streams: its last literal is not collected.
+    answers_itself: it sends its own tagged OK.
+    """
+
+    name: bytes
+    command: type[Parses]
+    held: Held
+    capabilities: tuple[bytes, ...] = ()
+    expunges: bool = True
+    codes: Mapping[bytes, bytes] = field(default_factory=dict)
+    streams: bool = False
+    answers_itself: bool = False
+
+    @property
+    def uid(self) -> bool:
+        return self.name.startswith(b"UID ")
+
+
+_TARGET: Final = {b"NONEXISTENT": b"TRYCREATE"}
+
+_TABLE: Final = (
+    Verb(b"CAPABILITY", session.Capability, Held.ANY),
+    Verb(b"NOOP", session.Noop, Held.ANY),
+    Verb(b"LOGOUT", session.Logout, Held.ANY),
+    Verb(b"ID", session.Id, Held.ANY, (b"ID",)),
+    Verb(b"STARTTLS", login.StartTls, Held.DOOR, answers_itself=True),
+    Verb(b"AUTHENTICATE", login.Authenticate, Held.DOOR, (b"SASL-IR",)),
+    Verb(b"LOGIN", login.Login, Held.DOOR),
+    Verb(b"ENABLE", session.Enable, Held.ACCOUNT, (b"ENABLE",)),
+    Verb(b"SELECT", selection.Select, Held.ACCOUNT),
+    Verb(b"EXAMINE", selection.Examine, Held.ACCOUNT),
+    Verb(b"CREATE", mailboxes.Create, Held.ACCOUNT, (b"CREATE-SPECIAL-USE",)),
+    Verb(b"DELETE", mailboxes.Delete, Held.ACCOUNT),
+    Verb(b"RENAME", mailboxes.Rename, Held.ACCOUNT),
+    Verb(b"SUBSCRIBE", mailboxes.Subscribe, Held.ACCOUNT),
+    Verb(b"UNSUBSCRIBE", mailboxes.Unsubscribe, Held.ACCOUNT),
+    Verb(
+        b"LIST",
+        listing.List,
+        Held.ACCOUNT,
+        (b"CHILDREN", b"SPECIAL-USE", b"LIST-EXTENDED", b"LIST-STATUS"),
+    ),
+    Verb(b"LSUB", listing.Lsub, Held.ACCOUNT),
+    Verb(b"NAMESPACE", mailboxes.Namespace, Held.ACCOUNT, (b"NAMESPACE",)),
+    Verb(b"STATUS", mailboxes.Status, Held.ACCOUNT, (b"STATUS=SIZE",)),
+    Verb(b"APPEND", append.Append, Held.ACCOUNT, codes=_TARGET, streams=True),
+    Verb(b"IDLE", session.Idle, Held.ACCOUNT, (b"IDLE",)),
+    Verb(b"CHECK", selection.Check, Held.VIEW),
+    Verb(b"CLOSE", selection.Close, Held.VIEW),
+    Verb(b"UNSELECT", selection.Unselect, Held.VIEW, (b"UNSELECT",)),
+    Verb(b"EXPUNGE", selection.Expunge, Held.VIEW),
+    Verb(b"UID EXPUNGE", selection.Expunge, Held.VIEW, (b"UIDPLUS",)),
+    Verb(b"SEARCH", search.Search, Held.VIEW, (b"ESEARCH", b"SEARCHRES"), expunges=False),
+    Verb(b"UID SEARCH", search.Search, Held.VIEW),
+    Verb(b"FETCH", fetch.Fetch, Held.VIEW, (b"BINARY",), expunges=False),
+    Verb(b"UID FETCH", fetch.Fetch, Held.VIEW),
+    Verb(b"STORE", store.Store, Held.VIEW, (b"CONDSTORE",), expunges=False),
+    Verb(b"UID STORE", store.Store, Held.VIEW),
+    Verb(b"COPY", copy.Copy, Held.VIEW, codes=_TARGET),
+    Verb(b"UID COPY", copy.Copy, Held.VIEW, codes=_TARGET),
+    Verb(b"MOVE", copy.Move, Held.VIEW, (b"MOVE",), codes=_TARGET),
+    Verb(b"UID MOVE", copy.Move, Held.VIEW, codes=_TARGET),
+)
+
+VERBS: Final[Mapping[bytes, Verb]] = {verb.name: verb for verb in _TABLE}
+
+_VERSIONS: Final = (b"IMAP4rev1", b"IMAP4rev2")
+_ALWAYS: Final = (b"LITERAL+",)
+
+
+def _offered(states: Iterable[Held]) -> tuple[bytes, ...]:
+    return tuple(name for state in states for verb in _TABLE if verb.held is state for name in verb.capabilities)
+
+
+def before_login(tls: bool, private: bool, mechanisms: Iterable[str]) -> tuple[bytes, ...]:
+    """Capabilities while not authenticated (RFC 9051 6.1.1). tls: STARTTLS can be given.
+    private: clear-text passwords may be sent."""
+    names = [*_VERSIONS, *_ALWAYS, *_offered((Held.ANY, Held.DOOR)), b"ENABLE", b"IDLE"]
+    if tls:
+        names.append(b"STARTTLS")
+    names.extend(b"AUTH=" + name.encode() for name in mechanisms)
+    if not private:
+        names.append(b"LOGINDISABLED")
+    return tuple(names)
+
+
+AFTER_LOGIN: Final = (*_VERSIONS, *_ALWAYS, *_offered((Held.ANY, Held.ACCOUNT, Held.VIEW)))
