@@ -80,7 +80,7 @@ class Channel(Protocol):
     def tls_available(self) -> bool:
         """STARTTLS can be given now."""
 
-    async def start_tls(self) -> None:
+    async def begin_tls(self) -> None:
         """Drops all input, begins the handshake."""
 
     def quit(self) -> None:

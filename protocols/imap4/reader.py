@@ -77,7 +77,17 @@ def leading_tag(data: bytes) -> bytes:
 class Reader:
     """Takes commands off an input buffer."""
 
-    __slots__ = ("_bounds", "_buffer", "_data", "_extra", "_literals", "_pending", "_reading", "_refusal", "_skip")
+    __slots__ = (
+        "_bounds",
+        "_buffer",
+        "_data",
+        "_extra",
+        "_literals",
+        "_pending",
+        "_reading",
+        "_refusal",
+        "_skip",
+    )
 
     def __init__(self, buffer: InputBuffer, bounds: Callable[[], Bounds] = Bounds) -> None:
         self._buffer = buffer

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
@@ -286,7 +287,7 @@ class Imap4Server(Conversation):
             self.send(b"+ Ready\r\n")
         left = announced.size
         while left:
-            piece = await self.pull(lambda: self.input.some(left))
+            piece = await self.pull(partial(self.input.some, left))
             left -= len(piece)
             yield piece
 
@@ -344,7 +345,7 @@ class Imap4Server(Conversation):
     def tls_available(self) -> bool:
         return self._tls is not None and not self.security.encrypted
 
-    async def start_tls(self) -> None:
+    async def begin_tls(self) -> None:
         assert self._tls is not None
         await self.discard_and_start_tls(self._tls())
 

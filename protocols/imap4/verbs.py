@@ -123,7 +123,9 @@ _ALWAYS: Final = (b"LITERAL+",)
 
 
 def _offered(states: Iterable[Held]) -> tuple[bytes, ...]:
-    return tuple(name for state in states for verb in _TABLE if verb.held is state for name in verb.capabilities)
+    return tuple(
+        name for state in states for verb in _TABLE if verb.held is state for name in verb.capabilities
+    )
 
 
 def before_login(tls: bool, private: bool, mechanisms: Iterable[str]) -> tuple[bytes, ...]:

@@ -24,7 +24,7 @@ class StartTls:
         if not channel.tls_available:
             raise No(b"", "TLS is not available")
         channel.send(responses.condition(channel.tag, b"OK", b"", "Begin TLS negotiation"))
-        await channel.start_tls()
+        await channel.begin_tls()
 
 
 @dataclass(frozen=True, slots=True)
