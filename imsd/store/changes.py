@@ -85,6 +85,15 @@ class KeywordsNamed(Change):
 
 
 @dataclass(frozen=True, slots=True)
+class SeenChanged(Change):
+    """What one reader has seen of a public folder, as UID ranges; goes before the change of
+    the rows, under the same numbers, and is not a change of its own."""
+
+    reader: AccountId
+    ranges: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MailboxCreated(Change):
     mailbox: MailboxId
 

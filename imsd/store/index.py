@@ -24,7 +24,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from imsd.errors import NoSuchMailbox, Refusal
-from imsd.store import keywords, mailboxes, messages
+from imsd.store import keywords, mailboxes, messages, seen, uidsets
 from imsd.store import mailbox_tables as t
 from imsd.store.changes import AccountScope, Change, MailboxDeleted, MailboxScope
 from imsd.store.database import Database, Watch
@@ -157,6 +157,16 @@ class MailboxIndexes:
         """Octets that all indexes use, about."""
         return sum(index.memory for index in self._open.values())
 
+    async def overlay(self, pin: Pin, reader: AccountId) -> None:
+        """Have the index know what reader has seen of a public folder, from now on."""
+        index = pin.index
+        while reader not in index.overlays:
+            before = index.modseq
+            ranges = await self._db.read_few(seen.ranges, index.account, index.mailbox, reader)
+            if index.modseq == before:
+                # Else it may have changed since it was read.
+                index.overlays.setdefault(reader, ranges)
+
     async def save(self, account: AccountId, mailbox: MailboxId) -> None:
         """Bring the pack of an open index up to date now."""
         keeper = self._keepers.get((account, mailbox))
@@ -258,10 +268,11 @@ class _Keeper:
         """Apply rows newer than the index until nothing newer was announced."""
         index = self.index
         while True:
-            modseq, uidnext, rows, vanished, names = await self._db.read_few(
-                _since, index.account, index.mailbox, index.modseq
+            index.merge(
+                *await self._db.read_few(
+                    _since, index.account, index.mailbox, index.modseq, tuple(index.overlays)
+                )
             )
-            index.merge(modseq, uidnext, rows, vanished, names)
             if self._latest <= index.modseq:
                 return
 
@@ -318,7 +329,7 @@ class _Keeper:
     def _in_background(self, work: Deferred[Any]) -> None:
         # A cache that cannot be written (disk full, shutdown) is only a slower start.
         def failed(failure: Failure) -> None:
-            if not failure.check(Refusal):
+            if not isinstance(failure.value, Refusal):
                 _log.failure("Work on a mailbox index failed", failure)
 
         work.addErrback(failed)
@@ -384,8 +395,8 @@ def _row_segment(
 
 
 def _since(
-    tx: Transaction, account: AccountId, mailbox: MailboxId, modseq: int
-) -> tuple[int, int, list[IndexRow], list[Any], list[str]]:
+    tx: Transaction, account: AccountId, mailbox: MailboxId, modseq: int, readers: tuple[AccountId, ...]
+) -> tuple[int, int, list[IndexRow], list[Any], list[str], dict[AccountId, uidsets.Ranges]]:
     row = mailboxes.get_by_id(tx, account, mailbox)
     return (
         row.highestmodseq,
@@ -393,6 +404,7 @@ def _since(
         messages.changed_since(tx, account, mailbox, modseq),
         list(messages.vanished_since(tx, account, mailbox, modseq)),
         keywords.names(tx, account, mailbox),
+        {reader: seen.ranges(tx, account, mailbox, reader) for reader in readers},
     )
 
 

@@ -12,9 +12,18 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from imsd.store.changes import Change, FlagsChanged, KeywordsNamed, MessagesAdded, MessagesExpunged, Missed
+from imsd.store import uidsets
+from imsd.store.changes import (
+    Change,
+    FlagsChanged,
+    KeywordsNamed,
+    MessagesAdded,
+    MessagesExpunged,
+    Missed,
+    SeenChanged,
+)
 from imsd.store.flags import IndexRow
 from imsd.store.ids import AccountId, MailboxId
 from imsd.store.segments import SIZE, Segment
@@ -47,6 +56,8 @@ class MailboxIndex:
         self.recent_saved = 0
         self.segments: list[Segment] = []
         self.names: tuple[str, ...] = ()
+        # What readers with a view have seen, in a public folder (design rule 9).
+        self.overlays: dict[AccountId, uidsets.Ranges] = {}
         self.gone = False
         self.pins: set[Pin] = set()
         self.departed: dict[int, tuple[int, IndexRow]] = {}
@@ -105,6 +116,10 @@ class MailboxIndex:
             if len(change.names) > len(self.names):
                 self.names = change.names
             return change.previous <= self.modseq
+        if isinstance(change, SeenChanged):
+            if change.previous <= self.modseq and change.reader in self.overlays:
+                self.overlays[change.reader] = list(change.ranges)
+            return change.previous <= self.modseq
         if change.next <= self.modseq:
             return True
         if change.previous != self.modseq or isinstance(change, Missed):
@@ -126,12 +141,15 @@ class MailboxIndex:
         rows: Iterable[IndexRow],
         vanished: Sequence[int],
         names: Sequence[str],
+        overlays: Mapping[AccountId, uidsets.Ranges] | None = None,
     ) -> None:
         """Rows that changed after `modseq` of before, from the database; may be known."""
         if modseq < self.modseq:
             return
         self.modseq = modseq
         self.names = tuple(names)
+        if overlays:
+            self.overlays.update(overlays)
         self._remove(vanished)
         last = self.segments[-1].uids[-1] if self.segments else 0
         rows = sorted(rows)

@@ -132,7 +132,7 @@ def store_flags(
     if not changed:
         return Marked((), failed, missing)
     if reader is not None:
-        seen.change(unit, account, mailbox, reader, newly_seen, unseen_again)
+        seen.change(unit, account, mailbox, reader, newly_seen, unseen_again, modseq=modseq)
     unit.run(_COUNT, a=account, m=mailbox, more_unseen=more_unseen, more_deleted=more_deleted)
     unit.many(
         _MARK,

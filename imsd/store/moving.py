@@ -191,8 +191,12 @@ def _enter_rows(
     blobs.refer_many(unit, [row.blob for row in coming])
     if account == PUBLIC and reader is not None:
         seen.change(
-            unit, account, mailbox, reader,
+            unit,
+            account,
+            mailbox,
+            reader,
             [row.uid for row, was in zip(arrived, was_seen, strict=True) if was],
+            modseq=entry.modseq,
         )
     scope = MailboxScope(account, mailbox)
     unit.changed(MessagesAdded(scope, entry.modseq - 1, entry.modseq, arrived))

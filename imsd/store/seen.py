@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, delete, select
 
 from imsd.store import mailbox_tables as t
 from imsd.store import uidsets
+from imsd.store.changes import MailboxScope, SeenChanged
 from imsd.store.ids import AccountId, MailboxId
 from imsd.store.sql import insert_row, sql
 from imsd.store.transaction import Transaction, Unit
@@ -34,8 +35,10 @@ def change(
     reader: AccountId,
     add: Iterable[int] = (),
     remove: Iterable[int] = (),
+    *,
+    modseq: int,
 ) -> None:
-    """Mark UIDs (ascending) as seen and as not seen by reader."""
+    """Mark UIDs (ascending) as seen and as not seen by reader, in the change numbered modseq."""
     held = ranges(unit, account, mailbox, reader)
     now = uidsets.without(uidsets.union(held, uidsets.of(add)), uidsets.of(remove))
     if now == held:
@@ -43,3 +46,4 @@ def change(
     unit.run(_REMOVE, a=account, m=mailbox, reader=reader)
     if now:
         unit.run(_INSERT, account=account, mailbox=mailbox, reader=reader, uids=uidsets.encode(now))
+    unit.changed(SeenChanged(MailboxScope(account, mailbox), modseq - 1, modseq, reader, tuple(now)))

@@ -1,0 +1,126 @@
+"""What FETCH and SEARCH need of many messages at once: rows and content in one statement.
+
+A batch is one snapshot. Messages that were expunged but not told yet are found among the
+expunged while their content is kept (RFC 2180 4.1.3).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, case, func, null, select
+
+from imsd.store import mailbox_tables as t
+from imsd.store.blob_rows import blob, content
+from imsd.store.ids import AccountId, BlobId, MailboxId
+from imsd.store.sql import Statement, among, sql
+from imsd.store.transaction import Transaction
+
+SMALL = 65_536
+"""Content up to this size comes with the row when it is wanted."""
+
+
+@dataclass(slots=True)
+class Content:
+    """One message's stored content. Empty where it was not asked for.
+
+    data: the whole blob where it is small, else None. header: the blob's header block, None
+    where it is in a file. date, date_offset: the Date field in microseconds, minutes east.
+    """
+
+    uid: int
+    blob: BlobId
+    size: int
+    header_size: int
+    scan_version: int
+    raw: bool
+    prefix: bytes
+    envelope: bytes
+    body: bytes
+    bodystructure: bytes
+    packed: bytes
+    date: int | None
+    date_offset: int
+    header: bytes | None
+    data: bytes | None
+
+
+_b = blob.c
+_made: dict[tuple[Any, ...], Statement] = {}
+
+
+def _statement(table: Any, summary: bool, header: bool, scan: bool, whole: bool) -> Statement:
+    """The SELECT for what is wanted; each kind is made once."""
+    key = (table.name, summary, header, scan, whole)
+    made = _made.get(key)
+    if made is None:
+        nothing = null()
+        bytes_ = content.c.bytes
+        joined = table.join(blob, _b.id == table.c.blob)
+        if header or whole:
+            joined = joined.outerjoin(content, content.c.id == _b.id)
+        made = _made[key] = sql(
+            select(
+                table.c.uid,
+                _b.id,
+                _b.size,
+                _b.header_size,
+                _b.scan_version,
+                _b.raw,
+                table.c.prefix,
+                _b.envelope if summary else nothing,
+                _b.body if summary else nothing,
+                _b.bodystructure if summary else nothing,
+                _b.packed if scan else nothing,
+                _b.date,
+                _b.date_offset,
+                func.substr(bytes_, 1, _b.header_size) if header and not whole else nothing,
+                case((_b.size <= SMALL, bytes_), else_=func.substr(bytes_, 1, _b.header_size))
+                if whole
+                else nothing,
+            )
+            .select_from(joined)
+            .where(
+                table.c.account == bindparam("a"),
+                table.c.mailbox == bindparam("m"),
+                among(table.c.uid, "uids"),
+            )
+            .order_by(table.c.uid)
+        )
+    return made
+
+
+def read(
+    tx: Transaction,
+    account: AccountId,
+    mailbox: MailboxId,
+    uids: Sequence[int],
+    summary: bool = False,
+    header: bool = False,
+    scan: bool = False,
+    whole: bool = False,
+) -> list[Content]:
+    """Content of the UIDs that have any, ascending. whole: the bytes too, where small."""
+    found = tx.all(_statement(t.message, summary, header, scan, whole), a=account, m=mailbox, uids=uids)
+    if len(found) < len(uids):
+        here = {row[0] for row in found}
+        gone = [uid for uid in uids if uid not in here]
+        found += tx.all(_statement(t.expunged, summary, header, scan, whole), a=account, m=mailbox, uids=gone)
+        found.sort(key=lambda row: int(row[0]))
+    return [_content(row) for row in found]
+
+
+def _content(row: tuple[Any, ...]) -> Content:
+    (
+        uid, blob_id, size, header_size, version, raw, prefix, envelope, body, structure, packed,
+        date, offset, header, data,
+    ) = row  # fmt: skip
+    if data is not None:
+        # Of larger content in the database only the header came along.
+        header = data[:header_size]
+        if len(data) != size:
+            data = None
+    return Content(
+        uid, blob_id, size, header_size, version, bool(raw), prefix, envelope or b"", body or b"",
+        structure or b"", packed or b"", date, offset, header, data,
+    )  # fmt: skip
