@@ -7,7 +7,7 @@ the door's `explain`; `results.Failed` and `results.Referred` may be raised as w
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,13 +23,15 @@ from protocols.ldap.messages import (
     SearchRequest,
 )
 from protocols.ldap.results import Result
+from protocols.sasl import IAuthenticator
+from protocols.security import Security
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one connection may use. Octets, counts, seconds; 0 seconds means never."""
 
-    unbound_message: int = 1 << 20
+    unbound_message: int = 1 << 18
     """The largest LDAPMessage before a successful Bind."""
     bound_message: int = 16 << 20
     operations: int = 32
@@ -37,6 +39,8 @@ class Limits:
     paged_searches: int = 4
     """Paged searches (RFC 2696) kept open; the oldest is dropped."""
     idle: float = 600.0
+    clear_text: bool = False
+    """Whether a password may come over an unprotected connection from another machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ class IIdentity(Interface):
     def who_am_i() -> str:
         """The authorization identity, "dn:..." or "u:...", "" when anonymous (RFC 4532)."""
 
-    def search(request: SearchRequest) -> AsyncIterator[bytes]:
+    def search(request: SearchRequest) -> AsyncGenerator[bytes, None]:
         """Encoded SearchResultEntry and SearchResultReference, in any order.
 
         b"" may be given at any time as a resting point: the server then looks at the time
@@ -102,7 +106,7 @@ class IDoor(Interface):
     """What a connection holds before anyone is bound; one per connection."""
 
     limits: Limits = Attribute("Limits of this connection, always current")
-    authenticator: Any = Attribute("the IAuthenticator of protocols.sasl that Bind uses")
+    authenticator: IAuthenticator = Attribute("what SASL Bind asks")
 
     def root_dse() -> SpecialEntry:
         """Naming contexts, vendor, subschemaSubentry; the server adds what it supports."""
@@ -110,17 +114,17 @@ class IDoor(Interface):
     def subschema() -> SpecialEntry:
         """The subschema subentry (RFC 4512 4.2)."""
 
-    def anonymous(security: Any) -> IIdentity | None:
+    def anonymous(security: Security) -> IIdentity | None:
         """The identity of a connection that is not bound; None where that may see nothing."""
 
-    async def bind(name: str, password: bytes, security: Any) -> IIdentity:
+    async def bind(name: str, password: bytes, security: Security) -> IIdentity:
         """Simple bind with a name and a password, both not empty (RFC 4513 5.1.3).
 
         `name` is a DN, or whatever else the directory accepts as a login name.
-        security: what `Connection.security()` gives.
+        security: of the connection; a password without protection was refused before.
         """
 
-    def bound(identity: Any, security: Any) -> IIdentity:
+    def bound(identity: Any, security: Security) -> IIdentity:
         """The identity of a finished SASL exchange (`sasl.Success.identity`)."""
 
     def explain(error: Exception) -> Result | None:

@@ -1,0 +1,71 @@
+"""Who is bound, and what a connection keeps between operations."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass, field
+
+from protocols.ldap.interfaces import IDoor, IIdentity
+from protocols.ldap.messages import SearchRequest
+from protocols.ldap.results import Failed, ResultCode
+from protocols.sasl import IExchange
+from protocols.security import Security
+
+Answers = AsyncGenerator[bytes, None]
+
+
+@dataclass(slots=True)
+class PagedSearch:
+    """A search between two pages (RFC 2696); `given` counts its entries so far."""
+
+    request: SearchRequest
+    answers: Answers
+    given: int = 0
+
+
+@dataclass(slots=True)
+class Session:
+    """What commands hold: the door, and the identity a Bind has put here.
+
+    dispose: closes a search that will not be continued.
+    start_tls: whether TLS can be begun on this connection.
+    controls, extensions: OIDs of what is supported, for the root DSE.
+    """
+
+    door: IDoor
+    dispose: Callable[[Answers], None]
+    start_tls: bool = False
+    controls: tuple[str, ...] = ()
+    extensions: tuple[str, ...] = ()
+    security: Security = field(default_factory=Security)
+    bound: IIdentity | None = None
+    exchange: IExchange | None = None
+    mechanism: str = ""
+    paged: dict[bytes, PagedSearch] = field(default_factory=dict)
+    _pages: int = 0
+
+    @property
+    def identity(self) -> IIdentity:
+        """Whoever is bound, or the anonymous identity; refused where that may see nothing."""
+        identity = self.bound if self.bound is not None else self.door.anonymous(self.security)
+        if identity is None:
+            raise Failed(ResultCode.STRONGER_AUTH_REQUIRED, "Bind first")
+        return identity
+
+    def forget(self) -> None:
+        """Become anonymous, as every BindRequest begins (RFC 4511 4.2.1)."""
+        self.bound = None
+        self.exchange = None
+        self.drop_pages(0)
+
+    def keep_page(self, search: PagedSearch) -> bytes:
+        """Suspend a search; the cookie to go on with. Unspoken of, the oldest is dropped."""
+        self.drop_pages(max(self.door.limits.paged_searches - 1, 0))
+        self._pages += 1
+        cookie = b"%d" % self._pages
+        self.paged[cookie] = search
+        return cookie
+
+    def drop_pages(self, most: int) -> None:
+        while len(self.paged) > most:
+            self.dispose(self.paged.pop(next(iter(self.paged))).answers)
