@@ -1,0 +1,287 @@
+"""A directory in a dict, behind the interfaces of LDAP; and a client for a StringTransport."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from zope.interface import implementer
+
+from protocols.ldap import client, dn
+from protocols.ldap.evaluation import compiled
+from protocols.ldap.interfaces import IDoor, IIdentity, Limits, SearchLimits, SpecialEntry
+from protocols.ldap.messages import (
+    AddRequest,
+    ChangeKind,
+    CompareRequest,
+    Control,
+    DeleteRequest,
+    Message,
+    ModifyDnRequest,
+    ModifyRequest,
+    PasswordModify,
+    Request,
+    Scope,
+    SearchRequest,
+)
+from protocols.ldap.reader import Reader
+from protocols.ldap.responses import encode_attribute, encode_entry
+from protocols.ldap.results import Failed, Result, ResultCode
+from protocols.ldap.schema import AttributeType, Schema
+from protocols.ldap.selection import selection
+from protocols.ldap.server import LdapConnection
+from protocols.lines import NEED_DATA
+from protocols.sasl import IAuthenticator, ScramKeys
+from protocols.security import Security
+
+STRING = "1.3.6.1.4.1.1466.115.121.1.15"
+SCHEMA = Schema(
+    AttributeType(
+        name,
+        (name,),
+        equality="caseIgnoreMatch",
+        ordering="caseIgnoreOrderingMatch",
+        substrings="caseIgnoreSubstringsMatch",
+        syntax=STRING,
+    )
+    for name in ["objectClass", "cn", "sn", "uid", "mail", "telephoneNumber", "description", "o", "dc", "ou"]
+)
+
+
+class Refused(Exception):
+    """What the fake's `explain` knows."""
+
+
+@dataclass
+class FakeEntry:
+    dn: dn.DN
+    attributes: dict[str, tuple[bytes, ...]]
+
+    @property
+    def name(self) -> dn.DN:
+        return self.dn
+
+    def values(self, description: str) -> Iterable[bytes]:
+        return self.attributes.get(description.lower(), ())
+
+    def descriptions(self) -> Iterable[str]:
+        return self.attributes
+
+
+@implementer(IIdentity)
+class FakeIdentity:
+    def __init__(self, door: FakeDoor, name: str) -> None:
+        self.door = door
+        self.name = name
+        self.limits = SearchLimits()
+
+    def who_am_i(self) -> str:
+        return f"dn:{self.name}" if self.name else ""
+
+    async def search(self, request: SearchRequest) -> AsyncGenerator[bytes, None]:
+        base = dn.parse(request.base)
+        door = self.door
+        if base not in door.entries and base:
+            raise Failed(ResultCode.NO_SUCH_OBJECT, matched="dc=test")
+        test = compiled(request.filter, SCHEMA)
+        wanted = selection(request.attributes)
+        try:
+            for entry in list(door.entries.values()):
+                await door.pass_gate("search")
+                depth = len(entry.dn) - len(base)
+                if not entry.dn.under(base) or (
+                    request.scope is not Scope.SUBTREE and depth != request.scope
+                ):
+                    continue
+                if test(entry):
+                    yield encode_entry(
+                        str(entry.dn).encode(),
+                        b"".join(
+                            encode_attribute(name.encode(), values)
+                            for name, values in entry.attributes.items()
+                            if wanted.wants(name)
+                        ),
+                    )
+        finally:
+            door.done.append("search closed")
+
+    async def compare(self, request: CompareRequest) -> bool:
+        return request.value in self._entry(request.dn).values(request.attribute)
+
+    def _entry(self, name: str) -> FakeEntry:
+        try:
+            return self.door.entries[dn.parse(name)]
+        except KeyError:
+            raise Failed(ResultCode.NO_SUCH_OBJECT) from None
+
+    async def add(self, request: AddRequest) -> None:
+        await self.door.pass_gate("update")
+        self.door.done.append(f"add {request.dn}")
+        self.door.put(request.dn, **{each.name: each.values for each in request.attributes})
+
+    async def modify(self, request: ModifyRequest) -> None:
+        await self.door.pass_gate("update")
+        self.door.done.append(f"modify {request.dn}")
+        if request.dn == "cn=bug":
+            raise KeyError("a bug")
+        if request.dn == "cn=refused":
+            raise Refused
+        entry = self._entry(request.dn)
+        for change in request.changes:
+            assert change.kind is ChangeKind.REPLACE
+            entry.attributes[change.attribute.name.lower()] = change.attribute.values
+
+    async def delete(self, request: DeleteRequest) -> None:
+        await self.door.pass_gate("update")
+        self._entry(request.dn)
+        del self.door.entries[dn.parse(request.dn)]
+
+    async def modify_dn(self, request: ModifyDnRequest) -> None:
+        await self.door.pass_gate("update")
+        entry = self._entry(request.dn)
+        del self.door.entries[entry.dn]
+        self.door.put(str(entry.dn.parent.child(dn.parse_rdn(request.new_rdn))), **entry.attributes)
+
+    async def password_modify(self, request: PasswordModify) -> bytes | None:
+        await self.door.pass_gate("update")
+        return b"generated" if request.new is None else None
+
+
+@implementer(IAuthenticator)
+class FakeAuthenticator:
+    def mechanisms(self, security: Security) -> list[str]:
+        return ["PLAIN", "LOGIN"] if security.private else []
+
+    async def password(self, authzid: str, authcid: str, password: str, security: Security) -> Any:
+        if password != "secret":
+            raise Failed(ResultCode.INVALID_CREDENTIALS)
+        return authcid
+
+    async def scram(self, authcid: str, security: Security) -> ScramKeys:
+        raise NotImplementedError
+
+    async def scram_done(
+        self, authzid: str, authcid: str, keys: ScramKeys, proved: bool, security: Security
+    ) -> Any:
+        raise NotImplementedError
+
+    async def external(self, authzid: str, security: Security) -> Any:
+        raise NotImplementedError
+
+
+@implementer(IDoor)
+class FakeDoor:
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self.authenticator = FakeAuthenticator()
+        self.entries: dict[dn.DN, FakeEntry] = {}
+        self.gates: dict[str, list[Deferred[None]]] = {}
+        self.closed_gates: set[str] = set()
+        self.done: list[str] = []
+        self.let_anonymous = True
+        self.search_limits = SearchLimits()
+        self.put("dc=test", objectClass=(b"domain",), dc=(b"test",))
+
+    def put(self, name: str, **attributes: tuple[bytes, ...]) -> None:
+        parsed = dn.parse(name)
+        self.entries[parsed] = FakeEntry(parsed, {key.lower(): value for key, value in attributes.items()})
+
+    async def pass_gate(self, name: str) -> None:
+        if name in self.closed_gates:
+            waiting: Deferred[None] = Deferred()
+            self.gates.setdefault(name, []).append(waiting)
+            await waiting
+
+    def open_gate(self, name: str) -> None:
+        self.closed_gates.discard(name)
+        for waiting in self.gates.pop(name, []):
+            if not waiting.called:
+                waiting.callback(None)
+
+    def root_dse(self) -> SpecialEntry:
+        return SpecialEntry("", (("objectClass", (b"top",)),), (("namingContexts", (b"dc=test",)),))
+
+    def subschema(self) -> SpecialEntry:
+        values = tuple(str(each).encode() for each in SCHEMA.attributes)
+        return SpecialEntry("cn=Subschema", (("cn", (b"Subschema",)),), (("attributeTypes", values),))
+
+    def anonymous(self, security: Security) -> IIdentity | None:
+        return self._identity("") if self.let_anonymous else None
+
+    def _identity(self, name: str) -> FakeIdentity:
+        identity = FakeIdentity(self, name)
+        identity.limits = self.search_limits
+        return identity
+
+    async def bind(self, name: str, password: bytes, security: Security) -> IIdentity:
+        await self.pass_gate("bind")
+        if password != b"secret":
+            raise Failed(ResultCode.INVALID_CREDENTIALS)
+        return self._identity(name)
+
+    def bound(self, identity: Any, security: Security) -> IIdentity:
+        return self._identity(f"uid={identity}")
+
+    def explain(self, error: Exception) -> Result | None:
+        return Result(ResultCode.CONSTRAINT_VIOLATION) if isinstance(error, Refused) else None
+
+
+class Transport(StringTransport):
+    """A StringTransport that notes StartTLS and aborts."""
+
+    tls: Any = None
+    aborted = False
+
+    def startTLS(self, context_factory: Any) -> None:
+        self.tls = context_factory
+
+    def abortConnection(self) -> None:
+        self.aborted = True
+
+
+@dataclass
+class Peer:
+    """A client of one LdapConnection, in the same process."""
+
+    door: FakeDoor = field(default_factory=FakeDoor)
+    clock: Clock = field(default_factory=Clock)
+    tls: Callable[[], Any] | None = None
+    address: str = "127.0.0.1"
+
+    def __post_init__(self) -> None:
+        from twisted.internet.address import IPv4Address
+
+        self.transport = Transport(peerAddress=IPv4Address("TCP", self.address, 4444))
+        self.connection = LdapConnection(self.clock, self.door, self.tls)
+        self.connection.makeConnection(self.transport)
+        self._reader = Reader(1 << 30)
+
+    def send(self, message_id: int, request: Request, *controls: Control) -> None:
+        self.feed(client.write(message_id, request, controls))
+
+    def feed(self, data: bytes) -> None:
+        self.connection.dataReceived(data)
+
+    def receive(self) -> list[Message]:
+        """All that was answered since the last time."""
+        self._reader.feed(self.transport.value())
+        self.transport.clear()
+        found = []
+        while (taken := self._reader.next()) is not NEED_DATA:
+            found.append(client.read(taken))
+        return found
+
+    def ask(self, message_id: int, request: Request, *controls: Control) -> list[Any]:
+        """The operations of what answers this request."""
+        self.send(message_id, request, *controls)
+        answers = self.receive()
+        assert {answer.message_id for answer in answers} <= {message_id}
+        return [answer.operation for answer in answers]
+
+    @property
+    def disconnecting(self) -> bool:
+        return self.transport.disconnecting
