@@ -83,4 +83,3 @@ def _address(address: Address, utf8: bool) -> bytes:
         string(mailbox, utf8),
         string(host or b"", utf8),
     )
-

@@ -5,59 +5,70 @@ from protocols.message.mime import Content, Parameters
 from protocols.message.part import MESSAGE, MULTIPART, Part
 from protocols.message.wire import NIL, nstring, string
 
-_DEFAULT = b'("CHARSET" "US-ASCII")'
-
 
 def body(root: Part, utf8: bool = False, rev2: bool = False) -> bytes:
     """BODY: the structure without extension data."""
-    return render(root, extended=False, utf8=utf8, rev2=rev2)
+    return both(root, utf8, rev2)[0]
 
 
 def bodystructure(root: Part, utf8: bool = False, rev2: bool = False) -> bytes:
     """BODYSTRUCTURE. The tree must have its header blocks: fresh from a scan, or `Scan.raw`."""
-    return render(root, extended=True, utf8=utf8, rev2=rev2)
+    return both(root, utf8, rev2)[1]
 
 
-def both(root: Part) -> tuple[bytes, bytes]:
-    """BODY and BODYSTRUCTURE in the stored form; for one part the second is the first continued."""
-    if root.children:
-        return render(root, False, False, False), render(root, True, False, False)
-    plain = _leaf(root, False)
-    return plain, plain[:-1] + _extension(root.content, False) + b")"
+def both(root: Part, utf8: bool = False, rev2: bool = False) -> tuple[bytes, bytes]:
+    """BODY and BODYSTRUCTURE, made without recursion: children before their parent.
 
-
-def render(root: Part, extended: bool, utf8: bool, rev2: bool) -> bytes:
-    """The parenthesised structure, made without recursion: children before their parent."""
+    utf8: text is sent as it is instead of as encoded words. rev2: message/global is shown
+    with the structure of the message inside, which IMAP4rev1 knows for message/rfc822 only.
+    """
+    if not root.children:
+        return _leaf(root, utf8)
     order: list[Part] = []
     waiting = [root]
     while waiting:
         part = waiting.pop()
         order.append(part)
         waiting.extend(part.children)
-    done: dict[int, bytes] = {}
+    done: dict[int, tuple[bytes, bytes]] = {}
     for part in reversed(order):
-        children = [done.pop(id(child)) for child in part.children]
-        done[id(part)] = _render(part, children, extended, utf8, rev2)
+        content = part.content
+        if part.kind == MULTIPART:
+            done[id(part)] = _multipart(part, [done.pop(id(child)) for child in part.children], utf8)
+        elif part.kind == MESSAGE and (content.subtype == b"RFC822" or rev2):
+            done[id(part)] = _message(part, done.pop(id(part.children[0])), utf8)
+        else:
+            done[id(part)] = _leaf(part, utf8)
     return done[id(root)]
 
 
-def _render(part: Part, children: list[bytes], extended: bool, utf8: bool, rev2: bool) -> bytes:
+def _multipart(part: Part, children: list[tuple[bytes, bytes]], utf8: bool) -> tuple[bytes, bytes]:
+    # body-type-mpart = 1*body SP media-subtype [SP body-ext-mpart]
     content = part.content
-    if part.kind == MULTIPART:
-        # body-type-mpart = 1*body SP media-subtype [SP body-ext-mpart]
-        tail = b""
-        if extended:
-            tail = b" %b%b" % (_parameters(content.parameters, utf8), _tail(content, utf8))
-        return b'(%b "%b"%b)' % (b"".join(children), content.subtype, tail)
-    if part.kind == MESSAGE and (content.subtype == b"RFC822" or rev2):
-        # body-type-msg = media-message SP body-fields SP envelope SP body SP body-fld-lines
-        inner = envelope(part.children[0].header, utf8)
-        text = b"(%b %b %b %d" % (_fields(part, utf8), inner, children[0], part.lines)
-    else:
-        text = _leaf(part, utf8)[:-1]
-    if extended:
-        text += _extension(content, utf8)
-    return text + b")"
+    plain = b"".join([child[0] for child in children])
+    extended = b"".join([child[1] for child in children])
+    return (
+        b'(%b "%b")' % (plain, content.subtype),
+        b'(%b "%b" %b%b)'
+        % (extended, content.subtype, _parameters(content.parameters, utf8), _tail(content, utf8)),
+    )
+
+
+def _message(part: Part, inner: tuple[bytes, bytes], utf8: bool) -> tuple[bytes, bytes]:
+    # body-type-msg = media-message SP body-fields SP envelope SP body SP body-fld-lines
+    start = b"(%b %b" % (_fields(part, utf8), envelope(part.children[0].header, utf8))
+    return (
+        b"%b %b %d)" % (start, inner[0], part.lines),
+        b"%b %b %d%b)" % (start, inner[1], part.lines, _extension(part.content, utf8)),
+    )
+
+
+def _leaf(part: Part, utf8: bool) -> tuple[bytes, bytes]:
+    # body-type-text = media-text SP body-fields SP body-fld-lines; body-type-basic without lines
+    text = b"(" + _fields(part, utf8)
+    if part.content.type == b"TEXT":
+        text = b"%b %d" % (text, part.lines)
+    return text + b")", b"%b%b)" % (text, _extension(part.content, utf8))
 
 
 def _fields(part: Part, utf8: bool) -> bytes:
@@ -71,12 +82,6 @@ def _fields(part: Part, utf8: bool) -> bytes:
         string(content.encoding),
         part.stop - part.body,
     )
-
-
-def _leaf(part: Part, utf8: bool) -> bytes:
-    if part.content.type == b"TEXT":
-        return b"(%b %d)" % (_fields(part, utf8), part.lines)
-    return b"(%b)" % _fields(part, utf8)
 
 
 def _extension(content: Content, utf8: bool) -> bytes:
