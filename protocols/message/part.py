@@ -143,8 +143,6 @@ class Scan:
             raise StaleScan(str(error)) from error
 
 
-_OPAQUE = (b"APPLICATION", b"OCTET-STREAM")
-
 _HEAD = struct.Struct("<BBIQQ")
 
 
@@ -180,9 +178,14 @@ def _unpack(packed: bytes) -> Scan:
             length = int.from_bytes(packed[at : at + 4], "little")
             part.header = packed[at + 4 : at + 4 + length]
             at += 4 + length
-            if kind != LEAF or (content.type, content.subtype) != _OPAQUE:
-                in_digest = bool(open_parts) and open_parts[-1][0].content.subtype == b"DIGEST"
-                part.content = describe(first(part.header), in_digest)
+            in_digest = bool(open_parts) and open_parts[-1][0].content.subtype == b"DIGEST"
+            full = describe(first(part.header), in_digest)
+            if (full.type, full.subtype) != (content.type, content.subtype):
+                # The scan found no structure where one was announced.
+                full.type, full.subtype = content.type, content.subtype
+                if full.type == TEXT:
+                    full.parameters = content.parameters
+            part.content = full
         if root is None:
             root = part
         else:

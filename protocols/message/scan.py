@@ -133,7 +133,7 @@ class Scanner:
         size = len(buffer)
         match = _HEADER_STOP.search(buffer, at)
         if match is None:
-            return -1 - (size if final else max(at, size - 2))
+            return -1 - (size if final else max(at, size - 3))
         stop = match.end()
         if buffer[stop - 1] == 10:
             self._keep(buffer, self._base + stop)
@@ -144,7 +144,7 @@ class Scanner:
             return stop
         found, after = self._delimiter(buffer, line + 1, final)
         if found == _MORE:
-            return -1 - line
+            return -1 - max(at, line - 1)
         if found == _NONE:
             return stop
         # The header block ends at the line end that belongs to the delimiter (rule 2).
@@ -204,7 +204,9 @@ class Scanner:
         if after < 0 or self._parts >= MAX_PARTS:
             # The epilogue, or parts beyond the limit: content of the multipart without structure.
             self._forget(index)
-            return -after if after < 0 else after
+            after = abs(after)
+            # From its line end on, which belongs to the next delimiter if that follows at once.
+            return after - 1 if buffer[after - 1] == 13 else after
         self._parts += 1
         part = Part(self._base + min(after + 1, len(buffer)))
         multipart.children.append(part)
