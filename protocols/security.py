@@ -88,7 +88,7 @@ class Security:
         local_address = _text(getattr(host, "host", ""))
         return cls(
             encrypted=encrypted,
-            loopback=not peer_address or _is_loopback(peer_address),
+            loopback=not peer_address or is_loopback(peer_address),
             peer=peer_address,
             peer_port=getattr(peer, "port", 0) or 0,
             local=local_address,
@@ -102,7 +102,10 @@ def _text(address: Any) -> str:
     return text[7:] if text.startswith("::ffff:") and "." in text else text
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
+    """Whether an address, or the lack of one (a local socket), is this machine's own."""
+    if not address or address == "local":
+        return True
     try:
         return ipaddress.ip_address(address.partition("%")[0]).is_loopback
     except ValueError:
