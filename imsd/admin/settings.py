@@ -1,0 +1,106 @@
+"""Operations on settings."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from typing import Any
+
+from imsd.admin.operations import Json, operation
+from imsd.errors import ConstraintViolation, NoSuchEntry
+from imsd.store import settings as rows
+
+
+def _row(core: Any, wanted: str) -> Json:
+    for key, value, default, text in core.settings.describe():
+        if key == wanted:
+            return {"key": key, "value": _plain(value), "default": _plain(default), "help": text}
+    raise NoSuchEntry(f"There is no setting {wanted}; see imsctl settings list")
+
+
+def _plain(value: Any) -> Json:
+    return json.loads(json.dumps(value, default=_as_json))
+
+
+def _as_json(value: Any) -> Json:
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    return value.model_dump(mode="json") if hasattr(value, "model_dump") else str(value)
+
+
+@operation("settings.list")
+async def list_settings(core: Any) -> Json:
+    """Every setting with its value, default and meaning."""
+    return [_row(core, key) for key, *_ in core.settings.describe()]
+
+
+@operation("settings.get")
+async def get_setting(core: Any, key: str) -> Json:
+    """One setting."""
+    return _row(core, key)
+
+
+@operation("settings.set")
+async def set_setting(core: Any, key: str, value: str) -> Json:
+    """Change one setting; refused when the value does not fit."""
+    checked = core.settings.parse(key, value)
+    await core.db.write(rows.change, dict([checked]))
+    return _row(core, key)
+
+
+@operation("settings.reset")
+async def reset_setting(core: Any, key: str) -> Json:
+    """Put one setting back to its default."""
+    _row(core, key)
+    await core.db.write(rows.change, {}, (key,))
+    return _row(core, key)
+
+
+@operation("settings.export")
+async def export_settings(core: Any) -> Json:
+    """What differs from its default, as TOML text."""
+    sections: dict[str, list[str]] = {}
+    for key, value, default, _ in core.settings.describe():
+        if value != default:
+            section, _, name = key.partition(".")
+            sections.setdefault(section, []).append(f"{name} = {_toml(_plain(value))}")
+    return "\n".join(f"[{section}]\n" + "\n".join(lines) + "\n" for section, lines in sections.items())
+
+
+@operation("settings.import")
+async def import_settings(core: Any, text: str, dry_run: bool = False) -> Json:
+    """Make the settings equal to a TOML text, all or none; gives what changes."""
+    try:
+        wanted = tomllib.loads(text)
+    except ValueError as error:
+        raise ConstraintViolation(str(error)) from None
+    checked: dict[str, str] = {}
+    for section, values in wanted.items():
+        if not isinstance(values, dict):
+            raise NoSuchEntry(f"There is no setting {section}; settings stand below a [section]")
+        for name, value in values.items():
+            key, row = core.settings.parse(f"{section}.{name}", json.dumps(value))
+            checked[key] = row
+    changes, gone = [], []
+    for key, value, default, _ in core.settings.describe():
+        before = _plain(value)
+        after = json.loads(checked[key]) if key in checked else _plain(default)
+        if before != after:
+            changes.append({"key": key, "before": before, "after": after})
+            if key not in checked:
+                gone.append(key)
+    if changes and not dry_run:
+        await core.db.write(rows.change, checked, tuple(gone))
+    return changes
+
+
+def _toml(value: Json) -> str:
+    """A JSON value in TOML; objects become inline tables, null has no form there."""
+    if isinstance(value, dict):
+        inner = ", ".join(
+            f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items() if item is not None
+        )
+        return f"{{ {inner} }}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return json.dumps(value, ensure_ascii=False)

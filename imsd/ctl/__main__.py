@@ -1,0 +1,5 @@
+"""python -m imsd.ctl"""
+
+from imsd.ctl import main
+
+main()

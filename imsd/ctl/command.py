@@ -1,0 +1,106 @@
+"""The `imsctl` group, and how its commands ask the server."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from imsd import __version__, config
+from imsd.ctl import client
+from imsd.errors import Refusal
+
+DEFAULT_HOME = "~/.imsd"
+
+
+@dataclass(frozen=True, slots=True)
+class Administrator:
+    """What the options before the command said."""
+
+    home: Path
+    as_json: bool
+
+    def config(self) -> config.Config:
+        try:
+            return config.load(self.home)
+        except config.ConfigError as error:
+            raise click.ClickException(str(error)) from None
+
+    def ask(self, operation: str, **arguments: Any) -> Any:
+        """Run an operation in the server, or here when no server has the store open."""
+        loaded = self.config()
+        try:
+            return client.call(loaded.control_socket, operation, arguments)
+        except client.NotRunning:
+            pass
+        except Refusal as refusal:
+            raise click.ClickException(refusal.text) from None
+        from imsd.admin.operations import OPERATIONS
+        from imsd.ctl import offline
+
+        entry = OPERATIONS.get(operation)
+        if entry is not None and entry.needs_server:
+            raise click.ClickException(
+                f"The server is not running; start it with: twistd -n imsd --home {self.home}"
+            )
+        try:
+            return offline.call_offline(loaded, operation, arguments)
+        except Refusal as refusal:
+            raise click.ClickException(refusal.text) from None
+        except config.ConfigError as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--home",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=lambda: os.environ.get("IMSD_HOME", DEFAULT_HOME),
+    show_default=f"$IMSD_HOME or {DEFAULT_HOME}",
+    help="The server's home folder.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.version_option(__version__, prog_name="imsctl")
+@click.pass_context
+def imsctl(context: click.Context, home: Path, as_json: bool) -> None:
+    """Administer imsd, the Internet mail and directory server.
+
+    Commands talk to the running server through its control socket, and to the store itself
+    when the server is down.
+
+    \b
+    Start here:
+      imsctl --home DIR setup                    make a home, answering questions
+      twistd -n imsd --home DIR                  start the server in the foreground
+      imsctl --home DIR user add joe@example.org add a person with a mailbox
+      imsctl --home DIR status                   is everything up?
+    """
+    context.obj = Administrator(home.expanduser().absolute(), as_json)
+
+
+def as_json(context: click.Context, _option: click.Parameter, value: bool) -> bool:
+    """--json may stand behind the command, too."""
+    if value:
+        found = context.find_object(Administrator)
+        assert found is not None
+        context.obj = Administrator(found.home, True)
+    return value
+
+
+json_option = click.option(
+    "--json", is_flag=True, expose_value=False, is_eager=True, callback=as_json, help="Answer in JSON."
+)
+
+
+def password_from(given: str | None, prompt: str = "Password") -> str:
+    """A password from the option, from standard input when the option is "-", or asked for."""
+    if given == "-":
+        return sys.stdin.readline().rstrip("\n")
+    if given is not None:
+        return given
+    asked: str = click.prompt(prompt, hide_input=True, confirmation_prompt=True)
+    return asked

@@ -1,0 +1,44 @@
+"""Answers: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+
+def show_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A table on a terminal, tab-separated lines in a pipe."""
+    console = Console()
+    if not console.is_terminal:
+        for row in rows:
+            click.echo("\t".join(_text(cell) for cell in row))
+        return
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(_text(cell) for cell in row))
+    console.print(table)
+
+
+def show_fields(value: Mapping[str, Any]) -> None:
+    width = max((len(key) for key in value), default=0)
+    for key, cell in value.items():
+        click.echo(f"{key:<{width}}  {_text(cell)}")
+
+
+def _text(cell: Any) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    if isinstance(cell, list | tuple):
+        return ", ".join(_text(item) for item in cell)
+    return str(cell)

@@ -1,0 +1,200 @@
+"""imsctl user, group, contact and folder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from imsd.ctl.command import Administrator, imsctl, json_option, password_from
+from imsd.ctl.output import show_fields, show_json, show_table
+
+
+def _show(admin: Administrator, value: Any) -> None:
+    if admin.as_json:
+        show_json(value)
+    else:
+        show_fields(value)
+
+
+def _list(admin: Administrator, rows: Any, columns: tuple[str, ...]) -> None:
+    if admin.as_json:
+        show_json(rows)
+    else:
+        show_table([name.upper() for name in columns], [[row[name] for name in columns] for row in rows])
+
+
+# People with mailboxes ------------------------------------------------------------------
+
+
+@imsctl.group()
+def user() -> None:
+    """People with a mailbox."""
+
+
+@user.command("add")
+@click.argument("address")
+@click.option("--password", help='The password; "-" reads it from standard input; asked for when left out.')
+@click.option("--name", default="", help="The full name, as the address book shows it.")
+@click.option("--admin", "is_admin", is_flag=True, help="May administer the server and the directory.")
+@json_option
+@click.pass_obj
+def user_add(admin: Administrator, address: str, password: str | None, name: str, is_admin: bool) -> None:
+    """Add a person with a mailbox who receives mail at ADDRESS."""
+    secret = password_from(password)
+    _show(admin, admin.ask("user.add", address=address, password=secret, name=name, admin=is_admin))
+
+
+@user.command("list")
+@json_option
+@click.pass_obj
+def user_list(admin: Administrator) -> None:
+    """List everybody who has a mailbox."""
+    _list(admin, admin.ask("user.list"), ("address", "uid", "name", "admin", "disabled"))
+
+
+@user.command("show")
+@click.argument("who")
+@json_option
+@click.pass_obj
+def user_show(admin: Administrator, who: str) -> None:
+    """Show one person: addresses, mailbox size, rights. WHO is an address, an alias or a DN."""
+    _show(admin, admin.ask("user.show", who=who))
+
+
+@user.command("passwd")
+@click.argument("who")
+@click.option("--password", help='The new password; "-" reads it from standard input.')
+@click.pass_obj
+def user_passwd(admin: Administrator, who: str, password: str | None) -> None:
+    """Set a person's password; sessions opened with the old one end."""
+    admin.ask("user.passwd", who=who, password=password_from(password, "New password"))
+    click.echo(f"The password of {who} was changed.")
+
+
+@user.command("disable")
+@click.argument("who")
+@click.pass_obj
+def user_disable(admin: Administrator, who: str) -> None:
+    """Refuse logins of a person; mail is still received."""
+    admin.ask("user.disable", who=who, disabled=True)
+    click.echo(f"{who} cannot log in any more.")
+
+
+@user.command("enable")
+@click.argument("who")
+@click.pass_obj
+def user_enable(admin: Administrator, who: str) -> None:
+    """Allow logins of a person again."""
+    admin.ask("user.disable", who=who, disabled=False)
+    click.echo(f"{who} can log in.")
+
+
+@user.command("delete")
+@click.argument("who")
+@click.option("--delete-mailbox", is_flag=True, help="Delete the mailbox with all its messages, too.")
+@click.confirmation_option(prompt="Delete this person?")
+@click.pass_obj
+def user_delete(admin: Administrator, who: str, delete_mailbox: bool) -> None:
+    """Delete a person. A mailbox that is not empty is deleted only with --delete-mailbox."""
+    admin.ask("user.delete", who=who, delete_mailbox=delete_mailbox)
+    click.echo(f"{who} was deleted.")
+
+
+# Other recipients -----------------------------------------------------------------------
+
+
+@imsctl.group()
+def group() -> None:
+    """Distribution lists."""
+
+
+@group.command("add")
+@click.argument("address")
+@click.argument("members", nargs=-1)
+@click.option("--name", default="", help="The name that the address book shows.")
+@click.option("--owner", default="", help="Who may change the members.")
+@json_option
+@click.pass_obj
+def group_add(admin: Administrator, address: str, members: tuple[str, ...], name: str, owner: str) -> None:
+    """Add a list at ADDRESS with MEMBERS (addresses or DNs; lists may be nested)."""
+    _show(admin, admin.ask("group.add", address=address, members=list(members), name=name, owner=owner))
+
+
+@group.command("join")
+@click.argument("address")
+@click.argument("members", nargs=-1, required=True)
+@click.pass_obj
+def group_join(admin: Administrator, address: str, members: tuple[str, ...]) -> None:
+    """Add MEMBERS to the list."""
+    admin.ask("group.join", address=address, members=list(members))
+
+
+@group.command("leave")
+@click.argument("address")
+@click.argument("members", nargs=-1, required=True)
+@click.pass_obj
+def group_leave(admin: Administrator, address: str, members: tuple[str, ...]) -> None:
+    """Take MEMBERS off the list."""
+    admin.ask("group.leave", address=address, members=list(members))
+
+
+@imsctl.group()
+def contact() -> None:
+    """Custom recipients: people elsewhere who stand in the address book here."""
+
+
+@contact.command("add")
+@click.argument("address")
+@click.argument("target")
+@click.option("--name", default="", help="The name that the address book shows.")
+@json_option
+@click.pass_obj
+def contact_add(admin: Administrator, address: str, target: str, name: str) -> None:
+    """Add a contact: mail for ADDRESS goes to TARGET."""
+    _show(admin, admin.ask("contact.add", address=address, target=target, name=name))
+
+
+@imsctl.group()
+def folder() -> None:
+    """Public folders."""
+
+
+@folder.command("add")
+@click.argument("pathname")
+@click.option("--address", default="", help="An address at which the folder receives mail.")
+@json_option
+@click.pass_obj
+def folder_add(admin: Administrator, pathname: str, address: str) -> None:
+    """Add a public folder; PATHNAME has "/" between the levels."""
+    _show(admin, admin.ask("folder.add", pathname=pathname, address=address))
+
+
+def _common(commands: click.Group, kind: str, words: str) -> None:
+    """list, show and delete, which lists, contacts and folders have alike."""
+
+    @commands.command("list", help=f"List the {words}.")
+    @json_option
+    @click.pass_obj
+    def list_(admin: Administrator) -> None:
+        _list(admin, admin.ask("recipient.list", kind=kind), ("address", "name", "detail"))
+
+    @commands.command("show", help=f"Show one of the {words}.")
+    @click.argument("address")
+    @json_option
+    @click.pass_obj
+    def show(admin: Administrator, address: str) -> None:
+        _show(admin, admin.ask("recipient.show", kind=kind, address=address))
+
+    @commands.command("delete", help=f"Delete one of the {words}.")
+    @click.argument("address")
+    @click.confirmation_option(prompt="Delete it?")
+    @click.pass_obj
+    def delete(admin: Administrator, address: str) -> None:
+        admin.ask("recipient.delete", kind=kind, address=address)
+        click.echo(f"{address} was deleted.")
+
+
+_common(group, "group", "distribution lists")
+_common(contact, "contact", "contacts")
+_common(folder, "folder", "public folders")

@@ -1,0 +1,90 @@
+"""imsctl settings."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import click
+
+from imsd.ctl.command import Administrator, imsctl, json_option
+from imsd.ctl.output import show_json, show_table
+
+
+@imsctl.group()
+def settings() -> None:
+    """Look at and change every control of the server. Changes take effect at once."""
+
+
+@settings.command("list")
+@click.argument("prefix", default="")
+@click.option("--changed", is_flag=True, help="Only what differs from its default.")
+@json_option
+@click.pass_obj
+def list_(admin: Administrator, prefix: str, changed: bool) -> None:
+    """List the settings whose key begins with PREFIX."""
+    rows = [row for row in admin.ask("settings.list") if row["key"].startswith(prefix)]
+    if changed:
+        rows = [row for row in rows if row["value"] != row["default"]]
+    if admin.as_json:
+        show_json(rows)
+        return
+    show_table(
+        ("SETTING", "VALUE", "DEFAULT", "MEANING"),
+        [(row["key"], row["value"], row["default"], row["help"]) for row in rows],
+    )
+
+
+@settings.command()
+@click.argument("key")
+@json_option
+@click.pass_obj
+def get(admin: Administrator, key: str) -> None:
+    """Show the value of one setting."""
+    row = admin.ask("settings.get", key=key)
+    if admin.as_json:
+        show_json(row)
+    else:
+        click.echo(row["value"])
+
+
+@settings.command("set")
+@click.argument("key")
+@click.argument("value")
+@click.pass_obj
+def set_(admin: Administrator, key: str, value: str) -> None:
+    """Change one setting."""
+    row = admin.ask("settings.set", key=key, value=value)
+    click.echo(f"{row['key']} = {row['value']}")
+
+
+@settings.command()
+@click.argument("key")
+@click.pass_obj
+def reset(admin: Administrator, key: str) -> None:
+    """Put one setting back to its default."""
+    row = admin.ask("settings.reset", key=key)
+    click.echo(f"{row['key']} = {row['value']}")
+
+
+@settings.command()
+@click.pass_obj
+def export(admin: Administrator) -> None:
+    """Write every setting that differs from its default as TOML."""
+    click.echo(admin.ask("settings.export"), nl=False)
+
+
+@settings.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+@click.pass_obj
+def import_(admin: Administrator, file: Path, dry_run: bool) -> None:
+    """Make the settings equal to a TOML file, all or none."""
+    try:
+        tomllib.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise click.ClickException(f"{file}: {error}") from None
+    changes = admin.ask("settings.import", text=file.read_text("utf-8"), dry_run=dry_run)
+    for change in changes:
+        click.echo(f"{change['key']}: {change['before']} -> {change['after']}")
+    click.echo(f"{len(changes)} settings {'would change' if dry_run else 'changed'}")
