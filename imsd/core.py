@@ -1,0 +1,91 @@
+"""What works without a listener: store, settings, directory, login, delivery.
+
+The server and `imsctl` on a store at rest build the same core, so that what one does to a
+mailbox or an entry the other does, too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.logger import Logger
+
+from imsd.auth import Authenticator, Passwords
+from imsd.auth.hashing import Hashing
+from imsd.config import Config
+from imsd.directory.directory import Directory
+from imsd.mail.delivery import Delivery
+from imsd.mail.letters import post
+from imsd.settings import PAGES, LiveSettings
+from imsd.settings.logins import Logins
+from imsd.store import settings as setting_rows
+from imsd.store.blobs import Blobs
+from imsd.store.changes import SETTINGS, Change
+from imsd.store.database import Database, Watch
+from imsd.store.index import MailboxIndexes
+
+
+class Core:
+    """The parts, in the order in which they are made; `close` takes them down in reverse."""
+
+    log = Logger()
+
+    def __init__(self, config: Config, reactor: Any, db: Database) -> None:
+        self.config = config
+        self.reactor = reactor
+        self.db = db
+        self.settings = LiveSettings(PAGES)
+        self.blobs = Blobs(db)
+        self.indexes = MailboxIndexes(db)
+        self.hashing = Hashing(reactor, lambda: self.settings[Logins])
+        self.passwords = Passwords(self.hashing, lambda: self.settings[Logins])
+        self.directory = Directory(db, self.settings, reactor, self.passwords)
+        self.authenticator = Authenticator(db, self.directory, self.settings, reactor, self.passwords)
+        self.delivery = Delivery(db, self.directory, self.settings, reactor)
+        self.server: Any = None
+        self._watch: Watch | None = None
+
+    @classmethod
+    async def open(cls, config: Config, reactor: Any) -> Core:
+        """Open the store of a home and read what lives in memory. Raises HomeInUse."""
+        core = cls(config, reactor, await Database.open(config.database.url, config.home, reactor))
+        try:
+            await core._start()
+        except BaseException:
+            await core.close()
+            raise
+        return core
+
+    async def _start(self) -> None:
+        self._watch = self.db.feed.watch(SETTINGS, self._settings_changed)
+        await self._read_settings()
+        await self.directory.start()
+        await self.authenticator.start()
+
+    def _settings_changed(self, _change: Change) -> None:
+        reading = self.db.read(setting_rows.values)
+        reading.addCallback(self.settings.replace)
+        reading.addErrback(lambda failure: self.log.failure("settings could not be read", failure))
+
+    async def _read_settings(self) -> None:
+        self.settings.replace(await self.db.read(setting_rows.values))
+        for key, reason in self.settings.rejected.items():
+            self.log.warn("setting {key} does not fit and is not used: {reason}", key=key, reason=reason)
+
+    async def bootstrap(self, organization: str, site: str, domain: str, admin_password: str) -> None:
+        """Make the organisation in an empty store."""
+        await self.directory.bootstrap(organization, site, domain, admin_password)
+
+    async def post(self, sender: str, to: list[str], subject: str, text: str) -> None:
+        """Send a message from one of our own addresses."""
+        await post(self, sender, to, subject, text)
+
+    async def close(self) -> None:
+        """Finish what was submitted and give the home back."""
+        if self._watch is not None:
+            self._watch.stop()
+        self.authenticator.stop()
+        self.directory.stop()
+        self.indexes.close()
+        await self.db.close()
+        self.hashing.stop()

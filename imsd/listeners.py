@@ -1,0 +1,115 @@
+"""Binds every port before privileges are dropped, and listens once the store is open."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Iterable
+from typing import Any
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import IProtocolFactory
+
+from imsd.config import Config
+
+BACKLOG = 1024
+
+
+class CannotListen(Exception):
+    """A port cannot be had; the text says which, why, and what to do."""
+
+
+class Listeners:
+    """The sockets of a server, by listener name."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._sockets: dict[str, list[socket.socket]] = {}
+        self._ports: list[Any] = []
+
+    def bind(self, names: Iterable[str]) -> None:
+        """Bind all or none. Raises CannotListen."""
+        try:
+            for name in names:
+                port = self._config.port(name)
+                if port:
+                    self._sockets[name] = [
+                        _bound(name, address, port)
+                        for address in self._config.server.addresses or _everywhere()
+                    ]
+        except BaseException:
+            self.close()
+            raise
+
+    def listen(self, reactor: Any, factories: dict[str, IProtocolFactory]) -> None:
+        """Hand the bound sockets to the reactor with their factories."""
+        for name, sockets in self._sockets.items():
+            for bound in sockets:
+                bound.listen(BACKLOG)
+                self._ports.append(reactor.adoptStreamPort(bound.fileno(), bound.family, factories[name]))
+                bound.close()
+        self._sockets = {}
+
+    def stop(self) -> list[Any]:
+        """Stop listening; the Deferreds that fire when the ports are closed."""
+        ports, self._ports = self._ports, []
+        return [port.stopListening() for port in ports]
+
+    def close(self) -> None:
+        """Give back sockets that were bound and never listened on."""
+        for sockets in self._sockets.values():
+            for bound in sockets:
+                bound.close()
+        self._sockets = {}
+
+    def addresses(self) -> list[str]:
+        """Where the server listens, as host:port."""
+        found = []
+        for port in self._ports:
+            host = port.getHost()
+            if isinstance(host, IPv6Address):
+                found.append(f"[{host.host}]:{host.port}")
+            elif isinstance(host, IPv4Address):
+                found.append(f"{host.host}:{host.port}")
+        return found
+
+
+def _everywhere() -> tuple[str, ...]:
+    """One dual-stack socket, or IPv4 alone on a machine without IPv6."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return ("0.0.0.0",)
+    return ("::",)
+
+
+def _bound(name: str, address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setblocking(False)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if address == "::" else 1)
+        made.bind((address, port))
+        # A second server must be refused here, not at its first connection.
+        made.listen(BACKLOG)
+    except OSError as error:
+        made.close()
+        raise CannotListen(
+            f"{name}: cannot listen on {address} port {port}: {_advice(error, port)}"
+        ) from None
+    return made
+
+
+def _advice(error: OSError, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"another program has it; find it with: ss -ltnp 'sport = :{port}'"
+    if error.errno == errno.EACCES:
+        return (
+            "ports below 1024 need root (twistd drops it with --uid and --gid), "
+            "or set port_offset in imsd.toml"
+        )
+    return os.strerror(error.errno or 0)

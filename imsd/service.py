@@ -1,0 +1,194 @@
+"""The composition root: builds everything, and starts and stops it in order.
+
+Start: bind the ports while still root; (twistd drops privileges;) open the core; listen.
+Stop: close the listeners; end sessions between commands, those in the middle of a message get
+`GRACE` seconds; stop the queue; let the writer drain; give the home back. A second signal ends
+the process at once, which the store survives like any crash.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
+from imsd import __version__
+from imsd.admin import control
+from imsd.config import STANDARD_PORTS, Config
+from imsd.core import Core
+from imsd.listeners import CannotListen, Listeners
+from imsd.mail.queue import QueueRunner
+from imsd.sessions.imap4 import make_imap4
+from imsd.sessions.ldap import make_ldap
+from imsd.sessions.pop3 import make_pop3
+from imsd.sessions.smtp import make_smtp
+from imsd.settings.listeners import Admission as AdmissionPage
+from imsd.tls import ServerContexts
+from imsd.watchdog import Watchdog
+from protocols.connection import Admission, Connection, ConnectionFactory, Limits
+from protocols.ldap.server import FULL as LDAP_FULL
+from protocols.smtp.interfaces import Role
+
+GRACE: Final = 20.0
+"""Seconds that sessions have to finish what they are in the middle of."""
+
+RELOAD: Final = 60.0
+"""Seconds between looks at the certificate files."""
+
+TLS_FROM_THE_START: Final = frozenset({"submissions", "pop3s", "imaps", "ldaps"})
+
+
+class Server(Service):
+    """`twistd imsd`."""
+
+    log = Logger()
+    name = "imsd"
+
+    def __init__(self, config: Config, reactor: Any) -> None:
+        self.config = config
+        self.reactor = reactor
+        self.contexts = ServerContexts(config)
+        self.listeners = Listeners(config)
+        self.factories: dict[str, ConnectionFactory] = {}
+        self.core: Core | None = None
+        self.queue: QueueRunner | None = None
+        self.ready = False
+        self.started = time.time()
+        self.watchdog = Watchdog(reactor, lambda: Connection.doing)
+        self._control: IListeningPort | None = None
+        self._reload = LoopingCall(self.contexts.reload)
+        self._reload.clock = reactor
+
+    # Starting ----------------------------------------------------------------------------
+
+    def privilegedStartService(self) -> None:
+        try:
+            self.listeners.bind(STANDARD_PORTS)
+        except CannotListen as error:
+            raise SystemExit(f"imsd: {error}") from None
+
+    def startService(self) -> None:
+        super().startService()
+        starting = Deferred.fromCoroutine(self._start())
+        starting.addErrback(self._cannot_start)
+
+    async def _start(self) -> None:
+        core = self.core = await Core.open(self.config, self.reactor)
+        core.server = self
+        self.queue = QueueRunner(
+            core.db, core.delivery, core.directory, core.settings, core.blobs, self.reactor
+        )
+        await self.queue.start()
+        self.factories = {name: self._factory(name, core) for name in STANDARD_PORTS}
+        self.listeners.listen(
+            self.reactor,
+            {
+                name: TLSMemoryBIOFactory(self.contexts, False, factory, self.reactor)
+                if name in TLS_FROM_THE_START
+                else factory
+                for name, factory in self.factories.items()
+            },
+        )
+        self._control = control.listen(self.reactor, core, self.config.control_socket)
+        self._reload.start(RELOAD, now=False)
+        self.watchdog.start()
+        self._handle_hangup()
+        self.ready = True
+        self.log.info(
+            "imsd {version} is up on {where}", version=__version__, where=self.listeners.addresses()
+        )
+
+    def _cannot_start(self, failure: Any) -> None:
+        self.log.failure("imsd cannot start: {reason}", failure, reason=failure.getErrorMessage())
+        # twistd itself would end with 0, and whoever supervises it would think all is well.
+        self.reactor.addSystemEventTrigger("after", "shutdown", os._exit, 1)
+        self.reactor.stop()
+
+    def _factory(self, name: str, core: Core) -> ConnectionFactory:
+        build, full = self._builder(name, core)
+        settings = core.settings
+
+        def limits() -> Limits:
+            page = settings[AdmissionPage]
+            return Limits(page.connections, page.per_address, page.per_minute, page.loopback_exempt)
+
+        return ConnectionFactory(build, Admission(self.reactor, limits), full)
+
+    def _builder(self, name: str, core: Core) -> tuple[Callable[[], Connection], bytes]:
+        """What makes the protocol of a listener, and what a peer is told when it is full."""
+        match name:
+            case "smtp":
+                return make_smtp(core, self.contexts, Role.MX), b"421 4.3.2 Too many connections\r\n"
+            case "submission":
+                return make_smtp(core, self.contexts, Role.SUBMISSION), b"421 4.3.2 Too many connections\r\n"
+            case "submissions":
+                return make_smtp(core, self.contexts, Role.SUBMISSIONS), b"421 4.3.2 Too many connections\r\n"
+            case "pop3" | "pop3s":
+                return make_pop3(core, self.contexts), b"-ERR [SYS/TEMP] Too many connections\r\n"
+            case "imap" | "imaps":
+                return make_imap4(core, self.contexts), b"* BYE [UNAVAILABLE] Too many connections\r\n"
+            case _:
+                return make_ldap(core, self.contexts), LDAP_FULL
+
+    def _handle_hangup(self) -> None:
+        """SIGHUP reads the certificates again."""
+        try:
+            signal.signal(signal.SIGHUP, lambda *_: self.reactor.callFromThread(self.contexts.reload))
+        except ValueError:
+            pass  # not the main thread: a test's reactor
+
+    # Stopping ----------------------------------------------------------------------------
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        self.ready = False
+        self._second_signal_kills()
+        self.listeners.close()
+        closing = self.listeners.stop()
+        if self._control is not None:
+            closing.append(self._control.stopListening())
+        if self._reload.running:
+            self._reload.stop()
+        self.watchdog.stop()
+        ended = [factory.stop() for factory in self.factories.values()]
+        if self.queue is not None:
+            ended.append(self.queue.stop())
+        await self._within(GRACE, DeferredList(ended))
+        for factory in self.factories.values():
+            factory.abort()
+        await DeferredList([one for one in closing if one is not None], consumeErrors=True)
+        if self.core is not None:
+            await self.core.close()
+        self.log.info("imsd is down")
+
+    async def _within(self, seconds: float, waiting: Deferred[Any]) -> None:
+        done: Deferred[None] = Deferred()
+
+        def finish(_: Any) -> None:
+            if not done.called:
+                done.callback(None)
+
+        timer = self.reactor.callLater(seconds, finish, None)
+        waiting.addBoth(finish)
+        await done
+        if timer.active():
+            timer.cancel()
+
+    def _second_signal_kills(self) -> None:
+        try:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_DFL)
+        except ValueError:
+            pass  # not the main thread: a test's reactor
