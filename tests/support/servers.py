@@ -1,0 +1,206 @@
+"""A real `twistd imsd` in a child process, for tests/system.
+
+The fixture `server` is one server for all tests of a module that only add to it; `make_server`
+makes one of a test's own (to kill, to fill, to configure).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imsd import config
+from imsd.ctl import client
+
+ROOT = Path(__file__).parent.parent.parent
+DOMAIN = "example.test"
+PASSWORD = "s3cret-enough"
+START = 40.0
+
+
+def environment() -> dict[str, str]:
+    """The environment of children: this checkout first on the path."""
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+def free_offset() -> int:
+    """A port offset at which every listener's port is free now."""
+    start = 20_000 + (os.getpid() * 7919) % 20_000
+    for offset in range(start, start + 20_000, 1_009):
+        try:
+            held = []
+            for port in config.STANDARD_PORTS.values():
+                probe = socket.socket()
+                held.append(probe)
+                probe.bind(("127.0.0.1", port + offset))
+            return offset
+        except OSError:
+            continue
+        finally:
+            for probe in held:
+                probe.close()
+    raise RuntimeError("no free ports")
+
+
+def need(program: str) -> str:
+    """The path of a client program; without it the test is skipped, or fails on CI."""
+    found = shutil.which(program)
+    if found is None:
+        if os.environ.get("IMSD_REQUIRE_CLIENTS") == "1":
+            pytest.fail(f"{program} is not installed and IMSD_REQUIRE_CLIENTS=1")
+        pytest.skip(f"{program} is not installed")
+    return found
+
+
+def run(*command: str, input: str | None = None, timeout: float = 60, check: bool = True) -> Any:
+    """Run a program to its end; its output is in the failure when `check` finds one."""
+    done = subprocess.run(
+        command, input=input, capture_output=True, text=True, timeout=timeout, env=environment(), check=False
+    )
+    if check and done.returncode:
+        pytest.fail(f"{' '.join(command)} exited with {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+@dataclass
+class RunningServer:
+    """One home and the process that serves it."""
+
+    home: Path
+    offset: int
+    process: subprocess.Popen[bytes] | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def port(self, name: str) -> int:
+        return config.STANDARD_PORTS[name] + self.offset
+
+    def address(self, alias: str) -> str:
+        return f"{alias}@{DOMAIN}"
+
+    @property
+    def log(self) -> str:
+        path = self.home / "twistd.out"
+        return path.read_text("utf-8", "replace") if path.exists() else ""
+
+    def start(self, **extra: str) -> None:
+        """Start it and wait until every listener is up. extra: environment variables."""
+        assert self.process is None
+        with (self.home / "twistd.out").open("ab") as out:
+            self.process = subprocess.Popen(
+                self._command(),
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
+                env={**environment(), **self.environment, **extra},
+                cwd=self.home,
+            )
+        self.wait_until_up()
+
+    def _command(self) -> list[str]:
+        twistd = Path(sys.executable).with_name("twistd")
+        return [str(twistd), "--nodaemon", "--pidfile=", "imsd", "--home", str(self.home)]
+
+    def wait_until_up(self) -> None:
+        give_up = time.monotonic() + START
+        while time.monotonic() < give_up:
+            assert self.process is not None
+            if self.process.poll() is not None:
+                pytest.fail(f"the server ended with {self.process.returncode}\n{self.log[-5000:]}")
+            try:
+                client.call(self.home / "run/control.sock", "status", {}, timeout=10)
+                return
+            except (client.NotRunning, OSError):
+                time.sleep(0.05)
+        pytest.fail(f"the server was not up after {START} s\n{self.log[-5000:]}")
+
+    def stop(self, how: int = signal.SIGTERM, timeout: float = 40) -> int:
+        """Send a signal, wait for the end; the exit status (negative: the signal)."""
+        process, self.process = self.process, None
+        if process is None:
+            return 0
+        if process.poll() is None:
+            process.send_signal(how)
+        try:
+            return process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            pytest.fail(f"the server did not stop within {timeout} s\n{self.log[-5000:]}")
+
+    def kill(self) -> None:
+        """SIGKILL, as a power failure would."""
+        self.stop(signal.SIGKILL)
+
+    def imsctl(self, *arguments: str, input: str | None = None, check: bool = True) -> Any:
+        return run(
+            sys.executable, "-m", "imsd.ctl", "--home", str(self.home), *arguments, input=input, check=check
+        )
+
+    def ask(self, operation: str, **arguments: Any) -> Any:
+        """An operation over the control socket."""
+        return client.call(self.home / "run/control.sock", operation, arguments)
+
+    def add_user(self, alias: str, **more: Any) -> str:
+        """A person with PASSWORD; the address."""
+        address = self.address(alias)
+        name = f"{alias.capitalize()} Tester"
+        self.ask("user.add", address=address, password=PASSWORD, name=name, **more)
+        return address
+
+    def tls(self) -> ssl.SSLContext:
+        """A client context that trusts this server's certificate and checks names."""
+        return ssl.create_default_context(cafile=str(self.home / "tls/server.crt"))
+
+    def deliver(self, message: bytes | str, to: list[str], sender: str = "someone@example.org") -> None:
+        """Hand a message to port 25."""
+        import smtplib
+
+        with smtplib.SMTP("127.0.0.1", self.port("smtp"), timeout=20) as smtp:
+            smtp.sendmail(sender, to, message)
+
+
+@pytest.fixture(scope="session")
+def make_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., RunningServer]]:
+    """Makes homes; the servers still running at the end are stopped."""
+    made: list[RunningServer] = []
+
+    def make(start: bool = True, database_url: str = "sqlite", **extra: str) -> RunningServer:
+        home = tmp_path_factory.mktemp("home")
+        offset = free_offset()
+        one = RunningServer(home, offset, environment=dict(extra))
+        made.append(one)
+        one.imsctl(
+            *("setup", "--yes", "--domain", DOMAIN, "--organization", "Example"),
+            *("--hostname", "localhost", "--listen", "127.0.0.1", "--port-offset", str(offset)),
+            *("--admin-password", PASSWORD, "--database-url", database_url),
+        )
+        if start:
+            one.start()
+        return one
+
+    yield make
+    for one in made:
+        one.stop()
+
+
+@pytest.fixture(scope="module")
+def server(make_server: Callable[..., RunningServer]) -> Iterator[RunningServer]:
+    """One running server with alice and bob."""
+    one = make_server()
+    one.add_user("alice")
+    one.add_user("bob")
+    yield one
+    one.stop()
