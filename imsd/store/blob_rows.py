@@ -18,7 +18,7 @@ from sqlalchemy import Column, Index, Table, bindparam, case, delete, func, lite
 from imsd.errors import StoreUnavailable
 from imsd.store.ids import BlobId
 from imsd.store.sql import among, insert_row, sql
-from imsd.store.tables import Bytes, Id, Number, Small, String, metadata, now
+from imsd.store.tables import Bytes, Id, Int, Number, Small, String, metadata, now
 from imsd.store.transaction import Transaction, Unit
 from protocols.message.summary import Summary
 
@@ -176,7 +176,7 @@ _PIECE = sql(
     select(
         _b.size,
         _b.file,
-        func.substr(content.c.bytes, bindparam("first", type_=Number), bindparam("count", type_=Number)),
+        func.substr(content.c.bytes, bindparam("first", type_=Int), bindparam("count", type_=Int)),
     )
     .select_from(blob.outerjoin(content, content.c.id == _b.id))
     .where(_b.id == bindparam("blob"))

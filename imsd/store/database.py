@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from imsd.errors import TryLater
@@ -49,6 +50,8 @@ _log = Logger()
 MAX_WAITING = 20_000
 """Units (and reads) that may wait; one more is refused with TryLater."""
 READERS = 3
+POLL_SECONDS = 2.0
+"""How often counters are compared where nodes share a database, hints apart."""
 
 
 class Database:
@@ -68,6 +71,13 @@ class Database:
         for writer in self._writers:
             writer.start()
         self._closed = False
+        self._comparing = False
+        self._heard: set[Scope] | None = set()
+        self._poll: LoopingCall | None = None
+        if engine.connect_nodes(self._hear):
+            self._poll = LoopingCall(self._compare_all)
+            self._poll.clock = reactor
+            self._poll.start(POLL_SECONDS, now=False)
 
     @classmethod
     async def open(cls, url: str, home: Path, reactor: Any) -> Database:
@@ -147,6 +157,10 @@ class Database:
 
     def _deliver_written(self, outcomes: list[Outcome]) -> None:
         self.reactor.callFromThread(self._written, outcomes)
+        if self._poll is not None:
+            scopes = {change.scope for outcome in outcomes for change in outcome.changes}
+            if scopes:
+                self._engine.tell_nodes(scopes)
 
     def _written(self, outcomes: list[Outcome]) -> None:
         publish = self.feed.publish
@@ -160,6 +174,37 @@ class Database:
         """Units that wait to be written; for metrics and for admission."""
         return sum(writer.waiting() for writer in self._writers)
 
+    # Other nodes -----------------------------------------------------------------------
+
+    def _hear(self, scopes: list[Scope] | None) -> None:
+        """In a thread: another node changed these scopes, or None: any."""
+        self.reactor.callFromThread(self._compare, scopes)
+
+    def _compare_all(self) -> None:
+        self._compare(None)
+
+    def _compare(self, scopes: list[Scope] | None) -> None:
+        """Compare the counters of watched scopes; one reading at a time, the rest together."""
+        if scopes is None or self._heard is None:
+            self._heard = None
+        else:
+            self._heard |= set(scopes)
+        if self._comparing or self._closed:
+            return
+        watched = self.feed.scopes()
+        heard, self._heard = self._heard, set()
+        asked = watched if heard is None else [scope for scope in watched if scope in heard]
+        if asked:
+            self._comparing = True
+            self.read(_numbers, asked).addCallbacks(self.feed.now_at, lambda _: None).addBoth(
+                self._compared
+            )
+
+    def _compared(self, _: object) -> None:
+        self._comparing = False
+        if self._heard is None or self._heard:
+            self._compare([])
+
     # The rest --------------------------------------------------------------------------
 
     def in_thread(self, fn: Callable[..., T], *args: Any) -> Deferred[T]:
@@ -172,6 +217,8 @@ class Database:
         """Write what was submitted, then close; the home may be opened again after."""
         if not self._closed:
             self._closed = True
+            if self._poll is not None:
+                self._poll.stop()
             await in_thread(self.reactor, self._shut)
 
     def _shut(self) -> None:
@@ -206,6 +253,10 @@ def in_thread(reactor: Any, fn: Callable[..., T], *args: Any) -> Deferred[T]:
 
     threading.Thread(target=work, name="imsd-store", daemon=True).start()
     return done
+
+
+def _numbers(tx: Transaction, scopes: list[Scope]) -> list[tuple[Scope, int]]:
+    return [(scope, tx.counter(scope)) for scope in scopes]
 
 
 def forked(deferred: Deferred[Any]) -> Deferred[None]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from imsd.store import schema, sqlite
+from imsd.store.changes import Scope
 from imsd.store.readers import Connection as ReadConnection
-from imsd.store.sql import SQLITE
+from imsd.store.sql import POSTGRESQL, SQLITE
 from imsd.store.writer import Deliver, Writer
 
 
@@ -19,6 +21,12 @@ class Engine(Protocol):
     def inline_reader(self) -> ReadConnection | None: ...
     def readers(self, count: int) -> list[ReadConnection]: ...
     def writers(self, deliver: Deliver) -> list[Writer]: ...
+    def connect_nodes(self, heard: Callable[[list[Scope] | None], None]) -> bool:
+        """Begin to hear of other nodes' changes; False where there can be none."""
+
+    def tell_nodes(self, scopes: set[Scope]) -> None:
+        """Other nodes may want to know; called in writer threads, after COMMIT."""
+
     def close(self) -> None: ...
 
 
@@ -47,12 +55,67 @@ class SqliteEngine:
     def writers(self, deliver: Deliver) -> list[Writer]:
         return [Writer(sqlite.WriteConnection(self.path), deliver)]
 
+    def connect_nodes(self, heard: Callable[[list[Scope] | None], None]) -> bool:
+        return False
+
+    def tell_nodes(self, scopes: set[Scope]) -> None:
+        """There are none."""
+
     def close(self) -> None:
         """Nothing is held beyond the connections."""
+
+
+class PostgresqlEngine:
+    """A server that several nodes may share."""
+
+    dialect = POSTGRESQL
+    WRITERS = 4
+
+    def __init__(self, url: str) -> None:
+        # Imported here: the driver is an extra, and an embedded store does without it.
+        from imsd.store import postgresql
+
+        self._driver = postgresql
+        self._url = url
+        self._hints: postgresql.Hints | None = None
+        with postgresql.connect(url) as connection:
+            # Nodes that start together create once.
+            connection.execute("SELECT pg_advisory_lock(1229804356)")
+            if connection.execute("SELECT to_regclass('store')").fetchone() == (None,):
+                connection.execute("BEGIN")
+                for statement in schema.statements(POSTGRESQL):
+                    connection.execute(statement)
+                connection.execute("COMMIT")
+
+    def inline_reader(self) -> None:
+        return None
+
+    def readers(self, count: int) -> list[ReadConnection]:
+        return [self._driver.ReadConnection(self._url) for _ in range(count)]
+
+    def writers(self, deliver: Deliver) -> list[Writer]:
+        return [
+            Writer(self._driver.WriteConnection(self._url), deliver, units=64, seconds=0.01)
+            for _ in range(self.WRITERS)
+        ]
+
+    def connect_nodes(self, heard: Callable[[list[Scope] | None], None]) -> bool:
+        self._hints = self._driver.Hints(self._url, heard)
+        return True
+
+    def tell_nodes(self, scopes: set[Scope]) -> None:
+        if self._hints is not None:
+            self._hints.tell(scopes)
+
+    def close(self) -> None:
+        if self._hints is not None:
+            self._hints.stop()
 
 
 def prepare(url: str, home: Path) -> Engine:
     """Open, create or migrate the database that the url names."""
     if url == "sqlite":
         return SqliteEngine(home)
-    raise ValueError(f"Unknown database URL: {url}")
+    if url.startswith(("postgresql://", "postgres://")):
+        return PostgresqlEngine(url)
+    raise ValueError(f"Not a database URL: {url.partition(':')[0]}")

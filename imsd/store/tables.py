@@ -14,6 +14,8 @@ from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Small
 Id = BigInteger().with_variant(Integer(), "sqlite")
 """The type of a single-column numeric primary key (SQLite: the rowid itself)."""
 Number = BigInteger()
+Int = Integer()
+"""For arguments of functions that take no larger number; columns are Number."""
 Small = SmallInteger()
 Bytes = LargeBinary()
 String = Text(collation="C").with_variant(Text(), "sqlite")

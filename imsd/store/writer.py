@@ -34,10 +34,15 @@ class Fault(enum.Enum):
     """No space: the unit does not fit."""
     AGAIN = enum.auto()
     """The transaction lost a race: run it again."""
+    TAKEN = enum.auto()
+    """A unique value was taken: by another writer just now, or the unit is wrong."""
     BROKEN = enum.auto()
     """The database failed; this unit may be repeated later."""
     BUSY = enum.auto()
     """It took too long."""
+
+
+_REPEAT = (Fault.AGAIN, Fault.TAKEN)
 
 
 class Connection(Protocol):
@@ -167,7 +172,10 @@ class Writer(threading.Thread):
                 return self._commit([self._run(job)])[0]
             except _Lost as lost:
                 fault = lost.fault
-            if fault is not Fault.AGAIN:
+                if fault is Fault.TAKEN and attempt > 1 and isinstance(lost.__cause__, Exception):
+                    # Seen with the other's row in sight: it is the unit's own mistake.
+                    return Outcome(job.done, None, lost.__cause__)
+            if fault not in _REPEAT:
                 break
             # Two writers that collide must not collide again in step.
             time.sleep(random.uniform(0, 0.002 * 2**attempt))
@@ -195,7 +203,7 @@ class Writer(threading.Thread):
         """Roll the unit back; what its caller gets. Raises _Lost when the group is gone."""
         connection = self._connection
         fault = connection.fault(error)
-        if fault is Fault.AGAIN or not connection.in_transaction():
+        if fault in _REPEAT or not connection.in_transaction():
             connection.rollback()
             raise _Lost(fault) from error
         try:

@@ -8,20 +8,20 @@ from sqlalchemy import bindparam, select
 from imsd.errors import NotPermitted
 from imsd.store.changes import QUEUE, Change, QueueChanged
 from imsd.store.database import Database, HomeInUse, Transaction, Unit
+from imsd.store.settings import setting
 from imsd.store.sql import insert_row, sql
-from imsd.store.tables import store
 from tests.support.stores import open_store, run
 
-PUT = insert_row(store)
-GET = sql(select(store.c.value).where(store.c.name == bindparam("name")))
+PUT = insert_row(setting)
+GET = sql(select(setting.c.value).where(setting.c.key == bindparam("key")))
 
 
 def put(unit: Unit, name: str, value: str = "x") -> int:
-    return unit.run(PUT, name=name, value=value)
+    return unit.run(PUT, key=name, value=value, version=1)
 
 
 def get(tx: Transaction, name: str) -> str | None:
-    value: str | None = tx.value(GET, name=name)
+    value: str | None = tx.value(GET, key=name)
     return value
 
 

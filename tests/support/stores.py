@@ -21,6 +21,7 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import Clock
 
 from imsd.store.database import Database
+from tests.support.postgres import empty_database
 
 T = TypeVar("T")
 PATIENCE = 30.0
@@ -97,10 +98,20 @@ def sqlite_database(tmp_path: Path, store_reactor: StoreReactor) -> Iterator[Dat
     run(database.close())
 
 
-@pytest.fixture(params=["sqlite"])
-def database(
-    request: pytest.FixtureRequest, tmp_path: Path, store_reactor: StoreReactor
-) -> Iterator[Database]:
-    database = open_store(tmp_path / "home")
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A store's URL with nothing in it, once for each database."""
+    return "sqlite" if request.param == "sqlite" else empty_database()
+
+
+@pytest.fixture
+def postgresql_url() -> str:
+    """An empty database on PostgreSQL; mark the test `postgres`."""
+    return empty_database()
+
+
+@pytest.fixture
+def database(database_url: str, tmp_path: Path, store_reactor: StoreReactor) -> Iterator[Database]:
+    database = open_store(tmp_path / "home", database_url)
     yield database
     run(database.close())
