@@ -158,6 +158,12 @@ class Throttled(Temporary):
     default = "Too many failed logins, try again later"
 
 
+class LoginTooSoon(Temporary):
+    """Two logins within the delay between them (RFC 2449 8.1.2)."""
+
+    default = "Minimum time between logins not over yet"
+
+
 class EncryptionRequired(Refusal):
     default = "Encryption is required"
 

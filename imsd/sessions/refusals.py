@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from imsd import errors
+from protocols.pop3.interfaces import Explained
 from protocols.smtp.responses import Reply
 
 
@@ -56,6 +57,7 @@ TABLE: Final[dict[type[errors.Refusal], Row]] = {
     errors.AuthenticationFailed: Row(535, "5.7.8", b"AUTH", b"AUTHENTICATIONFAILED", 49),
     errors.AccountDisabled: Row(535, "5.7.13", b"AUTH", b"AUTHORIZATIONFAILED", 49),
     errors.Throttled: Row(454, "4.7.0", b"SYS/TEMP", b"UNAVAILABLE", 51),
+    errors.LoginTooSoon: Row(454, "4.7.0", b"LOGIN-DELAY", b"LIMIT", 51),
     errors.EncryptionRequired: Row(538, "5.7.11", b"", b"PRIVACYREQUIRED", 13),
     # Directory
     errors.NoSuchEntry: Row(550, "5.1.1", b"", b"NONEXISTENT", 32),
@@ -90,3 +92,8 @@ def smtp(error: Exception) -> Reply | None:
         return None
     row = row_of(error)
     return Reply(row.code, row.enhanced, error.text)
+
+
+def pop3(error: Exception) -> Explained | None:
+    """The response code and text for a refusal, None for a bug."""
+    return Explained(row_of(error).pop3, error.text) if isinstance(error, errors.Refusal) else None

@@ -14,8 +14,9 @@ from imsd.settings.listeners import Admission
 from imsd.settings.live import LiveSettings
 from imsd.settings.logins import Logins
 from imsd.settings.page import Page
+from imsd.settings.pop3 import Pop3
 
-PAGES: tuple[type[Page], ...] = (Admission, Logins)
+PAGES: tuple[type[Page], ...] = (Admission, Logins, Pop3)
 """All property pages, in the order in which they are shown."""
 
 __all__ = ["PAGES", "LiveSettings", "Page"]
