@@ -15,8 +15,14 @@ from imsd.settings.live import LiveSettings
 from imsd.settings.logins import Logins
 from imsd.settings.page import Page
 from imsd.settings.pop3 import Pop3
+from imsd.settings.smtp import Smtp
 
-PAGES: tuple[type[Page], ...] = (Admission, Logins, Pop3)
+PAGES: tuple[type[Page], ...] = (
+    Admission,
+    Smtp,
+    Pop3,
+    Logins,
+)
 """All property pages, in the order in which they are shown."""
 
 __all__ = ["PAGES", "LiveSettings", "Page"]

@@ -1,0 +1,51 @@
+"""Trace information: the Received line, and what a received header says about hops.
+
+RFC 5321 4.4; the words after "with" are those of RFC 3848 and RFC 6531 4.3.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+
+from protocols.message import dates
+from protocols.smtp.interfaces import Client
+
+_RECEIVED = re.compile(rb"^received[ \t]*:", re.IGNORECASE | re.MULTILINE)
+_DOMAIN = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f.:IPVv]+\]")
+
+
+def hops(header: bytes) -> int:
+    """How many servers this message has passed (RFC 5321 6.3)."""
+    return len(_RECEIVED.findall(header))
+
+
+def protocol_word(client: Client, smtputf8: bool) -> str:
+    """SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA, UTF8SMTP, UTF8SMTPSA, ..."""
+    if not client.esmtp:
+        return "SMTP"
+    word = "UTF8SMTP" if smtputf8 else "ESMTP"
+    return f"{word}{'S' if client.encrypted else ''}{'A' if client.identity is not None else ''}"
+
+
+def literal(address: str) -> str:
+    """An IP address as an address literal (RFC 5321 4.1.3)."""
+    try:
+        version = ip_address(address.partition("%")[0]).version
+    except ValueError:
+        return "localhost"
+    return f"[IPv6:{address.partition('%')[0]}]" if version == 6 else f"[{address}]"
+
+
+def received_line(
+    client: Client, hostname: str, word: str, queue_id: str, recipient: str, seconds: float
+) -> bytes:
+    """The time stamp line. recipient: the only one, "" when there are several (RFC 5321 7.6)."""
+    hello = client.hello if _DOMAIN.fullmatch(client.hello) else "unknown"
+    tls = f" ({client.cipher})" if client.cipher else ""
+    target = f"\r\n\tfor <{recipient}>" if recipient else ""
+    line = (
+        f"Received: from {hello} ({literal(client.peer)})\r\n"
+        f"\tby {hostname} with {word}{tls} id {queue_id}{target};\r\n\t"
+    )
+    return line.encode("utf-8") + dates.format(seconds) + b"\r\n"

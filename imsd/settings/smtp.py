@@ -1,0 +1,57 @@
+"""SMTP: what is accepted, from whom, how much."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+from pydantic import Field, field_validator
+
+from imsd.settings.page import Page
+
+
+class Smtp(Page):
+    """The SMTP server on all its ports."""
+
+    section = "smtp"
+
+    size_limit_kb: int = Field(
+        51_200, ge=0, le=9_999_999, description="Largest message in kilobytes, in and out; 0: any size"
+    )
+    recipients: int = Field(
+        1_000, ge=100, le=100_000, description="Recipients of one message (RFC 5321 4.5.3.1.8 asks for 100)"
+    )
+    refused_recipients: int = Field(
+        100, ge=1, le=100_000, description="Refused recipients after which a connection is ended"
+    )
+    bad_commands: int = Field(20, ge=1, le=10_000, description="Bad commands after which a connection is ended")
+    transactions: int = Field(
+        1_000, ge=1, le=1_000_000, description="Messages that one connection may bring"
+    )
+    idle_seconds: int = Field(
+        300, ge=10, le=3_600, description="Silence after which a connection is ended (RFC 5321 4.5.3.2.7)"
+    )
+    content_seconds: int = Field(
+        3_600, ge=60, le=86_400, description="Time for the whole content of one message"
+    )
+    hops: int = Field(
+        30, ge=10, le=1_000, description="Received lines from which a message counts as looping"
+    )
+    relay_networks: tuple[str, ...] = Field(
+        (),
+        description="Networks (CIDR) that may send to anybody without a login; empty: none, not even this machine",
+    )
+    sender_must_match: bool = Field(
+        True, description="Whether From and reverse-path of a submission must belong to the account"
+    )
+
+    @field_validator("relay_networks")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ip_network(network, strict=False)
+        return value
+
+    @property
+    def size_limit(self) -> int:
+        """Octets; 0: no limit. A started kilobyte counts as whole."""
+        return self.size_limit_kb * 1024 + 1023 if self.size_limit_kb else 0
