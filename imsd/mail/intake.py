@@ -1,0 +1,100 @@
+"""Content on its way in: the header block is looked at and edited, the rest streams by.
+
+What is small stays in memory and is summarized at once; what is large goes through the builder to
+a file while it is summarized piece by piece. The header block is bounded, so memory is too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from imsd.errors import MalformedMessage
+from imsd.store.blobs import THRESHOLD
+from protocols.message.summary import Summarizer, summarize
+
+if TYPE_CHECKING:
+    from imsd.store.blobs import BlobBuilder, NewBlob
+
+MAX_HEADER = 256 * 1024
+"""Octets of a header block; more is no message anybody reads."""
+
+Edit = Callable[[bytes], Awaitable[bytes]]
+
+
+class Intake:
+    """Takes content by `write` and `drained`; gives the finished blob.
+
+    edit: gets the header block as it came (with its empty line, or all there is) and gives what
+    is to be stored in its place, or raises a refusal.
+    """
+
+    def __init__(self, builder: BlobBuilder, edit: Edit) -> None:
+        self._builder = builder
+        self._edit = edit
+        self._held: bytearray | None = bytearray()
+        self._searched = 0
+        self._summarizer: Summarizer | None = None
+        self._kept: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        if self._held is None:
+            self._pass(data)
+        else:
+            self._held += data
+
+    async def drained(self) -> None:
+        """Let the store catch up; the header block is edited when it is whole."""
+        if self._held is not None:
+            held = self._held
+            end = header_end(held, self._searched)
+            if end < 0 and len(held) <= MAX_HEADER:
+                # Only what is new is searched: a header that trickles in costs no more.
+                self._searched = max(0, len(held) - 3)
+                return
+            if end < 0 or end > MAX_HEADER:
+                raise MalformedMessage("Header section is too large")
+            await self._begin(bytes(held), end)
+        await self._builder.drained()
+
+    async def _begin(self, data: bytes, end: int) -> None:
+        header = await self._edit(data[:end])
+        self._held = None
+        self._pass(header)
+        if end < len(data):
+            self._pass(data[end:])
+
+    def _pass(self, data: bytes) -> None:
+        self._builder.write(data)
+        if self._summarizer is not None:
+            self._summarizer.feed(data)
+            return
+        self._kept.append(data)
+        if self._builder.size >= THRESHOLD:
+            self._summarizer = Summarizer()
+            for piece in self._kept:
+                self._summarizer.feed(piece)
+            self._kept = []
+
+    async def finish(self) -> NewBlob:
+        """The content is complete."""
+        if self._held is not None:
+            data = bytes(self._held)
+            end = header_end(data)
+            await self._begin(data, len(data) if end < 0 else end)
+        if self._summarizer is not None:
+            return await self._builder.finish(self._summarizer.finish())
+        return await self._builder.finish(summarize(b"".join(self._kept)))
+
+    def abandon(self) -> None:
+        self._held = None
+        self._kept = []
+        self._builder.abandon()
+
+
+def header_end(data: bytes | bytearray, start: int = 0) -> int:
+    """Where the header block ends, its empty line included; -1 if that has not come yet."""
+    if data.startswith(b"\r\n"):
+        return 2
+    end = data.find(b"\r\n\r\n", start)
+    return end + 4 if end >= 0 else -1

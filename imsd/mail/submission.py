@@ -1,0 +1,67 @@
+"""What is added to and removed from a submitted message (RFC 6409 8).
+
+Added where they are missing: From, Date, Message-ID, and Sender when several people wrote it. Removed:
+Bcc and Resent-Bcc (RFC 5322 3.6.3), Return-Path (RFC 5321 4.4). Nothing else is touched, so that
+signatures over the rest stay valid.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+
+from protocols.message import addresses, dates, headers
+from protocols.message.headers import Field
+
+REMOVED = frozenset((b"bcc", b"resent-bcc", b"return-path"))
+_HAS_REMOVED = re.compile(rb"^(?:(?:resent-)?bcc|return-path)[ \t]*:", re.IGNORECASE | re.MULTILINE)
+
+
+def without(header: bytes, names: Collection[bytes]) -> bytes:
+    """The header block without these fields (lower-case names)."""
+    parts: list[bytes] = []
+    kept = 0
+    for field in headers.fields(header):
+        if field.name.lower() in names:
+            parts.append(header[kept : field.start])
+            kept = field.stop
+    parts.append(header[kept:])
+    return b"".join(parts)
+
+
+def _specs(fields: Iterable[Field], name: bytes) -> list[str]:
+    found = []
+    for field in fields:
+        if field.name.lower() == name:
+            for entry in addresses.mailboxes(field.text):
+                found.append(entry.spec.decode("utf-8", "replace"))
+    return found
+
+
+class Submitted:
+    """The header block of a submitted message, taken apart once."""
+
+    def __init__(self, header: bytes) -> None:
+        self._header = header
+        self._fields = headers.fields(header)
+        self._names = {field.name.lower() for field in self._fields}
+        self.authors = _specs(self._fields, b"from")
+        self.senders = _specs(self._fields, b"sender")
+
+    def complete(self, address: str, hostname: str, identifier: str, seconds: float) -> bytes:
+        """The header block as it is to be stored. address: the submitter's own."""
+        header = self._header
+        if _HAS_REMOVED.search(header):
+            header = without(header, REMOVED)
+        names = self._names
+        added: list[bytes] = []
+        if b"from" not in names:
+            added.append(b"From: <%b>\r\n" % address.encode("utf-8"))
+        if len(self.authors) > 1 and not self.senders:
+            # RFC 5322 3.6.2: several authors need one sender.
+            added.append(b"Sender: <%b>\r\n" % address.encode("utf-8"))
+        if b"date" not in names:
+            added.append(b"Date: %b\r\n" % dates.format(seconds))
+        if b"message-id" not in names:
+            added.append(f"Message-ID: <{identifier}@{hostname}>\r\n".encode("ascii", "replace"))
+        return b"".join(added) + header
