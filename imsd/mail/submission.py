@@ -29,6 +29,14 @@ def without(header: bytes, names: Collection[bytes]) -> bytes:
     return b"".join(parts)
 
 
+_HAS_RETURN_PATH = re.compile(rb"^return-path[ \t]*:", re.IGNORECASE | re.MULTILINE)
+
+
+def without_return_path(header: bytes) -> bytes:
+    """Final delivery writes its own (RFC 5321 4.4)."""
+    return without(header, {b"return-path"}) if _HAS_RETURN_PATH.search(header) else header
+
+
 def _specs(fields: Iterable[Field], name: bytes) -> list[str]:
     found = []
     for field in fields:

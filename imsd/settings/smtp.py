@@ -23,10 +23,10 @@ class Smtp(Page):
     refused_recipients: int = Field(
         100, ge=1, le=100_000, description="Refused recipients after which a connection is ended"
     )
-    bad_commands: int = Field(20, ge=1, le=10_000, description="Bad commands after which a connection is ended")
-    transactions: int = Field(
-        1_000, ge=1, le=1_000_000, description="Messages that one connection may bring"
+    bad_commands: int = Field(
+        20, ge=1, le=10_000, description="Bad commands after which a connection is ended"
     )
+    transactions: int = Field(1_000, ge=1, le=1_000_000, description="Messages that one connection may bring")
     idle_seconds: int = Field(
         300, ge=10, le=3_600, description="Silence after which a connection is ended (RFC 5321 4.5.3.2.7)"
     )
@@ -38,7 +38,13 @@ class Smtp(Page):
     )
     relay_networks: tuple[str, ...] = Field(
         (),
-        description="Networks (CIDR) that may send to anybody without a login; empty: none, not even this machine",
+        description="Networks (CIDR) that may send to anybody without a login; empty: none at all",
+    )
+    expire_hours: int = Field(
+        120,
+        ge=1,
+        le=8_760,
+        description="Hours after which mail that cannot be sent is returned",
     )
     sender_must_match: bool = Field(
         True, description="Whether From and reverse-path of a submission must belong to the account"

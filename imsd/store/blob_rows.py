@@ -190,6 +190,7 @@ _COLLECTABLE = sql(
 )
 _DELETE = sql(delete(blob).where(among(_b.id, "ids")))
 _DELETE_CONTENT = sql(delete(content).where(among(content.c.id, "ids")))
+_KNOWN = sql(select(blob.c.size, blob.c.hash).where(blob.c.id == bindparam("blob")))
 _UNLINK = insert_row(unlinking)
 _DUE = sql(
     select(unlinking.c.file).where(unlinking.c.after <= bindparam("time")).limit(bindparam("limit"))
@@ -219,6 +220,14 @@ def keep(unit: Unit, new: NewBlob, count: int = 1) -> BlobId:
     if new.data is not None:
         unit.run(_INSERT_CONTENT, id=made, bytes=new.data)
     return BlobId(made)
+
+
+def known(tx: Transaction, blob_id: BlobId) -> NewBlob:
+    """Content that is stored already, as `keep` takes it: by its hash, without its bytes."""
+    row = tx.one(_KNOWN, blob=blob_id)
+    if row is None:
+        raise StoreUnavailable("Content is missing")
+    return NewBlob(row[0], bytes(row[1]), None)
 
 
 def refer(unit: Unit, blob_id: BlobId, count: int = 1) -> None:

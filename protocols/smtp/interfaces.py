@@ -7,6 +7,7 @@ raise is put into words by `IDoor.explain`; what that does not know is a bug.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -95,6 +96,12 @@ class ISession(Interface):
 
     async def begin(client: Client, reverse_path: Path, parameters: MailParameters) -> ITransaction:
         """MAIL: may this originator send here? A session has one transaction at a time."""
+
+    def logged_in(identity: Any, end: Callable[[], None]) -> None:
+        """AUTH succeeded. `end` ends the connection, should the identity cease to be one."""
+
+    def forget() -> None:
+        """Nobody is logged in any more (RFC 3207 4.2)."""
 
     def closed() -> None:
         """The connection is gone."""

@@ -101,7 +101,8 @@ class Server(Conversation):
             raise Refused(responses.NEED_HELLO)
         if session.role is not Role.MX and not verb.free and session.identity is None:
             # RFC 3207 4 and RFC 4954 6: TLS first, where it can be had, then AUTH.
-            raise Refused(responses.NEED_AUTH if self.security.private else responses.NEED_TLS)
+            offered = session.own.authenticator.mechanisms(self.security)
+            raise Refused(responses.NEED_AUTH if offered else responses.NEED_TLS)
 
     def _explain(self, error: Exception, verb: type[Command]) -> None:
         reply = self._door.explain(error)

@@ -108,6 +108,7 @@ class FakeDoor:
         self.accepted: list[FakeTransaction] = []
         self.fails_with: Exception | None = None
         self.sessions_closed = 0
+        self.end: Any = None
 
     def limits(self) -> Limits:
         return self._limits
@@ -124,6 +125,12 @@ class FakeDoor:
     async def begin(self, client: Client, reverse_path: Path, parameters: MailParameters) -> Any:
         self.begun.append(FakeTransaction(self, client, reverse_path, parameters))
         return self.begun[-1]
+
+    def logged_in(self, identity: Any, end: Any) -> None:
+        self.end = end
+
+    def forget(self) -> None:
+        self.end = None
 
     def closed(self) -> None:
         self.sessions_closed += 1

@@ -82,7 +82,9 @@ class Session:
         """Back to the state after the greeting (RFC 3207 4.2)."""
         self.reset()
         self.client = None
-        self.identity = None
+        if self.identity is not None:
+            self.identity = None
+            self.own.forget()
 
 
 class Channel(Protocol):
@@ -95,6 +97,9 @@ class Channel(Protocol):
 
     def finish(self) -> None:
         """Close when what was answered has gone out."""
+
+    def goodbye(self) -> None:
+        """End the session as soon as nothing is under way."""
 
     async def pull(self, take: Callable[[], T | Literal[NeedData.NEED_DATA]]) -> T: ...
 

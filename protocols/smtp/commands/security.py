@@ -82,13 +82,14 @@ class Auth(Command):
         except sasl.BadExchange:
             raise Refused(responses.BAD_RESPONSE) from None
         session.identity = success.identity
+        session.own.logged_in(success.identity, channel.goodbye)
         assert session.client is not None
         session.client = replace(session.client, identity=success.identity)
         channel.answer(responses.AUTHENTICATED)
 
     @staticmethod
     def keywords(session: Session, channel: Channel) -> list[str]:
-        if session.identity is not None or not channel.security.private:
+        if session.identity is not None:
             return []
         names = session.own.authenticator.mechanisms(channel.security)
         return ["AUTH " + " ".join(names)] if names else []

@@ -1,0 +1,226 @@
+"""SMTP meets the mail system: the door of a listener, a connection's session, its transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from imsd.auth.account import Account
+from imsd.errors import LoopDetected, Refusal, SenderNotPermitted
+from imsd.mail import received, submission
+from imsd.mail.envelope import Addressee, Envelope, Origin
+from imsd.mail.intake import Intake
+from imsd.sessions import refusals
+from imsd.settings.smtp import Smtp
+from protocols.sasl import IAuthenticator
+from protocols.security import Security
+from protocols.smtp.grammar import Path
+from protocols.smtp.interfaces import Client, IDoor, ISession, ITransaction, Limits, Role
+from protocols.smtp.parameters import MailParameters, RcptParameters
+from protocols.smtp.responses import Reply
+
+if TYPE_CHECKING:
+    from imsd.auth import Authenticator
+    from imsd.mail.delivery import Delivery
+    from imsd.mail.policy import Policy
+    from imsd.settings import LiveSettings
+    from imsd.store.blobs import Blobs
+
+
+@implementer(IDoor)
+class Door:
+    """What all connections of one listener share.
+
+    tls: gives the context factory for STARTTLS, None when there is no certificate.
+    """
+
+    def __init__(
+        self,
+        role: Role,
+        hostname: str,
+        *,
+        policy: Policy,
+        delivery: Delivery,
+        authenticator: Authenticator,
+        blobs: Blobs,
+        settings: LiveSettings,
+        clock: IReactorTime,
+        tls: Callable[[], Any],
+    ) -> None:
+        self.role = role
+        self.hostname = hostname
+        self.policy = policy
+        self.delivery = delivery
+        self.authenticator = authenticator
+        self.blobs = blobs
+        self.settings = settings
+        self.clock = clock
+        self._tls = tls
+        self._limits: tuple[Smtp | None, Limits] = (None, Limits())
+
+    def limits(self) -> Limits:
+        page = self.settings[Smtp]
+        if self._limits[0] is not page:
+            limits = Limits(
+                message=page.size_limit,
+                recipients=page.recipients,
+                refused=page.refused_recipients,
+                bad_commands=page.bad_commands,
+                transactions=page.transactions,
+                idle=page.idle_seconds,
+                content=page.content_seconds,
+            )
+            self._limits = (page, limits)
+        return self._limits[1]
+
+    def tls(self) -> Any:
+        return self._tls()
+
+    def session(self, security: Security) -> Session:
+        return Session(self, security)
+
+    def explain(self, error: Exception) -> Reply | None:
+        return refusals.smtp(error)
+
+
+@implementer(ISession)
+class Session:
+    """One connection. account: who logged in, as it is now."""
+
+    def __init__(self, door: Door, security: Security) -> None:
+        self.door = door
+        self.security = security
+        self.account: Account | None = None
+        self._watch: Any = None
+
+    @property
+    def authenticator(self) -> IAuthenticator:
+        return self.door.authenticator
+
+    def logged_in(self, identity: Account, end: Callable[[], None]) -> None:
+        self.account = identity
+
+        def changed(account: Account | None) -> None:
+            self.account = account
+            if account is None:
+                end()
+
+        self._watch = self.door.authenticator.watch_rights(identity, changed)
+
+    async def begin(self, client: Client, reverse_path: Path, parameters: MailParameters) -> Transaction:
+        address = str(reverse_path)
+        if self.account is not None:
+            await self.door.policy.check_sender(self.account, address)
+        return Transaction(self, client, address, parameters)
+
+    def forget(self) -> None:
+        self.account = None
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.stop()
+
+    def closed(self) -> None:
+        self.forget()
+
+
+@implementer(ITransaction)
+class Transaction:
+    """One message on its way in."""
+
+    def __init__(
+        self, session: Session, client: Client, reverse_path: str, parameters: MailParameters
+    ) -> None:
+        self._session = session
+        self._client = client
+        self._reverse_path = reverse_path
+        self._parameters = parameters
+        self._account = session.account
+        self._addressees: list[Addressee] = []
+        self._intake: Intake | None = None
+        self._queue_id = ""
+
+    async def add(self, forward_path: Path, parameters: RcptParameters) -> None:
+        security = self._session.security
+        policy = self._session.door.policy
+        relay = self._account is not None or policy.may_relay(security.peer)
+        addressee = await policy.addressee(forward_path, parameters, relay, security.local)
+        self._addressees.append(addressee)
+
+    # Content -----------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        self._content().write(data)
+
+    def _content(self) -> Intake:
+        if self._intake is None:
+            door = self._session.door
+            self._queue_id = door.delivery.new_id()
+            self._intake = Intake(door.blobs.builder(), self._header)
+        return self._intake
+
+    async def drained(self) -> None:
+        if self._intake is not None:
+            await self._intake.drained()
+
+    async def _header(self, header: bytes) -> bytes:
+        """The header block to store: trace line first, then what came (RFC 5321 4.4)."""
+        door = self._session.door
+        if received.hops(header) > door.settings[Smtp].hops:
+            raise LoopDetected
+        seconds = door.clock.seconds()
+        if self._account is not None:
+            header = await self._submitted(header, self._account, seconds)
+        else:
+            header = submission.without_return_path(header)
+        only = self._addressees[0].address if len(self._addressees) == 1 else ""
+        word = received.protocol_word(self._client, self._parameters.smtputf8)
+        return (
+            received.received_line(self._client, door.hostname, word, self._queue_id, only, seconds) + header
+        )
+
+    async def _submitted(self, header: bytes, account: Account, seconds: float) -> bytes:
+        """Every author, and the sender if one is named, is the account (RFC 6409 6.1, 8)."""
+        door = self._session.door
+        message = submission.Submitted(header)
+        for address in (*message.authors, *message.senders):
+            await door.policy.check_sender(account, address)
+        if not account.address and not message.authors:
+            raise SenderNotPermitted
+        return message.complete(account.address, door.hostname, self._queue_id, seconds)
+
+    async def commit(self) -> str:
+        parameters = self._parameters
+        intake = self._content()
+        try:
+            content = await intake.finish()
+        except BaseException:
+            intake.abandon()
+            raise
+        client = self._client
+        word = received.protocol_word(client, parameters.smtputf8)
+        envelope = Envelope(
+            self._reverse_path,
+            tuple(self._addressees),
+            parameters.body,
+            parameters.smtputf8,
+            parameters.ret,
+            parameters.envid,
+            self._account.id if self._account is not None else None,
+            Origin(word, client.peer, client.hello),
+        )
+        door = self._session.door
+        try:
+            accepted = await door.delivery.accept(envelope, content, self._queue_id)
+        except Refusal:
+            # The content has no owner now.
+            await door.blobs.discard(content)
+            raise
+        return accepted.queue_id
+
+    def abandon(self) -> None:
+        intake, self._intake = self._intake, None
+        if intake is not None:
+            intake.abandon()
