@@ -25,7 +25,7 @@ def list_(admin: Administrator) -> None:
     if admin.as_json:
         show_json(rows)
         return
-    columns = ("id", "originator", "recipient", "size", "attempts", "next_attempt", "status")
+    columns = ("id", "originator", "recipient", "size", "attempts", "state", "next_attempt", "last_error")
     show_table(
         [name.upper() for name in columns],
         [[_when(row[name]) if name == "next_attempt" else row[name] for name in columns] for row in rows],
@@ -33,10 +33,10 @@ def list_(admin: Administrator) -> None:
 
 
 @queue.command("show")
-@click.argument("message", type=int)
+@click.argument("message")
 @json_option
 @click.pass_obj
-def show(admin: Administrator, message: int) -> None:
+def show(admin: Administrator, message: str) -> None:
     """Show one message with its recipients and what their hosts said."""
     answer = admin.ask("queue.show", message=message)
     if admin.as_json:
@@ -46,35 +46,35 @@ def show(admin: Administrator, message: int) -> None:
 
 
 @queue.command("retry")
-@click.argument("messages", type=int, nargs=-1)
+@click.argument("messages", nargs=-1)
 @click.pass_obj
-def retry(admin: Administrator, messages: tuple[int, ...]) -> None:
+def retry(admin: Administrator, messages: tuple[str, ...]) -> None:
     """Try again now: MESSAGES, or everything."""
     click.echo(f"{admin.ask('queue.retry', messages=list(messages))} recipients are due now")
 
 
 @queue.command("hold")
-@click.argument("messages", type=int, nargs=-1, required=True)
+@click.argument("messages", nargs=-1, required=True)
 @click.pass_obj
-def hold(admin: Administrator, messages: tuple[int, ...]) -> None:
+def hold(admin: Administrator, messages: tuple[str, ...]) -> None:
     """Keep MESSAGES from leaving."""
     admin.ask("queue.hold", messages=list(messages), held=True)
 
 
 @queue.command("release")
-@click.argument("messages", type=int, nargs=-1, required=True)
+@click.argument("messages", nargs=-1, required=True)
 @click.pass_obj
-def release(admin: Administrator, messages: tuple[int, ...]) -> None:
+def release(admin: Administrator, messages: tuple[str, ...]) -> None:
     """Let held MESSAGES leave."""
     admin.ask("queue.hold", messages=list(messages), held=False)
 
 
 @queue.command("delete")
-@click.argument("messages", type=int, nargs=-1, required=True)
+@click.argument("messages", nargs=-1, required=True)
 @click.option("--ndr/--no-ndr", default=True, show_default=True, help="Tell the originator.")
 @click.confirmation_option(prompt="Delete all selected messages?")
 @click.pass_obj
-def delete(admin: Administrator, messages: tuple[int, ...], ndr: bool) -> None:
+def delete(admin: Administrator, messages: tuple[str, ...], ndr: bool) -> None:
     """Give up on MESSAGES."""
     admin.ask("queue.delete", messages=list(messages), ndr=ndr)
 
