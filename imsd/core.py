@@ -41,7 +41,7 @@ class Core:
         self.passwords = Passwords(self.hashing, lambda: self.settings[Logins])
         self.directory = Directory(db, self.settings, reactor, self.passwords)
         self.authenticator = Authenticator(db, self.directory, self.settings, reactor, self.passwords)
-        self.delivery = Delivery(db, self.directory, self.settings, reactor)
+        self.delivery = Delivery(db, self.directory, self.settings)
         self.server: Any = None
         self._watch: Watch | None = None
 
@@ -61,6 +61,7 @@ class Core:
         await self._read_settings()
         await self.directory.start()
         await self.authenticator.start()
+        self.delivery.start()
 
     def _settings_changed(self, _change: Change) -> None:
         reading = self.db.read(setting_rows.values)

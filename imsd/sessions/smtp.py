@@ -13,19 +13,22 @@ from imsd.errors import LoopDetected, Refusal, SenderNotPermitted
 from imsd.mail import received, submission
 from imsd.mail.envelope import Addressee, Envelope, Origin
 from imsd.mail.intake import Intake
+from imsd.mail.policy import Policy
 from imsd.sessions import refusals
 from imsd.settings.smtp import Smtp
+from protocols.connection import Connection
 from protocols.sasl import IAuthenticator
 from protocols.security import Security
 from protocols.smtp.grammar import Path
 from protocols.smtp.interfaces import Client, IDoor, ISession, ITransaction, Limits, Role
 from protocols.smtp.parameters import MailParameters, RcptParameters
 from protocols.smtp.responses import Reply
+from protocols.smtp.server import Server
 
 if TYPE_CHECKING:
     from imsd.auth import Authenticator
+    from imsd.core import Core
     from imsd.mail.delivery import Delivery
-    from imsd.mail.policy import Policy
     from imsd.settings import LiveSettings
     from imsd.store.blobs import Blobs
 
@@ -224,3 +227,19 @@ class Transaction:
         intake, self._intake = self._intake, None
         if intake is not None:
             intake.abandon()
+
+
+def make_smtp(core: Core, contexts: Any, role: Role) -> Callable[[], Connection]:
+    """What builds the connections of one listener. contexts: the server side of STARTTLS."""
+    door = Door(
+        role,
+        core.config.server.hostname,
+        policy=Policy(core.directory, core.settings),
+        delivery=core.delivery,
+        authenticator=core.authenticator,
+        blobs=core.blobs,
+        settings=core.settings,
+        clock=core.reactor,
+        tls=lambda: contexts,
+    )
+    return lambda: Server(door, core.reactor)

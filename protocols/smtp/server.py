@@ -18,6 +18,7 @@ from typing import Any, Literal
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 
+from protocols.connection import Connection
 from protocols.conversation import Conversation
 from protocols.errors import BadSyntax, BareLineEnding, Flood, LineTooLong
 from protocols.lines import NeedData
@@ -77,6 +78,7 @@ class Server(Conversation):
         if verb is None:
             self._bad(responses.UNKNOWN_COMMAND)
             return
+        Connection.doing = verb.name
         try:
             self._admit(session, verb, len(line))
             await verb.parse(Cursor(line, len(word))).run(session, self)

@@ -1,0 +1,78 @@
+"""A directory of a few people, lists, contacts and folders, without a store."""
+
+from __future__ import annotations
+
+from imsd.directory.values import (
+    Contact,
+    DistributionList,
+    Expansion,
+    Local,
+    Person,
+    PublicFolder,
+    Recipient,
+)
+from imsd.errors import NoSuchRecipient
+from imsd.store.ids import AccountId, EntryId
+
+DOMAIN = "example.test"
+
+
+class FakeDirectory:
+    """Accounts are numbered from 7 in the order in which they are added."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Recipient] = {}
+        self.members: dict[str, list[str]] = {}
+        self.persons: list[Person] = []
+
+    def add(self, alias: str, admin: bool = False) -> AccountId:
+        account = AccountId(7 + len(self.persons))
+        address = f"{alias}@{DOMAIN}"
+        self.known[address] = Local(account, EntryId(account), address)
+        self.persons.append(
+            Person(account, EntryId(account), f"cn={alias}", alias, alias, (address,), 1, is_admin=admin)
+        )
+        return account
+
+    def add_list(self, alias: str, *members: str) -> None:
+        address = f"{alias}@{DOMAIN}"
+        self.known[address] = DistributionList(EntryId(900 + len(self.members)), address)
+        self.members[address] = list(members)
+
+    def add_contact(self, alias: str, target: str) -> None:
+        address = f"{alias}@{DOMAIN}"
+        self.known[address] = Contact(EntryId(800), address, target)
+
+    def add_folder(self, alias: str, pathname: str) -> None:
+        address = f"{alias}@{DOMAIN}"
+        self.known[address] = PublicFolder(EntryId(700), address, pathname)
+
+    def serves(self, domain: str) -> bool:
+        return domain.lower() == DOMAIN
+
+    async def resolve(self, address: str) -> Recipient:
+        try:
+            return self.known[address.lower()]
+        except KeyError:
+            raise NoSuchRecipient from None
+
+    async def expand(self, recipient: Recipient, limit: int | None = None) -> Expansion:
+        found: dict[str, Recipient] = {}
+        seen: set[str] = set()
+
+        def visit(address: str) -> None:
+            if address in seen:
+                return
+            seen.add(address)
+            to = self.known[address]
+            if isinstance(to, DistributionList):
+                for member in self.members[address]:
+                    visit(member)
+            else:
+                found[address] = to
+
+        visit(recipient.address)
+        return Expansion(tuple(found.values()))  # type: ignore[arg-type]
+
+    async def people(self) -> list[Person]:
+        return self.persons
