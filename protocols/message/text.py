@@ -11,20 +11,24 @@ import re
 from protocols.message import charsets, transfer
 from protocols.message.part import Part
 
-_HIDDEN = re.compile(
-    r"<(script|style|head|title)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)", re.IGNORECASE | re.DOTALL
+_MARKUP = re.compile(
+    r"<(script|style|head|title)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)"
+    r"|(</?(?:br|p|div|tr|td|th|li|ul|ol|h[1-6]|table|blockquote|hr)\b[^<>]*>)|<[!/?a-zA-Z][^<>]*>?",
+    re.IGNORECASE | re.DOTALL,
 )
-_BREAK = re.compile(r"</?(?:br|p|div|tr|td|th|li|ul|ol|h[1-6]|table|blockquote|hr)\b[^<>]*>", re.IGNORECASE)
-_TAG = re.compile(r"<[!/?a-zA-Z][^<>]*>?")
 _MAX_TAG = 65536
 
 
 def strip_html(text: str) -> str:
     """The text of an HTML document: no tags, comments, styles or scripts; entities resolved."""
-    text = _HIDDEN.sub(" ", text)
-    text = _BREAK.sub("\n", text)
-    text = _TAG.sub("", text)
-    return html.unescape(text) if "&" in text else text
+    pieces: list[str] = []
+    at = 0
+    for match in _MARKUP.finditer(text):
+        pieces.append(html.unescape(text[at : match.start()]))
+        pieces.append("\n" if match[2] else " " if match[1] or match[0].startswith("<!--") else "")
+        at = match.end()
+    pieces.append(html.unescape(text[at:]))
+    return "".join(pieces)
 
 
 class TextDecoder:
@@ -59,6 +63,9 @@ class TextDecoder:
 
 
 _OPENING = re.compile(r"<(script|style|head|title)\b|<!--|[<&]", re.IGNORECASE)
+_ANGLE = re.compile(r"[<>]")
+_ENTITY = re.compile(r"&#?\w{0,40}")
+_ENDS = {name: re.compile(rf"</{name}\s*>", re.IGNORECASE) for name in ("script", "style", "head", "title")}
 
 
 def _undecided(text: str) -> int:
@@ -67,22 +74,25 @@ def _undecided(text: str) -> int:
     while (match := _OPENING.search(text, at)) is not None:
         token = match[0]
         if match[1]:
-            ending = f"</{match[1].lower()}"
-            stop = text.lower().find(ending, match.end())
-            stop = text.find(">", stop) if stop >= 0 else -1
+            ending = _ENDS[match[1].lower()].search(text, match.end())
         elif token == "<!--":
-            stop = text.find("-->", match.end())
+            found = text.find("-->", match.end())
+            if found < 0:
+                return match.start()
+            at = found + 3
+            continue
         elif token == "<":
-            stop = text.find(">", match.end())
-            if stop < 0 and len(text) - match.start() > 4096:
-                stop = match.start()
+            ending = _ANGLE.search(text, match.end())
+            if ending is not None:
+                at = ending.start() if ending[0] == "<" else ending.end()
+                continue
         else:
-            stop = text.find(";", match.end())
-            if stop < 0 and len(text) - match.start() > 40:
-                stop = match.start()
-        if stop < 0:
+            ending = _ENTITY.match(text, match.start())
+            if ending is not None and ending.end() == len(text):
+                return match.start()
+        if ending is None:
             return match.start()
-        at = max(stop, match.start() + 1)
+        at = ending.end()
     return len(text)
 
 
