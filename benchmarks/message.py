@@ -51,7 +51,7 @@ END = "------=_Part_123_456.789--\n"
 
 def typical() -> bytes:
     """About 4 KiB: alternative text and HTML under a header as mail has it."""
-    html = "Content-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n<html><body>\n"
+    html = "Content-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n<html>\n"
     text = HEADER.replace("{kind}", "alternative") + LINE * 21 + NEXT + html + f"<p>{LINE.strip()}</p>\n" * 18
     return (text + END).replace("\n", "\r\n").encode()
 
