@@ -40,7 +40,7 @@ class Verified:
         found = self._right.get(mark)
         if found is None:
             return None
-        if found[1] < self._clock():
+        if found[1] < self._clock() or not self._settings().cache_seconds:
             self._drop(mark)
             return None
         return found[0]
