@@ -62,8 +62,8 @@ class Frame:
 class Refused(BadSyntax):
     """A command that could not be read whole; it has been skipped. tag: as far as known."""
 
-    def __init__(self, what: str, tag: bytes, too_big: bool = False) -> None:
-        super().__init__(what)
+    def __init__(self, what: str, tag: bytes, too_big: bool = False, position: int = -1) -> None:
+        super().__init__(what, position)
         self.tag = tag
         self.too_big = too_big
 
@@ -159,9 +159,9 @@ class Reader:
         self._reading = True
         return True
 
-    def refuse(self, what: str, too_big: bool = False) -> None:
+    def refuse(self, what: str, too_big: bool = False, position: int = -1) -> None:
         """Give up the command; the next `next` raises Refused once it has been skipped."""
-        self._refusal = Refused(what, leading_tag(self._data), too_big)
+        self._refusal = Refused(what, leading_tag(self._data), too_big, position)
         pending = self._pending
         self._forget()
         self._skip_literal(pending)

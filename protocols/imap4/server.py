@@ -155,8 +155,8 @@ class Imap4Server(Conversation):
                 pass
             except BadSyntax as error:
                 if frame.pending is None:
-                    raise Refused(error.what, tag) from None
-                self.reader.refuse(error.what)
+                    raise Refused(error.what, tag, position=error.position) from None
+                self.reader.refuse(error.what, position=error.position)
                 continue
             assert frame.pending is not None
             if self.reader.collect() and frame.pending.synchronizing:

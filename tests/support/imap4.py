@@ -1,0 +1,674 @@
+"""A complete in-memory IMAP4 application: the door, accounts and views of the interfaces.
+
+Several connections may share one `World`, so that sessions see each other's changes. Views
+keep what they told; numbers move in `updates` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from zope.interface import implementer
+
+from imsd import errors
+from protocols.imap4 import keys
+from protocols.imap4.dialect import Dialect
+from protocols.imap4.interfaces import (
+    Appended,
+    Copied,
+    Explained,
+    Expunged,
+    FlagChange,
+    FlagsNow,
+    Found,
+    Grown,
+    IAccount,
+    IAppend,
+    IDoor,
+    IMessage,
+    IView,
+    KeywordsNow,
+    Listed,
+    Namespaces,
+    Needs,
+    Row,
+    Status,
+    Stored,
+    Update,
+)
+from protocols.imap4.server import Imap4Server
+from protocols.imap4.sets import Ranges, SequenceSet, compact, contains
+from protocols.message import summary
+from protocols.message.part import Scan
+from protocols.message.scan import scan
+from protocols.sasl import IAuthenticator, offered
+from protocols.security import Security
+
+SYSTEM = (b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Seen", b"\\Draft")
+
+CODES: Mapping[type[Exception], bytes] = {
+    errors.NoSuchMailbox: b"NONEXISTENT",
+    errors.MailboxExists: b"ALREADYEXISTS",
+    errors.MailboxHasChildren: b"HASCHILDREN",
+    errors.NotPermitted: b"NOPERM",
+    errors.OverQuota: b"OVERQUOTA",
+    errors.TooLarge: b"TOOBIG",
+    errors.InvalidName: b"CANNOT",
+    errors.LimitReached: b"LIMIT",
+    errors.AuthenticationFailed: b"AUTHENTICATIONFAILED",
+    errors.StoreUnavailable: b"UNAVAILABLE",
+}
+
+
+class Record:
+    """A stored message."""
+
+    def __init__(self, uid: int, data: bytes, flags: set[bytes], when: int, modseq: int) -> None:
+        self.uid = uid
+        self.data = data
+        self.flags = flags
+        self.when = when
+        self.modseq = modseq
+
+
+class Box:
+    """A mailbox."""
+
+    def __init__(self, uid_validity: int) -> None:
+        self.uid_validity = uid_validity
+        self.uid_next = 1
+        self.modseq = 1
+        self.records: list[Record] = []
+        self.special_use: tuple[bytes, ...] = ()
+        self.views: list[FakeView] = []
+        self.recent_from = 1
+        self.limit = 1 << 30
+
+    def add(self, data: bytes, flags: Collection[bytes] = (), when: int = 0) -> int:
+        self.modseq += 1
+        record = Record(self.uid_next, data, set(flags), when, self.modseq)
+        self.records.append(record)
+        self.uid_next += 1
+        self.changed()
+        return record.uid
+
+    def remove(self, uids: Collection[int]) -> None:
+        self.modseq += 1
+        self.records = [record for record in self.records if record.uid not in uids]
+        self.changed()
+
+    def change(self, record: Record, flags: set[bytes]) -> None:
+        if record.flags != flags:
+            self.modseq += 1
+            record.flags, record.modseq = flags, self.modseq
+            self.changed()
+
+    def changed(self) -> None:
+        for view in list(self.views):
+            view.dirty()
+
+
+class World:
+    """Everything there is: people and their mailboxes."""
+
+    def __init__(self) -> None:
+        self.passwords = {"alice": "secret"}
+        self.boxes: dict[str, Box] = {}
+        self.subscribed: set[str] = set()
+        self.validity = 100
+        self.fail: Exception | None = None
+        self.accounts: list[FakeAccount] = []
+        self.make("INBOX")
+
+    def make(self, name: str) -> Box:
+        self.validity += 1
+        box = self.boxes[name] = Box(self.validity)
+        return box
+
+    def box(self, name: str) -> Box:
+        if name not in self.boxes:
+            raise errors.NoSuchMailbox
+        return self.boxes[name]
+
+
+@implementer(IAuthenticator)
+class FakeAuthenticator:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def mechanisms(self, security: Security) -> list[str]:
+        return offered(security, ["PLAIN", "LOGIN"])
+
+    async def password(self, authzid: str, authcid: str, password: str, security: Security) -> Any:
+        if self.world.passwords.get(authcid) != password:
+            raise errors.AuthenticationFailed
+        return authcid
+
+    async def scram(self, authcid: str, security: Security) -> Any:
+        raise errors.AuthenticationFailed
+
+    async def scram_done(
+        self, authzid: str, authcid: str, keys: Any, proved: bool, security: Security
+    ) -> Any:
+        raise errors.AuthenticationFailed
+
+    async def external(self, authzid: str, security: Security) -> Any:
+        raise errors.AuthenticationFailed
+
+
+@implementer(IDoor)
+class FakeDoor:
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.authenticator = FakeAuthenticator(world)
+        self.clients: list[Mapping[str, str | None]] = []
+
+    def id(self, client: Mapping[str, str | None]) -> Mapping[str, str]:
+        self.clients.append(client)
+        return {"name": "fake"}
+
+    async def login(self, name: str, password: str, security: Security) -> FakeAccount:
+        identity = await self.authenticator.password("", name, password, security)
+        return await self.admit(identity, security)
+
+    async def admit(self, identity: Any, security: Security) -> FakeAccount:
+        account = FakeAccount(self.world)
+        self.world.accounts.append(account)
+        return account
+
+    def explain(self, error: Exception) -> Explained | None:
+        if isinstance(error, errors.Refusal):
+            return Explained(CODES.get(type(error), b""), error.text)
+        return None
+
+
+@implementer(IAppend)
+class FakeAppend:
+    def __init__(self, box: Box, flags: Sequence[bytes], when: int) -> None:
+        self.box, self.flags, self.when = box, flags, when
+        self.data = b""
+        self.abandoned = False
+
+    def write(self, data: bytes) -> None:
+        self.data += data
+        if len(self.data) > self.box.limit:
+            raise errors.TooLarge
+
+    async def finish(self) -> Appended:
+        return Appended(self.box.uid_validity, self.box.add(self.data, self.flags, self.when))
+
+    def abandon(self) -> None:
+        self.abandoned = True
+
+
+@implementer(IAccount)
+class FakeAccount:
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.closed = False
+        self.end: Callable[[Explained], object] = lambda why: None
+        self.sinks: list[FakeAppend] = []
+
+    def _may_fail(self) -> None:
+        if self.world.fail is not None:
+            raise self.world.fail
+
+    async def mailboxes(self, prefix: str, subscribed: bool) -> Sequence[Listed]:
+        self._may_fail()
+        names = set(self.world.boxes) | self.world.subscribed
+        listed = [
+            Listed(
+                name,
+                self.world.boxes[name].special_use if name in self.world.boxes else (),
+                name in self.world.boxes,
+                name in self.world.subscribed,
+                any(other.startswith(name + "/") for other in self.world.boxes),
+            )
+            for name in sorted(names)
+            if name.startswith(prefix)
+        ]
+        return [entry for entry in listed if entry.subscribed or not subscribed]
+
+    async def status(self, names: Sequence[str]) -> Mapping[str, Status]:
+        return {name: self._status(self.world.boxes[name]) for name in names if name in self.world.boxes}
+
+    def _status(self, box: Box) -> Status:
+        return Status(
+            messages=len(box.records),
+            recent=sum(record.uid >= box.recent_from for record in box.records),
+            unseen=sum(b"\\Seen" not in record.flags for record in box.records),
+            deleted=sum(b"\\Deleted" in record.flags for record in box.records),
+            size=sum(len(record.data) for record in box.records),
+            uid_next=box.uid_next,
+            uid_validity=box.uid_validity,
+            highest_modseq=box.modseq,
+        )
+
+    async def namespaces(self) -> Namespaces:
+        return Namespaces(("",), ("Other Users/",), ("Public Folders/",))
+
+    async def create(self, name: str, special_use: Collection[bytes]) -> None:
+        self._may_fail()
+        if name in self.world.boxes:
+            raise errors.MailboxExists
+        levels = name.split("/")
+        if "" in levels:
+            raise errors.InvalidName
+        for count in range(1, len(levels) + 1):
+            above = "/".join(levels[:count])
+            if above not in self.world.boxes:
+                self.world.make(above)
+        self.world.boxes[name].special_use = tuple(special_use)
+
+    async def delete(self, name: str) -> None:
+        if name == "INBOX":
+            raise errors.NotPermitted
+        box = self.world.box(name)
+        if any(other.startswith(name + "/") for other in self.world.boxes):
+            raise errors.MailboxHasChildren
+        del self.world.boxes[name]
+        for view in list(box.views):
+            view.gone = True
+            view.dirty()
+
+    async def rename(self, old: str, new: str) -> None:
+        box = self.world.box(old)
+        if new in self.world.boxes:
+            raise errors.MailboxExists
+        if old == "INBOX":
+            target = self.world.make(new)
+            for record in box.records:
+                target.add(record.data, record.flags, record.when)
+            box.remove([record.uid for record in box.records])
+            return
+        for name in [name for name in self.world.boxes if name == old or name.startswith(old + "/")]:
+            self.world.boxes[new + name[len(old) :]] = self.world.boxes.pop(name)
+
+    async def subscribe(self, name: str) -> None:
+        self.world.box(name)
+        self.world.subscribed.add(name)
+
+    async def unsubscribe(self, name: str) -> None:
+        self.world.subscribed.discard(name)
+
+    async def append(
+        self, name: str, flags: Sequence[bytes], internal_date: int | None, size: int
+    ) -> FakeAppend:
+        self._may_fail()
+        box = self.world.box(name)
+        if size > box.limit:
+            raise errors.TooLarge
+        self.sinks.append(FakeAppend(box, flags, internal_date or 0))
+        return self.sinks[-1]
+
+    async def select(self, name: str, read_only: bool, dialect: Dialect) -> FakeView:
+        return FakeView(self, self.world.box(name), read_only, dialect)
+
+    def watch(self, callback: Callable[[Explained], object]) -> None:
+        self.end = callback
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Told:
+    """What a view told of one message."""
+
+    def __init__(self, record: Record, recent: bool) -> None:
+        self.uid = record.uid
+        self.record = record
+        self.recent = recent
+        self.modseq = record.modseq
+
+
+@implementer(IView)
+class FakeView:
+    def __init__(self, account: FakeAccount, box: Box, read_only: bool, dialect: Dialect) -> None:
+        self.account, self.box, self.read_only, self.dialect = account, box, read_only, dialect
+        self.gone = False
+        self.callback: Callable[[], object] | None = None
+        self.told = [Told(record, record.uid >= box.recent_from) for record in box.records]
+        self._keywords = self._known_keywords()
+        if not read_only:
+            box.recent_from = box.uid_next
+        box.views.append(self)
+
+    # Attributes
+    @property
+    def exists(self) -> int:
+        return len(self.told)
+
+    @property
+    def recent(self) -> int:
+        return sum(told.recent for told in self.told)
+
+    @property
+    def uid_next(self) -> int:
+        return self.box.uid_next
+
+    @property
+    def uid_validity(self) -> int:
+        return self.box.uid_validity
+
+    @property
+    def highest_modseq(self) -> int:
+        return self.box.modseq
+
+    @property
+    def first_unseen(self) -> int:
+        unseen = [n for n, told in enumerate(self.told, 1) if b"\\Seen" not in told.record.flags]
+        return unseen[0] if unseen else 0
+
+    def _known_keywords(self) -> tuple[bytes, ...]:
+        return tuple(sorted({flag for r in self.box.records for flag in r.flags if flag not in SYSTEM}))
+
+    @property
+    def flags(self) -> bytes:
+        return b" ".join([*SYSTEM, *self._keywords])
+
+    @property
+    def permanent_flags(self) -> bytes:
+        return b"" if self.read_only else self.flags + b" \\*"
+
+    # Reading
+    def _row(self, sequence: int, told: Told) -> Row:
+        record = told.record
+        flags = [flag for flag in SYSTEM if flag in record.flags]
+        flags += sorted(flag for flag in record.flags if flag not in SYSTEM)
+        if told.recent and not self.dialect.rev2:
+            flags.append(b"\\Recent")
+        return Row(
+            sequence, told.uid, b" ".join(flags), record.modseq, len(PREFIX) + len(record.data), record.when
+        )
+
+    def _chosen(self, which: SequenceSet) -> list[tuple[int, Told]]:
+        largest = (self.told[-1].uid if self.told else 0) if which.uid else len(self.told)
+        ranges: Ranges = which.resolve(largest)
+        return [
+            (number, told)
+            for number, told in enumerate(self.told, 1)
+            if contains(ranges, told.uid if which.uid else number)
+        ]
+
+    def _alive(self, told: Told) -> bool:
+        return told.record in self.box.records
+
+    def rows(self, which: SequenceSet, changed_since: int = 0) -> Iterator[Sequence[Row]]:
+        rows = [self._row(number, told) for number, told in self._chosen(which)]
+        rows = [row for row in rows if row.modseq > changed_since]
+        for start in range(0, len(rows), 1000):
+            yield rows[start : start + 1000]
+
+    async def fetch(
+        self, which: SequenceSet, needs: Needs, changed_since: int = 0
+    ) -> AsyncIterator[Sequence[tuple[Row, FakeMessage]]]:
+        self.account._may_fail()
+        for number, told in self._chosen(which):
+            if self._alive(told) and told.record.modseq > changed_since:
+                yield [(self._row(number, told), FakeMessage(told.record.data, needs))]
+
+    def sequences(self, uids: Sequence[int]) -> Sequence[int]:
+        return [number for number, told in enumerate(self.told, 1) if told.uid in uids]
+
+    # Changing
+    async def store(
+        self, which: SequenceSet, change: FlagChange, flags: Sequence[bytes], unchanged_since: int | None
+    ) -> Stored:
+        if self.read_only:
+            raise errors.NotPermitted
+        modified, missing, rows = [], False, []
+        for number, told in self._chosen(which):
+            if not self._alive(told):
+                missing = True
+                continue
+            if unchanged_since is not None and told.record.modseq > unchanged_since:
+                modified.append(told.uid if which.uid else number)
+                continue
+            now = set(told.record.flags)
+            if change is FlagChange.REPLACE:
+                now = set(flags)
+            elif change is FlagChange.ADD:
+                now |= set(flags)
+            else:
+                now -= set(flags)
+            self.box.change(told.record, now)
+            told.modseq = told.record.modseq
+            rows.append(self._row(number, told))
+        return Stored(iter([rows]), compact(modified), missing)
+
+    async def seen(self, uids: Sequence[int]) -> Iterator[Sequence[Row]]:
+        which = SequenceSet(tuple((uid, uid) for uid in uids), uid=True)
+        return (await self.store(which, FlagChange.ADD, [b"\\Seen"], None)).rows
+
+    async def search(self, key: keys.Key) -> Found:
+        self.account._may_fail()
+        found = [
+            (n, told)
+            for n, told in enumerate(self.told, 1)
+            if self._alive(told) and self._matches(key, n, told)
+        ]
+        return Found(
+            [number for number, _ in found],
+            [told.uid for _, told in found],
+            max((told.record.modseq for _, told in found), default=0),
+        )
+
+    def _matches(self, key: keys.Key, number: int, told: Told) -> bool:
+        record = told.record
+        match key:
+            case keys.All():
+                return True
+            case keys.And(parts):
+                return all(self._matches(part, number, told) for part in parts)
+            case keys.Or(left, right):
+                return self._matches(left, number, told) or self._matches(right, number, told)
+            case keys.Not(inner):
+                return not self._matches(inner, number, told)
+            case keys.Flag(name, present):
+                return (name.lower() in {flag.lower() for flag in record.flags}) is present
+            case keys.Recent(present):
+                return told.recent is present
+            case keys.Numbers(which):
+                return any(number == chosen for chosen, _ in self._chosen(which))
+            case keys.Larger(size):
+                return len(record.data) > size
+            case keys.Smaller(size):
+                return len(record.data) < size
+            case keys.ModSeqAtLeast(value):
+                return record.modseq >= value
+            case keys.Internal(when, day):
+                return _compare(when, datetime.fromtimestamp(record.when / 1e6, UTC).date(), day)
+            case keys.Sent(when, day):
+                sent = summary.summarize(record.data).date
+                return sent is not None and _compare(
+                    when, datetime.fromtimestamp(sent / 1e6, UTC).date(), day
+                )
+            case keys.Header(name, text):
+                return any(
+                    line.lower().startswith(name + ":") and text.lower() in line.lower()
+                    for line in record.data.partition(b"\r\n\r\n")[0].decode("utf-8", "replace").split("\r\n")
+                )
+            case keys.Body(text):
+                return (
+                    text.lower() in record.data.partition(b"\r\n\r\n")[2].decode("utf-8", "replace").lower()
+                )
+            case keys.Text(text):
+                return text.lower() in record.data.decode("utf-8", "replace").lower()
+        raise AssertionError(key)
+
+    async def copy(self, which: SequenceSet, target: str) -> Copied:
+        box = self.account.world.box(target)
+        chosen = [told.record for _, told in self._chosen(which) if self._alive(told)]
+        made = [box.add(record.data, record.flags, record.when) for record in chosen]
+        return Copied(box.uid_validity, compact([record.uid for record in chosen]), compact(made))
+
+    async def move(self, which: SequenceSet, target: str) -> Copied:
+        if self.read_only:
+            raise errors.NotPermitted
+        uids = [told.uid for _, told in self._chosen(which) if self._alive(told)]
+        copied = await self.copy(which, target)
+        self.box.remove(uids)
+        return copied
+
+    async def expunge(self, uids: SequenceSet | None) -> None:
+        if self.read_only:
+            raise errors.NotPermitted
+        chosen = [told for _, told in self._chosen(uids or SequenceSet(((1, 1 << 32),)))]
+        gone = {told.uid for told in chosen if b"\\Deleted" in told.record.flags}
+        if gone:
+            self.box.remove(gone)
+
+    # Telling
+    def dirty(self) -> None:
+        if self.callback is not None:
+            self.callback()
+
+    def watch(self, callback: Callable[[], object] | None) -> None:
+        self.callback = callback
+
+    def updates(self, expunge: bool) -> Iterator[Update]:
+        if self._known_keywords() != self._keywords:
+            self._keywords = self._known_keywords()
+            yield KeywordsNow(self.flags, self.permanent_flags)
+        if expunge:
+            number = 1
+            while number <= len(self.told):
+                if self._alive(self.told[number - 1]):
+                    number += 1
+                else:
+                    yield Expunged(number, self.told.pop(number - 1).uid)
+        changed = []
+        for number, told in enumerate(self.told, 1):
+            if told.record.modseq != told.modseq:
+                told.modseq = told.record.modseq
+                changed.append(self._row(number, told))
+        if changed:
+            yield FlagsNow(changed)
+        last = self.told[-1].uid if self.told else 0
+        new = [record for record in self.box.records if record.uid > last]
+        if new:
+            for record in new:
+                self.told.append(Told(record, record.uid >= self.box.recent_from))
+            self.box.recent_from = self.box.uid_next
+            yield Grown(self.exists, self.recent)
+
+    def close(self) -> None:
+        self.box.views.remove(self)
+
+
+PREFIX = b"Return-Path: <bob@example.test>\r\n"
+
+
+@implementer(IMessage)
+class FakeMessage:
+    """What `needs` did not ask for is poison."""
+
+    def __init__(self, data: bytes, needs: Needs) -> None:
+        self._data = data
+        self._needs = needs
+        self.prefix = PREFIX
+        self.size = len(data)
+        made = summary.summarize(data)
+        self.envelope = made.envelope if needs.summary else b""
+        self.body = made.body if needs.summary else b""
+        self.bodystructure = made.bodystructure if needs.summary else b""
+        self.header = data[: made.header_size] if needs.header else b""
+        self.scan: Scan | None = scan(data) if needs.scan else None
+        self.broken = False
+
+    async def read(self, start: int, stop: int) -> bytes:
+        assert self._needs.content
+        return self._data[start:stop]
+
+    async def stream(self, start: int, stop: int) -> AsyncIterator[bytes]:
+        assert self._needs.content
+        for at in range(start, stop, 256 * 1024):
+            yield self._data[at : min(stop, at + 256 * 1024)]
+
+
+def _compare(when: keys.When, day: date, wanted: date) -> bool:
+    if when is keys.When.BEFORE:
+        return day < wanted
+    return day == wanted if when is keys.When.ON else day >= wanted
+
+
+# Connections ---------------------------------------------------------------------------------
+
+
+class Client:
+    """One connection to a world: `say` sends and gives what came back."""
+
+    def __init__(self, world: World | None = None, peer: str = "127.0.0.1", **options: Any) -> None:
+        self.world = world or World()
+        self.clock = Clock()
+        self.door = FakeDoor(self.world)
+        self.server = Imap4Server(self.clock, self.door, **options)
+        self.transport = StringTransport(peerAddress=_address(peer))
+        self.server.makeConnection(self.transport)
+        self.transport.abortConnection = self._abort  # type: ignore[method-assign]
+        self.greeting = self.heard()
+
+    def _abort(self) -> None:
+        self.transport.disconnecting = True
+
+    def heard(self) -> bytes:
+        """What was sent since the last time."""
+        while (
+            self.clock.getDelayedCalls() and self.clock.getDelayedCalls()[0].getTime() <= self.clock.seconds()
+        ):
+            self.clock.advance(0)
+        value = self.transport.value()
+        self.transport.clear()
+        return value
+
+    def say(self, *lines: bytes) -> bytes:
+        self.server.dataReceived(b"".join(line + b"\r\n" for line in lines))
+        return self.heard()
+
+    def raw(self, data: bytes) -> bytes:
+        self.server.dataReceived(data)
+        return self.heard()
+
+    def login(self) -> Client:
+        assert self.say(b"l LOGIN alice secret").startswith(b"l OK")
+        return self
+
+    def select(self, name: bytes = b"INBOX") -> Client:
+        self.login()
+        assert b"s OK" in self.say(b"s SELECT " + name)
+        return self
+
+    @property
+    def closed(self) -> bool:
+        return self.transport.disconnecting
+
+
+def _address(host: str) -> Any:
+    from twisted.internet.address import IPv4Address
+
+    return IPv4Address("TCP", host, 12345)
+
+
+def message(subject: str = "Hello", text: str = "Hello there.\r\n", **fields: str) -> bytes:
+    """A small message."""
+    head = {
+        "From": "Bob <bob@example.test>",
+        "To": "alice@example.test",
+        "Subject": subject,
+        "Date": "Mon, 7 Feb 1994 21:52:25 -0800",
+        "Message-ID": "<1@example.test>",
+        **{name.replace("_", "-"): value for name, value in fields.items()},
+    }
+    return "".join(f"{name}: {value}\r\n" for name, value in head.items()).encode() + b"\r\n" + text.encode()
+
+
+def world_with(count: int) -> World:
+    """A world whose INBOX has `count` messages."""
+    world = World()
+    for number in range(1, count + 1):
+        world.boxes["INBOX"].add(message(f"Message {number}"), when=number * 86_400_000_000)
+    return world
