@@ -52,9 +52,9 @@ class Files:
         path = self.path(file)
         if not path.parent.exists():
             path.parent.mkdir(mode=0o700, exist_ok=True)
-            _sync_folder(self.root)
+            sync_folder(self.root)
         os.rename(temporary, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
         reached("blob.file-named")
         return file
 
@@ -88,10 +88,6 @@ class Files:
                 count += 1
         return count
 
-    def folders(self) -> Iterator[list[str]]:
-        """The names of the files made before we opened, folder by folder."""
-        yield from self.older(0.0)
-
     def older(self, seconds: float) -> Iterator[list[str]]:
         """The names of the files made `seconds` before we opened, folder by folder."""
         for folder in sorted(self.root.iterdir()):
@@ -106,7 +102,8 @@ class Files:
                 yield names
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Put the names in a folder on stable storage."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

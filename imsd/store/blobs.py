@@ -16,7 +16,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,7 @@ class Blobs:
     def __init__(self, db: Database) -> None:
         self.db = db
         self.files = Files(db.home)
+        self._keeping = 0
 
     def builder(self, limit: int | None = None) -> BlobBuilder:
         return BlobBuilder(self, limit)
@@ -121,12 +123,21 @@ class Blobs:
         total = 0
         while count := await self.db.write(blob_rows.collect, now() - age):
             total += count
-        while files := await self.db.read(blob_rows.due_files, now()):
+        while not self._keeping and (files := await self.db.read(blob_rows.due_files, now())):
             # A discarded file may have found a row after all.
             known = await self.db.read(_with_row, files)
             await self.db.in_thread(self.files.remove, [each for each in files if each not in known])
             await self.db.write(blob_rows.unlinked, files)
         return total
+
+    @contextmanager
+    def keeping_files(self) -> Iterator[None]:
+        """While it lasts, no file is removed from which a row was."""
+        self._keeping += 1
+        try:
+            yield
+        finally:
+            self._keeping -= 1
 
     async def sweep(self) -> int:
         """Remove files that a crash left without a row; run once after opening.
