@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 
 from imsd.store.database import Database
 from tests.support.postgres import empty_database
@@ -43,7 +44,12 @@ class StoreReactor(Clock):
         waiting = (
             awaitable if isinstance(awaitable, Deferred) else ensureDeferred(_awaited(awaitable))
         )
-        waiting.addBoth(done.append)
+
+        def fired(result: Any) -> Any:
+            done.append(result)
+            return None if isinstance(result, Failure) else result
+
+        waiting.addBoth(fired)
         limit = time.monotonic() + PATIENCE
         while not done:
             try:
@@ -52,7 +58,7 @@ class StoreReactor(Clock):
                 raise TimeoutError("Nothing fired") from None
             fn(*args)
         result = done[0]
-        if hasattr(result, "raiseException"):
+        if isinstance(result, Failure):
             result.raiseException()
         return result  # type: ignore[no-any-return]
 
