@@ -19,7 +19,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, func, or_, select, update
 
-from imsd.errors import AttributeOrValueExists, EntryExists, NoSuchEntry, NotAllowedOnNonLeaf
+from imsd.errors import ConstraintViolation, EntryExists, NoSuchEntry, NotAllowedOnNonLeaf
 from imsd.store import entry_codec
 from imsd.store.changes import DIRECTORY, EntriesChanged
 from imsd.store.entry_codec import Attributes
@@ -243,8 +243,9 @@ def _row(
     forward: Iterable[tuple[str, EntryId]],
     backward: Iterable[tuple[str, EntryId]],
 ) -> EntryRow:
-    attributes = entry_codec.unpack(bytes(row[12]))
-    return EntryRow(*row[:11], bytes(row[11]), attributes, _grouped(forward), _grouped(backward))
+    uuid, attributes = bytes(row[11]), entry_codec.unpack(bytes(row[12]))
+    fields = (*row[:11], uuid, attributes, _grouped(forward), _grouped(backward))
+    return EntryRow(*fields)
 
 
 def _grouped(pairs: Iterable[tuple[str, EntryId]]) -> dict[str, tuple[EntryId, ...]]:
@@ -337,7 +338,7 @@ def _ids(rows: list[tuple[Any, ...]]) -> list[EntryId]:
 def add(
     unit: Unit, draft: Draft, now: int, actor: EntryId = ROOT, uuid: bytes | None = None
 ) -> EntryId:
-    """Store a new entry. Raises EntryExists, NoSuchEntry (parent), AttributeOrValueExists (a name).
+    """Store a new entry. Raises EntryExists, NoSuchEntry (parent), ConstraintViolation (a name).
 
     Repeating it is refused with EntryExists.
     """
@@ -378,7 +379,7 @@ def add(
 def replace(unit: Unit, entry_id: EntryId, draft: Draft, now: int, actor: EntryId = ROOT) -> None:
     """Make the entry what the draft says; only what differs is written.
 
-    Raises NoSuchEntry, EntryExists (new name or parent), AttributeOrValueExists (a name).
+    Raises NoSuchEntry, EntryExists (new name or parent), ConstraintViolation (a name).
     """
     previous, version = unit.advance(DIRECTORY)
     old = load(unit, entry_id)
@@ -474,7 +475,7 @@ def touch(unit: Unit, entry_id: EntryId) -> None:
 
 def _free(unit: Unit, name: str) -> None:
     if unit.one(_NAMED, name=name) is not None:
-        raise AttributeOrValueExists("The address or alias is taken")
+        raise ConstraintViolation("The address or alias is taken")
 
 
 def _publish(unit: Unit, previous: int, version: int, ids: set[EntryId]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from imsd.errors import AttributeOrValueExists, EntryExists, NoSuchEntry, NotAllowedOnNonLeaf
+from imsd.errors import ConstraintViolation, EntryExists, NoSuchEntry, NotAllowedOnNonLeaf
 from imsd.store import entries
 from imsd.store.changes import DIRECTORY, EntriesChanged
 from imsd.store.database import Database
@@ -59,7 +59,7 @@ def test_names_and_rdns_are_unique(database: Database) -> None:
     add(database, "Ann", top, names={"ann@example.test": NameKind.PRIMARY})
     with pytest.raises(EntryExists):
         add(database, "ANN", top)
-    with pytest.raises(AttributeOrValueExists):
+    with pytest.raises(ConstraintViolation):
         add(database, "Bob", top, names={"ann@example.test": NameKind.SECONDARY})
     assert run(database.read(entries.child, top, "cn=bob")) is None
     with pytest.raises(NoSuchEntry):

@@ -1,0 +1,88 @@
+"""Who may see and change what (rule 25).
+
+1. A viewer has a level: everyone, authenticated or administrator. On his own entry, and on
+   one whose `owner` he is, his rights class is OWNER at least.
+2. An entry is seen or is not; one that is not seen does not exist for the viewer.
+3. An attribute has the least class that reads it. Below that it is Undefined everywhere.
+4. Names of entries that the class does not see are left out of values.
+5. A hidden membership is seen by the list's owner and administrators; nobody else sees it
+   in `memberOf` either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from imsd.directory.attributes import Definition, Visible, Writer
+from imsd.directory.entry import Entry, Kind
+from imsd.store.ids import EntryId
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Somebody who looks: entry 0 is nobody in particular."""
+
+    entry: EntryId
+    level: Visible
+
+
+ANONYMOUS = Viewer(EntryId(0), Visible.EVERYONE)
+SERVER = Viewer(EntryId(0), Visible.ADMINISTRATOR)
+"""The server itself, and imsctl."""
+
+
+def viewer_of(entry: Entry) -> Viewer:
+    """Whoever this entry is of, when logged in."""
+    return Viewer(entry.id, Visible.ADMINISTRATOR if entry.is_admin else Visible.AUTHENTICATED)
+
+
+def rights_class(viewer: Viewer, entry: Entry) -> Visible:
+    """What the viewer is to this entry."""
+    if viewer.level is Visible.ADMINISTRATOR:
+        return Visible.ADMINISTRATOR
+    if viewer.entry and (viewer.entry == entry.id or viewer.entry in entry.owners):
+        return Visible.OWNER
+    return viewer.level
+
+
+def sees(rights: Visible, entry: Entry) -> bool:
+    """Does the entry exist for this rights class?"""
+    if rights is Visible.ADMINISTRATOR:
+        return True
+    if entry.kind == Kind.CONFIGURATION:
+        return False
+    if entry.hidden:
+        return rights is Visible.OWNER
+    return rights is not Visible.EVERYONE or entry.kind != Kind.OTHER
+
+
+class Policy:
+    """Least classes of attributes: the schema's, with what the settings change."""
+
+    def __init__(self, changed: Mapping[str, Visible] | None = None) -> None:
+        self._changed = dict(changed or {})
+
+    def reads(self, rights: Visible, definition: Definition, entry: Entry | None = None) -> bool:
+        """May this class read the attribute, of this entry or (None) in general?"""
+        least = definition.visible
+        if self._changed and least is not Visible.NOBODY:
+            least = self._changed.get(definition.key, least)
+        if rights < least:
+            return False
+        if definition.key == "member" and entry is not None and entry.flag("hide-dl-membership"):
+            return rights >= Visible.OWNER
+        return True
+
+
+def writes(viewer: Viewer, entry: Entry, definition: Definition) -> bool:
+    """May the viewer change this attribute of this entry?"""
+    if definition.writer is Writer.SYSTEM:
+        return False
+    if viewer.level is Visible.ADMINISTRATOR:
+        return True
+    if not viewer.entry:
+        return False
+    if definition.writer is Writer.USER:
+        return viewer.entry == entry.id
+    return definition.writer is Writer.OWNER and viewer.entry in entry.owners

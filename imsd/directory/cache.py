@@ -1,0 +1,217 @@
+"""Entries, names and answers in the process, kept true by the change feed.
+
+1. An entry is dropped when a change names it; everything derived from entries (names,
+   lookups, encoded answers, recipients, people) is dropped whole with every change, for it is
+   cheap to make again and hard to know what it rests on.
+2. What was read is kept only if no change came while it was read (`generation`).
+3. A change the feed missed makes everything cold.
+4. Each part is bounded; a full one is emptied by its oldest quarter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, Generic, TypeVar
+
+from imsd.directory import tree
+from imsd.directory.entry import Entry
+from imsd.directory.tree import Tree
+from imsd.errors import NoSuchEntry
+from imsd.store import entries
+from imsd.store.changes import DIRECTORY, Change, EntriesChanged
+from imsd.store.database import Database
+from imsd.store.ids import EntryId
+from protocols.ldap.dn import DN
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+MOST_ENTRIES = 20_000
+MOST_ANSWERS = 20_000
+AT_ONCE = 32
+"""Entries read in one go: a bounded few rows."""
+
+
+class Bounded(dict[K, V], Generic[K, V]):
+    """A dictionary that forgets its oldest quarter when it is full."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+
+    def keep(self, key: K, value: V) -> None:
+        if len(self) >= self._most:
+            for old in list(self)[: self._most // 4]:
+                del self[old]
+        self[key] = value
+
+
+class Cache:
+    """What one process knows of the directory."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self.generation = 0
+        self.tree: Tree | None = None
+        self.entries: Bounded[EntryId, Entry] = Bounded(MOST_ENTRIES)
+        self.relative: Bounded[EntryId, str] = Bounded(MOST_ENTRIES)
+        self._children: Bounded[tuple[EntryId, str], EntryId | None] = Bounded(MOST_ANSWERS)
+        self._located: Bounded[str, tuple[EntryId, int]] = Bounded(MOST_ANSWERS)
+        self._names: Bounded[str, Any] = Bounded(MOST_ANSWERS)
+        self.lookups: Bounded[Hashable, tuple[EntryId, ...] | None] = Bounded(MOST_ANSWERS)
+        self.encoded: Bounded[Hashable, bytes] = Bounded(MOST_ANSWERS)
+        self.derived: Bounded[Hashable, Any] = Bounded(MOST_ANSWERS)
+        self._watch: Any = None
+        self._told: list[Callable[[tuple[EntryId, ...] | None], None]] = []
+
+    async def start(self) -> None:
+        """Watch, then read the tree; in this order nothing is missed."""
+        self._watch = self._db.feed.watch(DIRECTORY, self._changed)
+        await self._read_tree()
+
+    def stop(self) -> None:
+        if self._watch is not None:
+            self._watch.stop()
+
+    def on_change(self, told: Callable[[tuple[EntryId, ...] | None], None]) -> None:
+        """Call with the ids of every change, None for "any"."""
+        self._told.append(told)
+
+    def _changed(self, change: Change) -> None:
+        ids = change.ids if isinstance(change, EntriesChanged) else None
+        if ids is None:
+            self.entries.clear()
+            self.tree = None
+        else:
+            for entry_id in ids:
+                self.entries.pop(entry_id, None)
+            if self.tree is not None and self.tree.root in ids:
+                self.tree = None
+        self.forget_answers()
+        for told in self._told:
+            told(ids)
+
+    def forget_answers(self) -> None:
+        """Drop what is derived; also when a setting changed."""
+        self.generation += 1
+        parts: tuple[dict[Any, Any], ...] = (
+            self.relative, self._children, self._located, self._names, self.lookups, self.encoded,
+            self.derived,
+        )  # fmt: skip
+        for part in parts:
+            part.clear()
+
+    # Reading through -----------------------------------------------------------------
+
+    async def _read_tree(self) -> Tree:
+        """Raises NoSuchEntry while there is no organisation."""
+        before = self.generation
+        found = await self._db.read_few(tree.require)
+        if before == self.generation:
+            self.tree = found
+        return found
+
+    async def the_tree(self) -> Tree:
+        return self.tree or await self._read_tree()
+
+    async def entry(self, entry_id: EntryId) -> Entry:
+        """Raises NoSuchEntry."""
+        found = self.entries.get(entry_id)
+        if found is None:
+            before = self.generation
+            found = Entry(await self._db.read_few(entries.load, entry_id))
+            if before == self.generation:
+                self.entries.keep(entry_id, found)
+        return found
+
+    async def many(self, ids: Iterable[EntryId]) -> list[Entry]:
+        """Those that exist, in the order asked for; at most AT_ONCE are read at a time."""
+        wanted = list(ids)
+        found = {entry_id: entry for entry_id in wanted if (entry := self.entries.get(entry_id))}
+        missing = [entry_id for entry_id in wanted if entry_id not in found]
+        for start in range(0, len(missing), AT_ONCE):
+            before = self.generation
+            rows = await self._db.read_few(entries.load_many, missing[start : start + AT_ONCE])
+            for row in rows:
+                entry = found[row.id] = Entry(row)
+                if before == self.generation:
+                    self.entries.keep(row.id, entry)
+        return [found[entry_id] for entry_id in wanted if entry_id in found]
+
+    async def named(self, name: str) -> tuple[EntryId, entries.NameKind] | None:
+        """Whose canonical address or login name this is."""
+        try:
+            found: tuple[EntryId, entries.NameKind] | None = self._names[name]
+        except KeyError:
+            before = self.generation
+            found = await self._db.read_few(entries.named, name)
+            if before == self.generation:
+                self._names.keep(name, found)
+        return found
+
+    async def child(self, parent: EntryId, rdn_normal: str) -> EntryId | None:
+        key = (parent, rdn_normal)
+        try:
+            return self._children[key]
+        except KeyError:
+            before = self.generation
+            found = await self._db.read_few(entries.child, parent, rdn_normal)
+            if before == self.generation:
+                self._children.keep(key, found)
+            return found
+
+    # Names ---------------------------------------------------------------------------
+
+    async def locate(self, text: str) -> tuple[EntryId, int]:
+        """The entry of a DN, and which suffix it was written with.
+
+        Raises InvalidDN and NoSuchEntry, with the deepest entry that exists.
+        """
+        known = self._located.get(text)
+        if known is not None:
+            return known
+        before = self.generation
+        found = await self._find(tree.parse(text))
+        if before == self.generation:
+            self._located.keep(text, found)
+        return found
+
+    async def _find(self, name: DN) -> tuple[EntryId, int]:
+        here = await self.the_tree()
+        path, suffix = here.locate(name)
+        found = here.root
+        for depth, rdn in enumerate(path):
+            below = await self.child(found, rdn.normal)
+            if below is None:
+                raise NoSuchEntry(matched=here.name(tree.relative(path[:depth]), suffix))
+            found = below
+        return found, suffix
+
+    async def relative_name(self, entry_id: EntryId) -> str:
+        """The name below the topmost entry. Raises NoSuchEntry."""
+        known = self.relative.get(entry_id)
+        if known is not None:
+            return known
+        before = self.generation
+        entry = await self.entry(entry_id)
+        if not entry.parent:
+            name = ""
+        else:
+            above = await self.relative_name(entry.parent)
+            name = f"{entry.rdn},{above}" if above else entry.rdn
+        if before == self.generation:
+            self.relative.keep(entry_id, name)
+        return name
+
+    async def dn(self, entry_id: EntryId, suffix: int = 0) -> str:
+        """Raises NoSuchEntry."""
+        return (await self.the_tree()).name(await self.relative_name(entry_id), suffix)
+
+    async def under(self, entry: Entry, ancestor: EntryId) -> bool:
+        """Is the entry the ancestor, or below it?"""
+        at = entry
+        while at.id != ancestor:
+            if not at.parent:
+                return False
+            at = await self.entry(at.parent)
+        return True

@@ -1,0 +1,214 @@
+"""The schema in force: what an attribute description names, what a value must look like.
+
+`SCHEMA` is the one that filters are evaluated with; `definition` adds what only we know.
+Values are checked by syntax, with two liberties that clients need: telephone numbers may
+be any text, and telex, fax and photographs any octets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
+
+from imsd.directory import attributes, classes
+from imsd.directory.attributes import Definition, Kept
+from imsd.errors import InvalidSyntax, ObjectClassViolation
+from protocols.errors import BadSyntax
+from protocols.ldap import matching
+from protocols.ldap.schema import Kind, MatchingRule, ObjectClass, Schema, Syntax
+
+SCHEMA: Final = Schema([each.type for each in attributes.ALL], classes.ALL)
+
+_DEFINITIONS: Final = {each.key: each for each in attributes.ALL}
+_SYNTAX: Final = "1.3.6.1.4.1.1466.115.121.1."
+_BINARY: Final = {_SYNTAX + number for number in ("8", "28", "40")}
+
+
+@lru_cache(maxsize=4096)
+def definition(description: str) -> Definition | None:
+    """What an attribute description names; None if nothing.
+
+    `;binary` is taken for octets (RFC 4522); any other option makes the description one
+    that is not recognised (RFC 4512 2.5).
+    """
+    name, *options = description.split(";")
+    found = SCHEMA.attribute(name)
+    if found is None:
+        return None
+    if options and (found.syntax not in _BINARY or [o.lower() for o in options] != ["binary"]):
+        return None
+    return _DEFINITIONS[found.name.lower()]
+
+
+def definitions() -> Iterable[Definition]:
+    return _DEFINITIONS.values()
+
+
+@lru_cache(maxsize=1024)
+def covered(key: str) -> frozenset[str]:
+    """The keys an attribute stands for: itself and its subtypes (RFC 4512 2.5.1)."""
+    return SCHEMA.subtypes(key)
+
+
+@lru_cache(maxsize=1024)
+def _rule(key: str) -> matching.Equality | None:
+    found = SCHEMA.attribute(key)
+    return matching.equality(found.equality) if found and found.equality else None
+
+
+def normal(key: str, value: bytes) -> object:
+    """What equal values of an attribute share; the octets where no rule reads them."""
+    rule = _rule(key)
+    if rule is None:
+        return value
+    try:
+        return rule.key(value)
+    except BadSyntax:
+        return value
+
+
+def index_text(key: str, value: bytes) -> str | None:
+    """The form of a value in the index; None if it is not to be indexed."""
+    if not _DEFINITIONS[key].indexed:
+        return None
+    made = normal(key, value)
+    if isinstance(made, str):
+        return made.replace("\0", "")
+    if isinstance(made, bool):
+        return "TRUE" if made else "FALSE"
+    return None if isinstance(made, bytes) and len(made) != 16 else _hexadecimal(made)
+
+
+def _hexadecimal(made: object) -> str | None:
+    return made.hex() if isinstance(made, bytes) else None
+
+
+# Values --------------------------------------------------------------------------------
+
+_PRINTABLE: Final = re.compile(rb"[A-Za-z0-9'()+,./:? =-]+")
+_READERS: Final = {
+    _SYNTAX + "7": matching.boolean,
+    _SYNTAX + "12": matching.distinguished_name,
+    _SYNTAX + "24": matching.generalized_time,
+    _SYNTAX + "27": matching.integer,
+    _SYNTAX + "36": matching.numeric_string,
+    _SYNTAX + "38": matching.object_identifier,
+}
+_TEXTS: Final = {_SYNTAX + number for number in ("15", "26", "41", "44", "50", "11")}
+
+
+def check(wanted: Definition, value: bytes) -> None:
+    """Is this a value of the attribute's syntax (RFC 4517 3.3)? Raises InvalidSyntax."""
+    found = SCHEMA.attribute(wanted.key)
+    assert found is not None
+    syntax, name = found.syntax, wanted.type.name
+    if found.length and len(value) > found.length * (1 if syntax in _BINARY else 4):
+        raise InvalidSyntax(f"{name}: at most {found.length} characters")
+    reader = _READERS.get(syntax)
+    if reader is not None:
+        try:
+            reader(value)
+        except BadSyntax:
+            raise InvalidSyntax(f"{name}: not a value of its syntax") from None
+    elif syntax in _TEXTS:
+        _check_text(name, syntax, value, found.length)
+
+
+def _check_text(name: str, syntax: str, value: bytes, most: int) -> None:
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        raise InvalidSyntax(f"{name}: not UTF-8") from None
+    if not text or "\0" in text:
+        # RFC 4517 3.3.6: a Directory String has at least one character.
+        raise InvalidSyntax(f"{name}: an empty value")
+    if most and len(text) > most:
+        raise InvalidSyntax(f"{name}: at most {most} characters")
+    if syntax.endswith(".26") and not text.isascii():
+        raise InvalidSyntax(f"{name}: ASCII only")
+    if syntax.endswith((".44", ".11")) and not _PRINTABLE.fullmatch(value):
+        raise InvalidSyntax(f"{name}: a printable string only")
+
+
+# Object classes ------------------------------------------------------------------------
+
+
+def object_class(name: str) -> ObjectClass:
+    """Raises ObjectClassViolation for one that is not known."""
+    found = SCHEMA.object_class(name)
+    if found is None:
+        raise ObjectClassViolation(f"No such object class: {name[:64]!a}")
+    return found
+
+
+@lru_cache(maxsize=256)
+def closed(names: frozenset[str]) -> tuple[str, ...]:
+    """The classes and all their superclasses by their first names, `top` first.
+
+    Raises ObjectClassViolation.
+    """
+    found: dict[str, None] = {"top": None}
+    for name in sorted(names):
+        object_class(name)
+        for each in reversed(SCHEMA.superclasses(name)):
+            found[each.name] = None
+    return tuple(found)
+
+
+@lru_cache(maxsize=256)
+def structural(names: frozenset[str]) -> str:
+    """The structural class of an entry (RFC 4512 2.4.2). Raises ObjectClassViolation.
+
+    There is exactly one chain of structural classes; the answer is its lowest.
+    """
+    chain = [each for name in names if (each := object_class(name)).kind is Kind.STRUCTURAL]
+    for each in chain:
+        above = {sup.name for sup in SCHEMA.superclasses(each.name)}
+        if all(other.name in above for other in chain):
+            return each.name
+    raise ObjectClassViolation("One structural object class is needed")
+
+
+@lru_cache(maxsize=256)
+def allowed(names: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """Keys of attributes an entry of these classes must have, and may have besides."""
+    must: set[str] = set()
+    may: set[str] = set()
+    for name in names:
+        for each in SCHEMA.superclasses(name):
+            must.update(_key(attribute) for attribute in each.must)
+            may.update(_key(attribute) for attribute in each.may)
+    return frozenset(must), frozenset(may - must)
+
+
+def _key(name: str) -> str:
+    found = definition(name)
+    assert found is not None, name
+    return found.key
+
+
+# The subschema -------------------------------------------------------------------------
+
+
+def subschema() -> tuple[tuple[str, tuple[bytes, ...]], ...]:
+    """The attributes of the subschema subentry (RFC 4512 4.2)."""
+    used = {attribute.syntax for each in attributes.ALL if (attribute := SCHEMA.attribute(each.key))}
+    every: tuple[matching.Equality | matching.Ordering | matching.Substring, ...] = (
+        *matching.EQUALITY, *matching.ORDERING, *matching.SUBSTRINGS,
+    )  # fmt: skip
+    rules = {
+        rule.oid: str(MatchingRule(rule.oid, (rule.name,), syntax=rule.syntax)) for rule in every
+    }
+    return (
+        ("objectClasses", tuple(str(each).encode() for each in SCHEMA.classes)),
+        ("attributeTypes", tuple(str(each).encode() for each in SCHEMA.attributes)),
+        ("matchingRules", tuple(text.encode() for text in rules.values())),
+        ("ldapSyntaxes", tuple(str(Syntax(oid)).encode() for oid in sorted(used))),
+    )
+
+
+def stored(key: str) -> bool:
+    """Is the attribute kept among the packed values of an entry?"""
+    return _DEFINITIONS[key].kept is Kept.VALUE or key == "proxyaddresses"

@@ -1,0 +1,350 @@
+"""Adding, changing, deleting and renaming entries: functions over a unit.
+
+Rights are derived in the unit, from the rows of whoever asks (rule 18). A mailbox comes and
+goes with its entry, in the same unit.
+"""
+
+from __future__ import annotations
+
+import uuid as _uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from imsd.directory import access, draft, schema, tree
+from imsd.directory.access import Viewer
+from imsd.directory.attributes import Definition, Kept, Visible, Writer
+from imsd.directory.draft import Rules, Working
+from imsd.directory.entry import Entry, Kind
+from imsd.directory.tree import Tree
+from imsd.errors import (
+    ConstraintViolation,
+    InvalidSyntax,
+    NamingViolation,
+    NoSuchEntry,
+    NotPermitted,
+    UnwillingToPerform,
+)
+from imsd.store import credentials, entries, mailboxes
+from imsd.store.ids import AccountId, EntryId
+from imsd.store.transaction import Transaction, Unit
+from protocols.errors import BadSyntax
+from protocols.ldap import dn
+
+
+class Change(IntEnum):
+    """RFC 4511 4.6; INCREMENT is RFC 4525."""
+
+    ADD = 0
+    DELETE = 1
+    REPLACE = 2
+    INCREMENT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Modification:
+    change: Change
+    attribute: str
+    values: tuple[bytes, ...]
+
+
+Given = Sequence[tuple[str, Sequence[bytes]]]
+"""Attribute descriptions with values."""
+
+
+def viewer(tx: Transaction, asking: Viewer) -> Viewer:
+    """Whoever asks, with the rights the rows give him now. Raises NotPermitted once deleted."""
+    if not asking.entry:
+        return asking
+    try:
+        entry = Entry(entries.load(tx, asking.entry))
+    except NoSuchEntry:
+        raise NotPermitted from None
+    if entry.kind != Kind.MAILBOX or entry.flag("imsaccountdisabled"):
+        raise NotPermitted
+    return access.viewer_of(entry)
+
+
+def _seen(tx: Transaction, here: Tree, name: str, asking: Viewer) -> Entry:
+    """The entry of a name, if it exists for whoever asks. Raises NoSuchEntry."""
+    entry = Entry(entries.load(tx, here.find(tx, tree.parse(name))))
+    if not access.sees(access.rights_class(asking, entry), entry):
+        raise NoSuchEntry
+    return entry
+
+
+def _taken(unit: Unit, own: EntryId = entries.ROOT) -> draft.Callable[[str], bool]:
+    def taken(name: str) -> bool:
+        found = entries.named(unit, name)
+        return found is not None and found[0] != own
+
+    return taken
+
+
+def _references(tx: Transaction, here: Tree, definition: Definition, values: Sequence[bytes]) -> list[EntryId]:
+    """The entries that DN values name. Raises InvalidSyntax, ConstraintViolation."""
+    found = []
+    for value in values:
+        try:
+            found.append(here.find(tx, dn.parse(value.decode())))
+        except (BadSyntax, UnicodeDecodeError):
+            raise InvalidSyntax(f"{definition.type.name}: not a name") from None
+        except NoSuchEntry:
+            raise ConstraintViolation(f"{definition.type.name}: names no entry here") from None
+    return found
+
+
+# Add -----------------------------------------------------------------------------------
+
+
+def add(
+    unit: Unit,
+    name: str,
+    given: Given,
+    rules: Rules,
+    now: int,
+    asking: Viewer,
+    verifier: str | None = None,
+    uuid: bytes | None = None,
+) -> EntryId:
+    """Add an entry, and its mailbox. Administrators only (RFC 4511 4.7)."""
+    asking = viewer(unit, asking)
+    if asking.level is not Visible.ADMINISTRATOR:
+        raise NotPermitted
+    here = tree.require(unit)
+    wanted = tree.parse(name)
+    path, _ = here.locate(wanted)
+    if not path:
+        raise NamingViolation("The organisation is there already")
+    tree.check_rdn(wanted.rdn)
+    above = Entry(entries.load(unit, here.find(unit, wanted.parent)))
+    return add_below(unit, here, above, wanted.rdn, given, rules, now, asking, verifier, uuid)
+
+
+def add_below(
+    unit: Unit,
+    here: Tree | None,
+    above: Entry | None,
+    rdn: dn.RDN,
+    given: Given,
+    rules: Rules,
+    now: int,
+    asking: Viewer,
+    verifier: str | None = None,
+    uuid: bytes | None = None,
+) -> EntryId:
+    """Add an entry below one that was found; the topmost one below nothing."""
+    working = Working(above.id if above else entries.ROOT, rdn)
+    for description, values in given:
+        definition = draft.known(description)
+        if definition.kept in (Kept.COMPUTED, Kept.BACKLINK) or definition.writer is Writer.SYSTEM:
+            raise ConstraintViolation(f"{definition.type.name}: not to be given")
+        if definition.kept is Kept.CREDENTIAL:
+            continue
+        if not values:
+            raise InvalidSyntax(f"{definition.type.name}: a value is needed")
+        if definition.kept is Kept.REFERENCE:
+            assert here is not None
+            working.refer(definition, _references(unit, here, definition, values))
+        else:
+            working.add(definition, list(values))
+    uuid = uuid or _uuid.uuid4().bytes
+    parent = Kind(above.kind) if above else None
+    made = draft.finish(working, rules, _taken(unit), parent=parent, uuid=uuid, fill=True)
+    draft.place(working, parent)
+    entry_id = entries.add(unit, made, now, asking.entry, uuid)
+    if made.kind == Kind.MAILBOX:
+        mailboxes.create_account_mailboxes(unit, AccountId(entry_id), now)
+        if verifier is not None:
+            credentials.set_password(unit, entry_id, verifier)
+    elif verifier is not None:
+        raise ConstraintViolation("userPassword: mailboxes alone have one")
+    return entry_id
+
+
+# Modify --------------------------------------------------------------------------------
+
+
+def modify(
+    unit: Unit,
+    name: str,
+    modifications: Sequence[Modification],
+    rules: Rules,
+    now: int,
+    asking: Viewer,
+    verifier: str | None = None,
+) -> EntryId:
+    """All changes, in order, or none (RFC 4511 4.6). verifier: a new password, "" takes it away."""
+    asking = viewer(unit, asking)
+    here = tree.require(unit)
+    entry = _seen(unit, here, name, asking)
+    modify_entry(unit, here, entry, modifications, rules, now, asking)
+    if verifier is not None:
+        if entry.kind != Kind.MAILBOX:
+            raise ConstraintViolation("userPassword: mailboxes alone have one")
+        credentials.set_password(unit, entry.id, verifier)
+    return entry.id
+
+
+def modify_entry(
+    unit: Unit,
+    here: Tree,
+    entry: Entry,
+    modifications: Sequence[Modification],
+    rules: Rules,
+    now: int,
+    asking: Viewer,
+) -> None:
+    working = Working.of(entry.row)
+    changed = False
+    for modification in modifications:
+        definition = draft.known(modification.attribute)
+        if definition.kept in (Kept.COMPUTED, Kept.BACKLINK) or definition.writer is Writer.SYSTEM:
+            raise ConstraintViolation(f"{definition.type.name}: not to be changed")
+        if not access.writes(asking, entry, definition):
+            raise NotPermitted(f"{definition.type.name}: not yours to change")
+        if definition.kept is Kept.CREDENTIAL:
+            continue
+        changed = True
+        if definition.kept is Kept.REFERENCE:
+            _refer(unit, here, working, definition, modification)
+        else:
+            _apply(working, definition, modification)
+    if changed:
+        _store(unit, entry, working, rules, now, asking)
+
+
+def _apply(working: Working, definition: Definition, modification: Modification) -> None:
+    values = list(modification.values)
+    match modification.change:
+        case Change.ADD:
+            if not values:
+                raise InvalidSyntax(f"{definition.type.name}: a value is needed")
+            working.add(definition, values)
+        case Change.DELETE:
+            working.remove(definition, values)
+        case Change.REPLACE:
+            working.replace(definition, values)
+        case Change.INCREMENT:
+            working.increment(definition, values)
+
+
+def _refer(
+    unit: Unit, here: Tree, working: Working, definition: Definition, modification: Modification
+) -> None:
+    ids = _references(unit, here, definition, modification.values)
+    match modification.change:
+        case Change.ADD:
+            if not ids:
+                raise InvalidSyntax(f"{definition.type.name}: a value is needed")
+            working.refer(definition, ids)
+        case Change.DELETE:
+            working.unrefer(definition, ids)
+        case Change.REPLACE:
+            working.references.pop(definition.key, None)
+            working.refer(definition, ids)
+        case Change.INCREMENT:
+            raise ConstraintViolation(f"{definition.type.name}: not a number")
+
+
+def _store(
+    unit: Unit, entry: Entry, working: Working, rules: Rules, now: int, asking: Viewer
+) -> None:
+    parent = Kind(entries.load(unit, working.parent).kind) if working.parent else None
+    made = draft.finish(
+        working, rules, _taken(unit, entry.id), parent=parent, uuid=entry.row.uuid, fill=False
+    )
+    before = {name.lower() for name in entry.classes}
+    if schema.structural(frozenset(working.classes())).lower() not in before:
+        raise UnwillingToPerform("The structural object class stays")
+    if working.parent != entry.parent:
+        draft.place(working, parent)
+    entries.replace(unit, entry.id, made, now, asking.entry)
+
+
+# Delete --------------------------------------------------------------------------------
+
+
+def delete(
+    unit: Unit, name: str, rules: Rules, now: int, asking: Viewer, delete_mailbox: bool = False
+) -> EntryId:
+    """Delete a leaf. What becomes of a mailbox that is not empty must have been said: by the
+    entry's imsMailboxFate, by the setting, or by the caller. Raises UnwillingToPerform."""
+    asking = viewer(unit, asking)
+    here = tree.require(unit)
+    entry = _seen(unit, here, name, asking)
+    if asking.level is not Visible.ADMINISTRATOR:
+        raise NotPermitted
+    delete_entry(unit, entry, rules, now, delete_mailbox)
+    return entry.id
+
+
+def delete_entry(unit: Unit, entry: Entry, rules: Rules, now: int, delete_mailbox: bool) -> None:
+    if entry.kind in (Kind.ORGANIZATION, Kind.SITE, Kind.CONFIGURATION):
+        raise UnwillingToPerform("The organisation needs this entry")
+    if entry.kind == Kind.MAILBOX:
+        account = AccountId(entry.id)
+        stated = entry.text("imsmailboxfate").lower()
+        allowed = delete_mailbox or stated == "delete" or (rules.delete_mailboxes and stated != "refuse")
+        if not allowed and mailboxes.usage(unit, account).messages:
+            raise UnwillingToPerform("The mailbox is not empty: say what becomes of it (imsMailboxFate)")
+        credentials.forget(unit, entry.id)
+        mailboxes.delete_account(unit, account, now)
+    entries.remove(unit, entry.id)
+
+
+# Rename --------------------------------------------------------------------------------
+
+
+def rename(
+    unit: Unit,
+    name: str,
+    new_rdn: str,
+    delete_old: bool,
+    new_superior: str | None,
+    rules: Rules,
+    now: int,
+    asking: Viewer,
+) -> EntryId:
+    """Rename or move an entry; references to it stay (RFC 4511 4.9)."""
+    asking = viewer(unit, asking)
+    here = tree.require(unit)
+    entry = _seen(unit, here, name, asking)
+    if asking.level is not Visible.ADMINISTRATOR:
+        raise NotPermitted
+    if not entry.parent:
+        raise UnwillingToPerform("The organisation keeps its name")
+    try:
+        rdn = dn.parse_rdn(new_rdn)
+    except BadSyntax as error:
+        raise tree.InvalidDN(str(error)) from None
+    tree.check_rdn(rdn)
+    working = Working.of(entry.row)
+    if new_superior is not None:
+        parent = here.find(unit, tree.parse(new_superior))
+        if entry.id == parent or entry.id in entries.ancestors(unit, parent):
+            raise UnwillingToPerform("An entry cannot be placed below itself")
+        working.parent = parent
+    _rename(working, rdn, delete_old)
+    _store(unit, entry, working, rules, now, asking)
+    return entry.id
+
+
+def _rename(working: Working, rdn: dn.RDN, delete_old: bool) -> None:
+    """The new distinguished value comes; the old goes or stays as an ordinary one."""
+    old = working.rdn
+    definition = draft.known(old.type)
+    working.rdn = rdn
+    working.attributes.pop("rdn", None)
+    if delete_old and old.normal != rdn.normal:
+        gone = schema.normal(definition.key, old.value.encode())
+        kept = [
+            value
+            for value in working.attributes.get(definition.key, ())
+            if schema.normal(definition.key, value) != gone
+        ]
+        working.attributes[definition.key] = kept
+        if not kept:
+            # The directory name was the display name too: that follows.
+            working.attributes.pop("displayname", None)
+            working.shown = {key: value for key, value in working.shown.items() if key != "displayname"}
