@@ -29,7 +29,7 @@ V = TypeVar("V")
 MOST_ENTRIES = 20_000
 MOST_ANSWERS = 20_000
 AT_ONCE = 32
-"""Entries read in one go: a bounded few rows."""
+"""Entries that are a bounded few rows; more of them are read in a thread."""
 
 
 class Bounded(dict[K, V], Generic[K, V]):
@@ -67,7 +67,10 @@ class Cache:
     async def start(self) -> None:
         """Watch, then read the tree; in this order nothing is missed."""
         self._watch = self._db.feed.watch(DIRECTORY, self._changed)
-        await self._read_tree()
+        try:
+            await self._read_tree()
+        except NoSuchEntry:
+            pass  # an empty store: bootstrap makes the organisation
 
     def stop(self) -> None:
         if self._watch is not None:
@@ -125,17 +128,21 @@ class Cache:
         return found
 
     async def many(self, ids: Iterable[EntryId]) -> list[Entry]:
-        """Those that exist, in the order asked for; at most AT_ONCE are read at a time."""
+        """Those that exist, in the order asked for; ask for a few hundred at most."""
         wanted = list(ids)
         found = {entry_id: entry for entry_id in wanted if (entry := self.entries.get(entry_id))}
         missing = [entry_id for entry_id in wanted if entry_id not in found]
-        for start in range(0, len(missing), AT_ONCE):
-            before = self.generation
-            rows = await self._db.read_few(entries.load_many, missing[start : start + AT_ONCE])
-            for row in rows:
-                entry = found[row.id] = Entry(row)
-                if before == self.generation:
-                    self.entries.keep(row.id, entry)
+        if not missing:
+            return list(found.values()) if len(found) == len(wanted) else [found[each] for each in wanted]
+        before = self.generation
+        if len(missing) <= AT_ONCE:
+            rows = await self._db.read_few(entries.load_many, missing)
+        else:
+            rows = await self._db.read(entries.load_many, missing)
+        for row in rows:
+            entry = found[row.id] = Entry(row)
+            if before == self.generation:
+                self.entries.keep(row.id, entry)
         return [found[entry_id] for entry_id in wanted if entry_id in found]
 
     async def named(self, name: str) -> tuple[EntryId, entries.NameKind] | None:
@@ -159,6 +166,17 @@ class Cache:
             if before == self.generation:
                 self._children.keep(key, found)
             return found
+
+    async def equal(self, attribute: str, value: str) -> tuple[EntryId, ...]:
+        """Entries that may hold an indexed value; a bounded few."""
+        key = (attribute, value)
+        known = self.lookups.get(key)
+        if known is None:
+            before = self.generation
+            known = tuple(await self._db.read_few(entries.equal, attribute, value, 1000))
+            if before == self.generation:
+                self.lookups.keep(key, known)
+        return known
 
     # Names ---------------------------------------------------------------------------
 

@@ -1,66 +1,235 @@
-"""The facade that sessions, auth, mail and imsctl hold."""
+"""The facade that sessions, auth, mail and imsctl hold.
+
+Questions are answered from the process's cache; a first question costs a few rows. Changes are
+one unit each, and are seen by every question asked after they returned.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
+from imsd.directory import bootstrap, people, update
+from imsd.directory.access import Policy, Viewer
+from imsd.directory.attributes import Kept, Visible
+from imsd.directory.cache import Cache
+from imsd.directory.canonical import canonical_address
+from imsd.directory.domains import Domains, rules_of, visibility_of
+from imsd.directory.draft import Rules
+from imsd.directory.entry import Entry, Kind
+from imsd.directory.recipients import Recipients, recipient_of
+from imsd.directory.schema import definition
+from imsd.directory.update import Change, Given, Modification
 from imsd.directory.values import Expansion, Person, Recipient
+from imsd.errors import (
+    ConstraintViolation,
+    InvalidDN,
+    InvalidSyntax,
+    NoSuchEntry,
+    NoSuchRecipient,
+    NotPermitted,
+)
+from imsd.settings import LiveSettings
+from imsd.settings.directory import Addressing, Ldap
+from imsd.store import entries
+from imsd.store.database import Database
+from imsd.store.entries import NameKind
+from imsd.store.ids import AccountId, EntryId
+from protocols.errors import BadSyntax
+from protocols.ldap import dn, preparation
 
-if TYPE_CHECKING:
-    from imsd.settings import LiveSettings
-    from imsd.store.database import Database
-    from imsd.store.ids import AccountId, EntryId
+
+class PasswordMaker(Protocol):
+    """What the directory needs of auth (`imsd.auth.passwords.Passwords`)."""
+
+    async def make(self, password: str) -> str:
+        """The verifier of a password. Raises ConstraintViolation, TryLater."""
+        ...
 
 
 class Directory:
-    """People and recipients, answered from the process's cache.
+    """People and recipients. `start` must have returned before anything else is called.
 
-    start() must have returned before anything else is called.
+    clock: IReactorTime; its seconds are those of the epoch.
     """
 
-    def __init__(self, db: Database, settings: LiveSettings, clock: Any, passwords: Any = None) -> None:
-        raise NotImplementedError
+    def __init__(
+        self, db: Database, settings: LiveSettings, clock: Any, passwords: PasswordMaker
+    ) -> None:
+        self.db = db
+        self.settings = settings
+        self.clock = clock
+        self.cache = Cache(db)
+        self._passwords = passwords
+        self._settings_changed()
+        self._recipients = Recipients(self.cache, lambda: self.domains)
+        self._unwatch: Any = None
 
     async def start(self) -> None:
-        """Watch the change feed and read the tree."""
-        raise NotImplementedError
+        """Watch changes and read the tree, if there is one."""
+        self._settings_changed()
+        self._unwatch = self.settings.on_change(self._settings_changed)
+        await self.cache.start()
 
     def stop(self) -> None:
-        raise NotImplementedError
+        self.cache.stop()
+        if self._unwatch is not None:
+            self._unwatch()
+            self._unwatch = None
+
+    def _settings_changed(self) -> None:
+        page, ldap = self.settings[Addressing], self.settings[Ldap]
+        self.domains = Domains.of(page)
+        self.rules: Rules = rules_of(page, ldap, self.domains)
+        self.policy = Policy(visibility_of(ldap))
+        self.cache.forget_answers()
+
+    def _now(self) -> int:
+        return int(self.clock.seconds() * 1_000_000)
 
     # Recipients ----------------------------------------------------------------------
 
     def serves(self, domain: str) -> bool:
         """Is mail for this domain ours to deliver or refuse?"""
-        raise NotImplementedError
+        return self._recipients.serves(domain)
 
     async def resolve(self, address: str) -> Recipient:
         """Who receives mail for this address (no source route, no angle brackets).
 
-        Raises NoSuchRecipient for an unknown address, in a domain of ours or not
-        (ask `serves` first), AmbiguousRecipient where sub-addressing leaves a choice.
+        Raises NoSuchRecipient for an unknown address, in a domain of ours or not (ask
+        `serves` first). Addresses are unique by the database, so none is ambiguous.
         """
-        raise NotImplementedError
+        known: Recipient | None = self.cache.derived.get(("recipient", address))
+        return known if known is not None else await self._recipients.resolve(address)
 
     async def expand(self, recipient: Recipient, limit: int | None = None) -> Expansion:
         """The recipients behind a list, nested lists included, each once, cycles cut.
 
         Raises TooManyRecipients beyond limit (default: the setting).
         """
-        raise NotImplementedError
+        return await self._recipients.expand(recipient, limit)
 
     # People --------------------------------------------------------------------------
 
     async def person_by_login(self, name: str) -> Person | None:
         r"""By alias, any SMTP address, DN in either suffix, or DOMAIN\alias; None if unknown."""
-        raise NotImplementedError
+        key = ("login", name)
+        known: Person | None = self.cache.derived.get(key)
+        if known is not None:
+            return known
+        before = self.cache.generation
+        entry_id = await self._login(name)
+        person = None if entry_id is None else await self.person(AccountId(entry_id))
+        if person is not None and before == self.cache.generation:
+            self.cache.derived.keep(key, person)
+        return person
+
+    async def _login(self, name: str) -> EntryId | None:
+        if len(name) > 1024:
+            return None
+        if "=" in name:
+            found = await self._login_by_dn(name)
+            if found is not None:
+                return found
+        if "\\" in name:
+            name = name.rpartition("\\")[2]
+        try:
+            canonical = canonical_address(name) if "@" in name else preparation.canonical(name.strip())
+        except (InvalidSyntax, BadSyntax):
+            return None
+        named = await self.cache.named(canonical)
+        return None if named is None or named[1] is NameKind.FOREIGN else named[0]
+
+    async def _login_by_dn(self, name: str) -> EntryId | None:
+        """A DN of ours; or cn=alias,cn=DOMAIN and dc=DOMAIN,cn=alias (ims_spec 7.5)."""
+        try:
+            return (await self.cache.locate(name))[0]
+        except (InvalidDN, NoSuchEntry):
+            pass
+        try:
+            rdns = dn.parse(name).rdns
+        except BadSyntax:
+            return None
+        names = [rdn.value for rdn in rdns if rdn.type.lower() == "cn"]
+        if not 1 <= len(rdns) <= 2 or not names or (await self.cache.the_tree()).holds(dn.parse(name)):
+            return None
+        named = await self.cache.named(preparation.canonical(names[0]))
+        return None if named is None or named[1] is not NameKind.LOGIN else named[0]
 
     async def person(self, account: AccountId) -> Person | None:
-        raise NotImplementedError
+        """The person with this account as it now is; None once deleted."""
+        known: Person | None = self.cache.derived.get(("person", account))
+        if known is not None:
+            return known
+        before = self.cache.generation
+        try:
+            entry = await self.cache.entry(EntryId(account))
+            if entry.kind != Kind.MAILBOX:
+                return None
+            person = _person(entry, await self.cache.dn(entry.id))
+        except NoSuchEntry:
+            return None
+        if before == self.cache.generation:
+            self.cache.derived.keep(("person", account), person)
+        return person
 
     async def people(self) -> list[Person]:
-        """Every person, ordered by alias (imsctl user list)."""
-        raise NotImplementedError
+        """Every person, ordered by alias."""
+        found = [await self.person(AccountId(entry.id)) for entry in await self._of_kind(Kind.MAILBOX)]
+        return sorted((one for one in found if one is not None), key=lambda person: person.uid.casefold())
+
+    async def recipients(self, kind: Kind) -> list[Recipient]:
+        """Every list, contact or public folder that mail can be sent to."""
+        found = []
+        for entry in await self._of_kind(kind):
+            try:
+                found.append(recipient_of(entry))
+            except NoSuchRecipient:
+                continue
+        return found
+
+    async def _of_kind(self, kind: Kind) -> list[Entry]:
+        found: list[Entry] = []
+        after = 0
+        while True:
+            ids = await self.db.read(entries.of_kind, kind, after, 200)
+            if not ids:
+                return found
+            after = ids[-1]
+            found.extend(await self.cache.many(ids))
+
+    async def attributes(self, who: str) -> tuple[str, dict[str, list[str]]]:
+        """DN and attributes of an entry, by address, alias or DN, for administrators to read.
+
+        Raises NoSuchEntry.
+        """
+        entry = await self.cache.entry((await self.db.read(people.find, who)).id)
+        shown: dict[str, list[str]] = {}
+        for key, values in entry.user.items():
+            found = definition(key)
+            name = key if found is None else found.type.name
+            shown[name] = [value.decode("utf-8", "backslashreplace") for value in values]
+        for key, ids in (*entry.row.references.items(), ("memberof", entry.row.referrers.get("member", ()))):
+            found = definition(key)
+            if ids and found is not None:
+                shown[found.type.name] = [await self.cache.dn(each) for each in ids]
+        return await self.cache.dn(entry.id), shown
+
+    # Changing people and other recipients ----------------------------------------------
+
+    async def bootstrap(self, organization: str, site: str, domain: str, admin_password: str) -> Person:
+        """Make the organisation in an empty store. Raises EntryExists where there is one."""
+        verifier = await self._passwords.make(admin_password)
+        entry_id = await self.db.write(
+            bootstrap.create_organisation, organization, site, domain, verifier, self._now()
+        )
+        return await self._made(entry_id)
+
+    async def _made(self, entry_id: EntryId) -> Person:
+        person = await self.person(AccountId(entry_id))
+        if person is None:
+            raise NoSuchEntry
+        return person
 
     async def add_user(
         self,
@@ -72,27 +241,149 @@ class Directory:
         alias: str = "",
         password: str | None = None,
         admin: bool = False,
+        other_addresses: Sequence[str] = (),
     ) -> Person:
-        """A mailbox person: entry, addresses and mailboxes in one unit. Raises EntryExists, ..."""
-        raise NotImplementedError
+        """A person: entry, addresses and mailboxes in one unit.
+
+        Raises ConstraintViolation (address or alias taken, password), EntryExists, InvalidSyntax.
+        """
+        verifier = None if password is None else await self._passwords.make(password)
+        entry_id = await self.db.write(
+            people.add_user, address, name, given_name, surname, alias, admin, verifier,
+            tuple(other_addresses), self.rules, self._now(),
+        )  # fmt: skip
+        return await self._made(entry_id)
 
     async def add_group(
-        self, address: str, *, name: str = "", members: tuple[str, ...] = (), owner: str = ""
+        self, address: str, *, name: str = "", members: Sequence[str] = (), owner: str = ""
     ) -> EntryId:
-        """A distribution list; members and owner are addresses or DNs."""
-        raise NotImplementedError
+        """A distribution list; members and owner are addresses, aliases or DNs."""
+        return await self.db.write(
+            people.add_group, address, name, tuple(members), owner, self.rules, self._now()
+        )
+
+    async def change_members(
+        self, group: str, add: Sequence[str] = (), remove: Sequence[str] = ()
+    ) -> EntryId:
+        """Members that are there already, or were not, are no error."""
+        return await self.db.write(
+            people.change_members, group, tuple(add), tuple(remove), self.rules, self._now()
+        )
 
     async def add_contact(self, address: str, target: str, *, name: str = "") -> EntryId:
         """A custom recipient: mail for address goes to target."""
-        raise NotImplementedError
+        return await self.db.write(people.add_contact, address, target, name, self.rules, self._now())
 
-    async def add_folder(self, address: str, pathname: str, *, name: str = "") -> EntryId:
-        """A mail-enabled public folder, made in the public folder tree if it is not there."""
-        raise NotImplementedError
+    async def add_folder(
+        self, address: str, pathname: str, *, name: str = "", hidden: bool = True
+    ) -> EntryId:
+        """A public folder with an address (generated when ""), made in the public tree if need be."""
+        return await self.db.write(
+            people.add_folder, address, pathname, name, hidden, self.rules, self._now()
+        )
 
-    async def delete_user(self, address: str, *, delete_mailbox: bool) -> None:
-        """Delete the person. delete_mailbox states the mailbox's fate: False refuses unless it is empty."""
-        raise NotImplementedError
+    async def change(self, who: str, attributes: Mapping[str, Sequence[str]]) -> EntryId:
+        """Replace attributes of an entry (address, alias or DN); no values removes one."""
+        given = {key: list(values) for key, values in attributes.items()}
+        return await self.db.write(people.change, who, given, self.rules, self._now())
+
+    async def set_disabled(self, account: AccountId, disabled: bool) -> None:
+        """A disabled person cannot log in; mail is still received."""
+        person = await self._made(EntryId(account))
+        await self.change(person.dn, {"imsAccountDisabled": ["TRUE"] if disabled else []})
 
     async def set_password(self, account: AccountId, password: str) -> None:
-        raise NotImplementedError
+        """Raises NoSuchEntry, ConstraintViolation; the person's sessions end."""
+        person = await self._made(EntryId(account))
+        verifier = await self._passwords.make(password)
+        await self.db.write(people.change, person.dn, {}, self.rules, self._now(), verifier)
+
+    async def delete_user(self, who: str, *, delete_mailbox: bool) -> None:
+        """Delete a person. A mailbox that is not empty goes only with delete_mailbox.
+
+        Raises UnwillingToPerform, NoSuchEntry.
+        """
+        await self.delete(who, Kind.MAILBOX, delete_mailbox=delete_mailbox)
+
+    async def delete(self, who: str, kind: Kind | None = None, *, delete_mailbox: bool = False) -> None:
+        """Delete any entry; kind says what it must be."""
+        await self.db.write(people.delete, who, kind, delete_mailbox, self.rules, self._now())
+
+    # Changing entries as somebody (LDAP) -----------------------------------------------
+
+    async def add_entry(self, name: str, given: Given, asking: Viewer) -> EntryId:
+        """RFC 4511 4.7."""
+        verifier = None
+        for description, values in given:
+            if _is_password(description):
+                _administrators(asking)
+                verifier = await self._verifier(values)
+        return await self.db.write(update.add, name, given, self.rules, self._now(), asking, verifier)
+
+    async def modify_entry(
+        self, name: str, modifications: Sequence[Modification], asking: Viewer
+    ) -> EntryId:
+        """RFC 4511 4.6. A password is replaced, or taken away; a former one cannot be named."""
+        verifier: str | None = None
+        for modification in modifications:
+            if not _is_password(modification.attribute):
+                continue
+            if asking.level is not Visible.ADMINISTRATOR:
+                own = asking.entry and (await self.cache.locate(name))[0] == asking.entry
+                if not own:
+                    _administrators(asking)
+            if modification.values:
+                if modification.change is Change.DELETE:
+                    raise ConstraintViolation("userPassword: replace it, or use Password Modify")
+                verifier = await self._verifier(modification.values)
+            else:
+                verifier = ""
+        return await self.db.write(
+            update.modify, name, modifications, self.rules, self._now(), asking, verifier
+        )
+
+    async def _verifier(self, values: Sequence[bytes]) -> str:
+        if len(values) != 1:
+            raise ConstraintViolation("userPassword: one value")
+        try:
+            return await self._passwords.make(values[0].decode())
+        except UnicodeDecodeError:
+            raise InvalidSyntax("userPassword: UTF-8") from None
+
+    async def delete_entry(self, name: str, asking: Viewer) -> EntryId:
+        """RFC 4511 4.8."""
+        return await self.db.write(update.delete, name, self.rules, self._now(), asking)
+
+    async def rename_entry(
+        self, name: str, new_rdn: str, delete_old: bool, new_superior: str | None, asking: Viewer
+    ) -> EntryId:
+        """RFC 4511 4.9."""
+        return await self.db.write(
+            update.rename, name, new_rdn, delete_old, new_superior, self.rules, self._now(), asking
+        )
+
+
+def _is_password(description: str) -> bool:
+    found = definition(description)
+    return found is not None and found.kept is Kept.CREDENTIAL
+
+
+def _administrators(asking: Viewer) -> None:
+    """Passwords are hashed for those alone who may set them; hashing is work."""
+    if asking.level is not Visible.ADMINISTRATOR:
+        raise NotPermitted
+
+
+def _person(entry: Entry, name: str) -> Person:
+    addresses = tuple(canonical_address(proxy.value) for proxy in entry.proxies if proxy.type == "SMTP")
+    return Person(
+        account=AccountId(entry.id),
+        entry=entry.id,
+        dn=name,
+        uid=entry.text("uid"),
+        name=entry.display,
+        addresses=addresses,
+        rights_version=entry.row.version,
+        is_admin=entry.is_admin,
+        disabled=entry.flag("imsaccountdisabled"),
+    )

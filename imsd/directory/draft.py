@@ -64,11 +64,12 @@ class Working:
     @classmethod
     def of(cls, row: EntryRow) -> Working:
         shown = views(row.kind, row.rdn_value, row.attributes)
+        shown["proxyaddresses"] = row.attributes.get("proxyaddresses", ())
         return cls(
             parent=row.parent,
             rdn=RDN((AVA(row.rdn_attribute, row.rdn_value),)),
             kind=row.kind,
-            attributes={key: list(values) for key, values in {**row.attributes, **shown}.items()},
+            attributes={key: list(values) for key, values in {**row.attributes, **shown}.items() if values},
             references={key: list(ids) for key, ids in row.references.items()},
             shown=shown,
         )

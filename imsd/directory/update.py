@@ -7,7 +7,7 @@ goes with its entry, in the same unit.
 from __future__ import annotations
 
 import uuid as _uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -19,6 +19,7 @@ from imsd.directory.entry import Entry, Kind
 from imsd.directory.tree import Tree
 from imsd.errors import (
     ConstraintViolation,
+    InvalidDN,
     InvalidSyntax,
     NamingViolation,
     NoSuchEntry,
@@ -73,7 +74,7 @@ def _seen(tx: Transaction, here: Tree, name: str, asking: Viewer) -> Entry:
     return entry
 
 
-def _taken(unit: Unit, own: EntryId = entries.ROOT) -> draft.Callable[[str], bool]:
+def _taken(unit: Unit, own: EntryId = entries.ROOT) -> Callable[[str], bool]:
     def taken(name: str) -> bool:
         found = entries.named(unit, name)
         return found is not None and found[0] != own
@@ -81,7 +82,9 @@ def _taken(unit: Unit, own: EntryId = entries.ROOT) -> draft.Callable[[str], boo
     return taken
 
 
-def _references(tx: Transaction, here: Tree, definition: Definition, values: Sequence[bytes]) -> list[EntryId]:
+def _references(
+    tx: Transaction, here: Tree, definition: Definition, values: Sequence[bytes]
+) -> list[EntryId]:
     """The entries that DN values name. Raises InvalidSyntax, ConstraintViolation."""
     found = []
     for value in values:
@@ -289,7 +292,7 @@ def delete_entry(unit: Unit, entry: Entry, rules: Rules, now: int, delete_mailbo
         if not allowed and mailboxes.usage(unit, account).messages:
             raise UnwillingToPerform("The mailbox is not empty: say what becomes of it (imsMailboxFate)")
         credentials.forget(unit, entry.id)
-        mailboxes.delete_account(unit, account, now)
+        mailboxes.delete_account_mailboxes(unit, account, now)
     entries.remove(unit, entry.id)
 
 
@@ -317,7 +320,7 @@ def rename(
     try:
         rdn = dn.parse_rdn(new_rdn)
     except BadSyntax as error:
-        raise tree.InvalidDN(str(error)) from None
+        raise InvalidDN(str(error)) from None
     tree.check_rdn(rdn)
     working = Working.of(entry.row)
     if new_superior is not None:

@@ -10,6 +10,7 @@ default is stored, as one row per dotted key (`pop3.idle_minutes`).
 
 from __future__ import annotations
 
+from imsd.settings.directory import Addressing, Ldap
 from imsd.settings.listeners import Admission
 from imsd.settings.live import LiveSettings
 from imsd.settings.logins import Logins
@@ -21,7 +22,7 @@ PAGES: tuple[type[Page], ...] = (
     Admission,
     Smtp,
     Pop3,
-    Logins,
+    Logins, Addressing, Ldap,
 )
 """All property pages, in the order in which they are shown."""
 

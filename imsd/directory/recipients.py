@@ -1,0 +1,158 @@
+"""From an address to who receives its mail (ims_spec 3.11.3).
+
+1. An address is looked up in its canonical form among all proxy addresses.
+2. In a domain of ours, `user+detail` is `user` where that is a mailbox (RFC 5233); the longest
+   user that exists is taken.
+3. postmaster is known in every domain of ours (RFC 5321 4.5.1): it is whoever has
+   postmaster@ another of our domains, else an administrator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from imsd.directory.cache import Cache
+from imsd.directory.canonical import canonical_address, canonical_domain
+from imsd.directory.domains import Domains
+from imsd.directory.entry import Entry, Kind
+from imsd.directory.values import Contact, DistributionList, Expansion, Local, PublicFolder, Recipient
+from imsd.errors import InvalidSyntax, NoSuchEntry, NoSuchRecipient, TooManyRecipients
+from imsd.store.entries import NameKind
+from imsd.store.ids import AccountId, EntryId
+
+_SMTP = (NameKind.PRIMARY, NameKind.SECONDARY)
+_BATCH = 200
+"""Members looked at between two turns of the reactor."""
+
+
+class Recipients:
+    """Answers for one directory."""
+
+    def __init__(self, cache: Cache, domains: Callable[[], Domains]) -> None:
+        self._cache = cache
+        self._domains = domains
+
+    def serves(self, domain: str) -> bool:
+        domains = self._domains()
+        if domain in domains:
+            return True
+        try:
+            return canonical_domain(domain) in domains
+        except InvalidSyntax:
+            return False
+
+    async def resolve(self, address: str) -> Recipient:
+        """Raises NoSuchRecipient."""
+        key = ("recipient", address)
+        known: Recipient | None = self._cache.derived.get(key)
+        if known is not None:
+            return known
+        before = self._cache.generation
+        found = await self._find(address)
+        if before == self._cache.generation:
+            self._cache.derived.keep(key, found)
+        return found
+
+    async def _find(self, address: str) -> Recipient:
+        try:
+            canonical = canonical_address(address)
+        except InvalidSyntax:
+            raise NoSuchRecipient from None
+        found = await self._owner(canonical)
+        if found is not None:
+            return recipient_of(found, canonical)
+        local, _, domain = canonical.rpartition("@")
+        domains = self._domains()
+        if domain not in domains:
+            raise NoSuchRecipient
+        if local == "postmaster":
+            return await self._postmaster(canonical, domains)
+        return await self._subaddressed(canonical, local, domain, domains.separator)
+
+    async def _owner(self, canonical: str) -> Entry | None:
+        named = await self._cache.named(canonical)
+        if named is None or named[1] not in _SMTP:
+            return None
+        try:
+            return await self._cache.entry(named[0])
+        except NoSuchEntry:
+            return None
+
+    async def _subaddressed(self, canonical: str, local: str, domain: str, separator: str) -> Recipient:
+        end = local.rfind(separator) if separator else -1
+        while end > 0:
+            found = await self._owner(f"{local[:end]}@{domain}")
+            if found is not None:
+                if found.kind != Kind.MAILBOX:
+                    raise NoSuchRecipient
+                return Local(AccountId(found.id), found.id, canonical, local[end + 1 :])
+            end = local.rfind(separator, 0, end)
+        raise NoSuchRecipient
+
+    async def _postmaster(self, canonical: str, domains: Domains) -> Recipient:
+        for domain in domains.served:
+            found = await self._owner(f"postmaster@{domain}")
+            if found is not None:
+                return recipient_of(found, canonical)
+        for entry_id in await self._cache.equal("imsadministrator", "TRUE"):
+            entry = await self._cache.entry(entry_id)
+            if entry.is_admin:
+                return recipient_of(entry, canonical)
+        raise NoSuchRecipient
+
+    async def expand(self, start: Recipient, limit: int | None = None) -> Expansion:
+        """Raises TooManyRecipients."""
+        if not isinstance(start, DistributionList):
+            return Expansion((start,))
+        most = self._domains().list_limit if limit is None else limit
+        found: dict[EntryId, Local | Contact | PublicFolder] = {}
+        lists: dict[EntryId, None] = {start.entry: None}
+        missing: dict[EntryId, None] = {}
+        seen = {start.entry}
+        waiting = [start.entry]
+        while waiting:
+            group = await self._cache.entry(waiting.pop())
+            members = [each for each in group.row.references.get("member", ()) if each not in seen]
+            seen.update(members)
+            for begin in range(0, len(members), _BATCH):
+                for entry in await self._cache.many(members[begin : begin + _BATCH]):
+                    if entry.kind == Kind.LIST:
+                        lists[entry.id] = None
+                        waiting.append(entry.id)
+                        continue
+                    try:
+                        recipient = recipient_of(entry)
+                    except NoSuchRecipient:
+                        missing[entry.id] = None
+                        continue
+                    assert not isinstance(recipient, DistributionList)
+                    found[entry.id] = recipient
+                    if len(found) > most:
+                        raise TooManyRecipients
+        return Expansion(tuple(found.values()), tuple(lists), tuple(missing))
+
+
+def recipient_of(entry: Entry, address: str = "") -> Recipient:
+    """Who receives mail for this entry. address: what was asked for, "" for the primary one.
+
+    Raises NoSuchRecipient for what mail cannot be sent to.
+    """
+    address = address or primary_address(entry)
+    match entry.kind:
+        case Kind.MAILBOX if address:
+            return Local(AccountId(entry.id), entry.id, address)
+        case Kind.LIST:
+            return DistributionList(entry.id, address)
+        case Kind.CONTACT:
+            kind, _, target = entry.text("target-address").partition(":")
+            if kind.upper() == "SMTP" and target:
+                return Contact(entry.id, address or target, target)
+        case Kind.FOLDER if address:
+            return PublicFolder(entry.id, address, entry.text("folder-pathname") or entry.row.rdn_value)
+    raise NoSuchRecipient
+
+
+def primary_address(entry: Entry) -> str:
+    """In canonical form; "" where there is none."""
+    mail = entry.text("mail")
+    return canonical_address(mail) if mail else ""

@@ -1,0 +1,70 @@
+"""Addresses of recipients (Site Addressing), and the directory as LDAP shows it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from imsd.settings.page import Page
+
+
+class Addressing(Page):
+    """Which addresses recipients get, and which domains are ours."""
+
+    section = "addressing"
+
+    smtp: tuple[str, ...] = Field(
+        (),
+        max_length=100,
+        description="Formats of new SMTP addresses, such as %g.%s@example.org; the first makes the primary "
+        "address. %s surname, %g given name, %i initials, %d display name, %m alias, %1g one letter, "
+        "%rxy replaces x by y in what follows; nothing before the @ is the alias",
+    )
+    x400: str = Field(
+        "", max_length=200, description="The site's part of X.400 addresses, such as c=US;a= ;p=Org;o=Site;"
+    )
+    domains: tuple[str, ...] = Field(
+        (), max_length=10_000, description="Domains whose mail is ours besides those of the formats"
+    )
+    separator: str = Field(
+        "+", max_length=1, description="What separates a name and a detail (user+detail@); empty: nothing"
+    )
+    list_limit: int = Field(
+        20_000, ge=1, le=1_000_000, description="Recipients that one distribution list may lead to"
+    )
+
+
+class Ldap(Page):
+    """The directory as LDAP clients see it."""
+
+    section = "ldap"
+
+    anonymous: bool = Field(
+        False, description="Whether clients that are not logged in see recipients and their public attributes"
+    )
+    substring: Literal["all", "any_as_initial", "initial_only"] = Field(
+        "all",
+        description="Substring searches: all; any_as_initial (a part in the middle is looked for at the "
+        "start, one at the end is not performed); initial_only (others are not performed)",
+    )
+    size_limit: int = Field(
+        100, ge=0, le=1_000_000, description="Entries one search gives without paging, 0: any number"
+    )
+    paged_limit: int = Field(
+        0, ge=0, le=10_000_000, description="Entries one paged search gives in all, 0: any number"
+    )
+    time_limit: int = Field(60, ge=0, le=3600, description="Seconds one search may take, 0: any time")
+    look_through: int = Field(
+        1_000_000, ge=1_000, le=100_000_000, description="Entries one search may look at"
+    )
+    idle_minutes: int = Field(10, ge=0, le=1440, description="Minutes an idle connection may stay, 0: any")
+    operations: int = Field(32, ge=1, le=1000, description="Operations in progress on one connection")
+    delete_mailboxes: bool = Field(
+        False,
+        description="Whether deleting an entry over LDAP deletes a mailbox that is not empty; an entry's "
+        "imsMailboxFate (delete or refuse) goes before this",
+    )
+    attributes: dict[str, Literal["everyone", "authenticated", "owner", "administrator"]] = Field(
+        {}, description="Least rights to read an attribute, where they differ from the schema's"
+    )
