@@ -22,7 +22,9 @@ PAGES: tuple[type[Page], ...] = (
     Admission,
     Smtp,
     Pop3,
-    Logins, Addressing, Ldap,
+    Logins,
+    Addressing,
+    Ldap,
 )
 """All property pages, in the order in which they are shown."""
 

@@ -49,7 +49,7 @@ def test_a_user_gets_a_mailbox_and_logs_in_by_any_name(directory: Directory) -> 
     ]  # fmt: skip
     for name in names * 2:
         assert run(directory.person_by_login(name)) == ann, name
-    for name in ("", "bob", "ann.lee@other.test", "cn=bob,o=Example", "cn=ann.lee,o=Example", "=", "a" * 5000):
+    for name in ("", "bob", "ann.lee@other.test", "cn=bob,o=Example", "cn=ann.lee,o=Example", "=", "a" * 999):
         assert run(directory.person_by_login(name)) is None, name
     assert run(directory.people())[1] == ann
     assert run(directory.person(AccountId(4711))) is None
