@@ -34,15 +34,24 @@ Test: TypeAlias = Callable[[Readable], bool | None]
 ValueTest: TypeAlias = Callable[[bytes], bool]
 
 
-def compiled(filter: filters.Filter, schema: Schema) -> Test:
-    """A test of entries, with assertion values prepared once."""
+def compiled(
+    filter: filters.Filter, schema: Schema, special: Callable[[filters.Filter], Test | None] | None = None
+) -> Test:
+    """A test of entries, with assertion values prepared once.
+
+    special: the server's own test for an item, or None to evaluate it as usual.
+    """
     match filter:
         case filters.And(parts):
-            return _all([compiled(part, schema) for part in parts])
+            return _all([compiled(part, schema, special) for part in parts])
         case filters.Or(parts):
-            return _any([compiled(part, schema) for part in parts])
+            return _any([compiled(part, schema, special) for part in parts])
         case filters.Not(part):
-            return _not(compiled(part, schema))
+            return _not(compiled(part, schema, special))
+    own = None if special is None else special(filter)
+    if own is not None:
+        return own
+    match filter:
         case filters.Present(attribute):
             return _undefined if schema.attribute(attribute) is None else _present(attribute)
         case filters.Extensible(rule, attribute, value, dn_attributes):
