@@ -302,6 +302,7 @@ class IView(Interface):
     flags = Attribute("bytes: flags and keywords in use, joined by spaces")
     permanent_flags = Attribute("bytes: those that can be changed, with \\* if new ones can")
     read_only = Attribute("bool: EXAMINE, or no right to change anything")
+    may_expunge = Attribute("bool: not read only, and the account may expunge here (RFC 4314 4, right e)")
 
     def rows(which: SequenceSet, changed_since: int = 0) -> Iterator[Sequence[Row]]:
         """Told messages of the set, ascending, in batches of at most 1,000; numbers that

@@ -339,6 +339,10 @@ class FakeView:
 
     # Attributes
     @property
+    def may_expunge(self) -> bool:
+        return not self.read_only
+
+    @property
     def exists(self) -> int:
         return len(self.told)
 

@@ -46,11 +46,22 @@ class Item:
     @property
     def in_header(self) -> bool:
         """The message's own header block is enough for it."""
-        return (
-            self.form is Form.BODY
-            and not self.section.path
-            and self.section.kind in (Kind.HEADER, Kind.FIELDS, Kind.FIELDS_NOT)
-        )
+        return not self.section.path and self.section.kind in (Kind.HEADER, Kind.FIELDS, Kind.FIELDS_NOT)
+
+    @property
+    def whole(self) -> bool:
+        """It is the whole message."""
+        return not self.section.path and self.section.kind is Kind.ALL
+
+    def extent(self, message: Any) -> Extent | None:
+        """Its octets; the part tree is asked only where it has to be."""
+        if self.whole:
+            return Extent(message.prefix, 0, message.size)
+        if self.in_header:
+            kind = self.section.kind
+            fields = None if kind is Kind.HEADER else self.section.fields
+            return Extent(message.prefix, 0, len(message.header), fields, kind is Kind.FIELDS_NOT)
+        return sections.resolve(message.scan, self.section, message.prefix)
 
 
 async def send(item: Item, message: Any, channel: Channel) -> None:
@@ -58,13 +69,13 @@ async def send(item: Item, message: Any, channel: Channel) -> None:
     if item.form is Form.BODY:
         await _send_body(item, message, channel)
         return
-    # RFC 9051 6.4.5: BINARY of the whole message, or of what is no leaf, is sent as it is.
-    part = message.scan.part(item.section.path)
-    extent = sections.resolve(message.scan, item.section, message.prefix)
-    if part is None or extent is None:
+    extent = item.extent(message)
+    if extent is None:
         channel.send(item.name + b" NIL")
         return
-    encoding = part.content.encoding if item.section.path and not part.children else b"BINARY"
+    # RFC 9051 6.4.5: BINARY of the whole message, or of what is no leaf, is sent as it is.
+    part = None if item.whole else message.scan.part(item.section.path)
+    encoding = part.content.encoding if part is not None and not part.children else b"BINARY"
     if not transfer.known(encoding):
         raise No(b"UNKNOWN-CTE", "Unknown content transfer encoding")
     if item.form is Form.SIZE:
@@ -84,7 +95,7 @@ def _cut(extent: Extent, partial: tuple[int, int] | None) -> Extent:
 
 
 async def _send_body(item: Item, message: Any, channel: Channel) -> None:
-    extent = sections.resolve(message.scan, item.section, message.prefix)
+    extent = item.extent(message)
     if extent is None:
         channel.send(item.name + b" NIL")
     elif extent.fields is not None:

@@ -25,6 +25,7 @@ _INDEX: Final = {
     b"RFC822.SIZE": (b"RFC822.SIZE %d", 4),
     b"INTERNALDATE": (b"INTERNALDATE %b", 5),
 }
+_DATE: Final = 5
 # What is stored ready for the wire, and the attribute that holds it.
 _STORED: Final = {b"ENVELOPE": "envelope", b"BODY": "body", b"BODYSTRUCTURE": "bodystructure"}
 _MACROS: Final = {
@@ -125,7 +126,7 @@ class Fetch:
         return Needs(
             summary=any(item in _STORED for item in self.items if isinstance(item, bytes)),
             header=any(item.in_header for item in sections),
-            scan=bool(sections),
+            scan=any(not item.in_header and not item.whole for item in sections),
             content=any(not item.in_header for item in sections),
         )
 
@@ -146,7 +147,7 @@ class Fetch:
                 elif item in _INDEX:
                     shape, place = _INDEX[item]
                     value: Any = row[place]
-                    channel.send(shape % (responses.date_time(value) if place == 5 else value))
+                    channel.send(shape % (responses.date_time(value) if place == _DATE else value))
                 else:
                     channel.send(b"%b %b" % (item, getattr(message, _STORED[item])))
         except responses.No:
@@ -160,14 +161,21 @@ def renderer(items: Sequence[Attribute]) -> Callable[[Sequence[Row]], bytes]:
     """A function from rows to FETCH responses: one formatting per row, one join."""
     known = [_INDEX[item] for item in items if isinstance(item, bytes)]
     shape = b"* %d FETCH (" + b" ".join(text for text, _ in known) + b")\r\n"
-    places = [place for _, place in known]
-    pick = itemgetter(0, *places)
-    if 5 not in places:
+    places = [0, *(place for _, place in known)]
+    if _DATE not in places:
+        pick = itemgetter(*places)
         return lambda rows: b"".join([shape % pick(row) for row in rows])
-    date = responses.date_time
-    return lambda rows: b"".join(
-        [shape % pick(row._replace(internal_date=date(row.internal_date))) for row in rows]  # type: ignore[arg-type]
-    )
+
+    def dated(rows: Sequence[Row]) -> bytes:
+        columns = list(zip(*rows, strict=True))
+        if not columns:
+            return b""
+        columns[_DATE] = tuple(map(responses.date_time, columns[_DATE]))
+        return b"".join(
+            [shape % values for values in zip(*(columns[place] for place in places), strict=True)]
+        )
+
+    return dated
 
 
 # Grammar -------------------------------------------------------------------------------------

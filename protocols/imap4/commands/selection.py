@@ -89,14 +89,14 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """RFC 9051 6.4.1: expunges without telling, unless read only."""
+    """RFC 9051 6.4.1: expunges without telling; no error where that may not be done (RFC 4314 4)."""
 
     @classmethod
     def parse(cls, cursor: Cursor, uid: bool) -> Close:
         return cls()
 
     async def run(self, view: Any, channel: Channel) -> None:
-        if not view.read_only:
+        if view.may_expunge:
             await view.expunge(None)
         channel.select(None)
 
