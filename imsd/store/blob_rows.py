@@ -17,7 +17,7 @@ from sqlalchemy import Column, Index, Table, bindparam, case, delete, func, lite
 
 from imsd.errors import StoreUnavailable
 from imsd.store.ids import BlobId
-from imsd.store.sql import among, insert_row, sql
+from imsd.store.sql import among, insert, insert_row, sql
 from imsd.store.tables import Bytes, Id, Int, Number, Small, String, metadata, now
 from imsd.store.transaction import Transaction, Unit
 from protocols.message.summary import Summary
@@ -148,7 +148,7 @@ _REUSE = sql(
     update(blob)
     .where(_b.hash == bindparam("sha256"))
     .values(refs=_b.refs + bindparam("count"), released=0)
-    .returning(_b.id)
+    .returning(_b.id, _b.file)
 )
 _INSERT = insert_row(blob, "hash", "size", "refs", "released", "created", "file", *_NAMES)
 _INSERT_CONTENT = insert_row(content)
@@ -191,7 +191,11 @@ _COLLECTABLE = sql(
 _DELETE = sql(delete(blob).where(among(_b.id, "ids")))
 _DELETE_CONTENT = sql(delete(content).where(among(content.c.id, "ids")))
 _KNOWN = sql(select(blob.c.size, blob.c.hash).where(blob.c.id == bindparam("blob")))
-_UNLINK = insert_row(unlinking)
+_UNLINK = sql(
+    insert(unlinking)
+    .values(file=bindparam("file"), after=bindparam("after"))
+    .on_conflict_do_nothing(index_elements=["file"])
+)
 _DUE = sql(
     select(unlinking.c.file).where(unlinking.c.after <= bindparam("time")).limit(bindparam("limit"))
 )
@@ -202,11 +206,12 @@ _NAMED_UNLINKING = sql(select(unlinking.c.file).where(among(unlinking.c.file, "f
 
 def keep(unit: Unit, new: NewBlob, count: int = 1) -> BlobId:
     """Store the content, or find it stored already, with `count` references more."""
-    found = unit.value(_REUSE, sha256=new.sha256, count=count)
+    found = unit.one(_REUSE, sha256=new.sha256, count=count)
     if found is not None:
-        if new.file:
+        # The same NewBlob may be kept again: then its file is the row's.
+        if new.file not in ("", found[1]):
             unlink(unit, new.file)
-        return BlobId(found)
+        return BlobId(found[0])
     made = unit.insert(
         _INSERT,
         hash=new.sha256,
@@ -287,7 +292,7 @@ def unlink(unit: Unit, file: str, grace: int = UNLINK_GRACE) -> None:
     unit.run(_UNLINK, file=file, after=now() + grace)
 
 
-def collect(unit: Unit, before: int, limit: int = 100) -> int:
+def collect(unit: Unit, before: int, limit: int = 100, grace: int = UNLINK_GRACE) -> int:
     """Take away up to `limit` rows released up to `before`; how many there were."""
     rows = unit.all(_COLLECTABLE, before=before, limit=limit)
     if rows:
@@ -296,7 +301,7 @@ def collect(unit: Unit, before: int, limit: int = 100) -> int:
         unit.run(_DELETE, ids=ids)
         for _, file in rows:
             if file:
-                unlink(unit, file)
+                unlink(unit, file, grace)
     return len(rows)
 
 

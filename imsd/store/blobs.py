@@ -36,6 +36,7 @@ from imsd.store.blob_rows import (
     summary,
 )
 from imsd.store.database import Database, forked
+from imsd.store.failpoints import reached
 from imsd.store.ids import BlobId
 from imsd.store.sql import SQLITE
 from imsd.store.tables import now
@@ -118,15 +119,18 @@ class Blobs:
 
     # In the background -----------------------------------------------------------------
 
-    async def collect(self, age: int = 3600 * 1_000_000) -> int:
+    async def collect(
+        self, age: int = 3600 * 1_000_000, grace: int = blob_rows.UNLINK_GRACE
+    ) -> int:
         """Take away content released `age` microseconds ago, and files whose grace is over."""
         total = 0
-        while count := await self.db.write(blob_rows.collect, now() - age):
+        while count := await self.db.write(blob_rows.collect, now() - age, 100, grace):
             total += count
         while not self._keeping and (files := await self.db.read(blob_rows.due_files, now())):
             # A discarded file may have found a row after all.
             known = await self.db.read(_with_row, files)
             await self.db.in_thread(self.files.remove, [each for each in files if each not in known])
+            reached("blob.file-removed")
             await self.db.write(blob_rows.unlinked, files)
         return total
 

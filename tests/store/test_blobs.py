@@ -90,6 +90,14 @@ def test_equal_content_is_stored_once(database: Database) -> None:
     assert run(database.read(refs)) == [3]
 
 
+def test_the_same_new_blob_kept_twice_keeps_its_file(database: Database) -> None:
+    blobs = Blobs(database)
+    new = run(build(blobs, b"2" * THRESHOLD))
+    blob_id = run(database.write(keep, new))
+    assert run(database.write(keep, new)) == blob_id
+    assert run(database.read(blob_rows.due_files, 2**62)) == []
+
+
 def test_a_summary_is_a_row_read(database: Database) -> None:
     whole = summarize(MESSAGE)
     blob_id = run(database.write(keep, new_blob(MESSAGE, whole)))

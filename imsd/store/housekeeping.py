@@ -1,0 +1,45 @@
+"""What the store does for itself: once at start, and now and then while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from imsd.store import jobs, spool, tracking
+from imsd.store.blobs import Blobs
+from imsd.store.database import Database
+from imsd.store.sql import SQLITE
+
+_SECOND = 1_000_000
+_DAY = 86400 * _SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """For how long, in microseconds, what is gone is still kept."""
+
+    expunged: int = 7 * _DAY
+    content: int = 3600 * _SECOND
+    fresh_tracking: int = 60 * _SECOND
+    tracking: int = 90 * _DAY
+
+
+async def begin(db: Database) -> None:
+    """Put right what a crash left, before anything is claimed.
+
+    Alone in the home, whatever was claimed was claimed by a process that is dead; where nodes
+    share a database, claims lapse by their deadline.
+    """
+    if db.dialect == SQLITE:
+        await db.write(spool.release_leases)
+
+
+async def tidy(db: Database, blobs: Blobs, now: int, keep: Keep | None = None) -> None:
+    """One round of small units; they wait their turn between those of people."""
+    keep = keep or Keep()
+    await jobs.purge(db)
+    await jobs.release_expunged(db, now - keep.expunged)
+    await blobs.collect(keep.content)
+    while await db.write(tracking.settle, now - keep.fresh_tracking):
+        pass
+    while await db.write(tracking.expire, now - keep.tracking):
+        pass
