@@ -16,6 +16,7 @@ from imsd.config import Config
 from imsd.directory.directory import Directory
 from imsd.mail.delivery import Delivery
 from imsd.mail.letters import post
+from imsd.mail.policy import Policy
 from imsd.settings import PAGES, LiveSettings
 from imsd.settings.logins import Logins
 from imsd.store import settings as setting_rows
@@ -42,6 +43,7 @@ class Core:
         self.directory = Directory(db, self.settings, reactor, self.passwords)
         self.authenticator = Authenticator(db, self.directory, self.settings, reactor, self.passwords)
         self.delivery = Delivery(db, self.directory, self.settings)
+        self.policy = Policy(self.directory, self.settings)
         self.server: Any = None
         self._watch: Watch | None = None
 
@@ -79,12 +81,13 @@ class Core:
 
     async def post(self, sender: str, to: list[str], subject: str, text: str) -> None:
         """Send a message from one of our own addresses."""
-        await post(self, sender, to, subject, text)
+        await post(self.delivery, self.directory, sender, to, subject, text)
 
     async def close(self) -> None:
         """Finish what was submitted and give the home back."""
         if self._watch is not None:
             self._watch.stop()
+        await self.delivery.drained()
         self.authenticator.stop()
         self.directory.stop()
         self.indexes.close()

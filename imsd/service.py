@@ -29,14 +29,16 @@ from imsd.listeners import CannotListen, Listeners
 from imsd.mail.queue import QueueRunner
 from imsd.sessions.imap4 import make_imap4
 from imsd.sessions.ldap import make_ldap
-from imsd.sessions.pop3 import make_pop3
-from imsd.sessions.smtp import make_smtp
+from imsd.sessions.pop3 import Pop3Door
+from imsd.sessions.smtp import Door as SmtpDoor
 from imsd.settings.listeners import Admission as AdmissionPage
 from imsd.tls import ServerContexts
 from imsd.watchdog import Watchdog
 from protocols.connection import Admission, Connection, ConnectionFactory, Limits
 from protocols.ldap.server import FULL as LDAP_FULL
+from protocols.pop3.server import Server as Pop3Server
 from protocols.smtp.interfaces import Role
+from protocols.smtp.server import Server as SmtpServer
 
 GRACE: Final = 20.0
 """Seconds that sessions have to finish what they are in the middle of."""
@@ -126,18 +128,40 @@ class Server(Service):
     def _builder(self, name: str, core: Core) -> tuple[Callable[[], Connection], bytes]:
         """What makes the protocol of a listener, and what a peer is told when it is full."""
         match name:
-            case "smtp":
-                return make_smtp(core, self.contexts, Role.MX), b"421 4.3.2 Too many connections\r\n"
-            case "submission":
-                return make_smtp(core, self.contexts, Role.SUBMISSION), b"421 4.3.2 Too many connections\r\n"
-            case "submissions":
-                return make_smtp(core, self.contexts, Role.SUBMISSIONS), b"421 4.3.2 Too many connections\r\n"
+            case "smtp" | "submission" | "submissions":
+                roles = {"smtp": Role.MX, "submission": Role.SUBMISSION, "submissions": Role.SUBMISSIONS}
+                smtp = SmtpDoor(
+                    roles[name],
+                    self.config.server.hostname,
+                    policy=core.policy,
+                    delivery=core.delivery,
+                    authenticator=core.authenticator,
+                    blobs=core.blobs,
+                    settings=core.settings,
+                    clock=self.reactor,
+                    tls=self._context,
+                )
+                full = b"421 4.3.2 Too many connections\r\n"
+                return lambda: SmtpServer(smtp, self.reactor), full
             case "pop3" | "pop3s":
-                return make_pop3(core, self.contexts), b"-ERR [SYS/TEMP] Too many connections\r\n"
+                pop3 = Pop3Door(
+                    core.db,
+                    core.indexes,
+                    core.blobs,
+                    core.authenticator,
+                    core.settings,
+                    self.reactor,
+                    self.config.server.hostname,
+                    self._context,
+                )
+                return lambda: Pop3Server(pop3, self.reactor), b"-ERR [SYS/TEMP] Too many connections\r\n"
             case "imap" | "imaps":
                 return make_imap4(core, self.contexts), b"* BYE [UNAVAILABLE] Too many connections\r\n"
             case _:
                 return make_ldap(core, self.contexts), LDAP_FULL
+
+    def _context(self) -> ServerContexts:
+        return self.contexts
 
     def _handle_hangup(self) -> None:
         """SIGHUP reads the certificates again."""
