@@ -34,6 +34,8 @@ def makeService(options: dict[str, Any]) -> IService:
     """The server of a home. A home that cannot be used is a usage error with its reason."""
     from twisted.internet import reactor
 
+    # Mail, passwords and keys are nobody else's.
+    os.umask(0o077)
     given = options.get("home") or os.environ.get("IMSD_HOME")
     home = Path(given or DEFAULT_HOME).expanduser().absolute()
     if not given and not (home / config.FILE).exists():

@@ -32,7 +32,7 @@ class Operations(Resource):
     log = Logger()
 
     def __init__(self, core: Any) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._core = core
 
     def render_GET(self, request: Request) -> bytes:
@@ -40,7 +40,7 @@ class Operations(Resource):
             request, 200, {"result": {name: entry.summary for name, entry in sorted(OPERATIONS.items())}}
         )
 
-    def render_POST(self, request: Request) -> Any:
+    def render_POST(self, request: Any) -> Any:
         try:
             assert request.content is not None
             arguments = json.loads(request.content.read(BODY_LIMIT) or b"{}")

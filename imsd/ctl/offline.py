@@ -47,5 +47,5 @@ def with_core(config: Config, work: Callable[[Core], Awaitable[Any]]) -> Any:
         raise KeyboardInterrupt
     result = outcome[0]
     if isinstance(result, Failure):
-        raise result.value
+        result.raiseException()
     return result

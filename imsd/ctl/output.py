@@ -28,10 +28,15 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     console.print(table)
 
 
-def show_fields(value: Mapping[str, Any]) -> None:
+def show_fields(value: Mapping[str, Any], indent: str = "") -> None:
+    """Names and values; a mapping inside stands below its name, indented."""
     width = max((len(key) for key in value), default=0)
     for key, cell in value.items():
-        click.echo(f"{key:<{width}}  {_text(cell)}")
+        if isinstance(cell, Mapping):
+            click.echo(f"{indent}{key}")
+            show_fields(cell, indent + "  ")
+        else:
+            click.echo(f"{indent}{key:<{width}}  {_text(cell)}".rstrip())
 
 
 def _text(cell: Any) -> str:

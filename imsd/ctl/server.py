@@ -36,11 +36,7 @@ def status(admin: Administrator, wait: float) -> None:
     if admin.as_json:
         show_json(answer)
     else:
-        show_fields({name: value for name, value in answer.items() if not isinstance(value, dict)})
-        for name, value in answer.items():
-            if isinstance(value, dict):
-                click.echo(f"\n{name}")
-                show_fields({f"  {key}": cell for key, cell in value.items()})
+        show_fields(answer)
 
 
 @imsctl.command()

@@ -18,7 +18,7 @@ from imsd import config
 from imsd.ctl.command import Administrator, imsctl, password_from
 from imsd.errors import Refusal
 
-DEMONSTRATION_PASSWORD = "demo"
+DEMONSTRATION_PASSWORD = "demo1234"
 FOLDERS = ("data", "data/blobs", "log", "run", "tls", "pickup")
 DOMAIN = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*", re.IGNORECASE)
 
@@ -119,6 +119,7 @@ def make_home(home: Path, answers: Answers, demonstration: bool = False) -> None
     from imsd import tls
     from imsd.ctl import offline
 
+    os.umask(0o077)
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     for folder in FOLDERS:
         (home / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -135,10 +136,17 @@ def make_home(home: Path, answers: Answers, demonstration: bool = False) -> None
 
             await populate(core, answers.domain, DEMONSTRATION_PASSWORD)
 
+    fresh = not (home / "data/imsd.db").exists()
     try:
         offline.with_core(loaded, work)
-    except Refusal as refusal:
-        raise click.ClickException(refusal.text) from None
+    except BaseException as error:
+        if fresh:
+            # What was begun must not stand in the way of the next try.
+            for file in (home / "data").glob("imsd.db*"):
+                file.unlink()
+        if isinstance(error, Refusal):
+            raise click.ClickException(error.text) from None
+        raise
     (home / config.FILE).write_text(text, "utf-8")
 
 

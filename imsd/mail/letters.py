@@ -28,9 +28,7 @@ async def post(
         compose.raw_field("To", b", ".join(compose.mailbox(one.address) for one in addressees)),
         compose.field("Subject", subject),
         compose.raw_field("Date", dates.format(time.time())),
-        compose.raw_field(
-            "Message-ID", compose.message_id(sender.partition("@")[2], secrets.token_hex(12))
-        ),
+        compose.raw_field("Message-ID", compose.message_id(sender.partition("@")[2], secrets.token_hex(12))),
         compose.raw_field("Auto-Submitted", b"auto-generated"),
     ]
     data = compose.message(fields, compose.text(text))

@@ -1,0 +1,111 @@
+"""Operations that look for what is wrong: `check` before and while running, `verify` the store."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import socket
+from typing import Any
+
+from cryptography import x509
+from twisted.internet.threads import deferToThreadPool
+
+from imsd.admin.operations import Json, operation
+from imsd.config import Config
+from imsd.settings.directory import Addressing
+from imsd.store.verify import verify
+
+SOON = datetime.timedelta(days=14)
+SPACE = 1 << 30
+
+
+def _finding(level: str, text: str) -> Json:
+    return {"level": level, "text": text}
+
+
+@operation("verify")
+async def verify_store(core: Any, repair: bool = False) -> Json:
+    """Prove the store: hashes, references, counters."""
+    report = await verify(core.db, core.blobs, repair=repair)
+    findings = []
+    for problem in report.problems:
+        mended = problem.repair and repair
+        done = f" ({problem.repair}{'' if mended else ', with --repair'})" if problem.repair else ""
+        findings.append(_finding("warning" if mended else "error", f"{problem.kind}: {problem.what}{done}"))
+    return findings
+
+
+@operation("check")
+async def check(core: Any) -> Json:
+    """Look for mistakes in configuration, certificates, DNS and settings."""
+    findings = [
+        _finding("error", f"setting {key} does not fit and is not used: {reason}")
+        for key, reason in core.settings.rejected.items()
+    ]
+    findings += _certificates(core.config)
+    findings += _space(core.config)
+    findings += await deferToThreadPool(
+        core.reactor, core.reactor.getThreadPool(), _names, core.config, _domains(core)
+    )
+    order = {"error": 0, "warning": 1, "info": 2}
+    return sorted(findings, key=lambda finding: order[finding["level"]])
+
+
+def _domains(core: Any) -> list[str]:
+    templates = core.settings[Addressing].smtp
+    return sorted({template.rpartition("@")[2] for template in templates})
+
+
+def _certificates(config: Config) -> list[Json]:
+    findings = []
+    pairs = [config.tls.certificate, *(pair["certificate"] for pair in config.tls.names.values())]
+    for file in pairs:
+        path = config.path(file)
+        try:
+            certificate = x509.load_pem_x509_certificate(path.read_bytes())
+        except (OSError, ValueError) as error:
+            findings.append(_finding("error", f"{path}: {error}"))
+            continue
+        left = certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
+        if left < datetime.timedelta():
+            findings.append(_finding("error", f"{path} has expired; replace it, it is read again by itself"))
+        elif left < SOON:
+            findings.append(_finding("warning", f"{path} expires in {left.days} days"))
+        if certificate.issuer == certificate.subject:
+            findings.append(_finding("warning", f"{path} is self-signed; clients will warn their users"))
+    return findings
+
+
+def _space(config: Config) -> list[Json]:
+    space = os.statvfs(config.home)
+    free = space.f_bavail * space.f_frsize
+    if free < SPACE:
+        return [_finding("warning", f"only {free >> 20} MiB are free below {config.home}")]
+    return []
+
+
+def _names(config: Config, domains: list[str]) -> list[Json]:
+    """What DNS says of our names; runs in a thread."""
+    import dns.exception
+    import dns.resolver
+
+    findings = []
+    host = config.server.hostname.rstrip(".").lower()
+    if "." not in host:
+        findings.append(_finding("warning", f"server.hostname is {host}; others want a full name there"))
+    try:
+        socket.getaddrinfo(host, 25)
+    except OSError as error:
+        findings.append(_finding("warning", f"{host} has no address: {error}"))
+    for domain in domains:
+        try:
+            answer = dns.resolver.resolve(domain, "MX", lifetime=5)
+        except dns.exception.DNSException as error:
+            findings.append(_finding("warning", f"{domain} has no MX record that we can see: {error}"))
+            continue
+        hosts = {str(record.exchange).rstrip(".").lower() for record in answer}
+        if host not in hosts:
+            findings.append(
+                _finding("warning", f"the MX of {domain} is {', '.join(sorted(hosts))}, not {host}")
+            )
+    return findings

@@ -1,0 +1,157 @@
+"""Operations on people, lists, contacts and public folders."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from imsd.admin.operations import Json, operation
+from imsd.directory.entry import Kind
+from imsd.directory.values import Contact, Person, PublicFolder
+from imsd.errors import NoSuchEntry
+from imsd.store import mailboxes
+
+KINDS: Final = {"group": Kind.LIST, "contact": Kind.CONTACT, "folder": Kind.FOLDER}
+
+
+async def _person(core: Any, who: str) -> Person:
+    found: Person | None = await core.directory.person_by_login(who)
+    if found is None:
+        raise NoSuchEntry(f"There is nobody called {who}")
+    return found
+
+
+def _summary(person: Person) -> Json:
+    return {
+        "address": person.address,
+        "uid": person.uid,
+        "name": person.name,
+        "dn": person.dn,
+        "admin": person.is_admin,
+        "disabled": person.disabled,
+    }
+
+
+@operation("user.add")
+async def add_user(
+    core: Any, address: str, password: str | None = None, name: str = "", admin: bool = False
+) -> Json:
+    """Add a person with a mailbox."""
+    return _summary(await core.directory.add_user(address, name=name, password=password, admin=admin))
+
+
+@operation("user.list")
+async def list_users(core: Any) -> Json:
+    """Everybody with a mailbox, by alias."""
+    return [_summary(person) for person in await core.directory.people()]
+
+
+@operation("user.show")
+async def show_user(core: Any, who: str) -> Json:
+    """One person: addresses, mailbox, attributes."""
+    person = await _person(core, who)
+    usage = await core.db.read_few(mailboxes.usage, person.account)
+    _, attributes = await core.directory.attributes(person.dn)
+    return {
+        **_summary(person),
+        "addresses": list(person.addresses),
+        "messages": usage.messages,
+        "bytes": usage.bytes,
+        "attributes": attributes,
+    }
+
+
+@operation("user.passwd")
+async def set_password(core: Any, who: str, password: str) -> Json:
+    """Set a person's password; sessions opened with the old one end."""
+    await core.directory.set_password((await _person(core, who)).account, password)
+
+
+@operation("user.disable")
+async def disable(core: Any, who: str, disabled: bool = True) -> Json:
+    """Refuse, or allow again, a person's logins."""
+    await core.directory.set_disabled((await _person(core, who)).account, disabled)
+
+
+@operation("user.delete")
+async def delete_user(core: Any, who: str, delete_mailbox: bool = False) -> Json:
+    """Delete a person; a mailbox that is not empty goes only with delete_mailbox."""
+    await core.directory.delete_user((await _person(core, who)).dn, delete_mailbox=delete_mailbox)
+
+
+@operation("group.add")
+async def add_group(core: Any, address: str, members: list[str], name: str = "", owner: str = "") -> Json:
+    """Add a distribution list."""
+    await core.directory.add_group(address, name=name, members=members, owner=owner)
+    return await show_recipient(core, "group", address)
+
+
+@operation("group.join")
+async def join_group(core: Any, address: str, members: list[str]) -> Json:
+    """Add members to a list."""
+    await core.directory.change_members(address, add=members)
+
+
+@operation("group.leave")
+async def leave_group(core: Any, address: str, members: list[str]) -> Json:
+    """Take members off a list."""
+    await core.directory.change_members(address, remove=members)
+
+
+@operation("contact.add")
+async def add_contact(core: Any, address: str, target: str, name: str = "") -> Json:
+    """Add a custom recipient."""
+    await core.directory.add_contact(address, target, name=name)
+    return await show_recipient(core, "contact", address)
+
+
+@operation("folder.add")
+async def add_folder(core: Any, pathname: str, address: str = "", hidden: bool = True) -> Json:
+    """Add a public folder."""
+    await core.directory.add_folder(address, pathname, hidden=hidden)
+    folders = await core.directory.recipients(Kind.FOLDER)
+    return next(_recipient_row(folder) for folder in folders if folder.pathname == pathname)
+
+
+def _recipient_row(found: Any) -> Json:
+    row = {"address": found.address, "detail": ""}
+    if isinstance(found, Contact):
+        row["detail"] = found.target
+    elif isinstance(found, PublicFolder):
+        row["detail"] = found.pathname
+    return row
+
+
+@operation("recipient.list")
+async def list_recipients(core: Any, kind: str) -> Json:
+    """Every list ("group"), contact or public folder ("folder")."""
+    rows = []
+    for found in await core.directory.recipients(_kind(kind)):
+        _, attributes = await core.directory.attributes(found.address)
+        row = _recipient_row(found)
+        row["name"] = next(iter(attributes.get("cn", [])), "")
+        if kind == "group":
+            row["detail"] = f"{len(attributes.get('member', []))} members"
+        rows.append(row)
+    return rows
+
+
+@operation("recipient.show")
+async def show_recipient(core: Any, kind: str, address: str) -> Json:
+    """One of them with its attributes."""
+    found = await core.directory.resolve(address)
+    if found.entry not in {one.entry for one in await core.directory.recipients(_kind(kind))}:
+        raise NoSuchEntry(f"{address} is no {kind}")
+    dn, attributes = await core.directory.attributes(address)
+    return {"dn": dn, **_recipient_row(found), **attributes}
+
+
+@operation("recipient.delete")
+async def delete_recipient(core: Any, kind: str, address: str) -> Json:
+    """Delete one of them."""
+    await core.directory.delete(address, _kind(kind))
+
+
+def _kind(name: str) -> Kind:
+    if name not in KINDS:
+        raise NoSuchEntry(f"There is no kind {name}; there are {', '.join(KINDS)}")
+    return KINDS[name]
