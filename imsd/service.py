@@ -67,6 +67,7 @@ class Server(Service):
         self.started = time.time()
         self.watchdog = Watchdog(reactor, lambda: Connection.doing)
         self._control: IListeningPort | None = None
+        self._pop3: Pop3Door | None = None
         self._reload = LoopingCall(self.contexts.reload)
         self._reload.clock = reactor
 
@@ -144,16 +145,19 @@ class Server(Service):
                 full = b"421 4.3.2 Too many connections\r\n"
                 return lambda: SmtpServer(smtp, self.reactor), full
             case "pop3" | "pop3s":
-                pop3 = Pop3Door(
-                    core.db,
-                    core.indexes,
-                    core.blobs,
-                    core.authenticator,
-                    core.settings,
-                    self.reactor,
-                    self.config.server.hostname,
-                    self._context,
-                )
+                if self._pop3 is None:
+                    # One for both ports: it knows which maildrops are locked.
+                    self._pop3 = Pop3Door(
+                        core.db,
+                        core.indexes,
+                        core.blobs,
+                        core.authenticator,
+                        core.settings,
+                        self.reactor,
+                        self.config.server.hostname,
+                        self._context,
+                    )
+                pop3 = self._pop3
                 return lambda: Pop3Server(pop3, self.reactor), b"-ERR [SYS/TEMP] Too many connections\r\n"
             case "imap" | "imaps":
                 return make_imap4(core, self.contexts), b"* BYE [UNAVAILABLE] Too many connections\r\n"

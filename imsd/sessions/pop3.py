@@ -49,7 +49,7 @@ MOST_REMEMBERED = 100_000
 
 @implementer(IDoor)
 class Pop3Door:
-    """One for all POP3 listeners. tls: gives the context factory for STLS, or None."""
+    """One for all POP3 listeners: it holds the locks. tls: gives the context factory for STLS, or None."""
 
     implementation = f"imsd-{__version__}"
 
@@ -62,7 +62,7 @@ class Pop3Door:
         settings: LiveSettings,
         clock: IReactorTime,
         hostname: str,
-        tls: Callable[[], Any],
+        tls: Callable[[], Any] = lambda: None,
     ) -> None:
         self._db = db
         self._indexes = indexes
@@ -109,7 +109,7 @@ class Pop3Door:
         except BaseException:
             self._locked.discard(account)
             raise
-        uids, sizes = array("I"), array("Q")
+        uids, sizes = array("I"), array("I")
         for segment in pin.index.segments:
             uids.extend(segment.uids)
             sizes.extend(segment.sizes)
