@@ -47,8 +47,6 @@ MOST = messages.MAX_DELIVERIES
 DEPTH = 8
 """How often a contact may lead to another address of ours."""
 
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
@@ -94,18 +92,15 @@ class Delivery:
         self._directory = directory
         self._settings = settings
         self._last = 0
+        self._node = secrets.token_hex(2).upper()
         self._idle: list[Deferred[None]] = []
         self._draining = False
 
     def new_id(self) -> str:
         """A queue id that never repeats; it stands in the Received line and in the 250."""
-        self._last = number = max(now(), self._last + 1)
-        letters = []
-        while number:
-            number, digit = divmod(number, 32)
-            letters.append(_ALPHABET[digit])
+        self._last = max(now(), self._last + 1)
         # Nodes that share a store must not make the same id in the same microsecond.
-        return "".join(reversed(letters)) + secrets.token_hex(2).upper()
+        return f"{self._last:X}{self._node}"
 
     async def accept(self, envelope: Envelope, content: NewBlob, queue_id: str = "") -> Accepted:
         """Deliver to local recipients and queue for the others, in one transaction.

@@ -6,6 +6,7 @@ RFC 5321 4.4; the words after "with" are those of RFC 3848 and RFC 6531 4.3.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import ip_address
 
 from protocols.message import dates
@@ -28,6 +29,7 @@ def protocol_word(client: Client, smtputf8: bool) -> str:
     return f"{word}{'S' if client.encrypted else ''}{'A' if client.identity is not None else ''}"
 
 
+@lru_cache(maxsize=1024)
 def literal(address: str) -> str:
     """An IP address as an address literal (RFC 5321 4.1.3)."""
     try:
@@ -48,4 +50,9 @@ def received_line(
         f"Received: from {hello} ({literal(client.peer)})\r\n"
         f"\tby {hostname} with {word}{tls} id {queue_id}{target};\r\n\t"
     )
-    return line.encode("utf-8") + dates.format(seconds) + b"\r\n"
+    return line.encode("utf-8") + _date(int(seconds)) + b"\r\n"
+
+
+@lru_cache(maxsize=2)
+def _date(seconds: int) -> bytes:
+    return dates.format(seconds)
