@@ -248,8 +248,8 @@ def main() -> None:
         ours.send("cpu")
         after, worst = ours.recv()
         print(
-            f"{load.done / took:,.0f} messages/s of {options.size} octets over {options.connections} connections"
-            f" x {options.messages}; server CPU {(after - before) / load.done * 1e6:,.0f} us/message,"
+            f"{load.done / took:,.0f} messages/s of {options.size} octets over"
+            f" {options.connections} connections x {options.messages}; server CPU {(after - before) / load.done * 1e6:,.0f} us/message,"
             f" load CPU {own / load.done * 1e6:,.0f} us/message; longest tick {worst * 1000:.1f} ms"
         )
     finally:
