@@ -247,11 +247,11 @@ def main() -> None:
         own = time.process_time() - own
         ours.send("cpu")
         after, worst = ours.recv()
-        print(
-            f"{load.done / took:,.0f} messages/s of {options.size} octets over"
-            f" {options.connections} connections x {options.messages}; server CPU {(after - before) / load.done * 1e6:,.0f} us/message,"
-            f" load CPU {own / load.done * 1e6:,.0f} us/message; longest tick {worst * 1000:.1f} ms"
-        )
+        rate, cpu, client = (load.done / took, (after - before) / load.done, own / load.done)
+        print(f"{rate:,.0f} messages/s of {options.size} octets", end="")
+        print(f" over {options.connections} connections x {options.messages};", end="")
+        print(f" CPU per message: server {cpu * 1e6:,.0f} us, load {client * 1e6:,.0f} us;", end="")
+        print(f" longest tick {worst * 1000:.1f} ms")
     finally:
         ours.close()
         child.join(10)
