@@ -153,6 +153,11 @@ class MailboxIndexes:
         index.gone = True
         index.dirty()
 
+    def recent_uid(self, account: AccountId, mailbox: MailboxId) -> int:
+        """Up to where messages are not \\Recent any more, where an index is open; else 0."""
+        index = self._open.get((account, mailbox))
+        return index.recent_uid if index is not None else 0
+
     def memory(self) -> int:
         """Octets that all indexes use, about."""
         return sum(index.memory for index in self._open.values())

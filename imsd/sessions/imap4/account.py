@@ -1,0 +1,257 @@
+"""One authenticated connection: the names it sees, and what it does with mailboxes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from zope.interface import implementer
+
+from imsd.auth import Account
+from imsd.errors import (
+    MailboxExists,
+    MailboxHasChildren,
+    NoSuchMailbox,
+    NotPermitted,
+    OverQuota,
+    Refusal,
+    Unsupported,
+)
+from imsd.sessions.imap4 import marks
+from imsd.sessions.imap4.appending import Append, permitted
+from imsd.sessions.imap4.held import AccountEnded, Mailstore
+from imsd.sessions.imap4.places import OTHERS, SHARED, Place, Places, Spot
+from imsd.sessions.imap4.view import View
+from imsd.settings.imap import Imap
+from imsd.store import acl, counting, jobs, mailboxes, names
+from imsd.store.ids import PUBLIC, AccountId, MailboxId
+from imsd.store.mailboxes import Mailbox
+from imsd.store.transaction import Transaction
+from protocols.imap4.dialect import Dialect
+from protocols.imap4.interfaces import IAccount, Listed, Namespaces, Status
+
+#: Special uses that CREATE may ask for (RFC 6154 3). \All and \Flagged are virtual.
+SPECIAL_USES = frozenset({"\\archive", "\\drafts", "\\junk", "\\sent", "\\trash"})
+NOSELECT = b"\\Noselect"
+
+
+@implementer(IAccount)
+class ImapAccount:
+    def __init__(self, held: Mailstore, account: Account) -> None:
+        self.held = held
+        self.account = account
+        self.places = Places(held, account)
+        self.watch: Any = None
+        self._ended = False
+        self._views: set[View] = set()
+
+    # The session -----------------------------------------------------------------------
+
+    def rights_moved(self, account: Account | None) -> None:
+        """The account is another now, or its sessions must end (design rule 18)."""
+        if account is None:
+            self._ended = True
+            for view in tuple(self._views):
+                view.ended = True
+                view.changed()
+        else:
+            self.account = self.places.account = account
+
+    def closed(self, view: View) -> None:
+        self._views.discard(view)
+
+    def close(self) -> None:
+        if self.watch is not None:
+            self.watch.stop()
+
+    def _alive(self) -> None:
+        if self._ended:
+            raise AccountEnded
+
+    # Names -----------------------------------------------------------------------------
+
+    async def namespaces(self) -> Namespaces:
+        return Namespaces(("",), (OTHERS + "/",), (SHARED + "/",))
+
+    async def mailboxes(self, prefix: str, subscribed: bool) -> Sequence[Listed]:
+        self._alive()
+        wanted = names.INBOX if prefix.upper() == names.INBOX else prefix
+        settings = self.held.settings[Imap]
+        rows, public, granted, subscriptions = await self.held.db.read_few(
+            _tree,
+            self.account.id,
+            (settings.list_public or prefix.startswith(SHARED)) and _may_meet(SHARED, wanted),
+            settings.delegate and _may_meet(OTHERS, wanted),
+        )
+        every = {row.name: _attributes(row) for row in rows}
+        if public:
+            every[SHARED] = (NOSELECT,)
+            every.update((f"{SHARED}/{row.name}", _attributes(row)) for row in public)
+        for row, rights in granted:
+            person = await self.held.directory.person(row.account) if "l" in rights else None
+            if person is not None:
+                every[OTHERS] = every[f"{OTHERS}/{person.uid}"] = (NOSELECT,)
+                every[f"{OTHERS}/{person.uid}/{row.name}"] = _attributes(row)
+        parents = {parent for name in every for parent in names.parents(name)}
+        subscribed_to = set(subscriptions)
+        chosen: Iterable[str] = subscribed_to if subscribed else every.keys() | (parents - every.keys())
+        return [
+            Listed(
+                name,
+                every.get(name, (NOSELECT,)),
+                exists=name in every,
+                subscribed=name in subscribed_to,
+                children=name in parents,
+            )
+            for name in sorted(chosen)
+            if name.startswith(wanted)
+        ]
+
+    async def status(self, names: Sequence[str]) -> Mapping[str, Status]:
+        self._alive()
+        found: dict[str, Status] = {}
+        for name in names:
+            try:
+                place = await self.places.find(name)
+                if place.mailbox.selectable and "r" in place.rights:
+                    found[name] = await self._status(place)
+            except Refusal as refusal:
+                if refusal.temporary:
+                    raise
+        return found
+
+    async def _status(self, place: Place) -> Status:
+        reader = self.account.id if place.mailbox.account == PUBLIC else None
+        row, recent, unseen = await self.held.db.read_few(
+            counting.status, *place.key, reader, self.held.indexes.recent_uid(*place.key)
+        )
+        return Status(
+            messages=row.messages,
+            recent=recent,
+            unseen=unseen,
+            deleted=row.deleted,
+            size=row.bytes,
+            uid_next=row.uidnext,
+            uid_validity=row.uidvalidity,
+            highest_modseq=row.highestmodseq,
+        )
+
+    # Changing the tree -----------------------------------------------------------------
+
+    async def create(self, name: str, special_use: Collection[bytes]) -> None:
+        self._alive()
+        uses = [use.decode("ascii", "replace") for use in special_use]
+        if len(uses) > 1 or not SPECIAL_USES.issuperset(use.lower() for use in uses):
+            raise Unsupported("That special use is not offered")
+        spot = await self._own_tree(name.rstrip("/"), "k")
+        use = "\\" + uses[0][1:].capitalize() if uses else ""
+        await self.held.db.write(
+            mailboxes.create, spot.account, spot.name, self.held.now(), use, account=spot.account
+        )
+
+    async def delete(self, name: str) -> None:
+        self._alive()
+        spot = await self._own_tree(name, "x")
+        await self.held.db.write(
+            mailboxes.delete_mailbox, spot.account, spot.name, self.held.now(), account=spot.account
+        )
+        self.held.purge_soon()
+
+    async def rename(self, old: str, new: str) -> None:
+        self._alive()
+        source = await self._own_tree(old, "x")
+        target = await self._own_tree(new.rstrip("/"), "k")
+        if source.account != target.account:
+            raise NotPermitted("A mailbox cannot be moved between namespaces")
+        await jobs.rename(self.held.db, source.account, source.name, target.name, self.held.now())
+
+    async def _own_tree(self, name: str, letter: str) -> Spot:
+        """The spot of a name whose tree this account may change."""
+        if name in (SHARED, OTHERS):
+            raise MailboxExists if letter == "k" else MailboxHasChildren
+        spot = await self.places.spot(name)
+        if letter not in self.places.tree_rights(spot):
+            if spot.account not in (self.account.id, PUBLIC):
+                # Not even that the name exists is told to whom it was not opened.
+                await self.places.find(name)
+            raise NotPermitted
+        return spot
+
+    async def subscribe(self, name: str) -> None:
+        self._alive()
+        place = await self.places.find(name)
+        full = (await self.places.spot(name)).prefix + place.mailbox.name
+        await self.held.db.write(mailboxes.subscribe, self.account.id, full, account=self.account.id)
+
+    async def unsubscribe(self, name: str) -> None:
+        self._alive()
+        await self.held.db.write(mailboxes.unsubscribe, self.account.id, name, account=self.account.id)
+
+    # Messages --------------------------------------------------------------------------
+
+    async def append(
+        self, name: str, flags: Sequence[bytes], internal_date: int | None, size: int
+    ) -> Append:
+        self._alive()
+        bits, keywords = marks.parse(flags)
+        place = await self.places.find(name)
+        if not place.mailbox.selectable:
+            raise NoSuchMailbox
+        bits, keywords = permitted(place, bits, keywords)
+        usage = await self.held.db.read_few(mailboxes.usage, place.mailbox.account)
+        if usage.quota_bytes and usage.bytes + size > usage.quota_bytes:
+            raise OverQuota
+        if usage.quota_messages and usage.messages >= usage.quota_messages:
+            raise OverQuota
+        limit = self.held.settings[Imap].largest_append
+        return Append(
+            self.held, place, self.account.id, bits, keywords, internal_date, size, limit
+        )
+
+    async def select(self, name: str, read_only: bool, dialect: Dialect) -> View:
+        self._alive()
+        place = await self.places.find(name)
+        if not place.mailbox.selectable:
+            raise NoSuchMailbox
+        place.need("r")
+        view = View(self.held, self, place, dialect, read_only)
+        pin = await self.held.indexes.open(*place.key, view.changed)
+        try:
+            if view.reader is not None:
+                await self.held.indexes.overlay(pin, view.reader)
+        except BaseException:
+            self.held.indexes.release(pin)
+            raise
+        view.begin(pin)
+        self._views.add(view)
+        return view
+
+
+def _may_meet(root: str, prefix: str) -> bool:
+    """Whether names that start with prefix can be in the namespace."""
+    return root.startswith(prefix) or prefix.startswith(root)
+
+
+def _attributes(row: Mailbox) -> tuple[bytes, ...]:
+    if not row.selectable:
+        return (NOSELECT,)
+    return (row.special.encode(),) if row.special else ()
+
+
+def _tree(
+    tx: Transaction, account: AccountId, public: bool, others: bool
+) -> tuple[list[Mailbox], list[Mailbox], list[tuple[Mailbox, str]], list[str]]:
+    granted: list[tuple[Mailbox, str]] = []
+    if others:
+        rights: dict[tuple[AccountId, MailboxId], str] = acl.granted_to(tx, account)
+        for (owner, mailbox), letters in rights.items():
+            try:
+                granted.append((mailboxes.get_by_id(tx, owner, mailbox), letters))
+            except NoSuchMailbox:
+                continue
+    return (
+        mailboxes.list_mailboxes(tx, account),
+        mailboxes.list_mailboxes(tx, PUBLIC) if public else [],
+        granted,
+        mailboxes.subscriptions(tx, account),
+    )

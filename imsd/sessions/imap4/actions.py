@@ -1,0 +1,132 @@
+"""What a view changes: STORE, COPY, MOVE, EXPUNGE (RFC 9051 6.4).
+
+Messages that were expunged elsewhere and not told of yet are left out; conditions are
+decided in the units, against rows (design rule 7). Everything works on the set as it was
+told when the command began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from imsd.errors import NotPermitted
+from imsd.sessions.imap4 import marks
+from imsd.sessions.imap4.marks import DELETED, SEEN
+from imsd.store import jobs
+from imsd.store.marking import Mark
+from protocols.imap4.interfaces import Copied, FlagChange, Row, Stored
+from protocols.imap4.sets import SequenceSet, compact
+
+if TYPE_CHECKING:
+    from imsd.sessions.imap4.view import View
+
+_MARKS = {
+    FlagChange.REPLACE: Mark.REPLACE,
+    FlagChange.ADD: Mark.ADD,
+    FlagChange.REMOVE: Mark.REMOVE,
+}
+
+
+async def store(
+    view: View,
+    which: SequenceSet,
+    change: FlagChange,
+    flags: Sequence[bytes],
+    unchanged_since: int | None,
+) -> Stored:
+    if view.read_only:
+        raise NotPermitted("The mailbox is selected read only")
+    bits, keywords = marks.parse(flags)
+    mark, bits, keywords = _allowed(view.place.rights, _MARKS[change], bits, keywords)
+    uids = view.uids(which)
+    told = view.told
+    marked = await jobs.store_flags(
+        view.held.db, view.place.key, uids, mark, bits, keywords, unchanged_since, view.reader
+    )
+    for row in marked.rows:
+        view.own[row.uid] = row.modseq
+    failed: Sequence[int] = marked.failed
+    if not which.uid:
+        failed = [told.position(uid) + 1 for uid in marked.failed]
+    return Stored(view.rows_of(uids), compact(failed), bool(marked.missing))
+
+
+def _allowed(
+    rights: frozenset[str], mark: Mark, bits: int, keywords: tuple[str, ...]
+) -> tuple[Mark, int, tuple[str, ...]]:
+    """What of a change the rights s, t and w let through (RFC 4314 4); none: NotPermitted."""
+    if rights.issuperset("stw"):
+        return mark, bits, keywords
+    may = (SEEN if "s" in rights else 0) | (DELETED if "t" in rights else 0)
+    if "w" in rights:
+        may |= ~(SEEN | DELETED)
+    else:
+        if not bits & may and (bits or keywords or mark is not Mark.REPLACE):
+            raise NotPermitted
+        keywords = ()
+    if mark is Mark.REPLACE:
+        # Flags that may not be touched stay: the others are added, or taken away.
+        if may == SEEN:
+            return (Mark.ADD if bits & SEEN else Mark.REMOVE), SEEN, ()
+        raise NotPermitted("FLAGS needs the rights to change all of them; use +FLAGS and -FLAGS")
+    return mark, bits & may, keywords
+
+
+async def seen(view: View, uids: Sequence[int]) -> Iterator[Sequence[Row]]:
+    """\\Seen for what was fetched without PEEK; nothing where it may not be set."""
+    if view.read_only or "s" not in view.place.rights:
+        return iter(())
+    fresh = [
+        found.uid
+        for found in map(view.index.get, uids)
+        if found is not None and not view.shown(found) & SEEN
+    ]
+    if not fresh:
+        return iter(())
+    marked = await jobs.store_flags(
+        view.held.db, view.place.key, fresh, Mark.ADD, SEEN, (), None, view.reader
+    )
+    for row in marked.rows:
+        view.own[row.uid] = row.modseq
+    return view.rows_of(row.uid for row in marked.rows)
+
+
+async def copy(view: View, which: SequenceSet, target: str) -> Copied:
+    uids = view.uids(which)
+    place = await view.owner.places.find(target)
+    place.need("i")
+    done = await jobs.copy(
+        view.held.db, view.place.key, uids, place.key, view.held.now(), view.owner.account.id
+    )
+    return Copied(done.uidvalidity, compact(done.source), compact(done.target))
+
+
+async def move(view: View, which: SequenceSet, target: str) -> Copied:
+    if view.read_only:
+        raise NotPermitted("The mailbox is selected read only")
+    view.place.need("te")
+    uids = view.uids(which)
+    place = await view.owner.places.find(target)
+    place.need("i")
+    done = await jobs.move(
+        view.held.db, view.place.key, uids, place.key, view.held.now(), view.owner.account.id
+    )
+    return Copied(done.uidvalidity, compact(done.source), compact(done.target))
+
+
+async def expunge(view: View, which: SequenceSet | None) -> None:
+    if view.read_only:
+        raise NotPermitted("The mailbox is selected read only")
+    view.place.need("e")
+    if which is None:
+        uids = [
+            uid
+            for segment in view.index.segments
+            for uid, flags in zip(segment.uids, segment.flags, strict=False)
+            if flags & DELETED and view.told.position(uid) >= 0
+        ]
+    else:
+        found = ((uid, view.index.get(uid)) for uid in view.uids(which))
+        uids = [uid for uid, row in found if row is not None and row.flags & DELETED]
+    await jobs.expunge(view.held.db, view.place.key, uids, view.held.now())

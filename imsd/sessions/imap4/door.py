@@ -1,0 +1,49 @@
+"""The door: who comes in, and refusals in IMAP's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from imsd import __version__
+from imsd.auth import Account, Authenticator
+from imsd.errors import Refusal
+from imsd.sessions import refusals
+from imsd.sessions.imap4.account import ImapAccount
+from imsd.sessions.imap4.held import AccountEnded, Mailstore
+from protocols.imap4.interfaces import Explained, IDoor
+
+_log = Logger()
+
+
+@implementer(IDoor)
+class ImapDoor:
+    """One for all connections of the process."""
+
+    def __init__(self, held: Mailstore, authenticator: Authenticator) -> None:
+        self._held = held
+        self.authenticator = authenticator
+
+    def id(self, client: Mapping[str, str | None]) -> Mapping[str, str]:
+        if client:
+            _log.info("IMAP client says it is {client}", client=dict(client))
+        return {"name": "imsd", "version": __version__}
+
+    async def login(self, name: str, password: str, security: Any) -> ImapAccount:
+        return self._account(await self.authenticator.password("", name, password, security))
+
+    async def admit(self, identity: Any, security: Any) -> ImapAccount:
+        return self._account(identity)
+
+    def _account(self, account: Account) -> ImapAccount:
+        session = ImapAccount(self._held, account)
+        session.watch = self.authenticator.watch_rights(account, session.rights_moved)
+        return session
+
+    def explain(self, error: Exception) -> Explained | None:
+        if not isinstance(error, Refusal):
+            return None
+        return Explained(refusals.row_of(error).imap, error.text, bye=isinstance(error, AccountEnded))

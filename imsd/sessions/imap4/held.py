@@ -1,0 +1,83 @@
+"""What all IMAP sessions of the process share."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from imsd.directory.values import Person
+from imsd.errors import AccountDisabled, Refusal
+from imsd.settings import LiveSettings
+from imsd.store import jobs
+from imsd.store.blobs import Blobs
+from imsd.store.database import Database
+from imsd.store.ids import AccountId
+from imsd.store.index import MailboxIndexes
+
+_log = Logger()
+
+
+class AccountEnded(AccountDisabled):
+    """The account of a session under way was disabled, deleted or given another password."""
+
+    default = "The account was changed; log in again"
+
+
+class PeopleDirectory(Protocol):
+    """The part of the directory that names other people's mailboxes."""
+
+    async def person_by_login(self, name: str) -> Person | None: ...
+
+    async def person(self, account: AccountId) -> Person | None: ...
+
+
+@dataclass(slots=True)
+class Mailstore:
+    """The store and the directory as sessions hold them."""
+
+    db: Database
+    blobs: Blobs
+    indexes: MailboxIndexes
+    directory: PeopleDirectory
+    settings: LiveSettings
+    reactor: Any
+    _purging: bool = field(default=False)
+
+    def now(self) -> int:
+        """Microseconds since the epoch, UTC, by the reactor's clock."""
+        return int(self.reactor.seconds() * 1_000_000)
+
+    def breath(self) -> Deferred[None]:
+        """Let the reactor serve others; awaited between slices of long work."""
+        return deferLater(self.reactor, 0, lambda: None)
+
+    def purge_soon(self) -> None:
+        """Remove what deleted mailboxes held, in the background."""
+        if not self._purging:
+            self._purging = True
+            background(self._purge)
+
+    async def _purge(self) -> None:
+        try:
+            await jobs.purge(self.db)
+        finally:
+            self._purging = False
+
+
+def background(work: Callable[[], Awaitable[Any]]) -> None:
+    """Run work that nobody waits for. A refusal is left to the next time it is due."""
+
+    async def run() -> None:
+        try:
+            await work()
+        except Refusal:
+            pass
+        except Exception:
+            _log.failure("Background work of a session failed")
+
+    ensureDeferred(run())

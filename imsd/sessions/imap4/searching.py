@@ -1,0 +1,340 @@
+"""SEARCH: keys evaluated over what was told, in slices that never keep the reactor (rule 12).
+
+Every key becomes a test of one message that answers True, False, or None for "not from what
+is known so far". First all tests run on the index alone; messages that stay undecided are
+read in batches: header and date first, decoded text only where that leaves them undecided.
+Substrings are matched in case-folded, composed text after charset and transfer decoding
+(RFC 9051 6.4.4), so a search never depends on how a sender wrapped or encoded.
+"""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+from array import array
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+from imsd.errors import Refusal
+from imsd.sessions.imap4 import marks
+from imsd.sessions.imap4.reading import Message, read
+from imsd.store.contents import Content
+from imsd.store.flags import IndexRow
+from protocols.imap4 import keys
+from protocols.imap4.interfaces import Found, Needs
+from protocols.imap4.keys import Key, When
+from protocols.imap4.sets import Ranges, SequenceSet, contains
+from protocols.message import headers, words
+from protocols.message.part import MESSAGE, Part
+from protocols.message.text import TextDecoder
+
+if TYPE_CHECKING:
+    from imsd.sessions.imap4.view import View
+
+SLICE = 0.002
+"""Seconds of work between two breaths."""
+BATCH = 50
+STEP = 500
+_DAY = 86_400_000_000
+_EPOCH = date(1970, 1, 1)
+
+
+class Candidate:
+    """One message under test; what is not known yet is None."""
+
+    __slots__ = ("content", "flags", "header", "number", "row", "text")
+
+    def __init__(self, number: int, row: IndexRow, flags: int) -> None:
+        self.number = number
+        self.row = row
+        self.flags = flags
+        self.content: Content | None = None
+        self.header: bytes | None = None
+        # For each wanted text whether the body has it, once the body was looked at.
+        self.text: dict[str, bool] | None = None
+
+
+Test = Callable[[Candidate], bool | None]
+
+
+async def search(view: View, key: Key) -> Found:
+    search = _Search(view)
+    test = search.compile(key)
+    matched = await search.on_index(test, _limits(view, key))
+    if search.undecided:
+        matched += await search.on_content(test)
+        matched.sort()
+    sequences, uids = array("I"), array("I")
+    highest = 0
+    for number, uid, modseq in matched:
+        sequences.append(number)
+        uids.append(uid)
+        highest = max(highest, modseq)
+    return Found(sequences, uids, highest)
+
+
+Match = tuple[int, int, int]
+
+
+class _Search:
+    """One search under way."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self.told = view.told
+        self.undecided: list[Candidate] = []
+        self.texts: set[str] = set()
+        self._names = {name.lower(): bit for bit, name in enumerate(view.index.names)}
+        self._since = time.perf_counter()
+
+    async def _breathe(self) -> None:
+        if time.perf_counter() - self._since > SLICE:
+            await self.view.held.breath()
+            self._since = time.perf_counter()
+
+    async def on_index(self, test: Test, limits: Ranges) -> list[Match]:
+        """What the index alone decides; the rest goes to `undecided`."""
+        view = self.view
+        found: list[Match] = []
+        for low, high in limits:
+            for start in range(low, high + 1, STEP):
+                for number, row in view.entries(self.told, start, min(start + STEP, high + 1)):
+                    candidate = Candidate(number, row, view.shown(row))
+                    verdict = test(candidate)
+                    if verdict:
+                        found.append((number, row.uid, row.modseq))
+                    elif verdict is None:
+                        self.undecided.append(candidate)
+                await self._breathe()
+        return found
+
+    async def on_content(self, test: Test) -> list[Match]:
+        found: list[Match] = []
+        needs = Needs(header=True, scan=bool(self.texts), content=bool(self.texts))
+        for at in range(0, len(self.undecided), BATCH):
+            batch = self.undecided[at : at + BATCH]
+            content = await read(self.view, [candidate.row.uid for candidate in batch], needs)
+            for candidate in batch:
+                item = content.get(candidate.row.uid)
+                if item is None:
+                    continue
+                try:
+                    if await self._decide(test, candidate, item, needs):
+                        found.append((candidate.number, candidate.row.uid, candidate.row.modseq))
+                except Refusal as refusal:
+                    if refusal.temporary:
+                        raise
+                candidate.content = candidate.header = None
+                await self._breathe()
+        return found
+
+    async def _decide(self, test: Test, candidate: Candidate, item: Content, needs: Needs) -> bool:
+        message = Message(self.view.held, item)
+        await message.complete(needs, self.view.dialect)
+        candidate.content = item
+        candidate.header = item.prefix + message.header
+        verdict = test(candidate)
+        if verdict is None:
+            candidate.text = await self._look(message)
+            verdict = test(candidate)
+        return bool(verdict)
+
+    async def _look(self, message: Message) -> dict[str, bool]:
+        """Which of the wanted texts the body has."""
+        missing = set(self.texts)
+        assert message.scan is not None
+        for part in message.scan.walk():
+            if not missing:
+                break
+            if part.is_text:
+                async for text in self._folded(message, part, max(map(len, missing))):
+                    missing = {wanted for wanted in missing if wanted not in text}
+                    if not missing:
+                        break
+            elif part.kind == MESSAGE and part.children:
+                inner = part.children[0]
+                header = _fold(words.decode(await message.read(inner.start, inner.body)))
+                missing = {wanted for wanted in missing if wanted not in header}
+            await self._breathe()
+        return {wanted: wanted not in missing for wanted in self.texts}
+
+    async def _folded(self, message: Message, part: Part, longest: int) -> AsyncIterator[str]:
+        """The decoded text of a part in windows that overlap by what a match may span."""
+        decoder = TextDecoder(part)
+        tail = ""
+        async for piece in message.stream(part.body, part.stop):
+            for at in range(0, len(piece), 32_768):
+                try:
+                    text = decoder.feed(piece[at : at + 32_768])
+                except ValueError:
+                    return
+                window = tail + _fold(text)
+                yield window
+                tail = window[-longest:]
+                await self._breathe()
+        try:
+            yield tail + _fold(decoder.finish())
+        except ValueError:
+            return
+
+    # Keys to tests ---------------------------------------------------------------------
+
+    def compile(self, key: Key) -> Test:
+        match key:
+            case keys.All():
+                return lambda candidate: True
+            case keys.Flag(name, present):
+                return self._flag(name, present)
+            case keys.Recent(present):
+                recent = self.view.is_recent
+                return lambda candidate: recent(candidate.row.uid) is present
+            case keys.Larger(size):
+                return lambda candidate: candidate.row.size > size
+            case keys.Smaller(size):
+                return lambda candidate: candidate.row.size < size
+            case keys.Internal(when, day):
+                low, high = _days(when, day)
+                return lambda candidate: low <= candidate.row.date // _DAY < high
+            case keys.Sent(when, day):
+                low, high = _days(when, day)
+                return lambda candidate: _sent(candidate, low, high)
+            case keys.Numbers(which):
+                return self._numbers(which)
+            case keys.ModSeqAtLeast(value):
+                return lambda candidate: candidate.row.modseq >= value
+            case keys.Header(name, text):
+                field, wanted = name.encode("ascii", "replace"), _fold(text)
+                return lambda candidate: _has_field(candidate, field, wanted)
+            case keys.Body(text):
+                return self._body(_fold(text))
+            case keys.Text(text):
+                return self._anywhere(_fold(text))
+            case keys.Not(inner):
+                return _negation(self.compile(inner))
+            case keys.Or(left, right):
+                return _any([self.compile(left), self.compile(right)])
+            case keys.And(inner_keys):
+                return _all([self.compile(one) for one in inner_keys])
+
+    def _flag(self, name: bytes, present: bool) -> Test:
+        bit = marks.SYSTEM_BITS.get(name.lower())
+        if bit is not None:
+            return lambda candidate: bool(candidate.flags & bit) is present
+        number = self._names.get(name.decode("ascii", "replace").lower())
+        if number is None:
+            return lambda candidate: not present
+        mask = 1 << number
+        return lambda candidate: bool(candidate.row.keywords & mask) is present
+
+    def _numbers(self, which: SequenceSet) -> Test:
+        ranges = which.resolve(self.told.last if which.uid else len(self.told))
+        if which.uid:
+            return lambda candidate: contains(ranges, candidate.row.uid)
+        return lambda candidate: contains(ranges, candidate.number)
+
+    def _body(self, wanted: str) -> Test:
+        if not wanted:
+            return lambda candidate: True
+        self.texts.add(wanted)
+        return lambda candidate: None if candidate.text is None else candidate.text[wanted]
+
+    def _anywhere(self, wanted: str) -> Test:
+        body = self._body(wanted)
+
+        def test(candidate: Candidate) -> bool | None:
+            if candidate.header is not None and wanted in _readable(candidate.header):
+                return True
+            return body(candidate)
+
+        return test
+
+
+def _negation(test: Test) -> Test:
+    def negated(candidate: Candidate) -> bool | None:
+        verdict = test(candidate)
+        return None if verdict is None else not verdict
+
+    return negated
+
+
+def _all(tests: Sequence[Test]) -> Test:
+    def every(candidate: Candidate) -> bool | None:
+        result: bool | None = True
+        for test in tests:
+            verdict = test(candidate)
+            if verdict is False:
+                return False
+            if verdict is None:
+                result = None
+        return result
+
+    return every
+
+
+def _any(tests: Sequence[Test]) -> Test:
+    def some(candidate: Candidate) -> bool | None:
+        result: bool | None = False
+        for test in tests:
+            verdict = test(candidate)
+            if verdict:
+                return True
+            if verdict is None:
+                result = None
+        return result
+
+    return some
+
+
+def _limits(view: View, key: Key) -> Ranges:
+    """Positions outside of which the key cannot match: where it names numbers at the top."""
+    everything: Ranges = ((0, len(view.told) - 1),) if len(view.told) else ()
+    for one in key.keys if isinstance(key, keys.And) else (key,):
+        if isinstance(one, keys.Numbers):
+            return view.positions(one.which)
+    return everything
+
+
+def _days(when: When, day: date) -> tuple[int, int]:
+    """Days since the epoch: from the first up to before the second."""
+    number = (day - _EPOCH).days
+    if when is When.BEFORE:
+        return -(1 << 40), number
+    if when is When.ON:
+        return number, number + 1
+    return number, 1 << 40
+
+
+def _sent(candidate: Candidate, low: int, high: int) -> bool | None:
+    """By the day in the sender's own zone; a message without a readable Date never matches."""
+    content = candidate.content
+    if content is None:
+        return None
+    if content.date is None:
+        return False
+    return low <= (content.date + content.date_offset * 60_000_000) // _DAY < high
+
+
+def _has_field(candidate: Candidate, name: bytes, wanted: str) -> bool | None:
+    if candidate.header is None:
+        return None
+    values = headers.every(candidate.header, name)
+    if not wanted:
+        return bool(values)
+    return any(wanted in _fold(words.decode(value)) for value in values)
+
+
+def _readable(header: bytes) -> str:
+    """A header block with its encoded words undone, for TEXT."""
+    fields: Iterator[str] = (
+        f"{field.name.decode('ascii', 'replace')}: {words.decode(field.text)}"
+        for field in headers.fields(header)
+    )
+    return _fold("\n".join(fields))
+
+
+def _fold(text: str) -> str:
+    if text.isascii():
+        return text.lower()
+    return unicodedata.normalize("NFC", text).casefold()
+

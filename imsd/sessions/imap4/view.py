@@ -1,0 +1,363 @@
+"""A view: what one session was told of a mailbox, and so the owner of message numbers.
+
+1. `told` is the map of UIDs as the client knows it. Numbers are positions in it, plus one.
+   It is replaced in `updates` alone (design rule 6).
+2. With nothing held back, `told` is the index's own map: a reference. Messages that were
+   told while expunges are held back are put after it in a map of the view's own.
+3. What of the told messages changed is worked out in `updates`, from mod-sequences above
+   `flags_at` and from the difference of maps: an unread change costs nothing here.
+4. HIGHESTMODSEQ is what everything up to has been told, expunges too (RFC 7162 6).
+5. \\Recent belongs to the first view that may write and is told of a message: what is above
+   the mailbox's high-water UID then (RFC 3501 2.3.2).
+6. In a public folder \\Seen is the reader's overlay (design rule 9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from zope.interface import implementer
+
+from imsd.sessions.imap4 import actions, marks, reading, searching
+from imsd.sessions.imap4.held import Mailstore
+from imsd.sessions.imap4.marks import ALL_SYSTEM, DELETED, RECENT_BIT, SEEN, Words
+from imsd.sessions.imap4.places import Place
+from imsd.store import uidsets
+from imsd.store.flags import IndexRow
+from imsd.store.ids import PUBLIC, AccountId
+from imsd.store.mailbox_index import Pin
+from imsd.store.uidmap import UidMap
+from protocols.imap4.dialect import Dialect
+from protocols.imap4.interfaces import (
+    Copied,
+    Expunged,
+    FlagChange,
+    FlagsNow,
+    Found,
+    Grown,
+    IMessage,
+    IView,
+    KeywordsNow,
+    Needs,
+    Row,
+    Stored,
+    Update,
+)
+from protocols.imap4.keys import Key
+from protocols.imap4.sets import Ranges, SequenceSet
+
+if TYPE_CHECKING:
+    from imsd.sessions.imap4.account import ImapAccount
+
+BATCH = 1000
+
+
+@implementer(IView)
+class View:
+    """Made by `ImapAccount.select`, which pins the index first."""
+
+    def __init__(
+        self, held: Mailstore, owner: ImapAccount, place: Place, dialect: Dialect, read_only: bool
+    ) -> None:
+        self.held = held
+        self.owner = owner
+        self.place = place
+        self.dialect = dialect
+        self.reader: AccountId | None = owner.account.id if place.mailbox.account == PUBLIC else None
+        self.read_only = read_only or not place.rights & set("swte")
+        self.ended = False
+        self._words = Words()
+        self._callback: Callable[[], object] | None = None
+
+    def begin(self, pin: Pin) -> None:
+        """Be told everything there is."""
+        index = pin.index
+        self._pin = pin
+        self.index = index
+        self.uid_validity = index.uidvalidity
+        self.told: UidMap = index.map()
+        self.uid_next = index.uidnext
+        self.highest_modseq = self._flags_at = index.modseq
+        self._names = index.names
+        self._recents: uidsets.Ranges = []
+        # Changes this view made and has reported itself: UID to mod-sequence.
+        self.own: dict[int, int] = {}
+        self._take_recent(0)
+
+    def close(self) -> None:
+        self._callback = None
+        self.ended = True
+        self.owner.closed(self)
+        self.held.indexes.release(self._pin)
+
+    # What is told ----------------------------------------------------------------------
+
+    @property
+    def exists(self) -> int:
+        return len(self.told)
+
+    @property
+    def recent(self) -> int:
+        return sum(self.told.lower(high + 1) - self.told.lower(low) for low, high in self._recents)
+
+    @property
+    def first_unseen(self) -> int:
+        for batch in self._scan_unseen():
+            return batch
+        return 0
+
+    @property
+    def gone(self) -> bool:
+        return self.index.gone or self.ended
+
+    @property
+    def flags(self) -> bytes:
+        return b" ".join([ALL_SYSTEM, *(name.encode() for name in self._names)])
+
+    @property
+    def permanent_flags(self) -> bytes:
+        if self.read_only:
+            return b""
+        rights = self.place.rights
+        words = [
+            name
+            for bit, name in marks.SYSTEM
+            if ("s" if bit == SEEN else "t" if bit == DELETED else "w") in rights
+        ]
+        if "w" in rights:
+            words += [name.encode() for name in self._names]
+            words.append(b"\\*")
+        return b" ".join(words)
+
+    def _scan_unseen(self) -> Iterator[int]:
+        """The number of the first message without \\Seen, if there is one."""
+        if self.reader is not None:
+            overlay = self.index.overlays.get(self.reader, [])
+            for position, uid in enumerate(self.told):
+                if not uidsets.contains(overlay, uid):
+                    yield position + 1
+                    return
+            return
+        for segment in self.index.segments:
+            # One pass in C: octets without the bit become 0.
+            at = segment.flags.tobytes().translate(_SEEN_ONLY).find(b"\0")
+            if at >= 0:
+                position = self.told.position(segment.uids[at])
+                if position >= 0:
+                    yield position + 1
+                return
+
+    def _take_recent(self, after: int) -> None:
+        """Messages above `after` were just told: those not recent to anybody are ours."""
+        low = max(after, self.index.recent_uid) + 1
+        last = self.told.last
+        if low <= last:
+            self._recents = uidsets.union(self._recents, [(low, last)])
+            if not self.read_only:
+                self.index.recent_uid = last
+
+    # Changes ---------------------------------------------------------------------------
+
+    def watch(self, callback: Callable[[], object] | None) -> None:
+        self._callback = callback
+        if callback is not None and self._behind():
+            self.changed()
+
+    def changed(self) -> None:
+        """The index has something new, or the view ended: say so once."""
+        callback, self._callback = self._callback, None
+        if callback is not None:
+            self._waiting = callback
+            callback()
+
+    _waiting: Callable[[], object] | None = None
+
+    def _behind(self) -> bool:
+        return self.gone or self.index.modseq > self._flags_at or self._names is not self.index.names
+
+    def updates(self, expunge: bool) -> Iterator[Update]:
+        found = self._updates(expunge)
+        if self._waiting is not None:
+            self._callback, self._waiting = self._waiting, None
+        return iter(found)
+
+    def _updates(self, expunge: bool) -> list[Update]:
+        index = self.index
+        held_back = self.highest_modseq < self._flags_at
+        if index.modseq == self._flags_at and not (expunge and held_back):
+            return []
+        found: list[Update] = []
+        told, newer = self.told, index.map()
+        last = told.last
+        gone = told.gone(newer)
+        if expunge:
+            found.extend(Expunged(at + 1 - n, uid) for n, (at, uid) in enumerate(gone))
+            recent_left = self._recents
+            self.told = newer
+        else:
+            recent_left = self._recents
+            fresh = newer.slice(newer.lower(last + 1), len(newer))
+            self.told = newer if not gone else told.extended(fresh)
+        self._recents = recent_left
+        grown = self.told.last > last
+        if grown:
+            self._take_recent(last)
+            found.append(Grown(len(self.told), self.recent))
+        if self._names is not index.names:
+            self._names = index.names
+            found.append(KeywordsNow(self.flags, self.permanent_flags))
+        rows = list(self._changed_rows(last))
+        for at in range(0, len(rows), BATCH):
+            found.append(FlagsNow(rows[at : at + BATCH]))
+        self.own.clear()
+        self._flags_at = index.modseq
+        self.uid_next = index.uidnext
+        if expunge or not gone:
+            self.highest_modseq = index.modseq
+            index.told(self._pin, index.modseq)
+        return found
+
+    def _changed_rows(self, last: int) -> Iterator[Row]:
+        """Rows of messages told before whose flags changed since, but not by us."""
+        since, own = self._flags_at, self.own
+        for segment in self.index.segments:
+            if segment.top <= since:
+                continue
+            uids = segment.uids
+            for at, modseq in enumerate(segment.modseqs):
+                if modseq > since:
+                    uid = uids[at]
+                    if uid <= last and own.get(uid) != modseq:
+                        position = self.told.position(uid)
+                        if position >= 0:
+                            yield self.row(position + 1, segment.row(at))
+
+    # Rows ------------------------------------------------------------------------------
+
+    def positions(self, which: SequenceSet) -> Ranges:
+        """The set as ascending ranges of positions, the ends included, within what is told."""
+        told = self.told
+        if not len(told):
+            return ()
+        if which.uid:
+            ranges = which.resolve(told.last)
+            found = ((told.lower(low), told.lower(high + 1) - 1) for low, high in ranges)
+        else:
+            size = len(told)
+            found = ((low - 1, min(high, size) - 1) for low, high in which.resolve(size) if low <= size)
+        return tuple((low, high) for low, high in found if low <= high)
+
+    def uids(self, which: SequenceSet) -> list[int]:
+        """The told UIDs of the set, ascending."""
+        found: list[int] = []
+        for low, high in self.positions(which):
+            found.extend(self.told.slice(low, high + 1))
+        return found
+
+    def sequences(self, uids: Sequence[int]) -> Sequence[int]:
+        told = self.told
+        return [at + 1 for at in map(told.position, uids) if at >= 0]
+
+    def rows(self, which: SequenceSet, changed_since: int = 0) -> Iterator[Sequence[Row]]:
+        return self._rows(self.told, self.positions(which), changed_since)
+
+    def _rows(self, told: UidMap, ranges: Ranges, changed_since: int = 0) -> Iterator[Sequence[Row]]:
+        batch: list[Row] = []
+        make = self.row
+        for low, high in ranges:
+            for start in range(low, high + 1, BATCH):
+                stop = min(start + BATCH, high + 1)
+                for number, found in self.entries(told, start, stop):
+                    if found.modseq > changed_since:
+                        batch.append(make(number, found))
+                if len(batch) >= BATCH:
+                    yield batch[:BATCH]
+                    batch = batch[BATCH:]
+        if batch:
+            yield batch
+
+    def entries(self, told: UidMap, start: int, stop: int) -> Iterator[tuple[int, IndexRow]]:
+        """(message number, what is known) of the positions from start to before stop."""
+        index = self.index
+        segment = None
+        at = size = 0
+        for number, uid in enumerate(told.slice(start, stop), start + 1):
+            # Told messages mostly follow each other in a segment.
+            if segment is None or at >= size or segment.uids[at] != uid:
+                segment = index.segment_of(uid)
+                at = segment.find(uid) if segment is not None else -1
+                if segment is None or at < 0:
+                    segment = None
+                    row = index.departed_row(uid)
+                    if row is not None:
+                        yield number, row
+                    continue
+                size = len(segment)
+            yield number, segment.row(at)
+            at += 1
+
+    def row(self, number: int, found: IndexRow) -> Row:
+        """As the client is told: with \\Recent, and this reader's \\Seen."""
+        return Row(
+            number,
+            found.uid,
+            self._words.text(self.shown(found), found.keywords, self.index.names),
+            found.modseq,
+            found.size,
+            found.date,
+        )
+
+    def shown(self, found: IndexRow) -> int:
+        """System flags as this session sees them, with RECENT_BIT."""
+        flags = found.flags
+        if self.reader is not None and uidsets.contains(
+            self.index.overlays.get(self.reader, []), found.uid
+        ):
+            flags |= SEEN
+        if self._recents and not self.dialect.rev2 and uidsets.contains(self._recents, found.uid):
+            flags |= RECENT_BIT
+        return flags
+
+    def is_recent(self, uid: int) -> bool:
+        return bool(self._recents) and uidsets.contains(self._recents, uid)
+
+    def rows_of(self, uids: Iterable[int]) -> Iterator[Sequence[Row]]:
+        """Rows of told UIDs, given ascending."""
+        told = self.told
+        ranges = uidsets.of(at for at in map(told.position, uids) if at >= 0)
+        return self._rows(told, tuple(ranges))
+
+    # What is done elsewhere --------------------------------------------------------------
+
+    def fetch(
+        self, which: SequenceSet, needs: Needs, changed_since: int = 0
+    ) -> AsyncIterator[Sequence[tuple[Row, IMessage]]]:
+        return reading.fetch(self, which, needs, changed_since)
+
+    async def store(
+        self,
+        which: SequenceSet,
+        change: FlagChange,
+        flags: Sequence[bytes],
+        unchanged_since: int | None,
+    ) -> Stored:
+        return await actions.store(self, which, change, flags, unchanged_since)
+
+    async def seen(self, uids: Sequence[int]) -> Iterator[Sequence[Row]]:
+        return await actions.seen(self, uids)
+
+    async def search(self, key: Key) -> Found:
+        return await searching.search(self, key)
+
+    async def copy(self, which: SequenceSet, target: str) -> Copied:
+        return await actions.copy(self, which, target)
+
+    async def move(self, which: SequenceSet, target: str) -> Copied:
+        return await actions.move(self, which, target)
+
+    async def expunge(self, uids: SequenceSet | None) -> None:
+        await actions.expunge(self, uids)
+
+
+_SEEN_ONLY = bytes(flags & SEEN for flags in range(256))
