@@ -11,6 +11,7 @@ default is stored, as one row per dotted key (`pop3.idle_minutes`).
 from __future__ import annotations
 
 from imsd.settings.directory import Addressing, Ldap
+from imsd.settings.imap import Imap
 from imsd.settings.listeners import Admission
 from imsd.settings.live import LiveSettings
 from imsd.settings.logins import Logins
@@ -22,6 +23,7 @@ PAGES: tuple[type[Page], ...] = (
     Admission,
     Smtp,
     Pop3,
+    Imap,
     Logins,
     Addressing,
     Ldap,
