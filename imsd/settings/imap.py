@@ -19,3 +19,13 @@ class Imap(Page):
     largest_append: int = Field(
         52_428_800, ge=65_536, le=2_147_483_647, description="Octets of a message stored by APPEND at most"
     )
+    idle_minutes: int = Field(
+        31, ge=30, le=1440, description="Minutes without a command after which a client is disconnected "
+        "(RFC 9051 5.4: 30 at least)"
+    )
+    login_seconds: int = Field(120, ge=10, le=3600, description="Seconds a client has to log in")
+    command_octets: int = Field(
+        262_144, ge=8_192, le=16_777_216, description="Octets of a command, its small literals included"
+    )
+    bad_commands: int = Field(25, ge=1, le=10_000, description="Bad commands in a row before the end")
+    failed_logins: int = Field(5, ge=1, le=1000, description="Failed logins of a connection before its end")

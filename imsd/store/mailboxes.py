@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, case, delete, func, select, update
 
-from imsd.errors import LimitReached, MailboxExists, NoSuchMailbox, NotPermitted
+from imsd.errors import LimitReached, MailboxExists, MailboxHasChildren, NoSuchMailbox, NotPermitted
 from imsd.store import mailbox_tables as t
 from imsd.store import names
 from imsd.store.changes import AccountScope, MailboxCreated, MailboxDeleted, MailboxRenamed
@@ -250,7 +250,7 @@ def delete_mailbox(unit: Unit, account: AccountId, name: str, now: int) -> Mailb
         raise NotPermitted("INBOX cannot be deleted")
     children = any(names.is_below(other.name, old.name) for other in list_mailboxes(unit, account))
     if children and not old.selectable:
-        raise NotPermitted("The name has inferior names")
+        raise MailboxHasChildren
     unit.run(_DELETE, a=account, m=old.id)
     unit.run(_FORGET_KEYWORDS, a=account, m=old.id)
     unit.run(_DOOM, account=account, mailbox=old.id, time=now)

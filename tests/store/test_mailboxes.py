@@ -2,7 +2,7 @@
 
 import pytest
 
-from imsd.errors import InvalidName, MailboxExists, NoSuchMailbox, NotPermitted
+from imsd.errors import InvalidName, MailboxExists, MailboxHasChildren, NoSuchMailbox, NotPermitted
 from imsd.store import jobs, mailboxes, names
 from imsd.store.changes import AccountScope, MailboxCreated, MailboxDeleted
 from imsd.store.ids import INBOX, PUBLIC
@@ -72,7 +72,7 @@ def test_deleting_a_parent_leaves_a_name_that_cannot_be_selected(tree):
     tree.create("a/b")
     tree.delete("a")
     assert not tree.get("a").selectable
-    with pytest.raises(NotPermitted):
+    with pytest.raises(MailboxHasChildren):
         tree.delete("a")
     revived = tree.create("a")
     assert revived.selectable and revived.messages == 0

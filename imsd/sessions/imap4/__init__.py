@@ -15,7 +15,39 @@ A command passes: `IDoor.login` -> `ImapAccount.select` -> `View`. Numbers move 
 `View.updates` alone; everything else works on the map of UIDs as it was told.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 from imsd.sessions.imap4.door import ImapDoor
 from imsd.sessions.imap4.held import Mailstore
+from imsd.settings.imap import Imap
+from protocols.connection import Connection
+from protocols.imap4.reader import Bounds
+from protocols.imap4.server import Imap4Server, Limits
 
-__all__ = ["ImapDoor", "Mailstore"]
+if TYPE_CHECKING:
+    from imsd.core import Core
+
+__all__ = ["ImapDoor", "Mailstore", "make_imap4"]
+
+
+def make_imap4(core: Core, contexts: Any) -> Callable[[], Connection]:
+    """What builds the connections of a listener. contexts: the server side of STARTTLS."""
+    held = Mailstore(core.db, core.blobs, core.indexes, core.directory, core.settings, core.reactor)
+    door = ImapDoor(held, core.authenticator)
+    # What a crash interrupted goes on.
+    held.purge_soon()
+
+    def limits() -> Limits:
+        page = core.settings[Imap]
+        return Limits(
+            bounds=Bounds(command=page.command_octets),
+            login=page.login_seconds,
+            idle=page.idle_minutes * 60.0,
+            bad_commands=page.bad_commands,
+            failed_logins=page.failed_logins,
+        )
+
+    return lambda: Imap4Server(core.reactor, door, lambda: contexts, limits, "imsd IMAP4 server ready")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from zope.interface import implementer
@@ -28,11 +28,12 @@ from imsd.store.ids import PUBLIC, AccountId, MailboxId
 from imsd.store.mailboxes import Mailbox
 from imsd.store.transaction import Transaction
 from protocols.imap4.dialect import Dialect
-from protocols.imap4.interfaces import IAccount, Listed, Namespaces, Status
+from protocols.imap4.interfaces import Explained, IAccount, Listed, Namespaces, Status
 
 #: Special uses that CREATE may ask for (RFC 6154 3). \All and \Flagged are virtual.
 SPECIAL_USES = frozenset({"\\archive", "\\drafts", "\\junk", "\\sent", "\\trash"})
 NOSELECT = b"\\Noselect"
+_ENDED = Explained(b"UNAVAILABLE", AccountEnded.default, bye=True)
 
 
 @implementer(IAccount)
@@ -41,8 +42,9 @@ class ImapAccount:
         self.held = held
         self.account = account
         self.places = Places(held, account)
-        self.watch: Any = None
+        self.rights_watch: Any = None
         self._ended = False
+        self._ending: Callable[[Explained], object] | None = None
         self._views: set[View] = set()
 
     # The session -----------------------------------------------------------------------
@@ -51,18 +53,25 @@ class ImapAccount:
         """The account is another now, or its sessions must end (design rule 18)."""
         if account is None:
             self._ended = True
-            for view in tuple(self._views):
+            for view in self._views:
                 view.ended = True
-                view.changed()
+            if self._ending is not None:
+                self._ending(_ENDED)
         else:
             self.account = self.places.account = account
 
     def closed(self, view: View) -> None:
         self._views.discard(view)
 
+    def watch(self, callback: Callable[[Explained], object]) -> None:
+        self._ending = callback
+        if self._ended:
+            callback(_ENDED)
+
     def close(self) -> None:
-        if self.watch is not None:
-            self.watch.stop()
+        self._ending = None
+        if self.rights_watch is not None:
+            self.rights_watch.stop()
 
     def _alive(self) -> None:
         if self._ended:

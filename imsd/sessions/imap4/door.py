@@ -40,7 +40,7 @@ class ImapDoor:
 
     def _account(self, account: Account) -> ImapAccount:
         session = ImapAccount(self._held, account)
-        session.watch = self.authenticator.watch_rights(account, session.rights_moved)
+        session.rights_watch = self.authenticator.watch_rights(account, session.rights_moved)
         return session
 
     def explain(self, error: Exception) -> Explained | None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from imsd.errors import Refusal
 from imsd.sessions.imap4 import marks
+from imsd.sessions.imap4.held import SLICE
 from imsd.sessions.imap4.reading import Message, read
 from imsd.store.contents import Content
 from imsd.store.flags import IndexRow
@@ -32,8 +33,6 @@ from protocols.message.text import TextDecoder
 if TYPE_CHECKING:
     from imsd.sessions.imap4.view import View
 
-SLICE = 0.002
-"""Seconds of work between two breaths."""
 BATCH = 50
 STEP = 500
 _DAY = 86_400_000_000

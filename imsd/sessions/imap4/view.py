@@ -69,6 +69,7 @@ class View:
         self.ended = False
         self._words = Words()
         self._callback: Callable[[], object] | None = None
+        self._called = False
 
     def begin(self, pin: Pin) -> None:
         """Be told everything there is."""
@@ -161,26 +162,26 @@ class View:
 
     def watch(self, callback: Callable[[], object] | None) -> None:
         self._callback = callback
-        if callback is not None and self._behind():
+        self._called = False
+        if self._behind():
             self.changed()
 
     def changed(self) -> None:
         """The index has something new, or the view ended: say so once."""
-        callback, self._callback = self._callback, None
-        if callback is not None:
-            self._waiting = callback
-            callback()
+        if self._callback is not None and not self._called:
+            self._called = True
+            self.held.bell.ring(self._call)
 
-    _waiting: Callable[[], object] | None = None
+    def _call(self) -> None:
+        if self._callback is not None and self._called:
+            self._callback()
 
     def _behind(self) -> bool:
         return self.gone or self.index.modseq > self._flags_at or self._names is not self.index.names
 
     def updates(self, expunge: bool) -> Iterator[Update]:
-        found = self._updates(expunge)
-        if self._waiting is not None:
-            self._callback, self._waiting = self._waiting, None
-        return iter(found)
+        self._called = False
+        return iter(self._updates(expunge))
 
     def _updates(self, expunge: bool) -> list[Update]:
         index = self.index

@@ -1,0 +1,132 @@
+"""Sessions of IMAP over an open store, without a connection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from imsd.auth.account import Account
+from imsd.directory.values import Person
+from imsd.sessions.imap4.account import ImapAccount
+from imsd.sessions.imap4.held import Mailstore
+from imsd.settings import PAGES, LiveSettings
+from imsd.store.blobs import Blobs
+from imsd.store.database import Database
+from imsd.store.ids import AccountId, EntryId
+from imsd.store.index import MailboxIndexes
+from protocols.imap4.dialect import PLAIN, Dialect
+from protocols.imap4.interfaces import Expunged, FlagsNow, Grown
+from protocols.imap4.sets import SequenceSet
+from tests.support.mail import ALICE, BOB
+from tests.support.stores import run
+
+
+class Turns:
+    """A reactor whose turns happen while `run` waits; its time is the test's."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def seconds(self) -> float:
+        return 1_700_000_000.0 + self._reactor.seconds()
+
+    def callLater(self, delay: float, fn: Any, *args: Any) -> Any:
+        if delay == 0:
+            self._reactor.callFromThread(fn, *args)
+            return _Nothing()
+        return self._reactor.callLater(delay, fn, *args)
+
+
+class _Nothing:
+    def active(self) -> bool:
+        return False
+
+    def cancel(self) -> None:
+        pass
+
+
+class People:
+    """A directory of alice, bob and root."""
+
+    names = {"alice": ALICE, "bob": BOB, "root": AccountId(9)}
+
+    def _person(self, uid: str, account: AccountId) -> Person:
+        return Person(account, EntryId(account), f"cn={uid}", uid, uid, (f"{uid}@example.test",), 1)
+
+    async def person_by_login(self, name: str) -> Person | None:
+        account = self.names.get(name.lower())
+        return None if account is None else self._person(name.lower(), account)
+
+    async def person(self, account: AccountId) -> Person | None:
+        return next((self._person(uid, id) for uid, id in self.names.items() if id == account), None)
+
+
+def mailstore(database: Database) -> Mailstore:
+    return Mailstore(
+        database, Blobs(database), MailboxIndexes(database), People(), LiveSettings(PAGES),
+        Turns(database.reactor),
+    )  # fmt: skip
+
+
+def session(held: Mailstore, account: AccountId = ALICE, admin: bool = False) -> ImapAccount:
+    return ImapAccount(held, Account(account, EntryId(account), "cn=x", (), 1, admin, 1, account))
+
+
+def select(
+    account: ImapAccount, name: str = "INBOX", read_only: bool = False, dialect: Dialect = PLAIN
+) -> Any:
+    return run(account.select(name, read_only, dialect))
+
+
+def uid_set(*numbers: int | tuple[int, int]) -> SequenceSet:
+    return SequenceSet(tuple((n, n) if isinstance(n, int) else n for n in numbers), uid=True)
+
+
+def number_set(*numbers: int | tuple[int, int]) -> SequenceSet:
+    return SequenceSet(tuple((n, n) if isinstance(n, int) else n for n in numbers))
+
+
+EVERY = (1, 0)
+
+
+def flat(batches: Any) -> list[Any]:
+    return [row for batch in batches for row in batch]
+
+
+class Client:
+    """What a client believes of its selected mailbox; it checks everything it is told."""
+
+    def __init__(self, view: Any) -> None:
+        self.view = view
+        rows = flat(view.rows(number_set(EVERY)))
+        assert [row.sequence for row in rows] == list(range(1, view.exists + 1))
+        self.uids: list[int] = [row.uid for row in rows]
+        self.flags: dict[int, bytes] = {row.uid: row.flags for row in rows}
+        self.modseq = view.highest_modseq
+
+    def hear(self, expunge: bool = True) -> None:
+        """Be told what is new, and believe it where it can be true."""
+        for update in self.view.updates(expunge):
+            match update:
+                case Expunged(sequence, uid):
+                    assert expunge
+                    assert self.uids.pop(sequence - 1) == uid
+                    del self.flags[uid]
+                case Grown(exists, _recent):
+                    assert exists > len(self.uids)
+                    rows = flat(self.view.rows(number_set((len(self.uids) + 1, exists))))
+                    self.uids += [row.uid for row in rows]
+                    self.flags.update((row.uid, row.flags) for row in rows)
+                    assert len(self.uids) == exists
+                case FlagsNow(rows):
+                    for row in rows:
+                        assert self.uids[row.sequence - 1] == row.uid
+                        self.flags[row.uid] = row.flags
+        assert self.view.exists == len(self.uids)
+        assert self.uids == sorted(set(self.uids))
+        assert self.view.highest_modseq >= self.modseq
+        self.modseq = self.view.highest_modseq
+
+    def store(self, stored: Any) -> None:
+        for row in flat(stored.rows):
+            assert self.uids[row.sequence - 1] == row.uid
+            self.flags[row.uid] = row.flags
