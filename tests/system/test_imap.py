@@ -266,12 +266,15 @@ User {server.address("alice")}
 Pass {PASSWORD}
 {_no_tls(mbsync)}
 AuthMechs LOGIN
+
 IMAPStore far
 Account a
+
 MaildirStore near
 Path {local}/
 Inbox {local}/inbox
 SubFolders Verbatim
+
 Channel c
 Far :far:"{box}"
 Near :near:copy
