@@ -25,7 +25,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from imsd.directory.values import Contact, DistributionList, Local, PublicFolder, Recipient
-from imsd.errors import InvalidSyntax, NoSuchMailbox, NoSuchRecipient, Refusal
+from imsd.errors import NoSuchMailbox, NoSuchRecipient, Refusal
 from imsd.mail.envelope import Addressee, Envelope
 from imsd.settings.smtp import Smtp
 from imsd.store import blobs, fanout, mailboxes, messages, spool, tracking
@@ -166,7 +166,7 @@ class Delivery:
         if depth < DEPTH and self._directory.serves(to.target.rpartition("@")[2]):
             try:
                 next_to = await self._directory.resolve(to.target)
-            except (NoSuchRecipient, InvalidSyntax):
+            except NoSuchRecipient:
                 # It is queued, and the queue runner says to the sender that nobody is there.
                 next_to = None
         await self._plan(plan, replace(addressee, address=to.target, recipient=next_to), next_to, depth + 1)

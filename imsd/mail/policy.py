@@ -5,8 +5,8 @@
    and only then is asked whether the sender may relay. So none of them is a way around.
 2. Relaying is for those who logged in and for the networks the administrator named. An empty
    list names nobody.
-3. postmaster exists at every domain of ours (RFC 5321 4.5.1), and is the administrator unless
-   somebody has the address.
+3. postmaster without a domain is that of our first domain; the directory knows one in each
+   (RFC 5321 4.5.1).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from imsd.directory.values import Local, Recipient
-from imsd.errors import InvalidSyntax, NoSuchRecipient, RelayDenied, SenderNotPermitted
+from imsd.errors import NoSuchRecipient, RelayDenied, SenderNotPermitted
 from imsd.mail.envelope import Addressee
 from imsd.settings.smtp import Smtp
 from protocols.smtp.grammar import BadPath, Path, parse_address
@@ -87,17 +87,14 @@ class Policy:
         if path.domain:
             try:
                 return await self._directory.resolve(str(path))
-            except (NoSuchRecipient, InvalidSyntax):
-                pass
-        if path.local.lower() == "postmaster":
-            return await self._administrator()
-        return None
-
-    async def _administrator(self) -> Recipient:
-        for person in await self._directory.people():
-            if person.is_admin and person.address and not person.disabled:
-                return Local(person.account, person.entry, person.address)
-        raise NoSuchRecipient
+            except NoSuchRecipient:
+                if path.domain[0] != "[":
+                    return None
+        if path.local.lower() != "postmaster":
+            return None
+        # <Postmaster>, and postmaster at our address: whoever it is in our first domain.
+        served = self._directory.domains.served
+        return await self._directory.resolve(f"postmaster@{served[0]}") if served else None
 
     # Originators -----------------------------------------------------------------------
 
@@ -112,7 +109,7 @@ class Policy:
             return
         try:
             recipient = await self._directory.resolve(address)
-        except (NoSuchRecipient, InvalidSyntax):
+        except NoSuchRecipient:
             recipient = None
         if not isinstance(recipient, Local) or recipient.account != account.id:
             raise SenderNotPermitted

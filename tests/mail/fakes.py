@@ -17,6 +17,10 @@ from imsd.store.ids import AccountId, EntryId
 DOMAIN = "example.test"
 
 
+class FakeDomains:
+    served = (DOMAIN,)
+
+
 class FakeDirectory:
     """Accounts are numbered from 7 in the order in which they are added."""
 
@@ -24,11 +28,14 @@ class FakeDirectory:
         self.known: dict[str, Recipient] = {}
         self.members: dict[str, list[str]] = {}
         self.persons: list[Person] = []
+        self.domains = FakeDomains()
 
     def add(self, alias: str, admin: bool = False) -> AccountId:
         account = AccountId(7 + len(self.persons))
         address = f"{alias}@{DOMAIN}"
         self.known[address] = Local(account, EntryId(account), address)
+        if admin:
+            self.known[f"postmaster@{DOMAIN}"] = self.known[address]
         self.persons.append(
             Person(account, EntryId(account), f"cn={alias}", alias, alias, (address,), 1, is_admin=admin)
         )
@@ -73,6 +80,3 @@ class FakeDirectory:
 
         visit(recipient.address)
         return Expansion(tuple(found.values()))  # type: ignore[arg-type]
-
-    async def people(self) -> list[Person]:
-        return self.persons

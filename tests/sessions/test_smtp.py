@@ -1,0 +1,326 @@
+"""SMTP over a real store and directory: from the wire to the mailbox."""
+
+from __future__ import annotations
+
+import base64
+import re
+import time
+from queue import Empty
+from typing import Any
+
+import pytest
+
+from imsd.auth import Authenticator, Passwords
+from imsd.auth.hashing import Hashing
+from imsd.directory.directory import Directory
+from imsd.directory.values import Person
+from imsd.mail.delivery import Delivery
+from imsd.mail.policy import Policy
+from imsd.sessions.smtp import Door
+from imsd.settings import PAGES, LiveSettings
+from imsd.settings.logins import Logins
+from imsd.store import mailboxes, messages, spool, tracking
+from imsd.store import settings as setting_rows
+from imsd.store.blobs import Blobs
+from imsd.store.database import Database
+from imsd.store.ids import INBOX
+from protocols.smtp.interfaces import Role
+from protocols.smtp.server import Server
+from tests.smtp.fakes import Transport
+from tests.support.stores import run
+
+_FINAL = re.compile(rb"^\d{3} ", re.MULTILINE)
+
+
+class Site:
+    """example.test with alice and bob; a door for each role."""
+
+    def __init__(self, database: Database) -> None:
+        self.db = database
+        self.settings = LiveSettings(PAGES)
+        self.hashing = Hashing(database.reactor, lambda: self.settings[Logins])
+        passwords = Passwords(self.hashing, lambda: self.settings[Logins])
+        self.directory = Directory(database, self.settings, database.reactor, passwords)
+        run(self.directory.start())
+        run(self.directory.bootstrap("Example", "Main", "example.test", "the admin's password"))
+        self.configure()
+        self.auth = Authenticator(database, self.directory, self.settings, database.reactor, passwords)
+        run(self.auth.start())
+        self.delivery = Delivery(database, self.directory, self.settings)
+        self.blobs = Blobs(database)
+        self.alice = self.person("alice")
+        self.bob = self.person("bob")
+
+    def person(self, alias: str) -> Person:
+        return run(self.directory.add_user(f"{alias}@example.test", name=alias, password=f"pw of {alias}"))
+
+    def configure(self, **values: str) -> None:
+        rows = run(self.db.read(setting_rows.values))
+        self.settings.replace({**rows, **{key.replace("__", "."): value for key, value in values.items()}})
+
+    def door(self, role: Role = Role.MX) -> Door:
+        return Door(
+            role,
+            "mx.example.test",
+            policy=Policy(self.directory, self.settings),
+            delivery=self.delivery,
+            authenticator=self.auth,
+            blobs=self.blobs,
+            settings=self.settings,
+            clock=self.db.reactor,
+            tls=lambda: None,
+        )
+
+    def talk(self, role: Role = Role.MX, host: str = "127.0.0.1") -> Talk:
+        return Talk(self, role, host)
+
+    def submission(self, who: str = "alice") -> Talk:
+        talk = self.talk(Role.SUBMISSION)
+        talk.say(b"EHLO [192.0.2.1]")
+        secret = base64.b64encode(f"\0{who}\0pw of {who}".encode())
+        assert talk.say(b"AUTH PLAIN " + secret).startswith("235")
+        return talk
+
+    def inbox(self, who: Person) -> list[messages.MessageRow]:
+        return run(self.db.read(messages.rows, who.account, INBOX, list(range(1, 50))))
+
+    def text(self, row: messages.MessageRow) -> bytes:
+        return row.prefix + run(self.blobs.read(row.blob))
+
+    def stop(self) -> None:
+        self.auth.stop()
+        self.directory.stop()
+        self.hashing.stop()
+
+
+class Talk:
+    def __init__(self, site: Site, role: Role, host: str) -> None:
+        self.reactor: Any = site.db.reactor
+        self.transport = Transport(host)
+        self.server = Server(site.door(role), self.reactor)
+        self.server.makeConnection(self.transport)
+        self.heard(1)
+
+    def heard(self, replies: int) -> str:
+        limit = time.monotonic() + 20
+        while len(_FINAL.findall(self.transport.value())) < replies:
+            self.reactor.advance(0)
+            try:
+                fn, arguments = self.reactor._calls.get(timeout=0.02)
+                fn(*arguments)
+            except Empty:
+                assert time.monotonic() < limit, self.transport.value()
+        data = self.transport.value()
+        self.transport.clear()
+        return data.decode()
+
+    def say(self, *lines: bytes) -> str:
+        """Send lines one after the other; the last reply."""
+        for line in lines:
+            self.server.dataReceived(line + b"\r\n")
+            reply = self.heard(1)
+        return reply
+
+    def send(self, sender: bytes, content: bytes, *recipients: bytes) -> str:
+        """A whole transaction; the first reply that is a refusal, or the last."""
+        lines = [
+            b"MAIL FROM:<" + sender + b">",
+            *(b"RCPT TO:<" + each + b">" for each in recipients),
+            b"DATA",
+        ]
+        for line in lines:
+            reply = self.say(line)
+            if reply[0] in "45":
+                return reply
+        return self.say(content + b"\r\n.")
+
+
+@pytest.fixture
+def site(database: Database) -> Any:
+    made = Site(database)
+    yield made
+    made.stop()
+
+
+MESSAGE = b"From: X <x@example.org>\r\nTo: alice@example.test\r\nSubject: hi\r\n\r\nHello\r\n..dot"
+
+
+def test_message_from_outside_is_in_the_mailbox_with_its_trace(site: Site) -> None:
+    talk = site.talk(host="192.0.2.7")
+    talk.say(b"EHLO out.example")
+    reply = talk.send(b"x@example.org", b"Return-Path: <evil@x>\r\n" + MESSAGE, b"ALICE@example.test")
+    match = re.fullmatch(r"250 2\.0\.0 Ok: queued as (\w+)\r\n", reply)
+    assert match
+    (row,) = site.inbox(site.alice)
+    date = rb"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d \+0000"
+    assert re.fullmatch(
+        rb"Return-Path: <x@example.org>\r\nDelivered-To: alice@example.test\r\n"
+        rb"Received: from out.example \(\[192.0.2.7\]\)\r\n\tby mx.example.test with ESMTP id "
+        + match[1].encode()
+        + rb"\r\n\tfor <alice@example.test>;\r\n\t"
+        + date
+        + rb"\r\nFrom: X <x@example.org>\r\nTo: alice@example.test\r\nSubject: hi\r\n\r\nHello\r\n.dot\r\n",
+        site.text(row),
+    )
+    events = run(site.db.read(lambda tx: tracking.query(tx, queue_id=match[1])))
+    assert [event.event for event in events] == ["accepted", "delivered"]
+    assert events[0].peer == "192.0.2.7"
+
+
+def test_two_recipients_are_not_told_of_each_other(site: Site) -> None:
+    talk = site.talk()
+    talk.say(b"HELO out.example")
+    talk.send(b"", MESSAGE, b"alice@example.test", b"bob@example.test")
+    (row,) = site.inbox(site.bob)
+    assert b"for <" not in site.text(row)
+    assert b"with SMTP id" in site.text(row)
+    assert site.text(row).startswith(b"Return-Path: <>\r\n")
+
+
+def test_unknown_and_foreign_recipients_are_refused_at_rcpt(site: Site) -> None:
+    talk = site.talk()
+    talk.say(b"EHLO out.example", b"MAIL FROM:<x@example.org>")
+    assert talk.say(b"RCPT TO:<nobody@example.test>") == "550 5.1.1 No such recipient here\r\n"
+    for path in (b"<x@example.net>", b"<x%example.net@example.test>", b"<@example.test:x@example.net>"):
+        assert talk.say(b"RCPT TO:" + path) == "550 5.7.1 Relaying is prohibited\r\n"
+    assert talk.say(b"RCPT TO:<Postmaster>").startswith("250 ")
+    assert talk.say(b"RCPT TO:<alice+tag@example.test>").startswith("250 ")
+
+
+def test_large_message_streams_to_a_file_and_arrives_whole(site: Site) -> None:
+    talk = site.talk()
+    talk.say(b"EHLO out.example", b"MAIL FROM:<x@example.org>", b"RCPT TO:<alice@example.test>")
+    body = b"Subject: big\r\n\r\n" + b"0123456789abcdef" * 4 * 1024 * 10 + b"\r\n"
+    for start in range(0, len(body), 60_000):
+        chunk = body[start : start + 60_000]
+        last = b" LAST" if start + 60_000 >= len(body) else b""
+        talk.server.dataReceived(b"BDAT %d%b\r\n" % (len(chunk), last) + chunk)
+        reply = talk.heard(1)
+    assert reply.startswith("250 2.0.0 Ok: queued")
+    (row,) = site.inbox(site.alice)
+    assert site.text(row).endswith(body)
+    summary = run(site.blobs.summary(row.blob))
+    assert summary is not None
+    assert summary.subject == "big"
+
+
+def test_loop_is_refused(site: Site) -> None:
+    talk = site.talk()
+    talk.say(b"EHLO out.example")
+    header = b"Received: from a by b; Mon, 1 Jan 2024 00:00:00 +0000\r\n"
+    reply = talk.send(b"x@example.org", header * 31 + MESSAGE, b"alice@example.test")
+    assert reply == "554 5.4.6 Too many hops\r\n"
+    assert talk.send(b"x@example.org", header * 30 + MESSAGE, b"alice@example.test").startswith("250 ")
+
+
+def test_endless_header_is_refused(site: Site) -> None:
+    talk = site.talk()
+    talk.say(b"EHLO out.example", b"MAIL FROM:<x@example.org>", b"RCPT TO:<alice@example.test>", b"DATA")
+    for _ in range(6):
+        talk.server.dataReceived((b"X: " + b"y" * 900 + b"\r\n") * 60)
+    assert talk.say(b".").startswith("554 5.6.0 ")
+    assert site.inbox(site.alice) == []
+
+
+def test_full_mailbox(site: Site) -> None:
+    run(site.db.write(mailboxes.set_quota, site.alice.account, 10, 0))
+    talk = site.talk()
+    talk.say(b"EHLO out.example")
+    assert talk.send(b"x@example.org", MESSAGE, b"alice@example.test") == "552 5.2.2 Mailbox is full\r\n"
+
+
+def test_changed_limit_holds_for_the_next_connection(site: Site) -> None:
+    site.configure(smtp__size_limit_kb="1")
+    talk = site.talk()
+    assert "250-SIZE 2047\r\n" in talk.say(b"EHLO out.example")
+    reply = talk.send(b"x@example.org", b"\r\n" + b"x" * 2046, b"alice@example.test")
+    assert reply.startswith("552 5.3.4")
+
+
+# Submission ----------------------------------------------------------------------------
+
+
+def test_submission_completes_the_header_and_hides_bcc(site: Site) -> None:
+    talk = site.submission()
+    content = (
+        b"Subject: s\r\nBcc: bob@example.test,\r\n hidden@example.org\r\nTo: x@example.net\r\n"
+        b"Return-Path: <z@z>\r\n\r\nBcc: stays in the body"
+    )
+    reply = talk.send(b"alice@example.test", content, b"bob@example.test", b"x@example.net")
+    assert reply.startswith("250 2.0.0 Ok")
+    (row,) = site.inbox(site.bob)
+    header, _, body = site.text(row).partition(b"\r\n\r\n")
+    assert b"Bcc" not in header
+    assert b"hidden" not in header
+    assert header.count(b"Return-Path:") == 1
+    assert re.search(rb"\r\nFrom: <alice@example.test>\r\n", header)
+    assert re.search(rb"\r\nMessage-ID: <\w+@mx.example.test>\r\n", header)
+    assert re.search(rb"\r\nDate: \w{3}, ", header)
+    assert b"with ESMTPA id" in header
+    assert body == b"Bcc: stays in the body\r\n"
+    (queued,) = run(site.db.read(spool.listed))
+    assert queued.account == site.alice.account
+    assert queued.reverse_path == "alice@example.test"
+    (recipient,) = run(site.db.read(spool.recipients_of, queued.id))
+    assert (recipient.address, recipient.domain) == ("x@example.net", "example.net")
+
+
+def test_what_is_there_already_is_kept(site: Site) -> None:
+    talk = site.submission()
+    content = (
+        b"Message-ID: <own@x>\r\nDate: Mon, 1 Jan 2024 00:00:00 +0000\r\n"
+        b"From: Alice <Alice@Example.test>\r\n\r\nx"
+    )
+    talk.send(b"alice@example.test", content, b"bob@example.test")
+    assert site.text(site.inbox(site.bob)[0]).endswith(b"\r\n" + content + b"\r\n")
+
+
+@pytest.mark.parametrize("sender", [b"bob@example.test", b"alice@example.org", b"postmaster@example.test"])
+def test_reverse_path_must_be_the_accounts_own(site: Site, sender: bytes) -> None:
+    talk = site.submission()
+    assert talk.say(b"MAIL FROM:<" + sender + b">").startswith("550 5.7.1 Originator address")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"From: bob@example.test",
+        b"From: alice@example.test, bob@example.test",
+        b"From: alice@example.test\r\nSender: bob@example.test",
+        b"From: alice@example.test\r\nFrom: bob@example.test",
+    ],
+)
+def test_authors_must_be_the_account(site: Site, header: bytes) -> None:
+    talk = site.submission()
+    reply = talk.send(b"alice@example.test", header + b"\r\n\r\nx", b"bob@example.test")
+    assert reply.startswith("550 5.7.1 ")
+    assert site.inbox(site.bob) == []
+
+
+def test_null_reverse_path_may_be_submitted(site: Site) -> None:
+    talk = site.submission()
+    reply = talk.send(b"", b"From: alice@example.test\r\n\r\nx", b"bob@example.test")
+    assert reply.startswith("250 ")
+
+
+def test_login_on_port_25_may_relay(site: Site) -> None:
+    talk = site.talk(Role.MX)
+    talk.say(b"EHLO c.example")
+    secret = base64.b64encode(b"\0alice\0pw of alice")
+    talk.say(b"AUTH PLAIN", secret)
+    talk.say(b"MAIL FROM:<alice@example.test>")
+    assert talk.say(b"RCPT TO:<x@example.net>").startswith("250 ")
+
+
+def test_submission_ends_when_the_account_is_deleted(site: Site) -> None:
+    talk = site.submission("bob")
+    run(site.directory.delete_user("bob@example.test", delete_mailbox=True))
+    assert talk.heard(1).startswith("421 ")
+
+
+def test_nothing_is_relayed_by_default_from_this_machine(site: Site) -> None:
+    talk = site.talk(host="127.0.0.1")
+    talk.say(b"EHLO c.example", b"MAIL FROM:<alice@example.test>")
+    assert talk.say(b"RCPT TO:<x@example.net>").startswith("550 5.7.1")
+    site.configure(smtp__relay_networks='["127.0.0.0/8"]')
+    assert talk.say(b"RCPT TO:<x@example.net>").startswith("250 ")
