@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from imsd.store import schema, sqlite
+from imsd.store import schema as schema
+from imsd.store import sqlite
 from imsd.store.changes import Scope
+from imsd.store.migrations import SCHEMA
 from imsd.store.readers import Connection as ReadConnection
 from imsd.store.sql import POSTGRESQL, SQLITE
 from imsd.store.writer import Deliver, Writer
@@ -38,13 +40,7 @@ class SqliteEngine:
     def __init__(self, home: Path) -> None:
         self.path = home / "data" / "imsd.db"
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        connection = sqlite.connect(self.path)
-        if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            connection.execute("BEGIN")
-            for statement in schema.statements(SQLITE):
-                connection.execute(statement)
-            connection.execute("COMMIT")
-        connection.close()
+        _bring_up_to_date(lambda: sqlite.connect(self.path), "sqlite")
 
     def inline_reader(self) -> ReadConnection:
         return sqlite.ReadConnection(self.path)
@@ -81,11 +77,7 @@ class PostgresqlEngine:
         with postgresql.connect(url) as connection:
             # Nodes that start together create once.
             connection.execute("SELECT pg_advisory_lock(1229804356)")
-            if connection.execute("SELECT to_regclass('store')").fetchone() == (None,):
-                connection.execute("BEGIN")
-                for statement in schema.statements(POSTGRESQL):
-                    connection.execute(statement)
-                connection.execute("COMMIT")
+            _bring_up_to_date(lambda: postgresql.connect_plainly(url), "postgresql")
 
     def inline_reader(self) -> None:
         return None
@@ -110,6 +102,22 @@ class PostgresqlEngine:
     def close(self) -> None:
         if self._hints is not None:
             self._hints.stop()
+
+
+def _bring_up_to_date(connect: Callable[[], Any], name: str) -> None:
+    """Migrate, unless a look at the schema's number says that nothing is to be done."""
+    connection = connect()
+    try:
+        rows = connection.execute("SELECT value FROM store WHERE name = 'schema'").fetchall()
+    except Exception:
+        rows = []  # An empty database, or one in a state that migrating will tell of.
+    finally:
+        connection.close()
+    if rows != [(str(SCHEMA),)]:
+        # Imported here: Alembic takes longer to import than an up-to-date store to open.
+        from imsd.store import migrate
+
+        migrate.migrate(connect, name)
 
 
 def prepare(url: str, home: Path) -> Engine:

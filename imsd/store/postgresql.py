@@ -71,6 +71,14 @@ def connect(url: str) -> psycopg.Connection[tuple[Any, ...]]:
     return connection
 
 
+def connect_plainly(url: str) -> psycopg.Connection[tuple[Any, ...]]:
+    """A connection as SQLAlchemy expects it, for migrations, which may take long."""
+    try:
+        return psycopg.connect(url, connect_timeout=10, application_name="imsd-migrate")
+    except psycopg.OperationalError as error:
+        raise StoreUnavailable from error
+
+
 def fault(error: Exception) -> Fault | None:
     """What an error means; None when it is not the database's."""
     if isinstance(error, StoreUnavailable):

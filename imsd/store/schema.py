@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from pathlib import Path
-
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from imsd.store import (
+    acl,
+    blob_rows,
+    credentials,
+    entry_tables,
+    fanout,
+    mailbox_tables,
+    settings,
+    spool,
+    tables,
+    tracking,
+)
 from imsd.store.sql import DIALECTS
-from imsd.store.tables import metadata
+from imsd.store.tables import metadata as metadata
 
-for _module in pkgutil.iter_modules([str(Path(__file__).parent)]):
-    if _module.name not in {"schema", "database", "migrations"}:
-        importlib.import_module(f"imsd.store.{_module.name}")
+WHERE = (
+    tables,
+    blob_rows,
+    mailbox_tables,
+    acl,
+    entry_tables,
+    credentials,
+    spool,
+    fanout,
+    tracking,
+    settings,
+)
+"""The modules that define tables."""
 
 
 def statements(dialect: int) -> list[str]:

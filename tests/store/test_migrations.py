@@ -1,0 +1,127 @@
+"""The steps and the tables make the same schema, on both databases; newer stores are refused."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+import imsd.store
+from imsd.store import migrate, schema, sqlite
+from imsd.store.database import Database
+from imsd.store.migrations import SCHEMA, revision
+from tests.support.postgres import bare_database
+from tests.support.stores import StoreReactor, open_store, run
+
+
+def step_by_step(connect: Callable[[], Any], name: str) -> list[Any]:
+    """Run every step on an empty database; what still differs from the tables."""
+    with migrate.sqlalchemy_connection(connect, name) as connection:
+        with connection.begin():
+            command.upgrade(migrate.alembic_config(connection), "head")
+            migrate.mark(connection)
+        return list(compare_metadata(MigrationContext.configure(connection), schema.metadata))
+
+
+def sqlite_schema(path: Path) -> list[tuple[str, ...]]:
+    """Each table's columns and indexes as SQLite sees them."""
+    connection = sqlite3.connect(path)
+    found: list[tuple[str, ...]] = []
+    for name, text in connection.execute(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'table' ORDER BY name"
+    ).fetchall():
+        found.append((name, str("AUTOINCREMENT" in text), str("WITHOUT ROWID" in text)))
+        for column in connection.execute(f"PRAGMA table_info('{name}')"):
+            found.append((name, *map(str, column)))
+    for row in connection.execute(
+        "SELECT tbl_name, name, replace(coalesce(sql, ''), '\"', '') FROM sqlite_master "
+        "WHERE type = 'index' ORDER BY tbl_name, name"
+    ):
+        found.append(tuple(map(str, row)))
+    connection.close()
+    return found
+
+
+def test_steps_and_tables_agree_on_sqlite(tmp_path: Path) -> None:
+    stepped, made = tmp_path / "stepped.db", tmp_path / "made.db"
+    assert step_by_step(lambda: sqlite.connect(stepped), "sqlite") == []
+    migrate.migrate(lambda: sqlite.connect(made), "sqlite")
+    assert sqlite_schema(stepped) == sqlite_schema(made)
+
+
+def postgresql_schema(url: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(url) as connection:
+        columns = connection.execute(
+            "SELECT table_name, column_name, data_type, is_nullable, collation_name, "
+            "column_default IS NULL FROM information_schema.columns "
+            "WHERE table_schema = 'public' ORDER BY table_name, ordinal_position"
+        ).fetchall()
+        indexes = connection.execute(
+            "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' "
+            "ORDER BY 1, 2"
+        ).fetchall()
+    return columns + indexes
+
+
+@pytest.mark.postgres
+def test_steps_and_tables_agree_on_postgresql() -> None:
+    url = bare_database()
+    assert step_by_step(lambda: psycopg.connect(url), "postgresql") == []
+    stepped = postgresql_schema(url)
+    url = bare_database()
+    migrate.migrate(lambda: psycopg.connect(url), "postgresql")
+    assert stepped == postgresql_schema(url)
+    assert any(row[4] == "C" for row in stepped if len(row) > 4)
+
+
+def test_the_schema_module_knows_every_table() -> None:
+    known = set(schema.metadata.tables)
+    for module in pkgutil.iter_modules(imsd.store.__path__):
+        importlib.import_module(f"imsd.store.{module.name}")
+    assert set(schema.metadata.tables) == known
+
+
+def facts(home: Path, **values: str) -> None:
+    connection = sqlite3.connect(home / "data" / "imsd.db")
+    for name, value in values.items():
+        connection.execute("UPDATE store SET value = ? WHERE name = ?", (value, name))
+    connection.commit()
+    connection.close()
+
+
+def test_a_newer_store_opens_where_it_says_so(
+    sqlite_database: Database, store_reactor: StoreReactor
+) -> None:
+    home = sqlite_database.home
+    run(sqlite_database.close())
+    facts(home, schema=str(SCHEMA + 1))
+    run(open_store(home).close())
+    facts(home, oldest=str(SCHEMA + 1))
+    with pytest.raises(migrate.SchemaTooNew, match=f"this program knows {SCHEMA}"):
+        open_store(home)
+
+
+def test_a_store_has_its_marks(sqlite_database: Database) -> None:
+    path = sqlite_database.home / "data" / "imsd.db"
+    connection = sqlite3.connect(path)
+    marks = {
+        name: connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("page_size", "auto_vacuum", "application_id", "journal_mode")
+    }
+    assert marks == {
+        "page_size": sqlite.PAGE_SIZE,
+        "auto_vacuum": 2,
+        "application_id": sqlite.APPLICATION_ID,
+        "journal_mode": "wal",
+    }
+    assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == (revision(),)
+    connection.close()
