@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, case, func, null, select
+from sqlalchemy import Integer, bindparam, case, cast, func, literal_column, null, select
 
 from imsd.store import mailbox_tables as t
 from imsd.store.blob_rows import blob, content
@@ -56,6 +56,8 @@ def _statement(table: Any, summary: bool, header: bool, scan: bool, whole: bool)
     if made is None:
         nothing = null()
         bytes_ = content.c.bytes
+        # PostgreSQL cuts bytes by small integers only; a header block is bounded by far less.
+        head = func.substr(bytes_, literal_column("1"), cast(_b.header_size, Integer))
         joined = table.join(blob, _b.id == table.c.blob)
         if header or whole:
             joined = joined.outerjoin(content, content.c.id == _b.id)
@@ -74,10 +76,8 @@ def _statement(table: Any, summary: bool, header: bool, scan: bool, whole: bool)
                 _b.packed if scan else nothing,
                 _b.date,
                 _b.date_offset,
-                func.substr(bytes_, 1, _b.header_size) if header and not whole else nothing,
-                case((_b.size <= SMALL, bytes_), else_=func.substr(bytes_, 1, _b.header_size))
-                if whole
-                else nothing,
+                head if header and not whole else nothing,
+                case((_b.size <= SMALL, bytes_), else_=head) if whole else nothing,
             )
             .select_from(joined)
             .where(

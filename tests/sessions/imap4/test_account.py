@@ -58,7 +58,7 @@ def test_subscribed_names_may_not_exist(held):
     run(alice.create("x", ()))
     run(alice.subscribe("x"))
     run(alice.delete("x"))
-    (listed,) = [each for each in run(alice.mailboxes("x", True))]
+    (listed,) = run(alice.mailboxes("x", True))
     assert not listed.exists
     with pytest.raises(NoSuchMailbox):
         run(alice.subscribe("x"))

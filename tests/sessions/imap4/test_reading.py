@@ -28,7 +28,8 @@ ENCODED = (
     b"From: Bo <bo@example.test>\r\nSubject: lunch\r\nX-Spam: \r\nMIME-Version: 1.0\r\n"
     b'Content-Type: multipart/alternative; boundary="b"\r\n\r\n--b\r\n'
     b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
-    b"Q2Fmw6kgw6AgbGEgY2Fy\r\ndGU=\r\n--b\r\nContent-Type: application/octet-stream\r\n\r\nsecret\r\n--b--\r\n"
+    b"Q2Fmw6kgw6AgbGEgY2Fy\r\ndGU=\r\n--b\r\n"
+    b"Content-Type: application/octet-stream\r\n\r\nsecret\r\n--b--\r\n"
 )
 
 
