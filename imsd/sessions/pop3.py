@@ -1,8 +1,8 @@
 """POP3's door: the maildrop of a person is what his Inbox holds at login.
 
-The lock is of this process (rule 24); it is given back when the connection ends, however it
-ends. Messages that others expunge meanwhile keep their numbers; their content can be read for
-as long as the store keeps it.
+The lock (`maildrops`) is given back when the connection ends, however it ends. Messages that
+others expunge meanwhile keep their numbers; their content can be read for as long as the store
+keeps it.
 """
 
 from __future__ import annotations
@@ -18,15 +18,9 @@ from zope.interface import implementer
 from imsd import __version__
 from imsd.auth.account import Account
 from imsd.auth.authenticator import Authenticator
-from imsd.errors import (
-    LoginTooSoon,
-    MailboxInUse,
-    NoSuchMessage,
-    NotPermitted,
-    Refusal,
-    StoreUnavailable,
-)
+from imsd.errors import LoginTooSoon, NoSuchMessage, NotPermitted, Refusal, StoreUnavailable
 from imsd.sessions import refusals
+from imsd.sessions.maildrops import Maildrops
 from imsd.settings import LiveSettings
 from imsd.settings.pop3 import Pop3
 from imsd.store import messages, moving
@@ -72,7 +66,7 @@ class Pop3Door:
         self._clock = clock
         self.hostname = hostname
         self._tls = tls
-        self._locked: set[AccountId] = set()
+        self._maildrops = Maildrops(db, clock)
         self._logins: OrderedDict[AccountId, float] = OrderedDict()
 
     def limits(self) -> Limits:
@@ -100,14 +94,12 @@ class Pop3Door:
         account = identity.id
         if not self._settings[Pop3].enabled:
             raise NotPermitted("POP3 is switched off")
-        if account in self._locked:
-            raise MailboxInUse
-        self._delay(account)
-        self._locked.add(account)
+        await self._maildrops.take(account, ended)
         try:
+            self._delay(account)
             pin = await self._indexes.open(account, INBOX)
         except BaseException:
-            self._locked.discard(account)
+            self._maildrops.free(account)
             raise
         uids, sizes = array("I"), array("I")
         for segment in pin.index.segments:
@@ -127,7 +119,7 @@ class Pop3Door:
 
         def unlock() -> None:
             watch.stop()
-            self._locked.discard(account)
+            self._maildrops.free(account)
 
         return Maildrop(self._db, self._blobs, account, validity, uids, sizes, unlock)
 

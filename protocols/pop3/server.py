@@ -20,6 +20,7 @@ from typing import Any, Final, Literal
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 
+from protocols.connection import Connection
 from protocols.conversation import Conversation
 from protocols.errors import BadSyntax, Flood, LineTooLong
 from protocols.lines import NeedData
@@ -77,6 +78,7 @@ class Server(Conversation):
         if verb is None:
             self._refuse(Refused("Unknown command", bad=True))
             return
+        Connection.doing = verb.name
         try:
             if session.maildrop is None and not verb.authorization:
                 raise Refused("Log in first", bad=True)
