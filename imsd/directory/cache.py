@@ -53,6 +53,7 @@ class Cache:
         self._db = db
         self.generation = 0
         self.tree: Tree | None = None
+        self._tree_is_old = False
         self.entries: Bounded[EntryId, Entry] = Bounded(MOST_ENTRIES)
         self.relative: Bounded[EntryId, str] = Bounded(MOST_ENTRIES)
         self._children: Bounded[tuple[EntryId, str], EntryId | None] = Bounded(MOST_ANSWERS)
@@ -84,12 +85,12 @@ class Cache:
         ids = change.ids if isinstance(change, EntriesChanged) else None
         if ids is None:
             self.entries.clear()
-            self.tree = None
+            self._tree_is_old = True
         else:
             for entry_id in ids:
                 self.entries.pop(entry_id, None)
             if self.tree is not None and self.tree.root in ids:
-                self.tree = None
+                self._tree_is_old = True
         self.forget_answers()
         for told in self._told:
             told(ids)
@@ -112,10 +113,12 @@ class Cache:
         found = await self._db.read_few(tree.require)
         if before == self.generation:
             self.tree = found
+            self._tree_is_old = False
         return found
 
     async def the_tree(self) -> Tree:
-        return self.tree or await self._read_tree()
+        """Raises NoSuchEntry while there is no organisation."""
+        return self.tree if self.tree and not self._tree_is_old else await self._read_tree()
 
     async def entry(self, entry_id: EntryId) -> Entry:
         """Raises NoSuchEntry."""
@@ -127,8 +130,11 @@ class Cache:
                 self.entries.keep(entry_id, found)
         return found
 
-    async def many(self, ids: Iterable[EntryId]) -> list[Entry]:
-        """Those that exist, in the order asked for; ask for a few hundred at most."""
+    async def many(self, ids: Iterable[EntryId], keep: bool = True) -> list[Entry]:
+        """Those that exist, in the order asked for; ask for a few hundred at most.
+
+        keep: whether they may be asked for again soon (not so in a scan of everything).
+        """
         wanted = list(ids)
         found = {entry_id: entry for entry_id in wanted if (entry := self.entries.get(entry_id))}
         missing = [entry_id for entry_id in wanted if entry_id not in found]
@@ -141,7 +147,7 @@ class Cache:
             rows = await self._db.read(entries.load_many, missing)
         for row in rows:
             entry = found[row.id] = Entry(row)
-            if before == self.generation:
+            if keep and before == self.generation:
                 self.entries.keep(row.id, entry)
         return [found[entry_id] for entry_id in wanted if entry_id in found]
 
@@ -176,6 +182,16 @@ class Cache:
             known = tuple(await self._db.read_few(entries.equal, attribute, value, 1000))
             if before == self.generation:
                 self.lookups.keep(key, known)
+        return known
+
+    async def count_children(self, parent: EntryId) -> int:
+        key = ("children", parent)
+        known: int | None = self.derived.get(key)
+        if known is None:
+            before = self.generation
+            known = await self._db.read_few(entries.count_children, parent)
+            if before == self.generation:
+                self.derived.keep(key, known)
         return known
 
     # Names ---------------------------------------------------------------------------

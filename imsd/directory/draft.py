@@ -431,10 +431,10 @@ def _check(working: Working, classes: frozenset[str]) -> None:
 def _index(working: Working, uuid: bytes) -> frozenset[tuple[str, str]]:
     made = {("entryuuid", uuid.hex())}
     for key, values in working.attributes.items():
-        for value in values:
-            text = schema.index_text(key, value)
-            if text is not None:
-                made.add((key, text))
+        if not values or not known(key).indexed:
+            continue
+        # What cannot be normalised is there all the same: it stands as "".
+        made.update((key, schema.index_text(key, value) or "") for value in values)
     return frozenset(made)
 
 

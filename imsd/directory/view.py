@@ -1,0 +1,233 @@
+"""An entry as one rights class sees it: read by filters, and encoded for the wire.
+
+Values that need other entries (names, counts) are fetched by `prepare` first; everything else
+is at hand. Encoded answers are kept by (entry, rights class, suffix, selection) until the next
+change (rule 14).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import lru_cache
+from uuid import UUID
+
+from imsd.directory import schema, tree
+from imsd.directory.access import Policy, sees
+from imsd.directory.attributes import Definition, Kept, Visible
+from imsd.directory.cache import Cache
+from imsd.directory.entry import Entry
+from imsd.directory.schema import definition
+from imsd.errors import NoSuchEntry
+from imsd.store.ids import EntryId
+from protocols.ldap.dn import DN
+from protocols.ldap.responses import encode_attribute, encode_entry
+from protocols.ldap.selection import Selection
+
+FETCHED = frozenset(
+    each.key
+    for each in schema.definitions()
+    if each.kept in (Kept.REFERENCE, Kept.BACKLINK)
+    or each.key in ("entrydn", "creatorsname", "modifiersname", "numsubordinates", "hassubordinates")
+)
+"""Attributes whose values need more than the entry."""
+
+_COMPUTED = tuple(each.key for each in schema.definitions() if each.kept is Kept.COMPUTED)
+_BATCH = 200
+
+
+class View:
+    """Implements `protocols.ldap.evaluation.Readable`. suffix: under which names are written."""
+
+    __slots__ = ("_cache", "_fetched", "_policy", "entry", "rights", "suffix")
+
+    def __init__(self, cache: Cache, policy: Policy, entry: Entry, rights: Visible, suffix: int) -> None:
+        self._cache = cache
+        self._policy = policy
+        self.entry = entry
+        self.rights = rights
+        self.suffix = suffix
+        self._fetched: dict[str, tuple[bytes, ...]] = {}
+
+    # Reading -------------------------------------------------------------------------
+
+    @property
+    def name(self) -> DN:
+        """Once `entryDN` was prepared."""
+        return tree.parse(self._fetched["entrydn"][0].decode())
+
+    def reads(self, wanted: Definition) -> bool:
+        return self._policy.reads(self.rights, wanted, self.entry)
+
+    def values(self, description: str) -> Iterable[bytes] | None:
+        """None if it is not known or may not be read (rule 25)."""
+        wanted = definition(description)
+        if wanted is None or not self._policy.reads(self.rights, wanted, self.entry):
+            return None
+        keys = schema.covered(wanted.key)
+        if len(keys) == 1:
+            return self._own(wanted)
+        found: list[bytes] = []
+        for key in keys:
+            below = definition(key)
+            if below is not None and self.reads(below):
+                found.extend(self._own(below))
+        return found
+
+    def descriptions(self) -> Iterable[str]:
+        keys = [*self.entry.user, *self.entry.row.references, *self._fetched, *_COMPUTED]
+        return [key for key in dict.fromkeys(keys) if (known := definition(key)) and self.reads(known)]
+
+    def _own(self, wanted: Definition) -> tuple[bytes, ...]:
+        if wanted.kept in (Kept.VALUE, Kept.VIEW):
+            return self.entry.user.get(wanted.key, ())
+        fetched = self._fetched.get(wanted.key)
+        if fetched is not None:
+            return fetched
+        return self._computed(wanted.key) if wanted.kept is Kept.COMPUTED else ()
+
+    def _computed(self, key: str) -> tuple[bytes, ...]:
+        row = self.entry.row
+        match key:
+            case "entryuuid":
+                return (str(UUID(bytes=row.uuid)).encode(),)
+            case "createtimestamp" | "whencreated":
+                return (_time(row.created),)
+            case "modifytimestamp" | "whenchanged":
+                return (_time(row.modified),)
+            case "structuralobjectclass":
+                return (schema.structural(self.entry.classes).encode(),)
+            case "subschemasubentry":
+                return (tree.SUBSCHEMA.encode(),)
+        return ()
+
+    def ids(self, wanted: Definition) -> tuple[EntryId, ...]:
+        """The entries a reference or backlink names."""
+        if wanted.kept is Kept.REFERENCE:
+            return self.entry.row.references.get(wanted.key, ())
+        return self.entry.row.referrers.get(definition_key(wanted.backlink_of), ())
+
+    # Fetching ------------------------------------------------------------------------
+
+    async def prepare(self, keys: Iterable[str]) -> None:
+        """Have the values of these attributes at hand, as far as they may be read."""
+        for key in keys:
+            wanted = definition(key)
+            if key in self._fetched or wanted is None or not self.reads(wanted):
+                continue
+            self._fetched[key] = await self._fetch(wanted)
+
+    async def _fetch(self, wanted: Definition) -> tuple[bytes, ...]:
+        row = self.entry.row
+        match wanted.key:
+            case "entrydn":
+                return (await self._name(row.id),)
+            case "creatorsname" | "modifiersname":
+                actor = row.creator if wanted.key == "creatorsname" else row.modifier
+                return await self._names(wanted, (actor,)) if actor else ()
+            case "numsubordinates":
+                return (b"%d" % await self._cache.count_children(row.id),)
+            case "hassubordinates":
+                return (b"TRUE" if await self._cache.count_children(row.id) else b"FALSE",)
+        return await self._names(wanted, self.ids(wanted))
+
+    async def _name(self, entry_id: EntryId) -> bytes:
+        return (await self._cache.dn(entry_id, self.suffix)).encode()
+
+    async def _names(self, wanted: Definition, ids: tuple[EntryId, ...]) -> tuple[bytes, ...]:
+        """The names of those that this class may know of."""
+        found = []
+        for start in range(0, len(ids), _BATCH):
+            for other in await self._cache.many(ids[start : start + _BATCH]):
+                if self.shows(wanted, other):
+                    try:
+                        found.append(await self._name(other.id))
+                    except NoSuchEntry:
+                        continue
+        return tuple(found)
+
+    def shows(self, wanted: Definition, other: Entry) -> bool:
+        """May the other entry be named as a value of this attribute?"""
+        if self.rights is Visible.ADMINISTRATOR:
+            return True
+        if wanted.key == "member" and self.rights is Visible.OWNER:
+            return True
+        if wanted.backlink_of == "member" and other.flag("hide-dl-membership"):
+            return False
+        return sees(min(self.rights, Visible.AUTHENTICATED), other)
+
+    # Encoding ------------------------------------------------------------------------
+
+    async def encode(self, selection: Selection, types_only: bool) -> bytes:
+        """A SearchResultEntry."""
+        key = (self.entry.id, self.rights, self.suffix, selection, types_only)
+        known = self._cache.encoded.get(key)
+        if known is not None:
+            return known
+        before = self._cache.generation
+        keys = self._selected(selection)
+        await self.prepare(each for each in keys if each in FETCHED)
+        parts = []
+        for each in keys:
+            wanted = definition(each)
+            if wanted is None or not self.reads(wanted):
+                continue
+            values = self._own(wanted)
+            if values:
+                parts.append(encode_attribute(wanted.type.name.encode(), () if types_only else values))
+        made = encode_entry(await self._name(self.entry.id), b"".join(parts))
+        if before == self._cache.generation and len(made) <= _MOST_KEPT:
+            self._cache.encoded.keep(key, made)
+        return made
+
+    def _selected(self, selection: Selection) -> list[str]:
+        wanted = keys_of(selection)
+        entry = self.entry
+        present = [*entry.user, *entry.row.references, *_backlinks(), *_COMPUTED]
+        chosen = []
+        for key in dict.fromkeys(present):
+            known = definition(key)
+            assert known is not None, key
+            whole = selection.operational if known.type.operational else selection.user
+            if whole or key in wanted:
+                chosen.append(key)
+        return chosen
+
+
+_MOST_KEPT = 16_384
+"""Octets of an encoded entry that is kept."""
+
+
+@lru_cache(maxsize=64)
+def definition_key(name: str) -> str:
+    found = definition(name)
+    assert found is not None, name
+    return found.key
+
+
+@lru_cache(maxsize=1)
+def _backlinks() -> tuple[str, ...]:
+    return tuple(each.key for each in schema.definitions() if each.kept is Kept.BACKLINK)
+
+
+@lru_cache(maxsize=512)
+def keys_of(selection: Selection) -> frozenset[str]:
+    """The keys a selection names: attributes, their subtypes, those of classes (RFC 4529)."""
+    keys: set[str] = set()
+    for name in selection.names:
+        found = definition(name)
+        if found is not None:
+            keys |= schema.covered(found.key)
+    for name in selection.classes:
+        if schema.SCHEMA.object_class(name) is not None:
+            must, may = schema.allowed(frozenset([name]))
+            keys |= must | may
+    return frozenset(keys)
+
+
+def _time(microseconds: int) -> bytes:
+    """GeneralizedTime (RFC 4517 3.3.13) in whole seconds."""
+    moment = datetime.fromtimestamp(microseconds // 1_000_000, UTC)
+    return moment.strftime("%Y%m%d%H%M%SZ").encode()
+
+
