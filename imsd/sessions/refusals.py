@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from imsd import errors
+from protocols.ldap.results import Result, ResultCode
 from protocols.pop3.interfaces import Explained
 from protocols.smtp.responses import Reply
 
@@ -97,3 +98,11 @@ def smtp(error: Exception) -> Reply | None:
 def pop3(error: Exception) -> Explained | None:
     """The response code and text for a refusal, None for a bug."""
     return Explained(row_of(error).pop3, error.text) if isinstance(error, errors.Refusal) else None
+
+
+def ldap(error: Exception) -> Result | None:
+    """The result for a refusal, None for a bug."""
+    if not isinstance(error, errors.Refusal):
+        return None
+    matched = error.matched if isinstance(error, errors.NoSuchEntry) else ""
+    return Result(ResultCode(row_of(error).ldap), matched, error.text)

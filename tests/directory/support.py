@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from imsd.directory.access import SERVER, Viewer, viewer_of
 from imsd.directory.directory import Directory
+from imsd.directory.search import Search
 from imsd.settings import PAGES, LiveSettings
 from imsd.store import settings as rows
 from imsd.store.changes import SETTINGS
 from imsd.store.database import Database
+from protocols.ldap import client, responses
+from protocols.ldap.filters import Filter, parse
+from protocols.ldap.messages import Deref, Scope, SearchRequest, SearchResultEntry
 from tests.support.stores import run
 
 
@@ -38,3 +47,54 @@ def configure(directory: Directory, **values: str) -> None:
     put = {key.replace("__", "."): value for key, value in values.items()}
     run(directory.db.write(rows.change, put))
     directory.settings.replace(run(directory.db.read(rows.values)))
+
+
+def viewer(directory: Directory, who: str) -> Viewer:
+    """The viewer that a person is."""
+    person = run(directory.person_by_login(who))
+    assert person is not None, who
+    return viewer_of(run(directory.cache.entry(person.entry)))
+
+
+def found(
+    directory: Directory,
+    text: str | Filter,
+    *attributes: str,
+    asking: Viewer = SERVER,
+    base: str = "o=Example",
+    scope: Scope = Scope.SUBTREE,
+    deref: Deref = Deref.NEVER,
+    planned: bool = True,
+    substring: str = "all",
+    types_only: bool = False,
+) -> dict[str, dict[str, list[str]]]:
+    """The entries a search gives, by DN. planned: False walks the scope instead."""
+    search = Search(directory.db, directory.cache, directory.policy, asking)
+    search.substring = substring
+    item = parse(text) if isinstance(text, str) else text
+    if not planned:
+        directory.cache.derived.clear()
+        search.prepare = without_plan(search.prepare)  # type: ignore[method-assign]
+    request = SearchRequest(base, scope, deref, 0, 0, types_only, item, attributes)
+
+    async def gather() -> dict[str, dict[str, list[str]]]:
+        entries = {}
+        async for answer in search.run(request):
+            if answer:
+                entry = client.read(responses.message(1, answer)).operation
+                assert isinstance(entry, SearchResultEntry)
+                assert entry.dn not in entries, "an entry is given once"
+                entries[entry.dn] = {
+                    each.name: [value.decode("utf-8", "backslashreplace") for value in each.values]
+                    for each in entry.attributes
+                }
+        return entries
+
+    return run(gather())
+
+
+def without_plan(prepare: Callable[..., Any]) -> Callable[..., Any]:
+    async def prepared(item: Filter) -> Any:
+        return replace(await prepare(item), plan=None)
+
+    return prepared

@@ -1,0 +1,299 @@
+"""LDAP over the directory: the door of a connection, and the directory as one identity sees it.
+
+Rights are derived anew whenever anything in the directory changed (rule 18): an identity holds
+an account, never a right. One whose account is gone, disabled, or has another password finds
+itself refused with the next request.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from zope.interface import implementer
+
+from imsd import __version__
+from imsd.auth.account import Account
+from imsd.auth.authenticator import Authenticator
+from imsd.directory import schema, tree
+from imsd.directory.access import ANONYMOUS, Viewer, viewer_of
+from imsd.directory.attributes import Visible
+from imsd.directory.directory import Directory
+from imsd.directory.search import Search
+from imsd.directory.update import Change, Modification
+from imsd.errors import (
+    AuthenticationFailed,
+    InvalidSyntax,
+    NoSuchAttribute,
+    NoSuchEntry,
+    NotPermitted,
+    UndefinedAttribute,
+)
+from imsd.sessions import refusals
+from imsd.settings import LiveSettings
+from imsd.settings.directory import Ldap
+from imsd.settings.logins import Logins
+from imsd.store import credentials
+from imsd.store.ids import AccountId, EntryId
+from protocols.connection import Connection
+from protocols.errors import BadSyntax
+from protocols.ldap import evaluation, filters
+from protocols.ldap.interfaces import IDoor, IIdentity, Limits, SearchLimits, SpecialEntry
+from protocols.ldap.messages import (
+    AddRequest,
+    CompareRequest,
+    DeleteRequest,
+    ModifyDnRequest,
+    ModifyRequest,
+    PasswordModify,
+    SearchRequest,
+)
+from protocols.ldap.results import Result
+from protocols.ldap.server import LdapConnection
+from protocols.security import Security
+
+if TYPE_CHECKING:
+    from imsd.core import Core
+
+_SHOW_HIDDEN: Final = ",cn=admin"
+"""What administrators' tools append to a bind name to see hidden entries (ims_spec 7.5); ours do
+in any case."""
+
+
+@implementer(IIdentity)
+class Identity:
+    """The directory for one account, or (None) for whoever is not bound."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        settings: LiveSettings,
+        authenticator: Authenticator,
+        account: Account | None,
+        security: Security,
+    ) -> None:
+        self._directory = directory
+        self._settings = settings
+        self._authenticator = authenticator
+        self._account = account
+        self._security = security
+        self._derived = -1
+        self._viewer = ANONYMOUS
+
+    @property
+    def limits(self) -> SearchLimits:
+        page = self._settings[Ldap]
+        paged = page.size_limit if self._account is None else page.paged_limit
+        return SearchLimits(page.size_limit, paged, page.time_limit)
+
+    def who_am_i(self) -> str:
+        return "" if self._account is None else f"dn:{self._account.dn}"
+
+    async def viewer(self) -> Viewer:
+        """Who looks, as the directory stands now. Raises NotPermitted for one who may no more."""
+        generation = self._directory.cache.generation
+        if generation != self._derived:
+            self._viewer = await self._derive()
+            self._derived = generation
+        return self._viewer
+
+    async def _derive(self) -> Viewer:
+        account = self._account
+        if account is None:
+            if not self._settings[Ldap].anonymous:
+                raise NotPermitted("Anonymous access is off")
+            return ANONYMOUS
+        for person_id in {account.id, account.actor}:
+            person = await self._directory.person(person_id)
+            if person is None or person.disabled:
+                raise NotPermitted("The account is not there any more")
+        actor = EntryId(account.actor)
+        if await self._directory.db.read_few(credentials.generation, actor) != account.generation:
+            raise NotPermitted("The password was changed: bind again")
+        entry = await self._directory.cache.entry(account.entry)
+        viewer = viewer_of(entry)
+        # Who acts for another has that one's rights, but never an administrator's.
+        return viewer if account.actor == account.id else replace(viewer, level=Visible.AUTHENTICATED)
+
+    async def _search(self) -> Search:
+        directory = self._directory
+        search = Search(directory.db, directory.cache, directory.policy, await self.viewer())
+        page = self._settings[Ldap]
+        search.substring, search.look_through = page.substring, page.look_through
+        return search
+
+    # Reading -------------------------------------------------------------------------
+
+    async def search(self, request: SearchRequest) -> AsyncGenerator[bytes, None]:
+        search = await self._search()
+        answers = search.run(request)
+        try:
+            async for answer in answers:
+                yield answer
+        finally:
+            await answers.aclose()
+
+    async def compare(self, request: CompareRequest) -> bool:
+        wanted = schema.definition(request.attribute)
+        if wanted is None:
+            raise UndefinedAttribute
+        item = filters.Equal(request.attribute, request.value)
+        search = await self._search()
+        view = await search.located(request.dn)
+        prepared = await search.prepare(item)
+        await view.prepare([wanted.key])
+        if not list(view.values(request.attribute) or ()):
+            # Also what may not be read: who may not know it, may not know that it is there.
+            raise NoSuchAttribute
+        outcome = prepared.test(view)
+        if outcome is None:
+            try:
+                evaluation.value_test(item, schema.SCHEMA)
+            except BadSyntax:
+                raise InvalidSyntax from None
+            raise NoSuchAttribute
+        return outcome
+
+    # Writing -------------------------------------------------------------------------
+
+    async def add(self, request: AddRequest) -> None:
+        given = [(each.name, each.values) for each in request.attributes]
+        await self._directory.add_entry(request.dn, given, await self.viewer())
+
+    async def modify(self, request: ModifyRequest) -> None:
+        modifications = [
+            Modification(Change(each.kind), each.attribute.name, each.attribute.values)
+            for each in request.changes
+        ]
+        await self._directory.modify_entry(request.dn, modifications, await self.viewer())
+        await self._stay(request.dn)
+
+    async def delete(self, request: DeleteRequest) -> None:
+        await self._directory.delete_entry(request.dn, await self.viewer())
+
+    async def modify_dn(self, request: ModifyDnRequest) -> None:
+        await self._directory.rename_entry(
+            request.dn, request.new_rdn, request.delete_old_rdn, request.new_superior, await self.viewer()
+        )
+
+    async def password_modify(self, request: PasswordModify) -> bytes | None:
+        """RFC 3062 2: one's own password, or as an administrator anybody's."""
+        viewer = await self.viewer()
+        account = self._account
+        if account is None:
+            raise NotPermitted
+        target = account.id if not request.user else await self._named(request.user, viewer)
+        if target != account.id and viewer.level is not Visible.ADMINISTRATOR:
+            raise NotPermitted
+        if request.old is not None:
+            await self._verify(target, request.old)
+        new = secrets.token_urlsafe(12).encode() if request.new is None else request.new
+        await self._directory.set_password(target, _text(new))
+        if target == account.id:
+            await self._stay(account.dn)
+        return new if request.new is None else None
+
+    async def _named(self, user: str, viewer: Viewer) -> AccountId:
+        name = user.partition(":")[2] if user[:3].lower() == "dn:" or user[:2].lower() == "u:" else user
+        person = await self._directory.person_by_login(name)
+        if person is None:
+            # Nobody learns here which names there are.
+            raise NotPermitted if viewer.level is not Visible.ADMINISTRATOR else NoSuchEntry
+        return person.account
+
+    async def _verify(self, target: AccountId, old: bytes) -> None:
+        """Through the authenticator, so that guessing is throttled. Raises AuthenticationFailed."""
+        person = await self._directory.person(target)
+        if person is None:
+            raise AuthenticationFailed
+        await self._authenticator.password("", person.dn, _text(old), self._security)
+
+    async def _stay(self, name: str) -> None:
+        """The session that changed its own password goes on; the others of the account end."""
+        account = self._account
+        if account is None or account.actor != account.id:
+            return
+        if (await self._directory.cache.locate(name))[0] == account.entry:
+            fresh = await self._directory.db.read_few(credentials.generation, account.entry)
+            self._account = replace(account, generation=fresh)
+
+
+def _text(password: bytes) -> str:
+    try:
+        return password.decode()
+    except UnicodeDecodeError:
+        raise AuthenticationFailed from None
+
+
+@implementer(IDoor)
+class Door:
+    """What every connection of a listener shares."""
+
+    def __init__(self, directory: Directory, settings: LiveSettings, authenticator: Authenticator) -> None:
+        self._directory = directory
+        self._settings = settings
+        self.authenticator = authenticator
+
+    @property
+    def limits(self) -> Limits:
+        page = self._settings[Ldap]
+        return Limits(
+            operations=page.operations,
+            idle=page.idle_minutes * 60.0,
+            clear_text=self._settings[Logins].allow_cleartext,
+        )
+
+    def root_dse(self) -> SpecialEntry:
+        here = self._directory.cache.tree
+        suffixes = () if here is None else tuple(suffix.text.encode() for suffix in here.suffixes)
+        return SpecialEntry(
+            "",
+            user=(("objectClass", (b"top",)),),
+            operational=(
+                # The suffix that today's clients expect comes first.
+                ("namingContexts", suffixes[::-1]),
+                ("subschemaSubentry", (tree.SUBSCHEMA.encode(),)),
+                ("vendorName", (b"imsd",)),
+                ("vendorVersion", (__version__.encode(),)),
+            ),
+        )
+
+    def subschema(self) -> SpecialEntry:
+        return _subschema()
+
+    def anonymous(self, security: Security) -> Identity | None:
+        return self._identity(None, security) if self._settings[Ldap].anonymous else None
+
+    async def bind(self, name: str, password: bytes, security: Security) -> Identity:
+        if name.lower().endswith(_SHOW_HIDDEN) and name.count("=") > 1:
+            name = name[: -len(_SHOW_HIDDEN)]
+        account = await self.authenticator.password("", name, _text(password), security)
+        return self._identity(account, security)
+
+    def bound(self, identity: Any, security: Security) -> Identity:
+        assert isinstance(identity, Account)
+        return self._identity(identity, security)
+
+    def explain(self, error: Exception) -> Result | None:
+        return refusals.ldap(error)
+
+    def _identity(self, account: Account | None, security: Security) -> Identity:
+        return Identity(self._directory, self._settings, self.authenticator, account, security)
+
+
+@lru_cache(maxsize=1)
+def _subschema() -> SpecialEntry:
+    return SpecialEntry(
+        tree.SUBSCHEMA,
+        user=(("objectClass", (b"top", b"subschema")), ("cn", (b"Subschema",))),
+        operational=schema.subschema(),
+    )
+
+
+def make_ldap(core: Core, contexts: Any) -> Callable[[], Connection]:
+    """What builds the connections of one listener. contexts: the server side of StartTLS."""
+    door = Door(core.directory, core.settings, core.authenticator)
+    return lambda: LdapConnection(core.reactor, door, lambda: contexts)
