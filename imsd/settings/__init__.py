@@ -17,11 +17,14 @@ from imsd.settings.live import LiveSettings
 from imsd.settings.logins import Logins
 from imsd.settings.page import Page
 from imsd.settings.pop3 import Pop3
+from imsd.settings.queue import Queue, Routes
 from imsd.settings.smtp import Smtp
 
 PAGES: tuple[type[Page], ...] = (
     Admission,
     Smtp,
+    Queue,
+    Routes,
     Pop3,
     Imap,
     Logins,

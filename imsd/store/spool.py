@@ -285,6 +285,16 @@ _DELETE_MESSAGE = sql(delete(queue_message).where(_m.id == bindparam("message"))
 _NEXT_FREE = sql(select(func.min(_r.due)).where(_r.state == _ZERO, _r.lease == 0))
 _NEXT_LEASED = sql(select(func.min(_r.lease)).where(_r.state == _ZERO, _r.lease > 0))
 _BY_QUEUE_ID = sql(select(*_MESSAGE).where(_m.queue_id == bindparam("queue_id")))
+_REPORTED = sql(update(queue_recipient).where(among(_r.id, "ids")).values(warned=1))
+_UNFINISHED = sql(
+    select(*_MESSAGE)
+    .where(
+        ~select(_r.id).where(_r.message == _m.id, _r.state <= State.HELD.value).exists(),
+        _m.id > bindparam("after"),
+    )
+    .order_by(_m.id)
+    .limit(bindparam("limit"))
+)
 _LIST = sql(
     select(*_MESSAGE)
     .where(_m.id > bindparam("after"))
@@ -438,6 +448,16 @@ def finish(unit: Unit, message: QueueId) -> tuple[QueuedRecipient, ...]:
     recipients = tuple(_recipient(row) for row in unit.all(_OF_MESSAGE, message=message))
     remove(unit, message)
     return recipients
+
+
+def reported(unit: Unit, recipients: Iterable[int]) -> None:
+    """Remember that the sender was told what became of these recipients."""
+    unit.run(_REPORTED, ids=list(recipients))
+
+
+def unfinished(tx: Transaction, after: int = 0, limit: int = 100) -> list[Queued]:
+    """Messages whose recipients are all done, but which are still here: a stop came before `finish`."""
+    return [_message(row) for row in tx.all(_UNFINISHED, after=after, limit=limit)]
 
 
 def remove(unit: Unit, message: QueueId) -> bool:

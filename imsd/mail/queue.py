@@ -1,0 +1,598 @@
+"""The queue runner: claims what is due, has it carried, writes down what became of it.
+
+1. Rows are claimed with a lease, grouped by destination, and wait in memory for a lane. A lane
+   is one courier with one connection. There are at most `connections` lanes, and at most
+   `connections_per_host` for one destination; destinations take turns.
+2. A row without domain is for here (imsd.mail.delivery, rule 3); so is a row whose domain has
+   become ours.
+3. A sender is told before the result is written: a stop between the two repeats the telling,
+   never forgets it. The same holds for relaying: a stop between the other server's 250 and our
+   row sends twice, never not at all. Success that `deliver_here` recorded is told after it, and
+   marked; start-up finds what was not.
+4. A result is written only where the claim is still ours. A courier whose lease is near its end
+   renews it before the final dot, or stops (rule 24).
+5. What goes wrong here and not there is temporary: the rows are tried again.
+6. Retries follow the profile of the settings; the last try is at the message's expiry.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from imsd.errors import NoSuchMailbox, NoSuchRecipient, OverQuota, Refusal
+from imsd.mail.bounce import Action, Fate, wanted
+from imsd.mail.downgrade import seven_bit
+from imsd.mail.names import Dns, Names
+from imsd.mail.relay import Courier, LeaseLost, Outcome, Parcel, Slots
+from imsd.mail.reporting import Reporter
+from imsd.mail.routing import Routing
+from imsd.settings.queue import Queue, Routes
+from imsd.store import spool, tables, tracking
+from imsd.store.blobs import Blobs
+from imsd.store.changes import QUEUE, Change, QueueChanged
+from imsd.store.database import in_thread
+from imsd.store.ids import QueueId
+from imsd.store.spool import Claim, Queued, QueuedRecipient, Result, State
+from imsd.store.tracking import Event
+from protocols.message.part import Scan, StaleScan
+from protocols.message.scan import Scanner
+
+if TYPE_CHECKING:
+    from imsd.directory.directory import Directory
+    from imsd.mail.delivery import Delivery
+    from imsd.settings import LiveSettings
+    from imsd.store.database import Database, Watch
+    from imsd.store.transaction import Unit
+    from protocols.smtp.client import Timeouts
+
+HERE = ""
+"""The destination of rows that are delivered on this server."""
+
+LEASE = 600_000_000
+CLAIM = 100
+MOST_CLAIMED = 500
+RENEW = 60.0
+GRACE = 20.0
+SOON = 300_000_000
+"""Microseconds until what failed for a reason of ours is tried again."""
+HOUR = 3_600_000_000
+
+
+@dataclass(slots=True, eq=False)
+class Active:
+    """A claim in our hands. left: recipients without result; lost: it is ours no longer."""
+
+    claim: Claim
+    left: set[int]
+    lease: int
+    lost: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Work:
+    """Recipients of one message at one destination. domain: what to route by."""
+
+    active: Active
+    domain: str
+    recipients: tuple[QueuedRecipient, ...]
+
+    @property
+    def message(self) -> Queued:
+        return self.active.claim.message
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What is to be written, tracked and told of one piece of work."""
+
+    results: list[Result] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    fates: dict[Action, list[Fate]] = field(default_factory=dict)
+
+    def tell(self, fate: Fate) -> None:
+        self.fates.setdefault(fate.action, []).append(fate)
+
+
+class QueueRunner:
+    """Start it after the store and the directory, stop it before them."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        db: Database,
+        delivery: Delivery,
+        directory: Directory,
+        settings: LiveSettings,
+        blobs: Blobs,
+        reactor: Any,
+        hostname: str = "",
+        *,
+        node: int = 0,
+        own: tuple[str, ...] = (),
+        names: Names | None = None,
+        now: Callable[[], int] = tables.now,
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        self._db = db
+        self._delivery = delivery
+        self._directory = directory
+        self._settings = settings
+        self._blobs = blobs
+        self._reactor = reactor
+        self._hostname = hostname or socket.getfqdn()
+        self._node = node
+        self._now = now
+        self._timeouts = timeouts
+        dns = Dns(lambda: settings[Routes].nameservers)
+        self.names = names or Names(reactor, partial(in_thread, reactor), dns.lookup)
+        self.routing = Routing(self.names, settings, self._hostname, own)
+        self._reporter = Reporter(delivery, directory, settings, blobs, self._hostname)
+        self._slots = Slots()
+        self._pending: OrderedDict[str, deque[Work]] = OrderedDict()
+        self._running: dict[str, int] = {}
+        self._lanes: set[Deferred[None]] = set()
+        self._claims: dict[bytes, Active] = {}
+        self._filling: Deferred[None] | None = None
+        self._again = False
+        self._timer: Any = None
+        self._watch: Watch | None = None
+        self._unwatch_settings: Callable[[], None] | None = None
+        self._renewing = LoopingCall(self._renew)
+        self._renewing.clock = reactor
+        self._idle: list[Deferred[None]] = []
+        self._stopping = False
+
+    # Starting and stopping -------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Free what a stop left claimed, finish what it left unfinished, begin."""
+        await self._db.write(spool.release_leases, self._node or spool.ANY_NODE)
+        after = 0
+        while left := await self._db.read(spool.unfinished, after):
+            for message in left:
+                await self._close(message, self._now())
+            after = left[-1].id
+        self._watch = self._db.feed.watch(QUEUE, self._changed)
+        self._unwatch_settings = self._settings.on_change(self.wake)
+        self._renewing.start(RENEW, now=False)
+        self.wake()
+
+    def stop(self) -> Deferred[None]:
+        """Let what is being sent end, for a while; leave the rest to the next start."""
+        self._stopping = True
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        if self._watch is not None:
+            self._watch.stop()
+        if self._unwatch_settings is not None:
+            self._unwatch_settings()
+        if self._renewing.running:
+            self._renewing.stop()
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        waiting = list(self._lanes) + ([self._filling] if self._filling is not None else [])
+        if waiting:
+            patience = self._reactor.callLater(GRACE, self._give_up)
+            await DeferredList([_shadow(each) for each in waiting], consumeErrors=True)
+            if patience.active():
+                patience.cancel()
+        for active in list(self._claims.values()):
+            await self._db.write(spool.give_back, active.claim)
+        self._claims.clear()
+
+    def _give_up(self) -> None:
+        for lane in list(self._lanes):
+            lane.cancel()
+
+    # Claiming --------------------------------------------------------------------------------
+
+    def _changed(self, change: Change) -> None:
+        self._schedule(change.next_due if isinstance(change, QueueChanged) else 0)
+
+    def _schedule(self, due: int) -> None:
+        if self._stopping:
+            return
+        delay = min(max(0.0, (due - self._now()) / 1e6), 3600.0)
+        if self._timer is not None and self._timer.active():
+            if self._timer.getTime() <= self._reactor.seconds() + delay:
+                return
+            self._timer.cancel()
+        self._timer = self._reactor.callLater(delay, self.wake)
+
+    def wake(self) -> None:
+        """Look for what is due."""
+        if self._stopping:
+            return
+        if self._filling is not None:
+            self._again = True
+            return
+        self._filling = Deferred.fromCoroutine(self._fill())
+        self._filling.addErrback(self._trouble)
+        self._filling.addCallback(self._filled)
+
+    def _trouble(self, failure: Any) -> None:
+        if not failure.check(CancelledError):
+            self.log.failure("the queue could not be read", failure)
+        self._schedule(self._now() + 60_000_000)
+
+    def _filled(self, _: None) -> None:
+        self._filling = None
+        if self._again:
+            self._again = False
+            self.wake()
+        self._tell_idle()
+
+    async def idle(self) -> None:
+        """Wait until nothing is being claimed or carried."""
+        if not self._is_idle():
+            waiter: Deferred[None] = Deferred()
+            self._idle.append(waiter)
+            await waiter
+
+    def _is_idle(self) -> bool:
+        return self._filling is None and not self._lanes
+
+    def _tell_idle(self) -> None:
+        if self._is_idle():
+            waiting, self._idle = self._idle, []
+            for waiter in waiting:
+                waiter.callback(None)
+
+    async def _fill(self) -> None:
+        while not self._stopping and not self._settings[Queue].paused:
+            self._pump()
+            if self._waiting() >= MOST_CLAIMED:
+                return  # A lane that ends wakes us.
+            claims = await self._db.write(spool.claim_due, self._now(), CLAIM, LEASE, self._node)
+            for claim in claims:
+                self._sort(claim)
+            self._pump()
+            if not claims:
+                due = await self._db.read(spool.next_due)
+                if due is not None:
+                    self._schedule(max(due, self._now() + 1_000_000))
+                return
+
+    def _waiting(self) -> int:
+        return sum(len(active.left) for active in self._claims.values())
+
+    def _sort(self, claim: Claim) -> None:
+        """Cut a claim into work by destination."""
+        active = Active(claim, {each.id for each in claim.recipients}, claim.lease)
+        self._claims[claim.token] = active
+        by_destination: dict[str, list[QueuedRecipient]] = {}
+        for each in claim.recipients:
+            here = each.domain == HERE or self._directory.serves(each.domain)
+            key = HERE if here else self.routing.destination(each.domain)
+            by_destination.setdefault(key, []).append(each)
+        most = self._settings[Queue].recipients_per_message
+        for key, recipients in by_destination.items():
+            waiting = self._pending.setdefault(key, deque())
+            for at in range(0, len(recipients), most):
+                some = tuple(recipients[at : at + most])
+                waiting.append(Work(active, some[0].domain, some))
+
+    def _pump(self) -> None:
+        """Start lanes while there is work and room; destinations take turns."""
+        page = self._settings[Queue]
+        idle = 0
+        while self._pending and idle < len(self._pending) and len(self._lanes) < page.connections:
+            key, waiting = next(iter(self._pending.items()))
+            self._pending.move_to_end(key)
+            running = self._running.get(key, 0)
+            if not waiting:
+                del self._pending[key]
+                continue
+            if running >= page.connections_per_host:
+                idle += 1
+                continue
+            idle = 0
+            work = waiting.popleft()
+            self._running[key] = running + 1
+            lane = Deferred.fromCoroutine(self._lane(key, work))
+            if not lane.called:
+                self._lanes.add(lane)
+            lane.addBoth(self._lane_ended, lane, key)
+
+    def _lane_ended(self, result: Any, lane: Deferred[None], key: str) -> None:
+        self._lanes.discard(lane)
+        self._running[key] -= 1
+        if not self._running[key]:
+            del self._running[key]
+        if hasattr(result, "check") and not result.check(CancelledError):
+            self.log.failure("a lane of the queue broke", result)
+        if not self._stopping:
+            self.wake()
+        self._tell_idle()
+
+    # Carrying --------------------------------------------------------------------------------
+
+    async def _lane(self, key: str, work: Work) -> None:
+        courier = Courier(
+            self._reactor, self._hostname, self.routing, self._settings, self._slots, self._timeouts
+        )
+        try:
+            for _ in range(self._settings[Queue].messages_per_connection):
+                await self._do(key, work, courier)
+                waiting = self._pending.get(key)
+                if not waiting or self._stopping or self._settings[Queue].paused:
+                    break
+                work = waiting.popleft()
+            await courier.close()
+        finally:
+            courier.abort()
+
+    async def _do(self, key: str, work: Work, courier: Courier) -> None:
+        """Carry one piece of work and settle it. Raises nothing but CancelledError."""
+        try:
+            if work.active.lost:
+                return
+            try:
+                if key == HERE:
+                    outcomes = await self._here(work)
+                else:
+                    outcomes = await courier.carry(work.domain, await self._parcel(work))
+            except Refusal as refusal:
+                # Our own store or directory could not (rule 5).
+                outcomes = _all(work, Outcome(State.WAITING, "4.3.0", refusal.text))
+            await self._settle(work, outcomes)
+        except (CancelledError, GeneratorExit):
+            raise
+        except LeaseLost:
+            self.log.info("a claim on {id} was lost", id=work.message.queue_id)
+        except Refusal as refusal:
+            # The result cannot be written: the lease lapses, and the rows are tried again.
+            self.log.info("{id} is left for later: {why}", id=work.message.queue_id, why=refusal.text)
+            self._schedule(self._now() + 60_000_000)
+        except Exception:
+            self.log.failure("{id} could not be sent", id=work.message.queue_id)
+            await self._defer(work)
+        finally:
+            self._done(work)
+
+    def _done(self, work: Work) -> None:
+        active = work.active
+        active.left -= {each.id for each in work.recipients}
+        if not active.left:
+            self._claims.pop(active.claim.token, None)
+
+    async def _defer(self, work: Work) -> None:
+        due = self._now() + SOON
+        text = "Internal error"
+        results = [Result(each.id, State.WAITING, text, due, each.warned) for each in work.recipients]
+        try:
+            await self._db.write(spool.record, work.active.claim, results, self._now())
+        except Refusal:
+            self._schedule(self._now() + 60_000_000)
+
+    async def _here(self, work: Work) -> dict[int, Outcome]:
+        """Deliver to mailboxes of ours; outcomes of those that could not be."""
+        outcomes: dict[int, Outcome] = {}
+        for each in work.recipients:
+            try:
+                if not await self._delivery.deliver_here(work.active.claim, each):
+                    raise LeaseLost
+            except (NoSuchRecipient, NoSuchMailbox) as refusal:
+                outcomes[each.id] = Outcome(State.FAILED, "5.1.1", refusal.text)
+            except OverQuota as refusal:
+                outcomes[each.id] = Outcome(State.WAITING, "4.2.2", refusal.text)
+            except Refusal as refusal:
+                state = State.WAITING if refusal.temporary else State.FAILED
+                outcomes[each.id] = Outcome(state, "4.3.0" if refusal.temporary else "5.3.0", refusal.text)
+        return outcomes
+
+    async def _parcel(self, work: Work) -> Parcel:
+        message = work.message
+        utf8 = False
+        if message.smtputf8:
+            addresses = [message.reverse_path, *(each.address for each in work.recipients)]
+            summary = await self._blobs.summary(message.blob)
+            utf8 = summary is None or summary.raw or not all(map(str.isascii, addresses))
+        return Parcel(message, work.recipients, lambda convert: self._content(work, convert), utf8)
+
+    async def _content(self, work: Work, convert: bool) -> AsyncIterator[bytes]:
+        """Prefix and blob; before the end the claim must be ours (rule 4)."""
+        message = work.message
+        if message.prefix:
+            yield message.prefix
+        if convert:
+            tree = await self._tree(message)
+
+            async def read(start: int, length: int) -> bytes:
+                return await self._blobs.read(message.blob, start, length)
+
+            def stream(start: int, stop: int) -> AsyncIterator[bytes]:
+                return self._blobs.stream(message.blob, start, stop)
+
+            async for piece in seven_bit(tree, read, stream):
+                yield piece
+        else:
+            async for piece in self._blobs.stream(message.blob):
+                yield piece
+        await self._hold(work.active)
+
+    async def _tree(self, message: Queued) -> Scan:
+        summary = await self._blobs.summary(message.blob)
+        if summary is not None:
+            try:
+                return Scan.unpack(summary.packed)
+            except StaleScan:
+                pass
+        scanner = Scanner()
+        async for piece in self._blobs.stream(message.blob):
+            scanner.feed(piece)
+        return scanner.finish()
+
+    # Leases ----------------------------------------------------------------------------------
+
+    async def _hold(self, active: Active) -> None:
+        """Make sure that the claim is ours for a while. Raises LeaseLost."""
+        if not active.lost and active.lease - self._now() < LEASE // 2:
+            until = self._now() + LEASE
+            if await self._db.write(spool.extend, active.claim, until):
+                active.lease = until
+            else:
+                active.lost = True
+        if active.lost:
+            raise LeaseLost
+
+    async def _renew(self) -> None:
+        for active in list(self._claims.values()):
+            try:
+                await self._hold(active)
+            except LeaseLost:
+                pass
+            except Refusal as refusal:
+                self.log.info("a claim could not be renewed: {why}", why=refusal.text)
+
+    # Settling --------------------------------------------------------------------------------
+
+    async def _settle(self, work: Work, outcomes: dict[int, Outcome]) -> None:
+        message, time = work.message, self._now()
+        verdict = self._judge(work, outcomes, time)
+        if verdict.fates:
+            await self._hold(work.active)
+            for action, fates in verdict.fates.items():
+                told = await self._reporter.tell(message, fates, time / 1e6)
+                word = "reported" if told.to else "unreported"
+                reason = f"{action.value}: {told}"
+                verdict.events += [
+                    _event(time, word, message, fate.recipient.address, reason) for fate in fates
+                ]
+        if verdict.results:
+            await self._db.write(_write, work.active.claim, verdict, time)
+        if any(each.id not in outcomes for each in work.recipients):
+            await self._close(message, time)
+
+    def _judge(self, work: Work, outcomes: dict[int, Outcome], time: int) -> Verdict:
+        """Pure: what each outcome means now."""
+        message, page, verdict = work.message, self._settings[Queue], Verdict()
+        for each in work.recipients:
+            outcome = outcomes.get(each.id)
+            if outcome is None:
+                continue  # Delivered and recorded already.
+            state, status, text = outcome.state, outcome.status, outcome.text
+            due, warned, word = 0, each.warned, "relayed"
+            if state is State.RELAYED:
+                if message.reverse_path and not outcome.reported and wanted(each.notify, Action.RELAYED):
+                    verdict.tell(_fate(each, Action.RELAYED, outcome))
+            elif state is State.WAITING and time < message.expires:
+                word = "deferred"
+                due = next_try(time, each.attempts, message.expires, page.waits)
+                if self._late(message, each, time):
+                    warned = True
+                    verdict.tell(_fate(each, Action.DELAYED, outcome, until=message.expires))
+            else:
+                word = "failed"
+                if state is State.WAITING:
+                    # RFC 3463 3.5: X.4.7, delivery time expired.
+                    text = f"Not delivered in time. {text}"
+                    status, state = "5.4.7", State.FAILED
+                if wanted(each.notify, Action.FAILED):
+                    verdict.tell(_fate(each, Action.FAILED, outcome, status, text))
+            verdict.results.append(Result(each.id, state, text, due, warned))
+            verdict.events.append(_event(time, word, message, each.address, text, outcome.peer))
+        return verdict
+
+    def _late(self, message: Queued, recipient: QueuedRecipient, time: int) -> bool:
+        hours = self._settings[Queue].notice_after(message.priority)
+        return (
+            bool(message.reverse_path)
+            and not recipient.warned
+            and hours > 0
+            and time - message.arrived >= hours * HOUR
+            and wanted(recipient.notify, Action.DELAYED)
+        )
+
+    async def _close(self, message: Queued, time: int) -> None:
+        """Tell of deliveries here whose success is to be reported, then finish (rule 3)."""
+        recipients = await self._db.read(spool.recipients_of, message.id)
+        fates = [Fate(each, Action.DELIVERED, "2.1.5") for each in recipients if _untold(each)]
+        events: list[Event] = []
+        if fates and message.reverse_path:
+            told = await self._reporter.tell(message, fates, time / 1e6)
+            events = [
+                _event(time, "reported", message, fate.recipient.address, f"delivered: {told}")
+                for fate in fates
+            ]
+        await self._db.write(_finish, message.id, [fate.recipient.id for fate in fates], events)
+
+
+def next_try(time: int, attempts: int, expires: int, waits: tuple[float, ...]) -> int:
+    """When to try again after `attempts` earlier tries; at the latest when the message expires."""
+    wait = int(waits[min(attempts, len(waits) - 1)] * HOUR)
+    return min(time + wait, max(expires, time + 60_000_000))
+
+
+def _fate(
+    recipient: QueuedRecipient,
+    action: Action,
+    outcome: Outcome,
+    status: str = "",
+    text: str = "",
+    until: int = 0,
+) -> Fate:
+    shown = text or outcome.text
+    return Fate(recipient, action, status or outcome.status, shown, outcome.peer, outcome.diagnostic, until)
+
+
+def _all(work: Work, outcome: Outcome) -> dict[int, Outcome]:
+    return dict.fromkeys((each.id for each in work.recipients), outcome)
+
+
+def _event(time: int, word: str, message: Queued, recipient: str, reason: str, peer: str = "") -> Event:
+    return Event(
+        time, word, message.queue_id, b"", message.reverse_path, recipient, reason, peer, message.size
+    )
+
+
+def _untold(recipient: QueuedRecipient) -> bool:
+    """Delivered here, success asked for, and not told yet."""
+    return (
+        recipient.state is State.DELIVERED
+        and not recipient.warned
+        and "SUCCESS" in recipient.notify.split(",")
+    )
+
+
+def _shadow(lane: Deferred[None]) -> Deferred[None]:
+    """Fires when the other does, and leaves its result alone."""
+    shadow: Deferred[None] = Deferred()
+
+    def fired(result: Any) -> Any:
+        shadow.callback(None)
+        return result
+
+    lane.addBoth(fired)
+    return shadow
+
+
+# Units -------------------------------------------------------------------------------------
+
+
+def _write(unit: Unit, claim: Claim, verdict: Verdict, time: int) -> None:
+    """Results, where the claim is ours, with their tracking; the message goes with its last row."""
+    written = set(spool.record(unit, claim, verdict.results, time))
+    if written:
+        tracking.track(unit, *verdict.events)
+        if not any(map(_untold, spool.recipients_of(unit, claim.message.id))):
+            spool.finish(unit, claim.message.id)
+
+
+def _finish(unit: Unit, message: QueueId, told: list[int], events: list[Event]) -> None:
+    if told:
+        spool.reported(unit, told)
+    if events:
+        tracking.track(unit, *events)
+    spool.finish(unit, message)
