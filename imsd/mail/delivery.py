@@ -338,6 +338,7 @@ def _queue(
         body=envelope.body,
         smtputf8=envelope.smtputf8,
         account=envelope.account,
+        priority=envelope.priority,
     )
     spool.enqueue(unit, message, rows)
 

@@ -37,7 +37,7 @@ class Envelope:
 
     reverse_path: "" is the null path, nobody is to be told of failures. body: "7BIT",
     "8BITMIME" or "BINARYMIME". ret: "", "FULL" or "HDRS". account: who submitted it, None for
-    what came from outside or from the server itself.
+    what came from outside or from the server itself. priority: 1 urgent, 0 normal, -1 non-urgent.
     """
 
     reverse_path: str
@@ -48,3 +48,4 @@ class Envelope:
     envid: str = ""
     account: AccountId | None = None
     origin: Origin = field(default_factory=Origin)
+    priority: int = 0

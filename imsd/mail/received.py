@@ -21,6 +21,23 @@ def hops(header: bytes) -> int:
     return len(_RECEIVED.findall(header))
 
 
+_PRIORITY = re.compile(
+    rb"^(?:x-priority|importance|priority|x-msmail-priority)[ \t]*:[ \t]*([A-Za-z0-9-]+)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_URGENT = frozenset((b"1", b"2", b"high", b"urgent", b"highest"))
+_NOT_URGENT = frozenset((b"4", b"5", b"low", b"non-urgent", b"lowest"))
+
+
+def priority(header: bytes) -> int:
+    """1 urgent, 0 normal, -1 non-urgent (RFC 2156 5.3.6, and what clients write)."""
+    match = _PRIORITY.search(header)
+    if match is None:
+        return 0
+    word = match[1].lower()
+    return 1 if word in _URGENT else -1 if word in _NOT_URGENT else 0
+
+
 def protocol_word(client: Client, smtputf8: bool) -> str:
     """SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA, UTF8SMTP, UTF8SMTPSA, ..."""
     if not client.esmtp:

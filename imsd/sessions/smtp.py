@@ -144,6 +144,8 @@ class Transaction:
         self._addressees: list[Addressee] = []
         self._intake: Intake | None = None
         self._queue_id = ""
+        self._word = received.protocol_word(client, parameters.smtputf8)
+        self._priority = 0
 
     async def add(self, forward_path: Path, parameters: RcptParameters) -> None:
         security = self._session.security
@@ -173,6 +175,7 @@ class Transaction:
         door = self._session.door
         if received.hops(header) > door.settings[Smtp].hops:
             raise LoopDetected
+        self._priority = received.priority(header)
         seconds = door.clock.seconds()
         if self._account is not None:
             header = await self._submitted(header, self._account, seconds)
@@ -203,7 +206,6 @@ class Transaction:
             intake.abandon()
             raise
         client = self._client
-        word = received.protocol_word(client, parameters.smtputf8)
         envelope = Envelope(
             self._reverse_path,
             tuple(self._addressees),
@@ -212,7 +214,8 @@ class Transaction:
             parameters.ret,
             parameters.envid,
             self._account.id if self._account is not None else None,
-            Origin(word, client.peer, client.hello),
+            Origin(self._word, client.peer, client.hello),
+            self._priority,
         )
         door = self._session.door
         try:

@@ -6,7 +6,8 @@ acceptable is the door's decision.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 from protocols.smtp.grammar import BadArgument, decode_orcpt, decode_xtext, encode_xtext
 
@@ -32,13 +33,13 @@ class MailParameters:
     def parse(cls, given: Mapping[bytes, bytes]) -> "MailParameters":
         if not given:
             return NO_MAIL_PARAMETERS
-        found = NO_MAIL_PARAMETERS
+        found: dict[str, Any] = {}
         for keyword, value in given.items():
-            apply = _MAIL.get(keyword)
-            if apply is None:
+            read = _MAIL.get(keyword)
+            if read is None:
                 raise UnknownParameter(f"{keyword.decode('ascii')} is not supported")
-            found = apply(found, value)
-        return found
+            found[keyword.decode("ascii").lower()] = read(value)
+        return cls(**found)
 
     def encode(self, offered: Collection[str]) -> bytes:
         """The parameters that a server with these extensions takes, with a leading space each."""
@@ -63,51 +64,52 @@ class MailParameters:
 NO_MAIL_PARAMETERS = MailParameters()
 
 
-def _size(found: MailParameters, value: bytes) -> MailParameters:
+def _size(value: bytes) -> int:
     # size-value = 1*20DIGIT (RFC 1870 5)
     if not value.isdigit() or len(value) > 20:
         raise BadArgument("SIZE: number expected")
-    return replace(found, size=int(value))
+    return int(value)
 
 
-def _body(found: MailParameters, value: bytes) -> MailParameters:
+def _body(value: bytes) -> str:
     word = value.upper().decode("utf-8", "replace")
     if word not in (SEVEN_BIT, EIGHT_BIT, BINARY):
         raise BadArgument("BODY: 7BIT, 8BITMIME or BINARYMIME expected")
-    return replace(found, body=word)
+    return word
 
 
-def _smtputf8(found: MailParameters, value: bytes) -> MailParameters:
+def _smtputf8(value: bytes) -> bool:
     if value:
         raise BadArgument("SMTPUTF8 takes no value")  # RFC 6531 3.4
-    return replace(found, smtputf8=True)
+    return True
 
 
-def _ret(found: MailParameters, value: bytes) -> MailParameters:
+def _ret(value: bytes) -> str:
     word = value.upper().decode("utf-8", "replace")
     if word not in ("FULL", "HDRS"):
         raise BadArgument("RET: FULL or HDRS expected")
-    return replace(found, ret=word)
+    return word
 
 
-def _envid(found: MailParameters, value: bytes) -> MailParameters:
+def _envid(value: bytes) -> str:
     # RFC 3461 4.4: at most 100 characters, printable once decoded.
     text = decode_xtext(value).decode("utf-8", "replace")
     if not value or len(value) > 100 or not (text.isascii() and text.isprintable()):
         raise BadArgument("ENVID: up to 100 printable characters expected")
-    return replace(found, envid=text)
+    return text
 
 
-def _auth(found: MailParameters, value: bytes) -> MailParameters:
+def _auth(value: bytes) -> str:
     if not value or len(value) > 500:
         raise BadArgument("AUTH: mailbox expected")
     text = decode_xtext(value).decode("utf-8", "replace")
     if not text.isprintable():
         raise BadArgument("AUTH: mailbox expected")
-    return replace(found, auth=text)
+    return text
 
 
-_MAIL: dict[bytes, Callable[[MailParameters, bytes], MailParameters]] = {
+# The fields of MailParameters are named like the keywords.
+_MAIL: dict[bytes, Callable[[bytes], Any]] = {
     b"SIZE": _size,
     b"BODY": _body,
     b"SMTPUTF8": _smtputf8,
@@ -132,16 +134,16 @@ class RcptParameters:
     def parse(cls, given: Mapping[bytes, bytes]) -> "RcptParameters":
         if not given:
             return NO_RCPT_PARAMETERS
-        found = NO_RCPT_PARAMETERS
+        notify: tuple[str, ...] = ()
+        kind = address = ""
         for keyword, value in given.items():
             if keyword == b"NOTIFY":
-                found = replace(found, notify=_notify(value))
+                notify = _notify(value)
             elif keyword == b"ORCPT":
                 kind, address = decode_orcpt(value)
-                found = replace(found, orcpt_type=kind, orcpt=address)
             else:
                 raise UnknownParameter(f"{keyword.decode('ascii')} is not supported")
-        return found
+        return cls(notify, kind, address)
 
     def encode(self, offered: Collection[str]) -> bytes:
         if "DSN" not in offered:
