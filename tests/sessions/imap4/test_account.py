@@ -64,7 +64,7 @@ def test_list_has_attributes_and_children(held):
     assert listed["Work"].children and not listed["Work/2026"].children
     assert listed["INBOX"].subscribed and not listed["Work"].subscribed
     assert names(alice, "Wor") == ["Work", "Work/2026"]
-    assert names(alice, "inbox") == ["INBOX"]
+    assert names(alice, "INBOX") == ["INBOX"]
 
 
 def test_subscribed_names_may_not_exist(held):
