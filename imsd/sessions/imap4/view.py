@@ -117,10 +117,6 @@ class View:
         return self.index.gone or self.ended
 
     @property
-    def may_expunge(self) -> bool:
-        return not self.read_only and "e" in self.place.rights
-
-    @property
     def flags(self) -> bytes:
         return b" ".join([ALL_SYSTEM, *(name.encode() for name in self._names)])
 
