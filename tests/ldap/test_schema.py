@@ -87,7 +87,7 @@ def test_ldaptor_reads_the_same() -> None:
     assert theirs.equality == ours.equality.encode()
     person = ObjectClassDescription(PERSON)
     assert [each.decode() for each in person.must] == ["sn", "cn"]
-    assert str(person.type) == "STRUCTURAL"
+    assert person.type == b"STRUCTURAL"
 
 
 def test_types_inherit() -> None:
