@@ -88,13 +88,7 @@ class Server(Service):
         core = self.core = await Core.open(self.config, self.reactor)
         core.server = self
         self.queue = QueueRunner(
-            core.db,
-            core.delivery,
-            core.directory,
-            core.settings,
-            core.blobs,
-            self.reactor,
-            self.config.server.hostname,
+            core.db, core.delivery, core.directory, core.settings, core.blobs, self.reactor
         )
         await self.queue.start()
         self.factories = {name: self._factory(name, core) for name in STANDARD_PORTS}

@@ -60,6 +60,8 @@ HERE = ""
 LEASE = 600_000_000
 CLAIM = 100
 MOST_CLAIMED = 500
+BACKLOG = 2
+"""Waiting pieces of work for each lane of a destination before there is another lane."""
 RENEW = 60.0
 GRACE = 20.0
 SOON = 300_000_000
@@ -287,14 +289,15 @@ class QueueRunner:
         """Start lanes while there is work and room; destinations take turns."""
         page = self._settings[Queue]
         idle = 0
-        while self._pending and idle < len(self._pending) and len(self._lanes) < page.connections:
+        while not self._stopping and idle < len(self._pending) and len(self._lanes) < page.connections:
             key, waiting = next(iter(self._pending.items()))
             self._pending.move_to_end(key)
             running = self._running.get(key, 0)
             if not waiting:
                 del self._pending[key]
                 continue
-            if running >= page.connections_per_host:
+            # A lane that runs takes more of what waits: another one is for a real backlog.
+            if running >= page.connections_per_host or 0 < len(waiting) <= running * BACKLOG:
                 idle += 1
                 continue
             idle = 0
@@ -323,10 +326,12 @@ class QueueRunner:
             self._reactor, self._hostname, self.routing, self._settings, self._slots, self._timeouts
         )
         try:
-            for _ in range(self._settings[Queue].messages_per_connection):
+            done = 0
+            while True:
                 await self._do(key, work, courier)
-                waiting = self._pending.get(key)
-                if not waiting or self._stopping or self._settings[Queue].paused:
+                done += 1
+                page, waiting = self._settings[Queue], self._pending.get(key)
+                if not waiting or self._stopping or page.paused or done >= page.messages_per_connection:
                     break
                 work = waiting.popleft()
             await courier.close()

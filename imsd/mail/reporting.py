@@ -76,7 +76,7 @@ class Reporter:
     async def _tell_postmaster(self, message: Queued, fates: list[Fate], seconds: float) -> Told:
         failed = {fate.recipient.address.lower() for fate in fates}
         note = "The sender of this message cannot be told, so the postmaster is."
-        for address in await self._postmasters():
+        for address in self._postmasters():
             if address.lower() in failed:
                 continue
             try:
@@ -88,12 +88,11 @@ class Reporter:
                 self.log.info("report to {to} was refused: {why}", to=address, why=refusal.text)
         return Told()
 
-    async def _postmasters(self) -> list[str]:
+    def _postmasters(self) -> list[str]:
         chosen = self._settings[Queue].postmaster
         if chosen:
             return [chosen]
-        people = await self._directory.people()
-        return [person.address for person in people if person.is_admin and person.address]
+        return [f"postmaster@{domain}" for domain in self._directory.domains.served[:1]]
 
     async def _addressee(self, address: str) -> Addressee:
         if self._directory.serves(address.rpartition("@")[2]):

@@ -29,8 +29,8 @@ class Held(Enum):
     """What a command needs to hold."""
 
     ANY = "any state"
-    DOOR = "no login yet"
-    ACCOUNT = "a login"
+    DOOR = "not authenticated"
+    ACCOUNT = "authenticated"
     VIEW = "a selected mailbox"
 
 

@@ -255,7 +255,11 @@ async def connect(
     timeouts = timeouts or Timeouts()
     wire: Any = await endpoint.connect(Factory.forProtocol(lambda: _Wire(clock)))
     client = Client(wire, timeouts)
-    greeting = await wire.reply(timeouts.greeting)
+    try:
+        greeting = await wire.reply(timeouts.greeting)
+    except BaseException:
+        client.abort()
+        raise
     client.greeting = greeting
     if greeting.code != 220:
         client.abort()

@@ -265,6 +265,7 @@ Port {server.port("imap")}
 User {server.address("alice")}
 Pass {PASSWORD}
 {_no_tls(mbsync)}
+AuthMechs LOGIN
 
 IMAPStore far
 Account a
