@@ -88,7 +88,14 @@ class Server(Service):
         core = self.core = await Core.open(self.config, self.reactor)
         core.server = self
         self.queue = QueueRunner(
-            core.db, core.delivery, core.directory, core.settings, core.blobs, self.reactor
+            core.db,
+            core.delivery,
+            core.directory,
+            core.settings,
+            core.blobs,
+            self.reactor,
+            self.config.server.hostname,
+            own=tuple(self.config.server.addresses),
         )
         await self.queue.start()
         self.factories = {name: self._factory(name, core) for name in STANDARD_PORTS}
