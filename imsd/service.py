@@ -80,7 +80,7 @@ class Server(Service):
             raise SystemExit(f"imsd: {error}") from None
 
     def startService(self) -> None:
-        super().startService()
+        super().startService()  # type: ignore[no-untyped-call]
         starting = Deferred.fromCoroutine(self._start())
         starting.addErrback(self._cannot_start)
 
@@ -184,7 +184,7 @@ class Server(Service):
     # Stopping ----------------------------------------------------------------------------
 
     def stopService(self) -> Deferred[None]:
-        super().stopService()
+        super().stopService()  # type: ignore[no-untyped-call]
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:

@@ -86,7 +86,7 @@ def listen(reactor: Any, core: Any, path: Path) -> IListeningPort:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     root = Resource()
     root.putChild(b"v1", Operations(core))
-    site = Site(root)
+    site: Any = Site(root)
     site.noisy = False
     before = os.umask(0o177)
     try:

@@ -63,7 +63,7 @@ class Hashing:
             result = fn(*args)
         except Exception:
             # Handed on as it is, to whoever waits on the reactor.
-            result = Failure()  # type: ignore[no-untyped-call]
+            result = Failure()
         self._reactor.callFromThread(self._finished, done, result)
 
     def _finished(self, done: Deferred[Any], result: Any) -> None:
