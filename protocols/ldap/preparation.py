@@ -95,8 +95,8 @@ def decoded(value: bytes) -> str:
 
 def whole(text: str, fold: bool) -> str:
     """The form of RFC 4518 2.6.1 in which substrings are looked for: " foo  bar "."""
-    words = canonical(text, fold).split(" ")
-    return f" {'  '.join(words)} " if words != [""] else "  "
+    words = list(filter(None, _spaced(mapped(text, fold)).split(" ")))
+    return f" {'  '.join(words)} ".replace("\0", " ") if words else "  "
 
 
 def initial(text: str, fold: bool) -> str:

@@ -116,6 +116,7 @@ class LdapConnection(Connection):
         self._leaving = True
         self._end_reads(Result(ResultCode.UNAVAILABLE, text="The server is stopping"))
         self._leave()
+        self.flush()
 
     def _leave(self) -> None:
         if self._leaving and not self.operations:

@@ -101,7 +101,7 @@ async def _deliver(
                 return given
             if not given & 31:
                 await channel.breathe()
-    except BaseException:
+    except Exception:
         await answers.aclose()
         raise
     return None
