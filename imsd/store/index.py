@@ -76,6 +76,7 @@ class MailboxIndexes:
     def __init__(self, db: Database, budget: int = BUDGET) -> None:
         self._db = db
         self.budget = budget
+        self._used = 0
         self._open: OrderedDict[tuple[AccountId, MailboxId], MailboxIndex] = OrderedDict()
         self._opening: dict[tuple[AccountId, MailboxId], list[Deferred[MailboxIndex]]] = {}
         self._keepers: dict[tuple[AccountId, MailboxId], _Keeper] = {}
@@ -112,6 +113,7 @@ class MailboxIndexes:
             raise
         del self._opening[key]
         self._open[key] = keeper.index
+        self._count(keeper.index)
         self._keepers[key] = keeper
         for done in waiting:
             if not done.called:
@@ -127,22 +129,32 @@ class MailboxIndexes:
         index.forget_departed()
         if index.pins:
             return
+        if (index.account, index.mailbox) in self._open:
+            self._count(index)
         keeper = self._keepers.get((index.account, index.mailbox))
         if keeper is not None:
             keeper.idle()
         self._evict()
 
+    def _count(self, index: MailboxIndex) -> None:
+        """Keep the sum of what indexes use; each is measured when it is opened and released."""
+        now = index.memory
+        self._used += now - index.counted
+        index.counted = now
+
     def _evict(self) -> None:
-        used = self.memory()
+        if self._used <= self.budget:
+            return
         for key, index in list(self._open.items()):
-            if used <= self.budget:
-                return
             if not index.pins:
-                used -= index.memory
                 self._drop(key)
+                if self._used <= self.budget:
+                    return
 
     def _drop(self, key: tuple[AccountId, MailboxId]) -> None:
-        self._open.pop(key, None)
+        index = self._open.pop(key, None)
+        if index is not None:
+            self._used -= index.counted
         keeper = self._keepers.pop(key, None)
         if keeper is not None:
             keeper.stop()
@@ -160,7 +172,7 @@ class MailboxIndexes:
 
     def memory(self) -> int:
         """Octets that all indexes use, about."""
-        return sum(index.memory for index in self._open.values())
+        return self._used
 
     async def overlay(self, pin: Pin, reader: AccountId) -> None:
         """Have the index know what reader has seen of a public folder, from now on."""

@@ -62,6 +62,8 @@ class MailboxIndex:
         self.pins: set[Pin] = set()
         self.departed: dict[int, tuple[int, IndexRow]] = {}
         self.unsaved = 0
+        # Octets that the owner's sum has for this index.
+        self.counted = 0
         self.removed_segments: set[int] = set()
         self.next_segment = 0
         self._map: UidMap | None = None
