@@ -63,7 +63,7 @@ MOST_CLAIMED = 500
 BACKLOG = 2
 """Waiting pieces of work for each lane of a destination before there is another lane."""
 RENEW = 60.0
-GRACE = 20.0
+GRACE = 15.0
 SOON = 300_000_000
 """Microseconds until what failed for a reason of ours is tried again."""
 HOUR = 3_600_000_000
@@ -196,6 +196,25 @@ class QueueRunner:
     def _give_up(self) -> None:
         for lane in list(self._lanes):
             lane.cancel()
+
+    async def give_up(self, queue_id: str, notify: bool = True) -> None:
+        """Take a message out of the queue; its sender is told if notify. Raises NoSuchEntry."""
+        message, recipients = await self._db.read(spool.shown, queue_id)
+        for active in self._claims.values():
+            if active.claim.message.id == message.id:
+                active.lost = True  # A courier that carries it stops before the final dot.
+        time, text = self._now(), "Delivery was stopped by the administrator"
+        still = [each for each in recipients if each.state in (State.WAITING, State.HELD)]
+        events = [_event(time, "deleted", message, each.address, text) for each in still]
+        fates = [
+            Fate(each, Action.FAILED, "5.7.1", text)
+            for each in still
+            if notify and wanted(each.notify, Action.FAILED)
+        ]
+        if fates:
+            told = await self._reporter.tell(message, fates, time / 1e6)
+            events.append(_event(time, "reported", message, "", f"failed: {told}"))
+        await self._db.write(_remove, message.id, events)
 
     # Claiming --------------------------------------------------------------------------------
 
@@ -593,6 +612,11 @@ def _write(unit: Unit, claim: Claim, verdict: Verdict, time: int) -> None:
         tracking.track(unit, *verdict.events)
         if not any(map(_untold, spool.recipients_of(unit, claim.message.id))):
             spool.finish(unit, claim.message.id)
+
+
+def _remove(unit: Unit, message: QueueId, events: list[Event]) -> None:
+    if spool.remove(unit, message) and events:
+        tracking.track(unit, *events)
 
 
 def _finish(unit: Unit, message: QueueId, told: list[int], events: list[Event]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from OpenSSL import SSL
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone, ConnectionRefusedError
 from twisted.python.failure import Failure
@@ -39,6 +40,11 @@ class Peer:
     open: int = 0
     most_open: int = 0
     on_end: Any = None
+    # With a context STARTTLS is offered; broken: the handshake fails.
+    tls: SSL.Context | None = None
+    broken: bool = False
+    encrypted: int = 0
+    name: str = ""
 
     def verbs(self) -> list[str]:
         return [command.split()[0] for command in self.commands]
@@ -54,7 +60,9 @@ class Connection:
         self._buffer = b""
         self._data: bytes | None = None
         self._now: Got | None = None
-        self._lost = False
+        self._lost = self._failing = False
+        self._ours: SSL.Connection | None = None
+        self._theirs: SSL.Connection | None = None
         peer.connections += 1
         peer.open += 1
         peer.most_open = max(peer.most_open, peer.open)
@@ -62,10 +70,33 @@ class Connection:
     # The client's transport ----------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
-        if self._lost:
+        if self._lost or self._failing:
             return
+        if self._theirs is not None and self._ours is not None:
+            self._theirs.sendall(data)
+            _pass(self._theirs, self._ours)
+            data = self._ours.recv(1 << 20)
         self._buffer += data
         self._reactor.callFromThread(self._work)
+
+    def startTLS(self, creator: Any) -> None:
+        """A handshake through memory: `theirs` is the client's end."""
+        if self._peer.broken:
+            self._failing = True
+            self._reactor.callFromThread(self._end)
+            return
+        self._theirs, self._ours = creator.clientConnectionForTLS(None), SSL.Connection(self._peer.tls, None)
+        self._theirs.set_connect_state()
+        self._ours.set_accept_state()
+        for _ in range(4):
+            for end, other in ((self._theirs, self._ours), (self._ours, self._theirs)):
+                try:
+                    end.do_handshake()
+                except SSL.WantReadError:
+                    pass
+                _pass(end, other)
+        self._peer.encrypted += 1
+        self._peer.name = (self._ours.get_servername() or b"").decode()
 
     def loseConnection(self) -> None:
         self._end()
@@ -91,8 +122,13 @@ class Connection:
         self._say(self._peer.greeting)
 
     def _say(self, *lines: str) -> None:
+        data = "".join(f"{line}\r\n" for line in lines).encode()
+        if self._theirs is not None and self._ours is not None:
+            self._ours.sendall(data)
+            _pass(self._ours, self._theirs)
+            data = self._theirs.recv(1 << 20)
         if not self._lost:
-            self._protocol.dataReceived("".join(f"{line}\r\n" for line in lines).encode())
+            self._protocol.dataReceived(data)
 
     def _work(self) -> None:
         while not self._lost:
@@ -141,7 +177,8 @@ class Connection:
             if not peer.extensions:
                 self._say("502 5.5.1 no EHLO here")
                 return
-            lines = ["peer", *peer.extensions]
+            offered = ("STARTTLS",) if peer.tls is not None and self._ours is None else ()
+            lines = ["peer", *peer.extensions, *offered]
             self._say(*(f"250-{each}" for each in lines[:-1]), f"250 {lines[-1]}")
         elif verb == "MAIL":
             self._now = Got(line[10:], [], b"")
@@ -158,12 +195,21 @@ class Connection:
             # So that a message without lines ends too.
             self._say("354 go on")
         elif verb == "STARTTLS":
-            self._say("454 4.7.0 not now")
+            self._say("220 go on" if peer.tls is not None else "454 4.7.0 not now")
         elif verb == "QUIT":
             self._say("221 bye")
             self._end()
         else:
             self._say("250 2.0.0 ok")
+
+
+def _pass(end: SSL.Connection, other: SSL.Connection) -> None:
+    """What one end has to send, given to the other."""
+    try:
+        while True:
+            other.bio_write(end.bio_read(1 << 20))
+    except SSL.WantReadError:
+        pass
 
 
 class MailReactor(StoreReactor):

@@ -6,9 +6,12 @@ import email
 import email.message
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from OpenSSL import SSL
 
+from imsd.errors import NoSuchEntry
 from imsd.mail.delivery import Delivery
 from imsd.mail.envelope import Addressee, Envelope
 from imsd.mail.names import Names
@@ -22,6 +25,7 @@ from imsd.store.database import Database
 from imsd.store.ids import INBOX, AccountId
 from imsd.store.spool import State
 from imsd.store.tables import now
+from imsd.tls import make_self_signed
 from protocols.message.summary import summarize
 from tests.mail.fakes import FakeDirectory
 from tests.mail.peers import MailReactor, Peer, Zone
@@ -184,6 +188,33 @@ def test_a_server_without_ehlo_gets_helo_and_no_parameters(world: World) -> None
     world.work()
     assert world.far.verbs()[:2] == ["EHLO", "HELO"]
     assert (world.far.got[0].mail, world.far.got[0].rcpt) == ("<alice@example.test>", ["<x@far.test>"])
+
+
+@pytest.fixture
+def certified(tmp_path: Path) -> SSL.Context:
+    make_self_signed("other.test", tmp_path / "certificate", tmp_path / "key")
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.use_certificate_file(str(tmp_path / "certificate"))
+    context.use_privatekey_file(str(tmp_path / "key"))
+    context.set_tlsext_servername_callback(lambda connection: None)
+    return context
+
+
+def test_tls_is_used_when_offered_whoever_is_there(world: World, certified: SSL.Context) -> None:
+    world.far.tls = certified
+    world.send("x@far.test")
+    world.work()
+    assert world.far.got[0].data == TEXT
+    assert (world.far.encrypted, world.far.name) == (1, "a.far.test")
+    assert world.far.verbs()[:3] == ["EHLO", "STARTTLS", "EHLO"]
+
+
+def test_a_handshake_that_fails_does_not_keep_mail_from_leaving(world: World, certified: SSL.Context) -> None:
+    world.far.tls, world.far.broken = certified, True
+    world.send("x@far.test")
+    world.work()
+    assert len(world.far.got) == 1
+    assert (world.far.connections, world.far.encrypted) == (2, 0)
 
 
 def test_a_smart_host_gets_everything(world: World) -> None:
@@ -529,6 +560,19 @@ def test_a_lane_that_lost_its_claim_stops_before_the_final_dot(world: World) -> 
     assert world.far.got == []
     assert world.far.open == 0
     assert world.queued() == {"x@far.test": State.WAITING}
+
+
+@pytest.mark.parametrize("notify", [True, False])
+def test_giving_up_takes_a_message_out_and_tells_its_sender(world: World, notify: bool) -> None:
+    world.far.refuse = {"x@far.test": "450 4.2.1 later"}
+    queue_id = world.send("x@far.test", "y@far.test")
+    world.work()
+    run(world.runner.give_up(queue_id, notify))
+    assert world.queued() == {}
+    assert ("deleted", "x@far.test") in world.events(queue_id)
+    assert [str(each["Subject"]) for each in world.reports()] == (["Not delivered: Hi"] if notify else [])
+    with pytest.raises(NoSuchEntry):
+        run(world.runner.give_up(queue_id))
 
 
 def test_paused_means_nothing_moves(world: World) -> None:
