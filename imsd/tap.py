@@ -31,7 +31,7 @@ class Options(usage.Options):
 
 
 def makeService(options: dict[str, Any]) -> IService:
-    """The server of a home. A home that cannot be used is a usage error with its reason."""
+    """The server of a home. Raises SystemExit with the reason where a home cannot be used."""
     from twisted.internet import reactor
 
     # Mail, passwords and keys are nobody else's.
@@ -45,4 +45,4 @@ def makeService(options: dict[str, Any]) -> IService:
     try:
         return Server(config.load(home), reactor)
     except config.ConfigError as error:
-        raise usage.UsageError(str(error)) from None
+        raise SystemExit(f"imsd: {error}") from None

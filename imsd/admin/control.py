@@ -88,6 +88,9 @@ def listen(reactor: Any, core: Any, path: Path) -> IListeningPort:
     root.putChild(b"v1", Operations(core))
     site: Any = Site(root)
     site.noisy = False
+    site.log = lambda request: None  # what was done is in the log of who did it
+    # The home is locked by now: a socket that is still here is of a server that was killed.
+    path.unlink(missing_ok=True)
     before = os.umask(0o177)
     try:
         port: IListeningPort = reactor.listenUNIX(str(path), site, mode=0o600, wantPID=False)

@@ -113,7 +113,7 @@ class View:
         """Have the values of these attributes at hand, as far as they may be read."""
         for key in keys:
             wanted = definition(key)
-            if key in self._fetched or wanted is None or not self.reads(wanted):
+            if key in self._fetched or key not in FETCHED or wanted is None or not self.reads(wanted):
                 continue
             self._fetched[key] = await self._fetch(wanted)
 

@@ -28,7 +28,11 @@ class Logins(Page):
         False, description="Administrators may log in to other people's mailboxes with their own password"
     )
     scram_iterations: int = Field(
-        100_000, ge=100_000, le=10_000_000, description="Iterations of new SCRAM-SHA-256 keys (RFC 7677)"
+        65_536,
+        ge=4096,
+        le=10_000_000,
+        description="Iterations of the key of a new password. Clients built on Cyrus SASL (mbsync, "
+        "ldapsearch -Y, Postfix) refuse more than 65536",
     )
     shortest_password: int = Field(8, ge=1, le=128, description="Characters of a new password at least")
     cache_seconds: int = Field(

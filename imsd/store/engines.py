@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from imsd.store import schema as schema
+from imsd.errors import StoreUnavailable
 from imsd.store import sqlite
 from imsd.store.changes import Scope
 from imsd.store.migrations import SCHEMA
@@ -40,7 +40,10 @@ class SqliteEngine:
     def __init__(self, home: Path) -> None:
         self.path = home / "data" / "imsd.db"
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _bring_up_to_date(lambda: sqlite.connect(self.path), "sqlite")
+        try:
+            _bring_up_to_date(lambda: sqlite.connect(self.path), "sqlite")
+        except sqlite.Error as error:
+            raise StoreUnavailable(f"{self.path} cannot be used: {error}") from error
 
     def inline_reader(self) -> ReadConnection:
         return sqlite.ReadConnection(self.path)
@@ -69,7 +72,10 @@ class PostgresqlEngine:
 
     def __init__(self, url: str) -> None:
         # Imported here: the driver is an extra, and an embedded store does without it.
-        from imsd.store import postgresql
+        try:
+            from imsd.store import postgresql
+        except ImportError as error:
+            raise StoreUnavailable("PostgreSQL needs the extra imsd[postgres]") from error
 
         self._driver = postgresql
         self._url = url
@@ -110,7 +116,7 @@ def _bring_up_to_date(connect: Callable[[], Any], name: str) -> None:
     try:
         rows = connection.execute("SELECT value FROM store WHERE name = 'schema'").fetchall()
     except Exception:
-        rows = []  # An empty database, or one in a state that migrating will tell of.
+        rows = []  # An empty database, or one that migrating will complain of.
     finally:
         connection.close()
     if rows != [(str(SCHEMA),)]:

@@ -1,7 +1,8 @@
 """Failpoints: named places where a test kills the process, as power loss would.
 
-`IMSD_FAILPOINT=name` arms the place `name`, `name:3` its third passing. The variable is read
-once, when the store is opened; unarmed, a place costs one comparison with None.
+`IMSD_FAILPOINT=name` arms the place `name`, `name:3` its third passing, `name@FILE` its first
+passing once FILE exists. The variable is read once, when the store is opened; unarmed, a place
+costs one comparison with None.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import signal
 
 _armed: str | None = None
 _passes = 1
+_file = ""
 
 
 def arm(value: str | None) -> None:
     """Set, or with None clear, the place to die at."""
-    global _armed, _passes
-    name, _, count = (value or "").partition(":")
+    global _armed, _passes, _file
+    value, _, _file = (value or "").partition("@")
+    name, _, count = value.partition(":")
     _armed, _passes = name or None, int(count or 1)
 
 
@@ -28,6 +31,8 @@ def reached(name: str) -> None:
 
 def _die() -> None:
     global _passes
+    if _file and not os.path.exists(_file):
+        return
     _passes -= 1
     if _passes <= 0:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from imsd.store import jobs, spool, tracking
+from imsd.store import jobs, spool, sqlite, tracking
 from imsd.store.blobs import Blobs
 from imsd.store.database import Database
 from imsd.store.sql import SQLITE
@@ -43,3 +43,6 @@ async def tidy(db: Database, blobs: Blobs, now: int, keep: Keep | None = None) -
         pass
     while await db.write(tracking.expire, now - keep.tracking):
         pass
+    if db.dialect == SQLITE:
+        while await db.write(sqlite.shrink):
+            pass

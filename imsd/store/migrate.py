@@ -6,6 +6,8 @@ newer one is used as it is where its oldest-compatible number allows that, else 
 
 from __future__ import annotations
 
+import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +20,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.pool import StaticPool
 
 from imsd.errors import StoreUnavailable
-from imsd.store import schema
+from imsd.store import schema, sqlite
 from imsd.store.migrations import OLDEST, SCHEMA, revision
 from imsd.store.tables import store
 
@@ -32,8 +34,15 @@ class SchemaTooNew(StoreUnavailable):
 def migrate(connect: Callable[[], Any], name: str) -> bool:
     """Migrate the database that `connect` opens; name is "sqlite" or "postgresql".
 
-    True when something was done. Raises SchemaTooNew. Blocks.
+    True when something was done. Raises SchemaTooNew, StoreUnavailable. Blocks.
     """
+    try:
+        return _migrate(connect, name)
+    except sqlalchemy.exc.DBAPIError as error:
+        raise StoreUnavailable(f"The store cannot be migrated: {error.orig}") from error
+
+
+def _migrate(connect: Callable[[], Any], name: str) -> bool:
     with sqlalchemy_connection(connect, name) as connection, connection.begin():
         if not sqlalchemy.inspect(connection).has_table(store.name):
             create(connection)
@@ -48,6 +57,20 @@ def migrate(connect: Callable[[], Any], name: str) -> bool:
         command.upgrade(alembic_config(connection), revision())
         mark(connection)
         return True
+
+
+def rehearse(database: Path) -> bool:
+    """Migrate a copy of an SQLite database in use, beside it; True when there was something to do.
+
+    Raises what the migration would raise. The copy is removed. Blocks.
+    """
+    with tempfile.TemporaryDirectory(dir=database.parent, prefix="rehearsal-") as folder:
+        copy = Path(folder) / database.name
+        source, target = sqlite.connect(database), sqlite3.connect(copy)
+        source.backup(target, pages=-1)
+        source.close()
+        target.close()
+        return migrate(lambda: sqlite.connect(copy), "sqlite")
 
 
 def create(connection: Connection) -> None:

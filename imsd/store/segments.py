@@ -19,7 +19,7 @@ from imsd.store.ids import BlobId, ModSeq, Uid
 
 SIZE = 4096
 FORMAT = 1
-_HEAD = struct.Struct("<III")  # count, octets of high keywords, zero
+_HEAD = struct.Struct("<IIQ")  # count, octets of high keywords, highest mod-sequence
 _LITTLE = sys.byteorder == "little"
 
 # flags, keywords, modseq, size, date, blob after the UIDs
@@ -125,7 +125,7 @@ class Segment:
             for column in columns:
                 column.byteswap()
         return b"".join(
-            [_HEAD.pack(len(self.uids), len(high), 0), *(column.tobytes() for column in columns), high]
+            [_HEAD.pack(len(self.uids), len(high), self.top), *(column.tobytes() for column in columns), high]
         )
 
     @classmethod
@@ -133,7 +133,7 @@ class Segment:
         """Raises ValueError when the data is not of this format."""
         if len(data) < _HEAD.size:
             raise ValueError("short segment")
-        count, high_size, _zero = _HEAD.unpack_from(data)
+        count, high_size, top = _HEAD.unpack_from(data)
         if len(data) != _HEAD.size + count * _BYTES_EACH + high_size:
             raise ValueError("segment of another length")
         self = cls(number)
@@ -152,7 +152,7 @@ class Segment:
             at += 6
             self.high[uid] = int.from_bytes(data[at : at + size], "little")
             at += size
-        self.top = max(self.modseqs, default=0)
+        self.top = top
         self.dirty = False
         return self
 

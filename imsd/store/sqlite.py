@@ -14,9 +14,12 @@ from imsd.store.sql import SQLITE
 from imsd.store.transaction import Transaction, Unit
 from imsd.store.writer import Fault
 
+Error = sqlite3.Error
+
 APPLICATION_ID = 0x494D5344
 """The bytes IMSD in the file's header; file(1) and a careful administrator can tell."""
-PAGE_SIZE = 8192
+PAGE_SIZE = 4096
+"""Measured with 4 KiB messages: 8192 writes more to the WAL, 16384 is a third slower."""
 _CHECKPOINT_PAGES = 4000
 
 _UNAVAILABLE = {
@@ -143,3 +146,18 @@ class ReadConnection:
 
     def close(self) -> None:
         self.raw.close()
+
+
+_SHRINK = 500
+
+
+def shrink(unit: Unit) -> int:
+    """Give some free pages back to the file system; how many, 0 while few are free."""
+    execute: Any = unit._execute
+    (free,) = execute("PRAGMA freelist_count").fetchone()
+    (pages,) = execute("PRAGMA page_count").fetchone()
+    # What is free now will mostly be used again soon.
+    if free <= max(_SHRINK, pages // 4):
+        return 0
+    execute(f"PRAGMA incremental_vacuum({_SHRINK})").fetchall()
+    return _SHRINK

@@ -13,6 +13,7 @@ from typing import Any
 from imsd.store import counters
 from imsd.store.changes import Change, Scope
 from imsd.store.sql import SQLITE, Params, Statement
+from imsd.store.tables import now
 
 Execute = Callable[[str, Params], Any]
 Row = tuple[Any, ...]
@@ -51,6 +52,15 @@ class Transaction:
     def each(self, statement: Statement, /, **params: Any) -> Iterator[Row]:
         """The rows one by one; finish within the function (rule 6)."""
         return iter(self._cursor(statement, params))
+
+    def now(self) -> int:
+        """Microseconds since the epoch by the database's clock, which all nodes share (rule 24)."""
+        if self.dialect == SQLITE:
+            return now()
+        (micros,) = self._execute(
+            "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT", {}
+        ).fetchone()
+        return int(micros)
 
     def counter(self, scope: Scope) -> int:
         """The scope's number in this snapshot."""

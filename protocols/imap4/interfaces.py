@@ -246,7 +246,7 @@ class IAccount(Interface):
 
     async def mailboxes(prefix: str, subscribed: bool) -> Sequence[Listed]:
         """Every name the account may see that starts with `prefix` (literal; may end in
-        the middle of a level), ordered by name; INBOX compares without case. With
+        the middle of a level), ordered by name. With
         `subscribed` only subscribed names, those that do not exist any more included
         (exists=False). Pattern matching is done by the caller."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Callable
+from unicodedata import normalize
 
 from protocols.errors import BadSyntax
 
@@ -17,7 +18,7 @@ _SHIFT = re.compile(r"&|[^\x20-\x7e]+")
 
 
 def decode(wire: bytes, utf8: bool) -> str:
-    """A name as sent by the client, INBOX in capitals (also as the first level).
+    """A name as sent by the client, in NFC, INBOX in capitals (also as the first level).
 
     utf8: the connection speaks UTF-8 names (IMAP4rev2). Without it names are modified
     UTF-7; one with octets over 127 is taken for the UTF-8 that some clients send anyway.
@@ -33,8 +34,8 @@ def decode(wire: bytes, utf8: bool) -> str:
     elif b"&" in wire:
         name = _decode_modified(wire)
     else:
-        name = wire.decode("ascii")
-    return with_inbox(name)
+        return with_inbox(wire.decode("ascii"))
+    return with_inbox(normalize("NFC", name))
 
 
 def with_inbox(name: str) -> str:
@@ -139,5 +140,6 @@ def _closure(states: set[int], pattern: str) -> set[int]:
 
 def literal_prefix(pattern: str) -> str:
     """What every matching name starts with."""
+    pattern = with_inbox(pattern)
     found = re.search(r"[*%]", pattern)
-    return with_inbox(pattern[: found.start()] if found else pattern)
+    return pattern[: found.start()] if found else pattern

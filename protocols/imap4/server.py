@@ -176,7 +176,7 @@ class Imap4Server(Conversation):
         if verb is None:
             raise BadSyntax("a known command")
         if verb.held is Held.DOOR and self.account is not None:
-            raise BadSyntax("a command for an authenticated connection")
+            raise BadSyntax(verb.held.value)
         if (verb.held is Held.ACCOUNT and self.account is None) or (
             verb.held is Held.VIEW and self.view is None
         ):

@@ -29,8 +29,8 @@ class Held(Enum):
     """What a command needs to hold."""
 
     ANY = "any state"
-    DOOR = "not authenticated"
-    ACCOUNT = "authenticated"
+    DOOR = "no login yet"
+    ACCOUNT = "a login"
     VIEW = "a selected mailbox"
 
 

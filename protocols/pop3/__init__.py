@@ -6,6 +6,7 @@ responses    +OK, -ERR, multi-line answers, dot-stuffed content
 verbs        the table of commands; CAPA comes from it
 commands/    one value per command: greeting (CAPA, QUIT, NOOP, LANG, UTF8), security (STLS,
              USER, PASS, AUTH), maildrop (STAT, LIST, UIDL, DELE, RSET), content (RETR, TOP)
+surrogate    headers in ASCII for clients without UTF-8 mode
 server       the conversation
 
 How a command passes through: `Server` pulls a line, looks its keyword up in `verbs`, the

@@ -37,7 +37,7 @@ REMOTE = "192.0.2.7"
         (b"a CREATE \xff", b"a BAD Expected a string at octet 9\r\n"),
         (b"a NO\0OP", b"a BAD Expected CRLF at the end of the line\r\n"),
         (b"a FETCH 1:* FLAGS", b"a BAD Expected a selected mailbox first\r\n"),
-        (b"a LOGIN alice secret", b"a BAD Expected a command for an authenticated connection\r\n"),
+        (b"a LOGIN alice secret", b"a BAD Expected no login yet\r\n"),
         (b"a CREATE {4294967296}", b"a BAD [TOOBIG] Expected a shorter literal\r\n"),
         (b"a " + b"x" * 70_000, b"a BAD Expected line of at most 65536 octets\r\n"),
     ],
@@ -292,6 +292,25 @@ def test_a_stream_that_falls_short_cuts_the_connection(monkeypatch: pytest.Monke
     monkeypatch.setattr(FakeMessage, "stream", short)
     client.say(b"a FETCH 1 BODY.PEEK[]")
     assert client.closed
+
+
+def test_a_response_that_cannot_be_completed_is_ended_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client(world_with(1)).select()
+
+    async def gone(self: FakeMessage, start: int, stop: int) -> bytes:
+        raise errors.NoSuchMessage
+
+    monkeypatch.setattr(FakeMessage, "read", gone)
+    assert client.say(b"a FETCH 1 (FLAGS BODY.PEEK[1])") == (
+        b"* 1 FETCH (FLAGS (\\Recent) UID 1)\r\na NO No such message\r\n"
+    )
+
+
+def test_a_literal_out_of_place_in_idle_is_no_command() -> None:
+    client = Client().login()
+    client.say(b"a IDLE")
+    assert client.raw(b"b APPEND x {10+}\r\nc LOGOUT\r\n\r\n") == b"a BAD Expected DONE\r\n"
+    assert client.say(b"d NOOP") == b"d OK NOOP completed\r\n"
 
 
 def test_a_large_encoded_part_is_decoded_as_it_is_sent() -> None:

@@ -47,7 +47,7 @@ class FakeMaildrop:
         if self.messages[index] == b"gone":
             raise Refusal("The message is gone")
         if self.messages[index] == b"half":
-            yield b"half"
+            yield b"A: b\r\n\r\nhalf"
             raise Refusal("The rest is gone")
         message = self.messages[index]
         for start in range(0, len(message), self.door.piece):

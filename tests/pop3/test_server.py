@@ -216,17 +216,16 @@ def test_listings_of_many() -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "needed"),
+    ("header", "needed"),
     [
-        (b"Subject: x\r\n\r\nb\xc3\xbcdy", False),
+        (b"Subject: x\r\n\r\n", False),
         ("Subject: \u00fc\r\n\r\n".encode(), True),
         (b"Subject: \xfc\r\n\r\n", False),
-        (b"\r\nb\xc3\xbcdy", False),
-        ("Subject: \u00fc".encode()[:-1], True),
+        (b"", False),
     ],
 )
-def test_which_messages_need_utf8(first: bytes, needed: bool) -> None:
-    assert needs_utf8(first) is needed
+def test_which_messages_need_utf8(header: bytes, needed: bool) -> None:
+    assert needs_utf8(header) is needed
 
 
 @given(st.binary(max_size=60), st.lists(st.integers(1, 9), max_size=20), st.integers(0, 4))

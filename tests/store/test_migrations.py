@@ -16,6 +16,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 import imsd.store
+from imsd.errors import StoreUnavailable
 from imsd.store import migrate, schema, sqlite
 from imsd.store.database import Database
 from imsd.store.migrations import SCHEMA, revision
@@ -108,6 +109,35 @@ def test_a_newer_store_opens_where_it_says_so(
     facts(home, oldest=str(SCHEMA + 1))
     with pytest.raises(migrate.SchemaTooNew, match=f"this program knows {SCHEMA}"):
         open_store(home)
+
+
+def test_an_older_store_is_migrated_after_a_rehearsal(
+    tmp_path: Path, store_reactor: StoreReactor
+) -> None:
+    path = tmp_path / "data" / "imsd.db"
+    path.parent.mkdir()
+    connection = sqlite.connect(path)
+    # Schema 0: the table of facts alone.
+    connection.execute("CREATE TABLE store (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
+    connection.execute("CREATE TABLE setting (key TEXT)")
+    connection.close()
+    with pytest.raises(StoreUnavailable, match="already exists"):
+        migrate.rehearse(path)
+    with pytest.raises(StoreUnavailable):
+        open_store(tmp_path)
+    connection = sqlite.connect(path)
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    assert sorted(tables) == [("setting",), ("store",)], "a failed migration leaves nothing behind"
+    connection.close()
+    assert [each.name for each in path.parent.iterdir() if each.is_dir()] == []
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path, store_reactor: StoreReactor) -> None:
+    path = tmp_path / "data" / "imsd.db"
+    path.parent.mkdir()
+    path.write_bytes(b"not a database at all" * 100)
+    with pytest.raises(StoreUnavailable, match="cannot be used"):
+        open_store(tmp_path)
 
 
 def test_a_store_has_its_marks(sqlite_database: Database) -> None:

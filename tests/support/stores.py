@@ -6,10 +6,13 @@
 `run(awaitable)` turns the test's thread into the reactor until the awaitable is done. Time is
 `database.reactor`'s, a Twisted Clock: it moves only by `advance`. The fixture `database` runs
 each test once per database; `sqlite_database` once, for what only that one has.
+`IMSD_TEST_DELAYS=seed` makes results of threads come after a random number of turns (rule 6).
 """
 
 from __future__ import annotations
 
+import os
+import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -21,7 +24,7 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from imsd.store.database import Database
+from imsd.store.database import Database, _fire
 from tests.support.postgres import empty_database
 
 T = TypeVar("T")
@@ -34,6 +37,8 @@ class StoreReactor(Clock):
 
     def __init__(self) -> None:
         super().__init__()
+        delays = os.environ.get("IMSD_TEST_DELAYS")
+        self._late = random.Random(delays) if delays else None
         self._calls: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]]] = SimpleQueue()
 
     def callFromThread(self, fn: Callable[..., Any], *args: Any) -> None:
@@ -56,6 +61,10 @@ class StoreReactor(Clock):
                 fn, args = self._calls.get(timeout=max(0.0, limit - time.monotonic()))
             except Empty:
                 raise TimeoutError("Nothing fired") from None
+            if self._late is not None and fn is _fire and self._late.random() < 0.6:
+                # Changes keep their order; what was read may come later than it was asked for.
+                self._calls.put((fn, args))
+                continue
             fn(*args)
         result = done[0]
         if isinstance(result, Failure):

@@ -265,7 +265,6 @@ Port {server.port("imap")}
 User {server.address("alice")}
 Pass {PASSWORD}
 {_no_tls(mbsync)}
-AuthMechs LOGIN
 
 IMAPStore far
 Account a

@@ -123,4 +123,4 @@ def test_the_wheel_alone_gives_a_working_server(wheel: Path, tmp_path: Path, bar
         )
     finally:
         server.terminate()
-        assert server.wait(40) == 0
+        assert server.wait(40) in (0, -15)

@@ -84,13 +84,12 @@ class ImapAccount:
 
     async def mailboxes(self, prefix: str, subscribed: bool) -> Sequence[Listed]:
         self._alive()
-        wanted = names.INBOX if prefix.upper() == names.INBOX else prefix
         settings = self.held.settings[Imap]
         rows, public, granted, subscriptions = await self.held.db.read_few(
             _tree,
             self.account.id,
-            (settings.list_public or prefix.startswith(SHARED)) and _may_meet(SHARED, wanted),
-            settings.delegate and _may_meet(OTHERS, wanted),
+            (settings.list_public or prefix.startswith(SHARED)) and _may_meet(SHARED, prefix),
+            settings.delegate and _may_meet(OTHERS, prefix),
         )
         every = {row.name: _attributes(row) for row in rows}
         if public:
@@ -113,7 +112,7 @@ class ImapAccount:
                 children=name in parents,
             )
             for name in sorted(chosen)
-            if name.startswith(wanted)
+            if name.startswith(prefix)
         ]
 
     async def status(self, names: Sequence[str]) -> Mapping[str, Status]:

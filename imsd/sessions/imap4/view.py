@@ -109,6 +109,10 @@ class View:
         return 0
 
     @property
+    def may_expunge(self) -> bool:
+        return not self.read_only and "e" in self.place.rights
+
+    @property
     def gone(self) -> bool:
         return self.index.gone or self.ended
 

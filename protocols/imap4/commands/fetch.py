@@ -138,6 +138,7 @@ class Fetch:
             items = (b"FLAGS", *items)
         if seen and channel.dialect.condstore and b"MODSEQ" not in items:
             items = (b"MODSEQ", *items)
+        whole = False
         try:
             for index, item in enumerate(items):
                 if index:
@@ -150,11 +151,10 @@ class Fetch:
                     channel.send(shape % (responses.date_time(value) if place == _DATE else value))
                 else:
                     channel.send(b"%b %b" % (item, getattr(message, _STORED[item])))
-        except responses.No:
-            # The response has begun; it is ended as it stands (RFC 3516 4.3, UNKNOWN-CTE).
-            channel.send(b"UID %d)\r\n" % row.uid)
-            raise
-        channel.send(b")\r\n")
+            whole = True
+        finally:
+            # A response that has begun is ended well, whatever could not be had (UNKNOWN-CTE).
+            channel.send(b")\r\n" if whole else b"UID %d)\r\n" % row.uid)
 
 
 def renderer(items: Sequence[Attribute]) -> Callable[[Sequence[Row]], bytes]:

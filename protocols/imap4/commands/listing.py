@@ -102,8 +102,11 @@ class List:
     def _attributes(self, entry: Listed) -> list[bytes]:
         """The attributes of one answer (RFC 9051 7.3.1). Special use and children are told
         unasked, as RFC 6154 2 and RFC 3348 3 allow."""
-        attributes = [] if entry.exists else [b"\\NonExistent"]
-        attributes += entry.attributes
+        attributes = list(entry.attributes)
+        if not entry.exists:
+            # One selectability flag per answer, and one that a client of RFC 3501 knows.
+            attributes = [attribute for attribute in attributes if attribute != b"\\Noselect"]
+            attributes.insert(0, b"\\NonExistent" if self.extended else b"\\Noselect")
         if b"\\Noinferiors" not in attributes:
             attributes.append(b"\\HasChildren" if entry.children else b"\\HasNoChildren")
         if entry.subscribed and (b"SUBSCRIBED" in self.select or b"SUBSCRIBED" in self.returned):

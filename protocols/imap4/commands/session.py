@@ -9,7 +9,7 @@ from typing import Any, Final
 from protocols.errors import BadSyntax
 from protocols.imap4 import responses
 from protocols.imap4.channel import Channel
-from protocols.imap4.grammar import Cursor
+from protocols.imap4.grammar import Cursor, announced_at_end
 
 ID_FIELDS: Final = 30
 ID_NAME: Final = 30
@@ -135,4 +135,8 @@ class Idle:
         finally:
             channel.idle(False)
         if line.upper() != b"DONE":
+            announced = announced_at_end(line)
+            if announced is not None and not announced.synchronizing:
+                # A command out of its place; its literal must not be taken for commands.
+                await channel.discard(announced)
             raise BadSyntax("DONE")

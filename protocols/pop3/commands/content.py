@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from protocols.lines import DotStuffer
 from protocols.pop3 import responses
 from protocols.pop3.commands.command import Channel, Command, Refused, Session, opened
 from protocols.pop3.grammar import Cursor
+from protocols.pop3.surrogate import surrogate
+
+_MOST_HEADER: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +66,11 @@ async def send_content(session: Session, channel: Channel, number: int, lines: i
     pieces = maildrop.drop.content(index)
     try:
         first = await anext(pieces, b"")
-        if not session.utf8 and needs_utf8(first):
-            raise Refused("The message has UTF-8 in its header: UTF8 first", b"UTF8")
-        channel.send(responses.ok(f"{maildrop.drop.sizes[index]} octets"))
+        octets = maildrop.drop.sizes[index]
+        if not session.utf8:
+            first, more = await _in_ascii(first, pieces)
+            octets += more
+        channel.send(responses.ok(f"{octets} octets"))
         try:
             await _stream(session, channel, first, pieces, lines)
         except BaseException:
@@ -73,6 +78,20 @@ async def send_content(session: Session, channel: Channel, number: int, lines: i
             raise
     finally:
         await pieces.aclose()
+
+
+async def _in_ascii(first: bytes, pieces: AsyncIterator[bytes]) -> tuple[bytes, int]:
+    """The beginning of a message for a client without UTF-8 mode, and how much longer it became."""
+    end = _header_end(first)
+    while end == len(first) and (more := await anext(pieces, b"")):
+        first += more
+        end = _header_end(first)
+        if len(first) > _MOST_HEADER:
+            raise Refused("The message has a long UTF-8 header: UTF8 first", b"UTF8")
+    if not needs_utf8(first[:end]):
+        return first, 0
+    header = surrogate(first[:end])
+    return header + first[end:], len(header) - end
 
 
 async def _stream(
@@ -92,21 +111,17 @@ async def _stream(
     channel.send(stuffer.finish())
 
 
-def needs_utf8(first: bytes) -> bool:
-    """Is this the beginning of an internationalized message (RFC 6532)?
+def needs_utf8(header: bytes) -> bool:
+    """Is this the header of an internationalized message (RFC 6532)?
 
-    Octets over 127 in the header that are not UTF-8 are somebody's old mistake, and are sent
-    as they are.
+    Octets over 127 that are not UTF-8 are somebody's old mistake, and are sent as they are.
     """
-    if first.isascii():
-        return False
-    head = first[: _header_end(first)]
-    if head.isascii():
+    if header.isascii():
         return False
     try:
-        head.decode()
-    except UnicodeDecodeError as error:
-        return error.end >= len(head) and error.reason == "unexpected end of data"
+        header.decode()
+    except UnicodeDecodeError:
+        return False
     return True
 
 

@@ -1,6 +1,7 @@
 """Names, namespaces, rights and APPEND of an account."""
 
 import pytest
+from zope.interface.verify import verifyObject
 
 from imsd.auth.account import Account
 from imsd.errors import (
@@ -12,10 +13,12 @@ from imsd.errors import (
     TooLarge,
     Unsupported,
 )
+from imsd.sessions.imap4.door import ImapDoor
 from imsd.sessions.imap4.held import AccountEnded
 from imsd.store import acl, mailboxes, messages
 from imsd.store.ids import INBOX, PUBLIC, AccountId, EntryId
 from imsd.store.mailbox_tables import message as message_table
+from protocols.imap4.interfaces import IAccount, IAppend, IDoor, IView
 from tests.support.imap import EVERY, flat, mailstore, number_set, select, session
 from tests.support.mail import ALICE, BOB, make_account, put
 from tests.support.stores import run
@@ -42,6 +45,17 @@ def append(account, name, data=b"Subject: x\r\n\r\nbody\r\n", flags=(), date=Non
     return run(sink.finish())
 
 
+def test_sessions_have_what_the_protocol_asks_for(held, database):
+    put(database)
+    alice = session(held)
+    verifyObject(IDoor, ImapDoor(held, None))
+    verifyObject(IAccount, alice)
+    verifyObject(IView, select(alice))
+    sink = run(alice.append("INBOX", (), None, 10))
+    verifyObject(IAppend, sink)
+    sink.abandon()
+
+
 def test_list_has_attributes_and_children(held):
     alice = session(held)
     run(alice.create("Work/2026", ()))
@@ -50,7 +64,7 @@ def test_list_has_attributes_and_children(held):
     assert listed["Work"].children and not listed["Work/2026"].children
     assert listed["INBOX"].subscribed and not listed["Work"].subscribed
     assert names(alice, "Wor") == ["Work", "Work/2026"]
-    assert names(alice, "inbox") == ["INBOX"]
+    assert names(alice, "INBOX") == ["INBOX"]
 
 
 def test_subscribed_names_may_not_exist(held):

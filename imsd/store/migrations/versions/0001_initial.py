@@ -226,6 +226,14 @@ def upgrade() -> None:
     )
     op.create_index("mailbox_acl_grantee", "mailbox_acl", ["grantee"], unique=False)
     op.create_table(
+        "maildrop",
+        sa.Column("account", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("token", sa.LargeBinary(), nullable=False),
+        sa.Column("lease", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("account", name=op.f("pk_maildrop")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "message",
         sa.Column("account", sa.BigInteger(), nullable=False),
         sa.Column("mailbox", sa.BigInteger(), nullable=False),
