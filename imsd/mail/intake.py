@@ -6,6 +6,7 @@ a file while it is summarized piece by piece. The header block is bounded, so me
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 MAX_HEADER = 256 * 1024
 """Octets of a header block; more is no message anybody reads."""
+
+# field-name ":" (RFC 5322 2.2, obs-optional with blanks before the colon)
+_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
 
 Edit = Callable[[bytes], Awaitable[bytes]]
 
@@ -58,6 +62,9 @@ class Intake:
         await self._builder.drained()
 
     async def _begin(self, data: bytes, end: int) -> None:
+        if end > 2 and not _FIELD.match(data):
+            # There is no header: what came is all body, and stays readable as such.
+            data, end = b"\r\n" + data, 2
         header = await self._edit(data[:end])
         self._held = None
         self._pass(header)

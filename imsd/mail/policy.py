@@ -19,7 +19,7 @@ from imsd.directory.values import Local, Recipient
 from imsd.errors import NoSuchRecipient, RelayDenied, SenderNotPermitted
 from imsd.mail.envelope import Addressee
 from imsd.settings.smtp import Smtp
-from protocols.smtp.grammar import BadPath, Path, parse_address
+from protocols.smtp.grammar import BadPath, Path, parse_address, quote_local
 from protocols.smtp.parameters import RcptParameters
 
 if TYPE_CHECKING:
@@ -137,10 +137,7 @@ def _inner(path: Path) -> Path:
         raise NoSuchRecipient
     local, _, domain = text.rpartition("@")
     try:
-        # The domain is checked by the grammar; the local part may be anything that was quoted.
-        outer = parse_address(b"x@" + domain.encode("utf-8"))
-    except BadPath:
+        # Read again by the grammar: what was encoded may hide octets that no address has.
+        return parse_address(f"{quote_local(local)}@{domain}".encode())
+    except (BadPath, UnicodeEncodeError):
         raise NoSuchRecipient from None
-    if not local:
-        raise NoSuchRecipient
-    return Path(local, outer.domain)

@@ -56,6 +56,10 @@ class Submitted:
         self.authors = _specs(self._fields, b"from")
         self.senders = _specs(self._fields, b"sender")
 
+    @property
+    def has_from(self) -> bool:
+        return b"from" in self._names
+
     def complete(self, address: str, hostname: str, identifier: str, seconds: float) -> bytes:
         """The header block as it is to be stored. address: the submitter's own."""
         header = self._header

@@ -193,7 +193,7 @@ class Transaction:
         message = submission.Submitted(header)
         for address in (*message.authors, *message.senders):
             await door.policy.check_sender(account, address)
-        if not account.address and not message.authors:
+        if not message.authors and (message.has_from or not account.address):
             raise SenderNotPermitted
         return message.complete(account.address, door.hostname, self._queue_id, seconds)
 

@@ -24,7 +24,7 @@ from protocols.errors import BadSyntax, BareLineEnding, Flood, LineTooLong
 from protocols.lines import NeedData
 from protocols.smtp import responses
 from protocols.smtp.commands.command import Command, OutOfStep, Refused, Session
-from protocols.smtp.commands.security import AUTH_LINE
+from protocols.smtp.commands.security import AUTH_LINE, Auth
 from protocols.smtp.grammar import BadPath, Cursor
 from protocols.smtp.interfaces import Role
 from protocols.smtp.parameters import UnknownParameter
@@ -77,6 +77,8 @@ class Server(Conversation):
         verb = VERBS.get(word) or VERBS.get(word.upper())
         if verb is None:
             self._bad(responses.UNKNOWN_COMMAND)
+            if word.upper() in _OTHER_PROTOCOLS:
+                self.close()
             return
         Connection.doing = verb.name
         try:
@@ -112,7 +114,10 @@ class Server(Conversation):
             label = secrets.token_hex(4)
             self.log.failure("bug {label} in {verb}", label=label, verb=verb.name)
             reply = Reply(451, "4.3.0", f"Local error {label}")
-        self.answer(reply)
+        if verb is Auth:
+            self._bad(reply)
+        else:
+            self.answer(reply)
         if reply.code == 421:
             self.close()
 
@@ -140,8 +145,11 @@ class Server(Conversation):
         return (responses.IDLE_TOO_LONG if timed_out else responses.SHUTTING_DOWN).wire
 
 
-# Mistakes of the peer's making; refused mail and 535 are counted elsewhere.
-_COUNTED = frozenset((500, 501, 502, 503, 504, 555))
+# Mistakes of the peer's making and failed logins; refused recipients are counted elsewhere.
+_COUNTED = frozenset((500, 501, 502, 503, 504, 535, 555))
+
+# A browser that was made to talk to us must not get as far as its body.
+_OTHER_PROTOCOLS = frozenset((b"GET", b"POST", b"PUT", b"CONNECT", b"OPTIONS", b"HEAD", b"HOST:"))
 
 
 def _syntax_reply(error: BadSyntax, verb: type[Command] | None = None) -> Reply:

@@ -14,6 +14,7 @@ from imsd.auth import Authenticator, Passwords
 from imsd.auth.hashing import Hashing
 from imsd.directory.directory import Directory
 from imsd.directory.values import Person
+from imsd.errors import StoreFull
 from imsd.mail.delivery import Delivery
 from imsd.mail.policy import Policy
 from imsd.sessions.smtp import Door
@@ -222,6 +223,30 @@ def test_endless_header_is_refused(site: Site) -> None:
     assert site.inbox(site.alice) == []
 
 
+@pytest.mark.parametrize("body", [b"just text", b"two lines\r\n\r\nof text", b"", b"\r\nafter an empty line"])
+def test_message_without_header_is_all_body(site: Site, body: bytes) -> None:
+    talk = site.talk()
+    talk.say(b"EHLO out.example")
+    assert talk.send(b"x@example.org", body, b"alice@example.test").startswith("250 ")
+    (row,) = site.inbox(site.alice)
+    header, _, rest = site.text(row).partition(b"\r\n\r\n")
+    assert header.endswith(b"+0000")
+    assert rest == (body + b"\r\n").removeprefix(b"\r\n")
+
+
+def test_full_store_is_a_temporary_refusal(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(*_: object) -> None:
+        raise StoreFull
+
+    talk = site.talk()
+    talk.say(b"EHLO out.example")
+    with monkeypatch.context() as patch:
+        patch.setattr(site.delivery, "accept", full)
+        reply = talk.send(b"x@example.org", MESSAGE, b"alice@example.test")
+    assert reply == "452 4.3.1 Insufficient system storage\r\n"
+    assert talk.send(b"x@example.org", MESSAGE, b"alice@example.test").startswith("250 ")
+
+
 def test_full_mailbox(site: Site) -> None:
     run(site.db.write(mailboxes.set_quota, site.alice.account, 10, 0))
     talk = site.talk()
@@ -288,6 +313,8 @@ def test_reverse_path_must_be_the_accounts_own(site: Site, sender: bytes) -> Non
         b"From: alice@example.test, bob@example.test",
         b"From: alice@example.test\r\nSender: bob@example.test",
         b"From: alice@example.test\r\nFrom: bob@example.test",
+        b"From: somebody:;",
+        b"From: alice",
     ],
 )
 def test_authors_must_be_the_account(site: Site, header: bytes) -> None:

@@ -124,6 +124,21 @@ def test_too_many_bad_commands_end_the_connection() -> None:
     assert talk.closed
 
 
+def test_failed_logins_count_as_bad_commands() -> None:
+    talk = Talk(FakeDoor(limits=Limits(bad_commands=3)), "127.0.0.1")
+    talk.say(b"EHLO c\r\n")
+    out = talk.say(b"AUTH PLAIN AGFsaWNlAHdyb25n\r\n" * 10)
+    assert out.count(b"535 5.7.8") == 4
+    assert talk.closed
+
+
+def test_browser_is_sent_away_before_its_body() -> None:
+    talk = Talk()
+    out = talk.say(b"POST / HTTP/1.1\r\nHost: x\r\n\r\nEHLO x\r\nMAIL FROM:<>\r\n")
+    assert out == b"500 5.5.1 Command not recognized\r\n"
+    assert talk.closed
+
+
 def test_too_many_refused_recipients_end_the_connection() -> None:
     talk = Talk(FakeDoor(limits=Limits(refused=2)))
     out = talk.say(b"HELO c\r\nMAIL FROM:<>\r\n" + b"RCPT TO:<unknown@example.test>\r\n" * 5)

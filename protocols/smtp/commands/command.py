@@ -92,6 +92,7 @@ class Channel(Protocol):
 
     input: InputBuffer
     security: Security
+    closing: bool
 
     def answer(self, reply: Reply) -> None: ...
 

@@ -27,7 +27,7 @@ class Sink:
 
     __slots__ = ("_deadline", "_limit", "_mail", "channel", "problem")
 
-    def __init__(self, session: Session, mail: Mail, channel: Channel) -> None:
+    def __init__(self, session: Session, mail: Mail | None, channel: Channel) -> None:
         self._mail = mail
         self._limit = session.limits.message
         self._deadline = channel.now() + session.limits.content
@@ -36,6 +36,7 @@ class Sink:
 
     async def put(self, piece: bytes) -> None:
         mail = self._mail
+        assert mail is not None
         mail.received += len(piece)
         if self._limit and mail.received > self._limit:
             if mail.received > self._limit + PATIENCE:
@@ -46,8 +47,14 @@ class Sink:
                 mail.transaction.write(piece)
                 await mail.transaction.drained()
             except Exception as error:
+                if self.channel.closing:
+                    raise
                 # Kept, not swallowed: raised to the server when the end of the data is found.
                 self.problem = error
+        self.in_time()
+
+    def in_time(self) -> None:
+        """However little comes at a time, all of it must come in time."""
         if self.channel.now() > self._deadline:
             raise OutOfStep("content in time")
 
@@ -161,8 +168,10 @@ class Bdat(Command):
     async def _skip(self, session: Session, channel: Channel) -> None:
         if session.limits.message and self.size > session.limits.message + PATIENCE:
             raise OutOfStep("a smaller chunk")
+        sink = Sink(session, None, channel)
         left = self.size
         while left:
+            sink.in_time()
             left -= len(await channel.pull(partial(channel.input.some, left)))
         if self.last and session.mail is not None:
             session.reset()
