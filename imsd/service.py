@@ -33,6 +33,7 @@ from imsd.sessions.pop3 import Pop3Door
 from imsd.sessions.smtp import Door as SmtpDoor
 from imsd.settings.listeners import Admission as AdmissionPage
 from imsd.tls import ServerContexts
+from imsd.upkeep import Upkeep
 from imsd.watchdog import Watchdog
 from protocols.connection import Admission, Connection, ConnectionFactory, Limits
 from protocols.ldap.server import FULL as LDAP_FULL
@@ -66,6 +67,7 @@ class Server(Service):
         self.ready = False
         self.started = time.time()
         self.watchdog = Watchdog(reactor, lambda: Connection.doing)
+        self._upkeep: Upkeep | None = None
         self._control: IListeningPort | None = None
         self._pop3: Pop3Door | None = None
         self._reload = LoopingCall(self.contexts.reload)
@@ -96,6 +98,7 @@ class Server(Service):
             self.reactor,
             self.config.server.hostname,
             own=tuple(self.config.server.addresses),
+            node=core.db.node,
         )
         await self.queue.start()
         self.factories = {name: self._factory(name, core) for name in STANDARD_PORTS}
@@ -111,6 +114,8 @@ class Server(Service):
         self._control = control.listen(self.reactor, core, self.config.control_socket)
         self._reload.start(RELOAD, now=False)
         self.watchdog.start()
+        self._upkeep = Upkeep(core.db, core.blobs, self.reactor)
+        self._upkeep.start()
         self._handle_hangup()
         self.ready = True
         self.log.info(
@@ -197,6 +202,8 @@ class Server(Service):
         if self._reload.running:
             self._reload.stop()
         self.watchdog.stop()
+        if self._upkeep is not None:
+            self._upkeep.stop()
         ended = [factory.stop() for factory in self.factories.values()]
         if self.queue is not None:
             ended.append(self.queue.stop())

@@ -42,9 +42,9 @@ A message on its way in
 A queue row (one recipient)
 
     waiting                                 waits; is due when it was
-    claimed (token, lease)                  embedded: `begin` frees the claim; with several nodes it
-                                            lapses at its deadline; then it is tried again: a
-                                            recipient may get two, never none
+    claimed (token, lease)                  its node's next start frees the claim, or it lapses at its
+                                            deadline; then it is tried again: a recipient may get
+                                            two, never none
     tried, result not committed             the same
     result committed, message not finished  waits for the other recipients; the one who records the
                                             last result finishes it in the same unit

@@ -103,6 +103,12 @@ class Database:
         dialect: int = self._engine.dialect
         return dialect
 
+    @property
+    def node(self) -> int:
+        """This home's number among the nodes that share a database; 0 where there is one."""
+        node: int = self._engine.node
+        return node
+
     # Reading ---------------------------------------------------------------------------
 
     def read(self, fn: Callable[..., T], *args: Any) -> Deferred[T]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +20,8 @@ class Engine(Protocol):
     """A prepared database: connections for the door."""
 
     dialect: int
+    node: int
+    """Which of the nodes that share the database this home is; 0 where there is one."""
 
     def inline_reader(self) -> ReadConnection | None: ...
     def readers(self, count: int) -> list[ReadConnection]: ...
@@ -36,6 +39,7 @@ class SqliteEngine:
     """The embedded database: HOME/data/imsd.db."""
 
     dialect = SQLITE
+    node = 0
 
     def __init__(self, home: Path) -> None:
         self.path = home / "data" / "imsd.db"
@@ -70,7 +74,7 @@ class PostgresqlEngine:
     dialect = POSTGRESQL
     WRITERS = 4
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, home: Path) -> None:
         # Imported here: the driver is an extra, and an embedded store does without it.
         try:
             from imsd.store import postgresql
@@ -79,6 +83,7 @@ class PostgresqlEngine:
 
         self._driver = postgresql
         self._url = url
+        self.node = _node_of(home)
         self._hints: postgresql.Hints | None = None
         with postgresql.connect(url) as connection:
             # Nodes that start together create once.
@@ -110,6 +115,17 @@ class PostgresqlEngine:
             self._hints.stop()
 
 
+def _node_of(home: Path) -> int:
+    """The number of a home among those that share a database: drawn once, kept in it."""
+    path = home / "data" / "node"
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        path.write_text(f"{secrets.randbelow(2**40) + 1}\n")
+    return int(path.read_text())
+
+
 def _bring_up_to_date(connect: Callable[[], Any], name: str) -> None:
     """Migrate, unless a look at the schema's number says that nothing is to be done."""
     connection = connect()
@@ -131,5 +147,5 @@ def prepare(url: str, home: Path) -> Engine:
     if url == "sqlite":
         return SqliteEngine(home)
     if url.startswith(("postgresql://", "postgres://")):
-        return PostgresqlEngine(url)
+        return PostgresqlEngine(url, home)
     raise ValueError(f"Not a database URL: {url.partition(':')[0]}")

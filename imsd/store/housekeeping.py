@@ -26,11 +26,10 @@ class Keep:
 async def begin(db: Database) -> None:
     """Put right what a crash left, before anything is claimed.
 
-    Alone in the home, whatever was claimed was claimed by a process that is dead; where nodes
-    share a database, claims lapse by their deadline.
+    What this home had claimed was claimed by a process that is dead; other nodes' claims lapse
+    by their deadline.
     """
-    if db.dialect == SQLITE:
-        await db.write(spool.release_leases)
+    await db.write(spool.release_leases, db.node or spool.ANY_NODE)
 
 
 async def tidy(db: Database, blobs: Blobs, now: int, keep: Keep | None = None) -> None:
