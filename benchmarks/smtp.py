@@ -1,131 +1,78 @@
-"""Durable 4 KiB messages through the real SMTP server: messages/s and CPU per message.
+"""Durable 4 KiB messages through `twistd imsd`: messages/s and CPU per message.
 
     python -m benchmarks.smtp [--connections 10] [--messages 20] [--seconds 5] [--size 4096]
 
-A child process serves a temporary home with a directory of a few people; this process sends.
-Each connection sends `messages` messages, each MAIL, RCPT, DATA in turn (or all at once with
---pipelining), says QUIT and connects again, until the time is over. A message counts when its
-250 came, so it is durable and in the mailbox. CPU is the server's, all threads.
+A child process serves a home of its own with a few people; this process sends. Each connection
+sends `messages` messages, each MAIL, RCPT, DATA in turn (or all at once with --pipelining), says
+QUIT and connects again, until the time is over. A message counts when its 250 came, so it is
+durable and in the mailbox. CPU is the server's, all threads.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import resource
+import os
 import selectors
 import shutil
 import socket
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from imsd.config import STANDARD_PORTS
+from imsd.ctl import client
+
 PEOPLE = 50
+OFFSET = 31_000
 
 
-# The server --------------------------------------------------------------------------------
+class Server:
+    """A home and the process that serves it."""
+
+    def __init__(self) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="imsd-benchmark-"))
+        self._control("setup", "--yes", "--domain", "example.test", "--listen", "127.0.0.1",
+                      "--port-offset", str(OFFSET), "--admin-password", "benchmark")  # fmt: skip
+        self.log = (self.home / "log.txt").open("wb")
+        twistd = str(Path(sys.executable).with_name("twistd"))
+        command = [twistd, "--nodaemon", "--pidfile=", "imsd", "--home", str(self.home)]
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env=_environment())
+        self._control("status", "--wait", "30")
+        for number in range(PEOPLE):
+            self.ask("user.add", address=f"user{number}@example.test", password="benchmark")
+
+    def _control(self, *arguments: str) -> None:
+        command = [sys.executable, "-m", "imsd.ctl", "--home", str(self.home), *arguments]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=_environment())
+
+    def ask(self, operation: str, **arguments: Any) -> Any:
+        return client.call(self.home / "run/control.sock", operation, arguments)
+
+    @property
+    def port(self) -> int:
+        return STANDARD_PORTS["smtp"] + OFFSET
+
+    def cpu(self) -> float:
+        """Seconds of all its threads, in and out of the kernel."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def long_ticks(self) -> int:
+        """How often the watchdog found the reactor busy for over 50 ms."""
+        return (self.home / "log.txt").read_text().count("the reactor was busy")
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(30)
+        self.log.close()
+        shutil.rmtree(self.home, ignore_errors=True)
 
 
-def serve(home: str, ready: Any) -> None:
-    from twisted.internet import reactor
-    from twisted.internet.defer import Deferred
-
-    Deferred.fromCoroutine(_start(home, ready, reactor)).addErrback(
-        lambda f: (f.printTraceback(), reactor.stop())
-    )
-    reactor.run()  # type: ignore[attr-defined]
-
-
-async def _start(home: str, ready: Any, reactor: Any) -> None:
-    from imsd.mail.delivery import Delivery
-    from imsd.mail.policy import Policy
-    from imsd.sessions.smtp import Door
-    from imsd.settings import PAGES, LiveSettings
-    from imsd.store import mailboxes
-    from imsd.store.blobs import Blobs
-    from imsd.store.database import Database
-    from imsd.store.tables import now
-    from protocols.connection import Admission, ConnectionFactory, Limits
-    from protocols.smtp.interfaces import Role
-    from protocols.smtp.server import Server
-    from tests.mail.fakes import FakeDirectory
-
-    db = await Database.open("sqlite", Path(home), reactor)
-    directory: Any = FakeDirectory()
-    for number in range(PEOPLE):
-        await db.write(mailboxes.create_account_mailboxes, directory.add(f"user{number}"), now())
-    settings = LiveSettings(PAGES)
-    door = Door(
-        Role.MX,
-        "mx.example.test",
-        policy=Policy(directory, settings),
-        delivery=Delivery(db, directory, settings),
-        authenticator=_Nobody(),  # type: ignore[arg-type]
-        blobs=Blobs(db),
-        settings=settings,
-        clock=reactor,
-        tls=lambda: None,
-    )
-    admission = Admission(reactor, lambda: Limits(0, 0, 0))
-    port = reactor.listenTCP(
-        0, ConnectionFactory(lambda: Server(door, reactor), admission), interface="127.0.0.1"
-    )
-    ticks = _Ticks(reactor)
-
-    async def report() -> None:
-        usage = resource.getrusage(resource.RUSAGE_SELF)
-        ready.send((usage.ru_utime + usage.ru_stime, ticks.worst))
-        ticks.worst = 0.0
-
-    ready.send(port.getHost().port)
-    reactor.addReader(_Asked(ready, report, reactor, db))
-
-
-class _Nobody:
-    def mechanisms(self, security: Any) -> list[str]:
-        return []
-
-
-class _Ticks:
-    """The longest tick of the reactor."""
-
-    def __init__(self, reactor: Any) -> None:
-        self.worst = 0.0
-        self._reactor = reactor
-        self._beat(time.monotonic())
-
-    def _beat(self, expected: float) -> None:
-        late = time.monotonic() - expected
-        self.worst = max(self.worst, late)
-        self._reactor.callLater(0.01, self._beat, time.monotonic() + 0.01)
-
-
-class _Asked:
-    """The parent's questions: "cpu", or the end."""
-
-    def __init__(self, pipe: Any, report: Any, reactor: Any, db: Any) -> None:
-        self._pipe, self._report, self._reactor, self._db = pipe, report, reactor, db
-
-    def fileno(self) -> int:
-        return int(self._pipe.fileno())
-
-    def logPrefix(self) -> str:
-        return "benchmark"
-
-    def connectionLost(self, reason: object) -> None:
-        pass
-
-    def doRead(self) -> None:
-        from twisted.internet.defer import Deferred
-
-        try:
-            self._pipe.recv()
-        except EOFError:
-            self._reactor.removeReader(self)
-            Deferred.fromCoroutine(self._db.close()).addBoth(lambda _: self._reactor.stop())
-            return
-        Deferred.fromCoroutine(self._report())
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
 
 
 # The load ----------------------------------------------------------------------------------
@@ -229,33 +176,20 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=4096)
     parser.add_argument("--pipelining", action="store_true")
     options = parser.parse_args()
-    home = tempfile.mkdtemp(prefix="imsd-benchmark-")
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    child = context.Process(target=serve, args=(home, theirs), daemon=True)
-    child.start()
-    theirs.close()
+    server = Server()
     try:
-        port = ours.recv()
-        ours.send("cpu")
-        before, _ = ours.recv()
-        started = time.monotonic()
-        own = time.process_time()
-        load = Load(port, options)
+        before = server.cpu()
+        started, own = time.monotonic(), time.process_time()
+        load = Load(server.port, options)
         load.run()
-        took = time.monotonic() - started
-        own = time.process_time() - own
-        ours.send("cpu")
-        after, worst = ours.recv()
-        rate, cpu, client = (load.done / took, (after - before) / load.done, own / load.done)
+        took, own = time.monotonic() - started, time.process_time() - own
+        rate, cpu, client_cpu = load.done / took, (server.cpu() - before) / load.done, own / load.done
         print(f"{rate:,.0f} messages/s of {options.size} octets", end="")
         print(f" over {options.connections} connections x {options.messages};", end="")
-        print(f" CPU per message: server {cpu * 1e6:,.0f} us, load {client * 1e6:,.0f} us;", end="")
-        print(f" longest tick {worst * 1000:.1f} ms")
+        print(f" CPU per message: server {cpu * 1e6:,.0f} us, load {client_cpu * 1e6:,.0f} us;", end="")
+        print(f" ticks over 50 ms: {server.long_ticks()}")
     finally:
-        ours.close()
-        child.join(10)
-        shutil.rmtree(home, ignore_errors=True)
+        server.stop()
 
 
 if __name__ == "__main__":
