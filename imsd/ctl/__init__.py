@@ -4,7 +4,7 @@ command     the group, --home and --json, and how a command asks the server
 client      asks the running server over its control socket
 offline     runs the same operation on a store that no server has open
 output      tables for people, JSON for programs
-setup, people, settings, server, queue
+setup, people, directory, settings, server, queue
             the commands, by what they are about
 """
 
@@ -13,7 +13,14 @@ from __future__ import annotations
 
 def main() -> None:
     """The console script."""
-    from imsd.ctl import people, queue, server, settings, setup  # noqa: F401 - they add their commands
+    from imsd.ctl import (  # noqa: F401 - they add their commands
+        directory,
+        people,
+        queue,
+        server,
+        settings,
+        setup,
+    )
     from imsd.ctl.command import imsctl
 
     imsctl(prog_name="imsctl")

@@ -14,7 +14,7 @@ ARC is our private arc: 2.25 and a UUID, which needs no registration (ITU-T X.66
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
@@ -65,7 +65,11 @@ class Kept(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """An attribute type with our knowledge of it. key: the name under which values are stored."""
+    """An attribute type with our knowledge of it.
+
+    key: the name under which values are stored, lower case. backlink_of: the reference that a
+    backlink is the other end of.
+    """
 
     type: AttributeType
     visible: Visible
@@ -73,10 +77,10 @@ class Definition:
     kept: Kept = Kept.VALUE
     indexed: bool = False
     backlink_of: str = ""
+    key: str = field(init=False)
 
-    @property
-    def key(self) -> str:
-        return self.type.name.lower()
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", self.type.name.lower())
 
 
 # Syntax, equality, ordering, substrings by a short name.

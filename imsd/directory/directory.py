@@ -311,14 +311,18 @@ class Directory:
 
     # Changing entries as somebody (LDAP) -----------------------------------------------
 
-    async def add_entry(self, name: str, given: Given, asking: Viewer) -> EntryId:
-        """RFC 4511 4.7."""
+    async def add_entry(
+        self, name: str, given: Given, asking: Viewer, uuid: bytes | None = None
+    ) -> EntryId:
+        """RFC 4511 4.7. uuid: the entry's identity, where it comes from an export."""
         verifier = None
         for description, values in given:
             if _is_password(description):
                 _administrators(asking)
                 verifier = await self._verifier(values)
-        return await self.db.write(update.add, name, given, self.rules, self._now(), asking, verifier)
+        return await self.db.write(
+            update.add, name, given, self.rules, self._now(), asking, verifier, uuid
+        )
 
     async def modify_entry(
         self, name: str, modifications: Sequence[Modification], asking: Viewer

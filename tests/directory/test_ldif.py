@@ -1,0 +1,98 @@
+"""The directory as LDIF, out and in again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from imsd.directory import ldif
+from imsd.directory.directory import Directory
+from imsd.directory.values import Contact
+from imsd.errors import InvalidSyntax
+from imsd.store import credentials
+from tests.directory.support import found, open_directory
+from tests.support.stores import StoreReactor, open_store, run
+
+RECIPIENTS = "cn=Recipients,ou=Main,o=Example"
+
+
+def exported(directory: Directory, suffix: int = 0) -> bytes:
+    async def gather() -> bytes:
+        return b"".join([piece async for piece in ldif.export(directory, suffix)])
+
+    return run(gather())
+
+
+def everything(directory: Directory) -> dict[str, dict[str, list[str]]]:
+    entries = found(directory, "(objectClass=*)", "*", "entryUUID", "memberOf")
+    ordered = ("member", "memberOf", "objectClass", "otherMailbox", "proxyAddresses", "telephoneNumber")
+    for attributes in entries.values():
+        for name in ordered:
+            if name in attributes:
+                attributes[name].sort()
+    return entries
+
+
+def test_what_is_exported_can_be_imported_elsewhere(tmp_path: Path, store_reactor: StoreReactor) -> None:
+    first = open_store(tmp_path / "one")
+    one = open_directory(first)
+    run(one.add_user("zoe@example.test", name="Zoë Ångström", password="zoes", other_addresses=["z@b.test"]))
+    run(one.change("zoe", {"postalAddress": [" 1 Road$Town "], "telephoneNumber": ["+1", "+2"]}))
+    run(one.add_group("a-team@example.test", members=["zoe"], owner="zoe"))
+    run(one.add_group("all@example.test", members=["a-team@example.test", "administrator"]))
+    run(one.add_contact("carl@example.test", "carl@elsewhere.test"))
+    run(one.change("zoe", {"manager": [f"cn=administrator,{RECIPIENTS}"], "userPKCS12": ["octets"]}))
+    text = exported(one)
+    assert b"userPassword" not in text and b"plain:" not in text
+    before = everything(one)
+
+    second = open_store(tmp_path / "two")
+    two = open_directory(second)
+    report = run(ldif.load(two, text))
+    assert report.refused == {} and len(report.added) == 4
+    own = {"o=Example", "ou=Main,o=Example", RECIPIENTS, "cn=Configuration,ou=Main,o=Example",
+           f"cn=administrator,{RECIPIENTS}"}  # fmt: skip
+    after = everything(two)
+    assert {name: after[name] for name in after if name not in own} == {
+        name: before[name] for name in before if name not in own
+    }
+    assert isinstance(run(two.resolve("carl@example.test")), Contact)
+    again = run(ldif.load(two, exported(one, suffix=1), replace=True))
+    assert (again.added, again.refused, len(again.changed)) == ([], {}, 9)
+    run(first.close())
+    run(second.close())
+
+
+@pytest.fixture
+def directory(tmp_path: Path, store_reactor: StoreReactor) -> Directory:
+    return open_directory(open_store(tmp_path / "home"))
+
+
+def test_another_servers_export_brings_its_password_hashes(directory: Directory) -> None:
+    text = (
+        "# from another server\r\n\r\ndn: cn=team," + RECIPIENTS + "\r\nobjectClass: groupOfNames\r\n"
+        "member: cn=eve," + RECIPIENTS + "\r\n\r\n"
+        "dn: cn=eve," + RECIPIENTS + "\r\nobjectClass: inetOrgPerson\r\nsn: Adams\r\ncn: Eve\r\n  Adams\r\n"
+        "userPassword:: e1NTSEF9eA==\r\nmodifyTimestamp: 20200101000000Z\r\n\r\n"
+        "dn: cn=odd," + RECIPIENTS + "\r\nobjectClass: inetOrgPerson\r\nnonsense: x\r\n"
+    )
+    report = run(ldif.load(directory, text.encode()))
+    assert set(report.refused) == {f"cn=odd,{RECIPIENTS}"}
+    eve = run(directory.person_by_login("eve"))
+    assert eve is not None and eve.name == "Eve Adams"
+    assert run(directory.db.read(credentials.read, eve.entry)).password == "plain:{SSHA}x"
+    assert f"cn=team,{RECIPIENTS}" in found(directory, f"(member=cn=eve,{RECIPIENTS})")
+    run(directory.db.close())
+
+
+@pytest.mark.parametrize(
+    "text", [b"rubbish", b"version: 2\n\ndn: o=x\n", b"cn: no name first\n", b"dn: o=x\ncn:< file:///etc/passwd\n"]
+)
+def test_what_is_no_ldif_changes_nothing(text: bytes) -> None:
+    with pytest.raises(InvalidSyntax):
+        ldif.parse(text)
+
+
+def test_nothing_is_nothing() -> None:
+    assert ldif.parse(b"") == [] and ldif.parse(b"# a comment\n\n") == []
