@@ -42,16 +42,20 @@ def make(password: str, settings: Logins) -> str:
 
 def matches(password: str, verifier: str) -> bool:
     """Is this the password? Slow; never raises for what a peer may send."""
-    if len(password) > LONGEST:
-        password = ""  # still does the work
+    # What cannot be a password is wrong, whatever an import has brought; the work is still done.
+    usable = 0 < len(password) <= LONGEST
+    return _matches(password[:LONGEST], verifier) and usable
+
+
+def _matches(password: str, verifier: str) -> bool:
     try:
         if verifier.startswith("SCRAM-SHA-256$"):
             return keys.matches(password, keys.unpack(verifier))
         if verifier.startswith("$argon2id$"):
             return _ARGON2.verify(verifier, saslprep(password).encode())
+        return foreign.matches(password, verifier)
     except (BadExchange, Argon2Error, InvalidHashError, ValueError):
         return False
-    return foreign.matches(password, verifier)
 
 
 def outdated(verifier: str, settings: Logins) -> bool:

@@ -48,6 +48,14 @@ def test_what_is_no_foreign_verifier(verifier: str) -> None:
     assert not matches("secret1", verifier)
 
 
+def test_an_imported_empty_password_is_no_password() -> None:
+    verifier = "{SHA}2jmj7l5rSw0yVb/vlWAYkK/YBwk="
+    assert foreign.matches("", verifier)
+    assert not matches("", verifier)
+    assert not matches("\ud800", verifier)
+    assert not matches("x" * 2000, verifier)
+
+
 @pytest.mark.parametrize("challenge", [True, False])
 def test_nothing_matches_the_fake_verifier(challenge: bool) -> None:
     verifier = fake_verifier(b"key", Logins(challenge=challenge))
