@@ -51,8 +51,8 @@ class Bind:
     async def _simple(self, session: Session, password: bytes) -> None:
         name = self.request.name
         if not name and not password:
-            # Succeeds where anonymous access is off, too: it is the state before any Bind, from
-            # which the root DSE can be read, and clients bind so to read it.
+            if session.door.anonymous(session.security) is None:
+                raise Failed(ResultCode.INAPPROPRIATE_AUTHENTICATION, "Anonymous access is off")
             return
         if not password:
             # RFC 4513 5.1.2: a client that forgot the password must not believe it is bound.
