@@ -119,9 +119,11 @@ class Database:
         """Run fn(tx, *args), which touches a bounded few rows: inline while that is quick."""
         if self._inline is None:
             return await self._read(fn, args, None)
-        latency = self._latencies.get(fn)
+        # By its code: a function made for each call is still one kind of read.
+        kind = getattr(fn, "__code__", type(fn))
+        latency = self._latencies.get(kind)
         if latency is None:
-            latency = self._latencies[fn] = Latency()
+            latency = self._latencies[kind] = Latency()
         if not latency.quick():
             return await self._read(fn, args, latency)
         started = time.perf_counter()

@@ -213,7 +213,7 @@ def test_a_slow_read_moves_to_a_thread_and_back(sqlite_database: Database) -> No
         return threading.current_thread().name
 
     assert run(sqlite_database.read_few(where)) == "MainThread"
-    sqlite_database._latencies[where].mean = 0.01
+    sqlite_database._latencies[where.__code__].mean = 0.01
     names = [run(sqlite_database.read_few(where)) for _ in range(60)]
     assert names[0] == "imsd-reader" and names[-1] == "MainThread"
 
