@@ -97,9 +97,8 @@ def encode(name: str, utf8: bool) -> bytes:
 def matcher(pattern: str) -> Callable[[str], bool]:
     """Whether a name matches: `*` anything, `%` anything within one level (RFC 9051 6.3.9).
 
-    Runs of wildcards are folded and the pieces between them matched in turn without
-    backtracking into earlier levels more than needed, so that no pattern is slow: time is
-    at most the product of both lengths.
+    No pattern is slow: every position the match may have reached is a bit of one number,
+    and a character of the name moves them all at once.
     """
     pattern = with_inbox(pattern)
     folded = re.sub(r"%+", "%", re.sub(r"[*%]*\*[*%]*", "*", pattern))
@@ -107,35 +106,30 @@ def matcher(pattern: str) -> Callable[[str], bool]:
         return folded.__eq__
     if folded == "*":
         return lambda name: True
-    return lambda name: _matches(folded, name)
+    literals: dict[str, int] = {}
+    anything = within = 0
+    for position, character in enumerate(folded):
+        if character == "*":
+            anything |= 1 << position
+        elif character == "%":
+            within |= 1 << position
+        else:
+            literals[character] = literals.get(character, 0) | 1 << position
+    wild = anything | within
+    end = 1 << len(folded)
 
+    def matches(name: str) -> bool:
+        # A wildcard may stand for nothing: who reached it has reached what follows it.
+        reached = 3 if wild & 1 else 1
+        for character in name:
+            stays = anything if character == DELIMITER else wild
+            reached = ((reached & literals.get(character, 0)) << 1) | (reached & stays)
+            if not reached:
+                return False
+            reached |= (reached & wild) << 1
+        return bool(reached & end)
 
-def _matches(pattern: str, name: str) -> bool:
-    """The set of reachable pattern positions, name character by name character."""
-    states = _closure({0}, pattern)
-    for character in name:
-        following: set[int] = set()
-        for state in states:
-            if state == len(pattern):
-                continue
-            expected = pattern[state]
-            if expected == "*" or (expected == "%" and character != DELIMITER):
-                following.add(state)
-            elif expected == character and expected not in "*%":
-                following.add(state + 1)
-        if not following:
-            return False
-        states = _closure(following, pattern)
-    return len(pattern) in states
-
-
-def _closure(states: set[int], pattern: str) -> set[int]:
-    reached = set(states)
-    for state in states:
-        while state < len(pattern) and pattern[state] in "*%":
-            state += 1
-            reached.add(state)
-    return reached
+    return matches
 
 
 def literal_prefix(pattern: str) -> str:

@@ -75,9 +75,11 @@ class List:
         only_subscribed = b"SUBSCRIBED" in self.select
         known = await account.mailboxes(common_prefix(patterns), only_subscribed)
         chosen = [entry for entry in known if self._selected(entry)]
-        answers: list[tuple[Listed, list[bytes], list[bytes]]] = [
-            (entry, self._attributes(entry), []) for entry in chosen if matches(entry.name)
-        ]
+        answers: list[tuple[Listed, list[bytes], list[bytes]]] = []
+        for entry in chosen:
+            if matches(entry.name):
+                answers.append((entry, self._attributes(entry), []))
+            await channel.breathe()
         if b"RECURSIVEMATCH" in self.select:
             answers = await self._with_child_info(account, chosen, answers, matches)
         counters = {}
@@ -166,6 +168,7 @@ class Lsub:
                 for above in superiors(entry.name):
                     if matches(above):
                         answers.setdefault(above, [b"\\Noselect"])
+            await channel.breathe()
         for name in sorted(answers):
             channel.send(responses.listed(b"LSUB", answers[name], name, channel.dialect))
             await channel.breathe()
