@@ -2,18 +2,21 @@
 
 values      Person, the kinds of Recipient, identities and rights classes
 canonical   the one form of an address (NFC, casefolded local part, A-label domain)
-attributes  our attribute types and object classes, their OIDs, visibility and writers
+attributes  attribute types, their OIDs, visibility and writers; classes: object classes
+schema      what descriptions name and values must look like
 tree        organisation, site, containers; both suffixes; names of entries
 entry       one entry in memory; the attribute views (cn, mail, otherMailbox, ...)
-addressing  proxy addresses: generation, uniqueness, primary and secondary
+addressing  proxy addresses: form and generation; domains: what the settings say of them
 cache       entries and lookups in the process, fed by the change feed
 directory   Directory, the facade that everything else holds
 recipients  address to recipient, expansion of lists
-access      who sees and writes what; an entry as one identity sees it
-search      the planner over the index rows and the evaluation in slices
-update      add, modify, delete, rename; validated after all changes
+access      who sees and writes what
+view        an entry as one rights class sees it, read by filters and encoded
+search      searches in slices, over what planner finds in the index
+update      add, modify, delete, rename; draft: a changed entry becomes a valid one
 people      users, lists, contacts and public folders for imsctl and the console
 ldif        import and export
+schemafile  our types and classes as a file
 bootstrap   the entries of a new organisation
 
 A request passes `sessions.ldap` (or SMTP, POP3, IMAP through `resolve` and

@@ -85,9 +85,9 @@ OURS_CLASSES: Final = (
            f"dnQualifier uniqueIdentifier {_ADDRESS}", Kind.AUXILIARY),
     _class(f"{CLASSES}.3", "Mailbox imsMailbox", "Mail-Recipient", "",
            " ".join(sorted(_MAILBOX_ONLY)), Kind.AUXILIARY),
-    _class(f"{CLASSES}.4", "remote-address custom-recipient Remote-Address", "Mail-Recipient",
+    _class(f"{CLASSES}.4", "remote-address custom-recipient", "Mail-Recipient",
            "Target-Address", "", Kind.AUXILIARY),
-    _class(f"{CLASSES}.5", "public-folder Public-Folder", "top", "cn", "Folder-Pathname"),
+    _class(f"{CLASSES}.5", "public-folder", "top", "cn", "Folder-Pathname"),
     _class(f"{CLASSES}.6", "mail-gateway", "top", "cn", "description"),
 )  # fmt: skip
 
