@@ -4,8 +4,11 @@ envelope    who sent it, who shall have it, how it came
 policy      may this be accepted: recipients, relaying, submission, sizes, hops
 submission  what is added to and removed from a submitted message
 delivery    the one transaction that makes the 250 true
-routing, queue, relay, bounce
-            the way out: where to, when, over which connection, and what if not
+queue       the way out: what is due is claimed and carried (work: what is in hand)
+routing     where to (names: the domain name system, answers kept)
+relay       over which connection (parcels, downgrade: the content on its way)
+settling    what becomes of each recipient: retries, expiry, finishing
+reporting   who is told (bounce: how a report is written)
 
 Every message enters through `Delivery.accept`: from SMTP, from bounces and automatic replies,
 from what an administrator drops in. Local recipients have it when `accept` returns; the others

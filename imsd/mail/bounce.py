@@ -73,7 +73,8 @@ _SENTENCES = {
     Action.DELAYED: "This message has not been delivered to the following recipients yet.\n"
     "It is being tried again; you need not do anything.",
     Action.DELIVERED: "This message was delivered to the following recipients.",
-    Action.RELAYED: "This message was handed to a server that will not tell whether it was delivered.",
+    Action.RELAYED: "This message was handed to a server that will not tell\n"
+    "whether it was delivered to the following recipients.",
 }
 
 

@@ -19,8 +19,7 @@ from __future__ import annotations
 
 import socket
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -29,33 +28,26 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from imsd.errors import NoSuchMailbox, NoSuchRecipient, OverQuota, Refusal
-from imsd.mail.bounce import Action, Fate, wanted
-from imsd.mail.downgrade import seven_bit
+from imsd.mail.delivery import LOCAL, Delivery
 from imsd.mail.names import Dns, Names
-from imsd.mail.relay import Courier, LeaseLost, Outcome, Parcel, Slots
+from imsd.mail.parcels import Parcels
+from imsd.mail.relay import Courier, LeaseLost, Outcome, Slots
 from imsd.mail.reporting import Reporter
 from imsd.mail.routing import Routing
+from imsd.mail.settling import Settling
+from imsd.mail.work import Active, Work
 from imsd.settings.queue import Queue, Routes
-from imsd.store import spool, tables, tracking
+from imsd.store import spool, tables
 from imsd.store.blobs import Blobs
 from imsd.store.changes import QUEUE, Change, QueueChanged
 from imsd.store.database import in_thread
-from imsd.store.ids import QueueId
-from imsd.store.spool import Claim, Queued, QueuedRecipient, Result, State
-from imsd.store.tracking import Event
-from protocols.message.part import Scan, StaleScan
-from protocols.message.scan import Scanner
+from imsd.store.spool import Claim, QueuedRecipient, Result, State
 
 if TYPE_CHECKING:
     from imsd.directory.directory import Directory
-    from imsd.mail.delivery import Delivery
     from imsd.settings import LiveSettings
     from imsd.store.database import Database, Watch
-    from imsd.store.transaction import Unit
     from protocols.smtp.client import Timeouts
-
-HERE = ""
-"""The destination of rows that are delivered on this server."""
 
 LEASE = 600_000_000
 CLAIM = 100
@@ -66,42 +58,6 @@ RENEW = 60.0
 GRACE = 15.0
 SOON = 300_000_000
 """Microseconds until what failed for a reason of ours is tried again."""
-HOUR = 3_600_000_000
-
-
-@dataclass(slots=True, eq=False)
-class Active:
-    """A claim in our hands. left: recipients without result; lost: it is ours no longer."""
-
-    claim: Claim
-    left: set[int]
-    lease: int
-    lost: bool = False
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Work:
-    """Recipients of one message at one destination. domain: what to route by."""
-
-    active: Active
-    domain: str
-    recipients: tuple[QueuedRecipient, ...]
-
-    @property
-    def message(self) -> Queued:
-        return self.active.claim.message
-
-
-@dataclass(slots=True)
-class Verdict:
-    """What is to be written, tracked and told of one piece of work."""
-
-    results: list[Result] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-    fates: dict[Action, list[Fate]] = field(default_factory=dict)
-
-    def tell(self, fate: Fate) -> None:
-        self.fates.setdefault(fate.action, []).append(fate)
 
 
 class QueueRunner:
@@ -138,7 +94,9 @@ class QueueRunner:
         dns = Dns(lambda: settings[Routes].nameservers)
         self.names = names or Names(reactor, partial(in_thread, reactor), dns.lookup)
         self.routing = Routing(self.names, settings, self._hostname, own)
-        self._reporter = Reporter(delivery, directory, settings, blobs, self._hostname)
+        reporter = Reporter(delivery, directory, settings, blobs, self._hostname)
+        self._settling = Settling(db, reporter, settings, now, self._hold)
+        self._parcels = Parcels(blobs, self._hold)
         self._slots = Slots()
         self._pending: OrderedDict[str, deque[Work]] = OrderedDict()
         self._running: dict[str, int] = {}
@@ -162,7 +120,7 @@ class QueueRunner:
         after = 0
         while left := await self._db.read(spool.unfinished, after):
             for message in left:
-                await self._close(message, self._now())
+                await self._settling.close(message, self._now())
             after = left[-1].id
         self._watch = self._db.feed.watch(QUEUE, self._changed)
         self._unwatch_settings = self._settings.on_change(self.wake)
@@ -203,18 +161,7 @@ class QueueRunner:
         for active in self._claims.values():
             if active.claim.message.id == message.id:
                 active.lost = True  # A courier that carries it stops before the final dot.
-        time, text = self._now(), "Delivery was stopped by the administrator"
-        still = [each for each in recipients if each.state in (State.WAITING, State.HELD)]
-        events = [_event(time, "deleted", message, each.address, text) for each in still]
-        fates = [
-            Fate(each, Action.FAILED, "5.7.1", text)
-            for each in still
-            if notify and wanted(each.notify, Action.FAILED)
-        ]
-        if fates:
-            told = await self._reporter.tell(message, fates, time / 1e6)
-            events.append(_event(time, "reported", message, "", f"failed: {told}"))
-        await self._db.write(_remove, message.id, events)
+        await self._settling.give_up(message, recipients, notify)
 
     # Claiming --------------------------------------------------------------------------------
 
@@ -294,8 +241,8 @@ class QueueRunner:
         self._claims[claim.token] = active
         by_destination: dict[str, list[QueuedRecipient]] = {}
         for each in claim.recipients:
-            here = each.domain == HERE or self._directory.serves(each.domain)
-            key = HERE if here else self.routing.destination(each.domain)
+            here = each.domain == LOCAL or self._directory.serves(each.domain)
+            key = LOCAL if here else self.routing.destination(each.domain)
             by_destination.setdefault(key, []).append(each)
         most = self._settings[Queue].recipients_per_message
         for key, recipients in by_destination.items():
@@ -363,14 +310,14 @@ class QueueRunner:
             if work.active.lost:
                 return
             try:
-                if key == HERE:
+                if key == LOCAL:
                     outcomes = await self._here(work)
                 else:
-                    outcomes = await courier.carry(work.domain, await self._parcel(work))
+                    outcomes = await courier.carry(work.domain, await self._parcels.parcel(work))
             except Refusal as refusal:
                 # Our own store or directory could not (rule 5).
                 outcomes = _all(work, Outcome(State.WAITING, "4.3.0", refusal.text))
-            await self._settle(work, outcomes)
+            await self._settling.settle(work, outcomes)
         except (CancelledError, GeneratorExit):
             raise
         except LeaseLost:
@@ -416,48 +363,6 @@ class QueueRunner:
                 outcomes[each.id] = Outcome(state, "4.3.0" if refusal.temporary else "5.3.0", refusal.text)
         return outcomes
 
-    async def _parcel(self, work: Work) -> Parcel:
-        message = work.message
-        utf8 = False
-        if message.smtputf8:
-            addresses = [message.reverse_path, *(each.address for each in work.recipients)]
-            summary = await self._blobs.summary(message.blob)
-            utf8 = summary is None or summary.raw or not all(map(str.isascii, addresses))
-        return Parcel(message, work.recipients, lambda convert: self._content(work, convert), utf8)
-
-    async def _content(self, work: Work, convert: bool) -> AsyncIterator[bytes]:
-        """Prefix and blob; before the end the claim must be ours (rule 4)."""
-        message = work.message
-        if message.prefix:
-            yield message.prefix
-        if convert:
-            tree = await self._tree(message)
-
-            async def read(start: int, length: int) -> bytes:
-                return await self._blobs.read(message.blob, start, length)
-
-            def stream(start: int, stop: int) -> AsyncIterator[bytes]:
-                return self._blobs.stream(message.blob, start, stop)
-
-            async for piece in seven_bit(tree, read, stream):
-                yield piece
-        else:
-            async for piece in self._blobs.stream(message.blob):
-                yield piece
-        await self._hold(work.active)
-
-    async def _tree(self, message: Queued) -> Scan:
-        summary = await self._blobs.summary(message.blob)
-        if summary is not None:
-            try:
-                return Scan.unpack(summary.packed)
-            except StaleScan:
-                pass
-        scanner = Scanner()
-        async for piece in self._blobs.stream(message.blob):
-            scanner.feed(piece)
-        return scanner.finish()
-
     # Leases ----------------------------------------------------------------------------------
 
     async def _hold(self, active: Active) -> None:
@@ -480,114 +385,9 @@ class QueueRunner:
             except Refusal as refusal:
                 self.log.info("a claim could not be renewed: {why}", why=refusal.text)
 
-    # Settling --------------------------------------------------------------------------------
-
-    async def _settle(self, work: Work, outcomes: dict[int, Outcome]) -> None:
-        message, time = work.message, self._now()
-        verdict = self._judge(work, outcomes, time)
-        if verdict.fates:
-            await self._hold(work.active)
-            for action, fates in verdict.fates.items():
-                told = await self._reporter.tell(message, fates, time / 1e6)
-                word = "reported" if told.to else "unreported"
-                reason = f"{action.value}: {told}"
-                verdict.events += [
-                    _event(time, word, message, fate.recipient.address, reason) for fate in fates
-                ]
-        if verdict.results:
-            await self._db.write(_write, work.active.claim, verdict, time)
-        if any(each.id not in outcomes for each in work.recipients):
-            await self._close(message, time)
-
-    def _judge(self, work: Work, outcomes: dict[int, Outcome], time: int) -> Verdict:
-        """Pure: what each outcome means now."""
-        message, page, verdict = work.message, self._settings[Queue], Verdict()
-        for each in work.recipients:
-            outcome = outcomes.get(each.id)
-            if outcome is None:
-                continue  # Delivered and recorded already.
-            state, status, text = outcome.state, outcome.status, outcome.text
-            due, warned, word = 0, each.warned, "relayed"
-            if state is State.RELAYED:
-                if message.reverse_path and not outcome.reported and wanted(each.notify, Action.RELAYED):
-                    verdict.tell(_fate(each, Action.RELAYED, outcome))
-            elif state is State.WAITING and time < message.expires:
-                word = "deferred"
-                due = next_try(time, each.attempts, message.expires, page.waits)
-                if self._late(message, each, time):
-                    warned = True
-                    verdict.tell(_fate(each, Action.DELAYED, outcome, until=message.expires))
-            else:
-                word = "failed"
-                if state is State.WAITING:
-                    # RFC 3463 3.5: X.4.7, delivery time expired.
-                    text = f"Not delivered in time. {text}"
-                    status, state = "5.4.7", State.FAILED
-                if wanted(each.notify, Action.FAILED):
-                    verdict.tell(_fate(each, Action.FAILED, outcome, status, text))
-            verdict.results.append(Result(each.id, state, text, due, warned))
-            verdict.events.append(_event(time, word, message, each.address, text, outcome.peer))
-        return verdict
-
-    def _late(self, message: Queued, recipient: QueuedRecipient, time: int) -> bool:
-        hours = self._settings[Queue].notice_after(message.priority)
-        return (
-            bool(message.reverse_path)
-            and not recipient.warned
-            and hours > 0
-            and time - message.arrived >= hours * HOUR
-            and wanted(recipient.notify, Action.DELAYED)
-        )
-
-    async def _close(self, message: Queued, time: int) -> None:
-        """Tell of deliveries here whose success is to be reported, then finish (rule 3)."""
-        recipients = await self._db.read(spool.recipients_of, message.id)
-        fates = [Fate(each, Action.DELIVERED, "2.1.5") for each in recipients if _untold(each)]
-        events: list[Event] = []
-        if fates and message.reverse_path:
-            told = await self._reporter.tell(message, fates, time / 1e6)
-            events = [
-                _event(time, "reported", message, fate.recipient.address, f"delivered: {told}")
-                for fate in fates
-            ]
-        await self._db.write(_finish, message.id, [fate.recipient.id for fate in fates], events)
-
-
-def next_try(time: int, attempts: int, expires: int, waits: tuple[float, ...]) -> int:
-    """When to try again after `attempts` earlier tries; at the latest when the message expires."""
-    wait = int(waits[min(attempts, len(waits) - 1)] * HOUR)
-    return min(time + wait, max(expires, time + 60_000_000))
-
-
-def _fate(
-    recipient: QueuedRecipient,
-    action: Action,
-    outcome: Outcome,
-    status: str = "",
-    text: str = "",
-    until: int = 0,
-) -> Fate:
-    shown = text or outcome.text
-    return Fate(recipient, action, status or outcome.status, shown, outcome.peer, outcome.diagnostic, until)
-
 
 def _all(work: Work, outcome: Outcome) -> dict[int, Outcome]:
     return dict.fromkeys((each.id for each in work.recipients), outcome)
-
-
-def _event(time: int, word: str, message: Queued, recipient: str, reason: str, peer: str = "") -> Event:
-    return Event(
-        time, word, message.queue_id, b"", message.reverse_path, recipient, reason, peer, message.size
-    )
-
-
-def _untold(recipient: QueuedRecipient) -> bool:
-    """Delivered here, success asked for, and not told yet."""
-    return (
-        recipient.state is State.DELIVERED
-        and not recipient.warned
-        and "SUCCESS" in recipient.notify.split(",")
-    )
 
 
 def _shadow(lane: Deferred[None]) -> Deferred[None]:
@@ -600,28 +400,3 @@ def _shadow(lane: Deferred[None]) -> Deferred[None]:
 
     lane.addBoth(fired)
     return shadow
-
-
-# Units -------------------------------------------------------------------------------------
-
-
-def _write(unit: Unit, claim: Claim, verdict: Verdict, time: int) -> None:
-    """Results, where the claim is ours, with their tracking; the message goes with its last row."""
-    written = set(spool.record(unit, claim, verdict.results, time))
-    if written:
-        tracking.track(unit, *verdict.events)
-        if not any(map(_untold, spool.recipients_of(unit, claim.message.id))):
-            spool.finish(unit, claim.message.id)
-
-
-def _remove(unit: Unit, message: QueueId, events: list[Event]) -> None:
-    if spool.remove(unit, message) and events:
-        tracking.track(unit, *events)
-
-
-def _finish(unit: Unit, message: QueueId, told: list[int], events: list[Event]) -> None:
-    if told:
-        spool.reported(unit, told)
-    if events:
-        tracking.track(unit, *events)
-    spool.finish(unit, message)

@@ -253,7 +253,9 @@ async def connect(
 ) -> "Client":
     """Connect and read the greeting. Raises what the endpoint raises, or a ClientError."""
     timeouts = timeouts or Timeouts()
-    wire: Any = await endpoint.connect(Factory.forProtocol(lambda: _Wire(clock)))
+    factory = Factory.forProtocol(lambda: _Wire(clock))
+    factory.noisy = False
+    wire: Any = await endpoint.connect(factory)
     client = Client(wire, timeouts)
     try:
         greeting = await wire.reply(timeouts.greeting)

@@ -15,8 +15,10 @@ from imsd.errors import NoSuchEntry
 from imsd.mail.delivery import Delivery
 from imsd.mail.envelope import Addressee, Envelope
 from imsd.mail.names import Names
-from imsd.mail.queue import HOUR, LEASE, Active, QueueRunner, Work, next_try
+from imsd.mail.queue import LEASE, QueueRunner
 from imsd.mail.relay import LeaseLost
+from imsd.mail.settling import next_try
+from imsd.mail.work import HOUR, Active, Work
 from imsd.settings import PAGES, LiveSettings
 from imsd.settings.queue import PROFILES
 from imsd.store import mailboxes, messages, spool, tracking
@@ -540,7 +542,7 @@ def test_nothing_is_recorded_under_a_lost_claim(world: World) -> None:
     world.shift += LEASE * 3 // 4
 
     async def content() -> list[bytes]:
-        return [piece async for piece in world.runner._content(work, False)]
+        return [piece async for piece in world.runner._parcels.content(work, False)]
 
     with pytest.raises(LeaseLost):
         run(content())
@@ -554,7 +556,7 @@ def test_a_lane_that_lost_its_claim_stops_before_the_final_dot(world: World) -> 
         active.lost = True
         await original(active)
 
-    world.runner._hold = lost  # type: ignore[method-assign]
+    world.runner._parcels._hold = lost
     world.send("x@far.test")
     world.work()
     assert world.far.got == []

@@ -1,0 +1,63 @@
+"""The content of queued messages on its way to another server: prefix and blob, or converted."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from imsd.mail.downgrade import seven_bit
+from imsd.mail.relay import Parcel
+from imsd.mail.work import Active, Work
+from imsd.store.blobs import Blobs
+from imsd.store.spool import Queued
+from protocols.message.part import Scan, StaleScan
+from protocols.message.scan import Scanner
+
+
+class Parcels:
+    """Makes parcels of work. hold: raises LeaseLost unless the claim is ours for a while."""
+
+    def __init__(self, blobs: Blobs, hold: Callable[[Active], Awaitable[None]]) -> None:
+        self._blobs = blobs
+        self._hold = hold
+
+    async def parcel(self, work: Work) -> Parcel:
+        message = work.message
+        utf8 = False
+        if message.smtputf8:
+            addresses = [message.reverse_path, *(each.address for each in work.recipients)]
+            summary = await self._blobs.summary(message.blob)
+            utf8 = summary is None or summary.raw or not all(map(str.isascii, addresses))
+        return Parcel(message, work.recipients, lambda convert: self.content(work, convert), utf8)
+
+    async def content(self, work: Work, convert: bool) -> AsyncIterator[bytes]:
+        """Prefix and blob; before the end the claim must be ours (rule 4)."""
+        message = work.message
+        if message.prefix:
+            yield message.prefix
+        if convert:
+            tree = await self._tree(message)
+
+            async def read(start: int, length: int) -> bytes:
+                return await self._blobs.read(message.blob, start, length)
+
+            def stream(start: int, stop: int) -> AsyncIterator[bytes]:
+                return self._blobs.stream(message.blob, start, stop)
+
+            async for piece in seven_bit(tree, read, stream):
+                yield piece
+        else:
+            async for piece in self._blobs.stream(message.blob):
+                yield piece
+        await self._hold(work.active)
+
+    async def _tree(self, message: Queued) -> Scan:
+        summary = await self._blobs.summary(message.blob)
+        if summary is not None:
+            try:
+                return Scan.unpack(summary.packed)
+            except StaleScan:
+                pass
+        scanner = Scanner()
+        async for piece in self._blobs.stream(message.blob):
+            scanner.feed(piece)
+        return scanner.finish()

@@ -1,0 +1,200 @@
+"""What becomes of recipients after a try: written, tracked, told, and the message finished.
+
+The sender is told before the result is written, so that a stop between the two repeats the
+telling and never forgets it. Success that `Delivery.deliver_here` recorded is told after it, and
+marked; start-up finds what was not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from imsd.mail.bounce import Action, Fate, wanted
+from imsd.mail.relay import Outcome
+from imsd.mail.reporting import Reporter
+from imsd.mail.work import HOUR, Active, Work
+from imsd.settings.queue import Queue
+from imsd.store import spool, tracking
+from imsd.store.ids import QueueId
+from imsd.store.spool import Claim, Queued, QueuedRecipient, Result, State
+from imsd.store.tracking import Event
+
+if TYPE_CHECKING:
+    from imsd.settings import LiveSettings
+    from imsd.store.database import Database
+    from imsd.store.transaction import Unit
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What is to be written, tracked and told of one piece of work."""
+
+    results: list[Result] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    fates: dict[Action, list[Fate]] = field(default_factory=dict)
+
+    def tell(self, fate: Fate) -> None:
+        self.fates.setdefault(fate.action, []).append(fate)
+
+
+class Settling:
+    """Decides and writes. hold: raises LeaseLost unless the claim is ours for a while."""
+
+    def __init__(
+        self,
+        db: Database,
+        reporter: Reporter,
+        settings: LiveSettings,
+        now: Callable[[], int],
+        hold: Callable[[Active], Awaitable[None]],
+    ) -> None:
+        self._db = db
+        self._reporter = reporter
+        self._settings = settings
+        self._now = now
+        self._hold = hold
+
+    async def settle(self, work: Work, outcomes: dict[int, Outcome]) -> None:
+        message, time = work.message, self._now()
+        verdict = self.judge(work, outcomes, time)
+        if verdict.fates:
+            await self._hold(work.active)
+            for action, fates in verdict.fates.items():
+                told = await self._reporter.tell(message, fates, time / 1e6)
+                word = "reported" if told.to else "unreported"
+                reason = f"{action.value}: {told}"
+                verdict.events += [
+                    _event(time, word, message, fate.recipient.address, reason) for fate in fates
+                ]
+        if verdict.results:
+            await self._db.write(_write, work.active.claim, verdict, time)
+        if any(each.id not in outcomes for each in work.recipients):
+            await self.close(message, time)
+
+    def judge(self, work: Work, outcomes: dict[int, Outcome], time: int) -> Verdict:
+        """Pure: what each outcome means now."""
+        message, page, verdict = work.message, self._settings[Queue], Verdict()
+        for each in work.recipients:
+            outcome = outcomes.get(each.id)
+            if outcome is None:
+                continue  # Delivered and recorded already.
+            state, status, text = outcome.state, outcome.status, outcome.text
+            due, warned, word = 0, each.warned, "relayed"
+            if state is State.RELAYED:
+                if message.reverse_path and not outcome.reported and wanted(each.notify, Action.RELAYED):
+                    verdict.tell(_fate(each, Action.RELAYED, outcome))
+            elif state is State.WAITING and time < message.expires:
+                word = "deferred"
+                due = next_try(time, each.attempts, message.expires, page.waits)
+                if self._late(message, each, time):
+                    warned = True
+                    verdict.tell(_fate(each, Action.DELAYED, outcome, until=message.expires))
+            else:
+                word = "failed"
+                if state is State.WAITING:
+                    # RFC 3463 3.5: X.4.7, delivery time expired.
+                    text = f"Not delivered in time. {text}"
+                    status, state = "5.4.7", State.FAILED
+                if wanted(each.notify, Action.FAILED):
+                    verdict.tell(_fate(each, Action.FAILED, outcome, status, text))
+            verdict.results.append(Result(each.id, state, text, due, warned))
+            verdict.events.append(_event(time, word, message, each.address, text, outcome.peer))
+        return verdict
+
+    def _late(self, message: Queued, recipient: QueuedRecipient, time: int) -> bool:
+        hours = self._settings[Queue].notice_after(message.priority)
+        return (
+            bool(message.reverse_path)
+            and not recipient.warned
+            and hours > 0
+            and time - message.arrived >= hours * HOUR
+            and wanted(recipient.notify, Action.DELAYED)
+        )
+
+    async def close(self, message: Queued, time: int) -> None:
+        """Tell of deliveries here whose success is to be reported, then finish (rule 3)."""
+        recipients = await self._db.read(spool.recipients_of, message.id)
+        fates = [Fate(each, Action.DELIVERED, "2.1.5") for each in recipients if _untold(each)]
+        events: list[Event] = []
+        if fates and message.reverse_path:
+            told = await self._reporter.tell(message, fates, time / 1e6)
+            events = [
+                _event(time, "reported", message, fate.recipient.address, f"delivered: {told}")
+                for fate in fates
+            ]
+        await self._db.write(_finish, message.id, [fate.recipient.id for fate in fates], events)
+
+    async def give_up(self, message: Queued, recipients: Iterable[QueuedRecipient], notify: bool) -> None:
+        """Remove a message; its sender is told if notify."""
+        time, text = self._now(), "Delivery was stopped by the administrator"
+        still = [each for each in recipients if each.state in (State.WAITING, State.HELD)]
+        events = [_event(time, "deleted", message, each.address, text) for each in still]
+        fates = [
+            Fate(each, Action.FAILED, "5.7.1", text)
+            for each in still
+            if notify and wanted(each.notify, Action.FAILED)
+        ]
+        if fates:
+            told = await self._reporter.tell(message, fates, time / 1e6)
+            events.append(_event(time, "reported", message, "", f"failed: {told}"))
+        await self._db.write(_remove, message.id, events)
+
+
+def next_try(time: int, attempts: int, expires: int, waits: tuple[float, ...]) -> int:
+    """When to try again after `attempts` earlier tries; at the latest when the message expires."""
+    wait = int(waits[min(attempts, len(waits) - 1)] * HOUR)
+    return min(time + wait, max(expires, time + 60_000_000))
+
+
+def _fate(
+    recipient: QueuedRecipient,
+    action: Action,
+    outcome: Outcome,
+    status: str = "",
+    text: str = "",
+    until: int = 0,
+) -> Fate:
+    shown = text or outcome.text
+    return Fate(recipient, action, status or outcome.status, shown, outcome.peer, outcome.diagnostic, until)
+
+
+def _event(time: int, word: str, message: Queued, recipient: str, reason: str, peer: str = "") -> Event:
+    return Event(
+        time, word, message.queue_id, b"", message.reverse_path, recipient, reason, peer, message.size
+    )
+
+
+def _untold(recipient: QueuedRecipient) -> bool:
+    """Delivered here, success asked for, and not told yet."""
+    return (
+        recipient.state is State.DELIVERED
+        and not recipient.warned
+        and "SUCCESS" in recipient.notify.split(",")
+    )
+
+
+# Units -------------------------------------------------------------------------------------
+
+
+def _write(unit: Unit, claim: Claim, verdict: Verdict, time: int) -> None:
+    """Results, where the claim is ours, with their tracking; the message goes with its last row."""
+    written = set(spool.record(unit, claim, verdict.results, time))
+    if written:
+        tracking.track(unit, *verdict.events)
+        if not any(map(_untold, spool.recipients_of(unit, claim.message.id))):
+            spool.finish(unit, claim.message.id)
+
+
+def _remove(unit: Unit, message: QueueId, events: list[Event]) -> None:
+    if spool.remove(unit, message) and events:
+        tracking.track(unit, *events)
+
+
+def _finish(unit: Unit, message: QueueId, told: list[int], events: list[Event]) -> None:
+    if told:
+        spool.reported(unit, told)
+    if events:
+        tracking.track(unit, *events)
+    spool.finish(unit, message)

@@ -1,0 +1,33 @@
+"""What the queue runner has in hand: claims, and the work they are cut into."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from imsd.store.spool import Claim, Queued, QueuedRecipient
+
+HOUR = 3_600_000_000
+"""Microseconds."""
+
+
+@dataclass(slots=True, eq=False)
+class Active:
+    """A claim in our hands. left: recipients without result; lost: it is ours no longer."""
+
+    claim: Claim
+    left: set[int]
+    lease: int
+    lost: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Work:
+    """Recipients of one message at one destination. domain: what to route by."""
+
+    active: Active
+    domain: str
+    recipients: tuple[QueuedRecipient, ...]
+
+    @property
+    def message(self) -> Queued:
+        return self.active.claim.message
