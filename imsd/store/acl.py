@@ -32,6 +32,8 @@ _c = mailbox_acl.c
 _key = (_c.account == bindparam("a"), _c.mailbox == bindparam("m"), _c.grantee == bindparam("g"))
 _GRANTED = sql(select(_c.account, _c.mailbox, _c.rights).where(_c.grantee == bindparam("g")))
 _REVOKE = sql(delete(mailbox_acl).where(*_key))
+_FORGET = sql(delete(mailbox_acl).where(_c.account == bindparam("a"), _c.mailbox == bindparam("m")))
+_FORGET_GRANTEE = sql(delete(mailbox_acl).where(_c.grantee == bindparam("g")))
 _GRANT = insert_row(mailbox_acl)
 
 
@@ -48,3 +50,13 @@ def grant(
     kept = "".join(letter for letter in ALL if letter in rights)
     if kept:
         unit.run(_GRANT, account=account, mailbox=mailbox, grantee=grantee, rights=kept)
+
+
+def forget(unit: Unit, account: AccountId, mailbox: MailboxId) -> None:
+    """The mailbox is gone."""
+    unit.run(_FORGET, a=account, m=mailbox)
+
+
+def forget_grantee(unit: Unit, grantee: AccountId) -> None:
+    """The account is gone."""
+    unit.run(_FORGET_GRANTEE, g=grantee)

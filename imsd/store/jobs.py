@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, bindparam, delete, literal_column, select, update
 
 from imsd.errors import MailboxExists, Refusal
-from imsd.store import blobs, mailboxes, marking, moving, names
+from imsd.store import acl, blobs, mailboxes, marking, moving, names
 from imsd.store import index as indexes
 from imsd.store import mailbox_tables as t
 from imsd.store.database import Database
@@ -214,6 +214,7 @@ def _purge_some(unit: Unit, account: AccountId, mailbox: MailboxId) -> bool:
             blobs.release_many(unit, [blob for _uid, blob in found if blob])
             return True
     unit.run(_DROP_SEEN, a=account, m=mailbox)
+    acl.forget(unit, account, mailbox)
     indexes.drop_pack(unit, account, mailbox)
     unit.run(_UNDOOM, a=account, m=mailbox)
     return False

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, case, delete, func, select, update
 
 from imsd.errors import LimitReached, MailboxExists, MailboxHasChildren, NoSuchMailbox, NotPermitted
+from imsd.store import acl, names
 from imsd.store import mailbox_tables as t
-from imsd.store import names
 from imsd.store.changes import AccountScope, MailboxCreated, MailboxDeleted, MailboxRenamed
 from imsd.store.ids import INBOX, PUBLIC, AccountId, MailboxId, ModSeq, Uid, UidValidity
 from imsd.store.sql import insert_row, sql
@@ -186,6 +186,7 @@ def delete_account_mailboxes(unit: Unit, account: AccountId, now: int) -> None:
         _announce(unit, MailboxDeleted, account, mailbox.id)
     for statement in _FORGET_ACCOUNT:
         unit.run(statement, a=account)
+    acl.forget_grantee(unit, account)
 
 
 # Reading -------------------------------------------------------------------------------
