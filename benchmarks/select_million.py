@@ -48,9 +48,7 @@ def fill(unit: Unit, start: int, stop: int) -> None:
     data = b"Subject: one of very many\r\n\r\nx\r\n"
     blob = blob_rows.keep(unit, new_blob(data, summarize(data)), stop - start)
     rows = [IndexRow(uid, SEEN, 0, uid, len(data), uid * 1_000_000, blob) for uid in range(start, stop)]
-    messages.insert_messages(
-        unit, ALICE, INBOX, rows, [row.uid for row in rows], [b""] * len(rows), start
-    )
+    messages.insert_messages(unit, ALICE, INBOX, rows, [row.uid for row in rows], [b""] * len(rows), start)
     unit.run(_SET, a=ALICE, m=INBOX, next_uid=stop, count=stop - 1, modseq=stop)
 
 
@@ -80,9 +78,7 @@ async def main(count: int) -> None:
             await db.write(fill, start, min(start + STEP, count + 1))
         turns = Turns()
         for title in ("from rows", "from the pack", "from the pack again"):
-            held = Mailstore(
-                db, Blobs(db), MailboxIndexes(db, 1 << 30), None, LiveSettings(PAGES), reactor
-            )
+            held = Mailstore(db, Blobs(db), MailboxIndexes(db, 1 << 30), None, LiveSettings(PAGES), reactor)
             account = ImapAccount(held, Account(ALICE, EntryId(7), "", (), 1, False, 1, ALICE))
             turns.reset()
             started = time.perf_counter()

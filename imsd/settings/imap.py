@@ -12,16 +12,17 @@ class Imap(Page):
 
     section = "imap"
 
-    list_public: bool = Field(
-        True, description="Include all public folders when a folder list is requested"
-    )
+    list_public: bool = Field(True, description="Include all public folders when a folder list is requested")
     delegate: bool = Field(True, description="Show other users' folders to whom rights on them were given")
     largest_append: int = Field(
         52_428_800, ge=65_536, le=2_147_483_647, description="Octets of a message stored by APPEND at most"
     )
     idle_minutes: int = Field(
-        31, ge=30, le=1440, description="Minutes without a command after which a client is disconnected "
-        "(RFC 9051 5.4: 30 at least)"
+        31,
+        ge=30,
+        le=1440,
+        description="Minutes without a command after which a client is disconnected "
+        "(RFC 9051 5.4: 30 at least)",
     )
     login_seconds: int = Field(120, ge=10, le=3600, description="Seconds a client has to log in")
     command_octets: int = Field(

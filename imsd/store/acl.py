@@ -42,9 +42,7 @@ def granted_to(tx: Transaction, grantee: AccountId) -> dict[tuple[AccountId, Mai
     return {(account, mailbox): rights for account, mailbox, rights in tx.all(_GRANTED, g=grantee)}
 
 
-def grant(
-    unit: Unit, account: AccountId, mailbox: MailboxId, grantee: AccountId, rights: str
-) -> None:
+def grant(unit: Unit, account: AccountId, mailbox: MailboxId, grantee: AccountId, rights: str) -> None:
     """Give grantee exactly these rights; "" takes all away."""
     unit.run(_REVOKE, a=account, m=mailbox, g=grantee)
     kept = "".join(letter for letter in ALL if letter in rights)

@@ -381,9 +381,7 @@ class _Keeper:
 # Functions over transactions -------------------------------------------------------------
 
 
-def _headers(
-    tx: Transaction, account: AccountId, mailbox: MailboxId
-) -> tuple[mailboxes.Mailbox, int | None]:
+def _headers(tx: Transaction, account: AccountId, mailbox: MailboxId) -> tuple[mailboxes.Mailbox, int | None]:
     row = mailboxes.get_by_id(tx, account, mailbox)
     packed = tx.one(_PACK, a=account, m=mailbox)
     usable = packed is not None and packed[1] == FORMAT and packed[0] <= row.highestmodseq
@@ -405,9 +403,7 @@ def _segments(tx: Transaction, account: AccountId, mailbox: MailboxId, first: in
     return [Segment.unpack(number, data) for number, data in rows]
 
 
-def _row_segment(
-    tx: Transaction, account: AccountId, mailbox: MailboxId, after: int, number: int
-) -> Segment:
+def _row_segment(tx: Transaction, account: AccountId, mailbox: MailboxId, after: int, number: int) -> Segment:
     return Segment.of_rows(number, messages.after_uid(tx, account, mailbox, after, SIZE))
 
 
@@ -433,9 +429,7 @@ def _write_segments(
         unit.run(_ADD_SEGMENT, account=account, mailbox=mailbox, number=number, data=data)
 
 
-def _write_pack(
-    unit: Unit, account: AccountId, mailbox: MailboxId, modseq: int, removed: list[int]
-) -> None:
+def _write_pack(unit: Unit, account: AccountId, mailbox: MailboxId, modseq: int, removed: list[int]) -> None:
     for number in removed:
         unit.run(_DROP_SEGMENT, a=account, m=mailbox, number=number)
     unit.run(_DROP_PACK, a=account, m=mailbox)

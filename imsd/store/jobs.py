@@ -40,9 +40,7 @@ _MESSAGES = sql(
     .limit(bindparam("most"))
 )
 _DROP_MESSAGES = sql(
-    delete(t.message).where(
-        _r.account == bindparam("a"), _r.mailbox == bindparam("m"), among(_r.uid, "uids")
-    )
+    delete(t.message).where(_r.account == bindparam("a"), _r.mailbox == bindparam("m"), among(_r.uid, "uids"))
 )
 _EXPUNGED = sql(
     select(_x.uid, _x.blob)
@@ -55,9 +53,7 @@ _DROP_EXPUNGED = sql(
         _x.account == bindparam("a"), _x.mailbox == bindparam("m"), among(_x.uid, "uids")
     )
 )
-_DROP_SEEN = sql(
-    delete(t.seen).where(t.seen.c.account == bindparam("a"), t.seen.c.mailbox == bindparam("m"))
-)
+_DROP_SEEN = sql(delete(t.seen).where(t.seen.c.account == bindparam("a"), t.seen.c.mailbox == bindparam("m")))
 _UIDS = sql(
     select(_r.uid)
     .where(_r.account == bindparam("a"), _r.mailbox == bindparam("m"), _r.uid > bindparam("after"))
@@ -133,9 +129,7 @@ async def copy(
     done: list[Copied] = []
     try:
         for batch in _batches(uids) or [()]:
-            done.append(
-                await db.write(moving.copy, source, batch, target, now, reader, account=target[0])
-            )
+            done.append(await db.write(moving.copy, source, batch, target, now, reader, account=target[0]))
     except Refusal:
         copied = [uid for part in done for uid in part.target]
         await expunge(db, target, copied, now, only_deleted=False)

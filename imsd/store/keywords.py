@@ -16,9 +16,7 @@ from imsd.store.sql import insert_row, sql
 from imsd.store.transaction import Transaction, Unit
 
 _k = t.keyword.c
-_NAMES = sql(
-    select(_k.bit, _k.name).where(_k.account == bindparam("a"), _k.mailbox == bindparam("m"))
-)
+_NAMES = sql(select(_k.bit, _k.name).where(_k.account == bindparam("a"), _k.mailbox == bindparam("m")))
 _ADD = insert_row(t.keyword)
 
 MAX_NAME = 128

@@ -138,9 +138,7 @@ _AFTER_UID = sql(
     .order_by(_r.uid)
     .limit(bindparam("most"))
 )
-_AFTER_MODSEQ = sql(
-    select(*_index_columns).where(*_here, _r.modseq > bindparam("after")).order_by(_r.modseq)
-)
+_AFTER_MODSEQ = sql(select(*_index_columns).where(*_here, _r.modseq > bindparam("after")).order_by(_r.modseq))
 _INDEX_ROWS = sql(select(*_index_columns).where(*_here, among(_r.uid, "uids")).order_by(_r.uid))
 _VANISHED = sql(
     select(_x.uid)
@@ -163,9 +161,7 @@ _LEFT = sql(
 # Entering ------------------------------------------------------------------------------
 
 
-def deliver(
-    unit: Unit, deliveries: Sequence[Delivery], content: NewBlob, now: int
-) -> list[Stored | Refused]:
+def deliver(unit: Unit, deliveries: Sequence[Delivery], content: NewBlob, now: int) -> list[Stored | Refused]:
     """Put one message into up to 100 mailboxes; results in the order given.
 
     A copy that is refused (OverQuota, NoSuchMailbox) does not hinder the others; the blob
@@ -263,14 +259,10 @@ def _uncount(
     unit: Unit, account: AccountId, mailbox: MailboxId, count: int, unseen: int, deleted: int, size: int
 ) -> None:
     """Take `enter`'s counting back; the caller may go on with other mailboxes."""
-    unit.run(
-        _UNTAKE, a=account, m=mailbox, count=count, new_unseen=unseen, new_deleted=deleted, size=size
-    )
+    unit.run(_UNTAKE, a=account, m=mailbox, count=count, new_unseen=unseen, new_deleted=deleted, size=size)
 
 
-def _put(
-    unit: Unit, item: Delivery, entry: Entry, blob: BlobId, size: int, date: int, now: int
-) -> Stored:
+def _put(unit: Unit, item: Delivery, entry: Entry, blob: BlobId, size: int, date: int, now: int) -> Stored:
     account, prefix, mailbox, flags = item.account, item.prefix, item.mailbox, item.flags
     if len(prefix) > MAX_PREFIX:
         raise ValueError("prefix too long")
@@ -370,9 +362,7 @@ def after_uid(
     return tx.all(_AFTER_UID, a=account, m=mailbox, after=uid, most=most)
 
 
-def changed_since(
-    tx: Transaction, account: AccountId, mailbox: MailboxId, modseq: int
-) -> list[IndexRow]:
+def changed_since(tx: Transaction, account: AccountId, mailbox: MailboxId, modseq: int) -> list[IndexRow]:
     """Messages that entered or changed after modseq, in the order of their changes."""
     return [_index_row(row) for row in tx.all(_AFTER_MODSEQ, a=account, m=mailbox, after=modseq)]
 
@@ -382,9 +372,7 @@ def vanished_since(tx: Transaction, account: AccountId, mailbox: MailboxId, mods
     return [uid for (uid,) in tx.all(_VANISHED, a=account, m=mailbox, after=modseq)]
 
 
-def rows(
-    tx: Transaction, account: AccountId, mailbox: MailboxId, uids: Sequence[int]
-) -> list[MessageRow]:
+def rows(tx: Transaction, account: AccountId, mailbox: MailboxId, uids: Sequence[int]) -> list[MessageRow]:
     """The rows of the UIDs that exist, ascending."""
     return [_message_row(row) for row in tx.all(_ROWS, a=account, m=mailbox, uids=uids)]
 
@@ -403,6 +391,4 @@ def departed(
 
 def _message_row(row: tuple[Any, ...]) -> MessageRow:
     uid, modseq, blob, size, date, saved, email, flags, low, high, prefix = row
-    return MessageRow(
-        uid, modseq, blob, size, date, saved, email, flags, join_keywords(low, high), prefix
-    )
+    return MessageRow(uid, modseq, blob, size, date, saved, email, flags, join_keywords(low, high), prefix)

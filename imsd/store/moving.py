@@ -125,9 +125,7 @@ def move(
     return _enter_rows(unit, source, going, target, now, reader)
 
 
-def _leave(
-    unit: Unit, account: AccountId, mailbox: MailboxId, going: Sequence[MessageRow], now: int
-) -> None:
+def _leave(unit: Unit, account: AccountId, mailbox: MailboxId, going: Sequence[MessageRow], now: int) -> None:
     size = sum(row.size for row in going)
     # Nobody's \\Seen is counted in a public folder: all its messages are unseen.
     unseen = sum(not row.flags & SEEN for row in going)
@@ -158,9 +156,7 @@ def _enter_rows(
         if validity is None:
             raise NoSuchMailbox
         return Copied(UidValidity(validity), (), ())
-    seen_there = (
-        seen.ranges(unit, *source, reader) if source[0] == PUBLIC and reader is not None else []
-    )
+    seen_there = seen.ranges(unit, *source, reader) if source[0] == PUBLIC and reader is not None else []
     flags = [
         row.flags | SEEN if seen_there and uidsets.contains(seen_there, row.uid) else row.flags
         for row in coming
@@ -200,9 +196,7 @@ def _enter_rows(
         )
     scope = MailboxScope(account, mailbox)
     unit.changed(MessagesAdded(scope, entry.modseq - 1, entry.modseq, arrived))
-    return Copied(
-        entry.uidvalidity, tuple(row.uid for row in coming), tuple(row.uid for row in arrived)
-    )
+    return Copied(entry.uidvalidity, tuple(row.uid for row in coming), tuple(row.uid for row in arrived))
 
 
 def _translate(
@@ -225,9 +219,6 @@ def _translate(
     wanted = tuple(name for bit, name in enumerate(there) if every >> bit & 1)
     name_keywords(unit, *target, wanted, modseq)
     return {
-        bits: keyword_names.mask(
-            unit, *target, [name for bit, name in enumerate(there) if bits >> bit & 1]
-        )
+        bits: keyword_names.mask(unit, *target, [name for bit, name in enumerate(there) if bits >> bit & 1])
         for bits in used
     }
-

@@ -197,9 +197,7 @@ class ImapAccount:
 
     # Messages --------------------------------------------------------------------------
 
-    async def append(
-        self, name: str, flags: Sequence[bytes], internal_date: int | None, size: int
-    ) -> Append:
+    async def append(self, name: str, flags: Sequence[bytes], internal_date: int | None, size: int) -> Append:
         self._alive()
         bits, keywords = marks.parse(flags)
         place = await self.places.find(name)
@@ -212,9 +210,7 @@ class ImapAccount:
         if usage.quota_messages and usage.messages >= usage.quota_messages:
             raise OverQuota
         limit = self.held.settings[Imap].largest_append
-        return Append(
-            self.held, place, self.account.id, bits, keywords, internal_date, size, limit
-        )
+        return Append(self.held, place, self.account.id, bits, keywords, internal_date, size, limit)
 
     async def select(self, name: str, read_only: bool, dialect: Dialect) -> View:
         self._alive()

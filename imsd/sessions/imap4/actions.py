@@ -78,9 +78,7 @@ async def seen(view: View, uids: Sequence[int]) -> Iterator[Sequence[Row]]:
     if view.read_only or "s" not in view.place.rights:
         return iter(())
     fresh = [
-        found.uid
-        for found in map(view.index.get, uids)
-        if found is not None and not view.shown(found) & SEEN
+        found.uid for found in map(view.index.get, uids) if found is not None and not view.shown(found) & SEEN
     ]
     if not fresh:
         return iter(())

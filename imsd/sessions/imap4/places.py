@@ -102,12 +102,8 @@ class Places:
         return self.rights(spot.account, "")
 
 
-def _find(
-    tx: Transaction, account: AccountId, name: str, grantee: AccountId | None
-) -> tuple[Mailbox, str]:
+def _find(tx: Transaction, account: AccountId, name: str, grantee: AccountId | None) -> tuple[Mailbox, str]:
     row = mailboxes.get(tx, account, name)
     if grantee is None:
         return row, ""
     return row, acl.granted_to(tx, grantee).get((account, row.id), "")
-
-

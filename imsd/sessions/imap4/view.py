@@ -316,9 +316,7 @@ class View:
     def shown(self, found: IndexRow) -> int:
         """System flags as this session sees them, with RECENT_BIT."""
         flags = found.flags
-        if self.reader is not None and uidsets.contains(
-            self.index.overlays.get(self.reader, []), found.uid
-        ):
+        if self.reader is not None and uidsets.contains(self.index.overlays.get(self.reader, []), found.uid):
             flags |= SEEN
         if self._recents and not self.dialect.rev2 and uidsets.contains(self._recents, found.uid):
             flags |= RECENT_BIT
