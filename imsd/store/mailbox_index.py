@@ -170,7 +170,9 @@ class MailboxIndex:
         if not rows:
             return
         for row in rows:
-            if not self.segments or len(self.segments[-1]) >= SIZE:
+            # Only the newest segment grows: in older maps one before it has others behind it.
+            last = self.segments[-1] if self.segments else None
+            if last is None or len(last) >= SIZE or last.number != self.next_segment - 1:
                 self.segments.append(Segment(self.next_segment))
                 self._firsts.append(row.uid)
                 self.next_segment += 1

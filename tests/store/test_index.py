@@ -207,6 +207,21 @@ def test_maps_know_what_went_whatever_happened(steps):
         module.SIZE = before
 
 
+def test_a_segment_does_not_grow_again_once_it_had_others_behind_it(monkeypatch):
+    monkeypatch.setattr("imsd.store.mailbox_index.SIZE", 2)
+    index = MailboxIndex(ALICE, INBOX)
+    index._add([IndexRow(uid, 0, 0, 1, 1, 0, 1) for uid in (1, 2, 3)])
+    told = index.map()
+    index._remove([2, 3])
+    index._add([IndexRow(4, 0, 0, 1, 1, 0, 1)])
+    assert list(told) == [1, 2, 3]
+    assert told.gone(index.map()) == [(1, 2), (2, 3)]
+    half = index.map()
+    index._remove([4])
+    index._add([IndexRow(5, 0, 0, 1, 1, 0, 1)])
+    assert list(half) == [1, 4] and list(index.map()) == [1, 5]
+
+
 sets = st.sets(st.integers(1, 60)).map(sorted)
 
 
