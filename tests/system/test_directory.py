@@ -160,5 +160,3 @@ def test_ldap_utils(server: RunningServer) -> None:
     change = f"dn: cn=alice,{RECIPIENTS}\nchangetype: modify\nreplace: mobile\nmobile: +49 170 1\n"
     run(need("ldapmodify"), *where, input=change)
     assert "mobile: +49 170 1" in run(search, *where, "-LLL", "-b", BASE, "(uid=alice)", "mobile").stdout
-
-
