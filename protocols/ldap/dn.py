@@ -40,6 +40,10 @@ SHORT_NAMES: Final[dict[str, str]] = {
     "rfc822mailbox": "mail", "0.9.2342.19200300.100.1.3": "mail",
 }  # fmt: skip
 
+_RUN: Final = re.compile(r"[^\0\\\",;+<>]+")
+"""Characters of a value that stand for themselves."""
+_QUOTED_RUN: Final = re.compile(r"[^\0\\\"]+")
+
 _ESCAPED: Final = {ord(c): "\\" + c for c in '"+,;<>\\'} | {0: "\\00"}
 
 
@@ -219,21 +223,23 @@ def _value(text: str, position: int) -> tuple[str, int]:
     start = position = position + quoted
     octets = bytearray()
     kept = 0  # octets that trailing spaces must not take away: escaped ones
+    plain = _QUOTED_RUN if quoted else _RUN
     while position < len(text):
+        run = plain.match(text, position)
+        if run is not None:
+            octets += run[0].encode("utf-8", "surrogatepass")
+            position = run.end()
+            continue
         c = text[position]
         if quoted and c == '"':
             return _utf8(octets, start), _skip(text, position + 1)
         if not quoted and c in ",;+":
             break
-        if c == "\\":
-            octet, position = _pair(text, position + 1)
-            octets += octet
-            kept = len(octets)
-            continue
-        if c == "\0" or (not quoted and c in '"<>'):
+        if c != "\\":
             raise BadDN("an escaped character", position)
-        octets += c.encode("utf-8", "surrogatepass")
-        position += 1
+        octet, position = _pair(text, position + 1)
+        octets += octet
+        kept = len(octets)
     if quoted:
         raise BadDN("a closing quote", position)
     while len(octets) > kept and octets[-1] == 0x20:

@@ -38,6 +38,8 @@ from protocols.ldap.messages import (
 FILTER_DEPTH: Final = 64
 FILTER_ITEMS: Final = 1024
 """Filters in one search, of all kinds."""
+SEARCH_OCTETS: Final = 1 << 17
+"""Of a whole search request, so that preparing what it asserts takes no long time."""
 ATTRIBUTES: Final = 1024
 """Attributes asked for, attributes added, changes: in one request."""
 VALUES: Final = 65_536
@@ -123,6 +125,8 @@ def unbind(cursor: Cursor) -> UnbindRequest:
 def search(cursor: Cursor) -> SearchRequest:
     """Written out by offsets: this is the hot path."""
     data, end = cursor.data, cursor.end
+    if end - cursor.at > SEARCH_OCTETS:
+        raise BadValue(f"a search of at most {SEARCH_OCTETS} octets", cursor.at)
     tag, start, at = element(data, cursor.at, end)
     if tag != 0x04:
         raise BadEncoding("a base", cursor.at)

@@ -10,12 +10,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Final
 
 from protocols.errors import BadSyntax
-
-_TOKEN: Final = re.compile(r"\s*([()$]|'(?:[^'\\]|\\[0-9A-Fa-f]{2})*'|[^\s()$']+)")
-_OID: Final = re.compile(r"[A-Za-z][A-Za-z0-9;_-]*|[0-9]+(?:\.[0-9]+)*")
+from protocols.ldap import descriptions
+from protocols.ldap.descriptions import Extensions
 
 
 class Usage(Enum):
@@ -33,9 +31,6 @@ class Kind(Enum):
     ABSTRACT = "ABSTRACT"
     STRUCTURAL = "STRUCTURAL"
     AUXILIARY = "AUXILIARY"
-
-
-Extensions = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +63,7 @@ class AttributeType:
 
     @classmethod
     def parse(cls, text: str) -> AttributeType:
-        fields = _Fields(text)
+        fields = descriptions.Fields(text)
         syntax, _, length = fields.one("SYNTAX").partition("{")
         if length and not re.fullmatch(r"[0-9]+\}", length):
             raise BadSyntax("a length as {n} after SYNTAX")
@@ -99,21 +94,21 @@ class AttributeType:
         return parsed
 
     def __str__(self) -> str:
-        return _description(
+        return descriptions.description(
             self.oid,
-            _names(self.names),
-            _quoted("DESC", self.description),
+            descriptions.names(self.names),
+            descriptions.quoted("DESC", self.description),
             "OBSOLETE" * self.obsolete,
-            _word("SUP", self.sup),
-            _word("EQUALITY", self.equality),
-            _word("ORDERING", self.ordering),
-            _word("SUBSTR", self.substrings),
-            _word("SYNTAX", self.syntax + (f"{{{self.length}}}" if self.length else "")),
+            descriptions.word("SUP", self.sup),
+            descriptions.word("EQUALITY", self.equality),
+            descriptions.word("ORDERING", self.ordering),
+            descriptions.word("SUBSTR", self.substrings),
+            descriptions.word("SYNTAX", self.syntax + (f"{{{self.length}}}" if self.length else "")),
             "SINGLE-VALUE" * self.single,
             "COLLECTIVE" * self.collective,
             "NO-USER-MODIFICATION" * self.no_user_modification,
             "" if self.usage is Usage.USER else f"USAGE {self.usage.value}",
-            *_extensions(self.extensions),
+            *descriptions.extensions(self.extensions),
         )
 
 
@@ -137,7 +132,7 @@ class ObjectClass:
 
     @classmethod
     def parse(cls, text: str) -> ObjectClass:
-        fields = _Fields(text)
+        fields = descriptions.Fields(text)
         kinds = [kind for kind in Kind if fields.flag(kind.value)]
         if len(kinds) > 1:
             raise BadSyntax("one kind of object class")
@@ -156,16 +151,16 @@ class ObjectClass:
         return parsed
 
     def __str__(self) -> str:
-        return _description(
+        return descriptions.description(
             self.oid,
-            _names(self.names),
-            _quoted("DESC", self.description),
+            descriptions.names(self.names),
+            descriptions.quoted("DESC", self.description),
             "OBSOLETE" * self.obsolete,
-            _words("SUP", self.sup),
+            descriptions.words("SUP", self.sup),
             self.kind.value,
-            _words("MUST", self.must),
-            _words("MAY", self.may),
-            *_extensions(self.extensions),
+            descriptions.words("MUST", self.must),
+            descriptions.words("MAY", self.may),
+            *descriptions.extensions(self.extensions),
         )
 
 
@@ -182,7 +177,7 @@ class MatchingRule:
 
     @classmethod
     def parse(cls, text: str) -> MatchingRule:
-        fields = _Fields(text)
+        fields = descriptions.Fields(text)
         parsed = cls(
             oid=fields.oid,
             names=fields.names,
@@ -197,13 +192,13 @@ class MatchingRule:
         return parsed
 
     def __str__(self) -> str:
-        return _description(
+        return descriptions.description(
             self.oid,
-            _names(self.names),
-            _quoted("DESC", self.description),
+            descriptions.names(self.names),
+            descriptions.quoted("DESC", self.description),
             "OBSOLETE" * self.obsolete,
-            _word("SYNTAX", self.syntax),
-            *_extensions(self.extensions),
+            descriptions.word("SYNTAX", self.syntax),
+            *descriptions.extensions(self.extensions),
         )
 
 
@@ -217,13 +212,15 @@ class Syntax:
 
     @classmethod
     def parse(cls, text: str) -> Syntax:
-        fields = _Fields(text)
+        fields = descriptions.Fields(text)
         parsed = cls(fields.oid, fields.text("DESC"), fields.extensions())
         fields.done()
         return parsed
 
     def __str__(self) -> str:
-        return _description(self.oid, _quoted("DESC", self.description), *_extensions(self.extensions))
+        return descriptions.description(
+            self.oid, descriptions.quoted("DESC", self.description), *descriptions.extensions(self.extensions)
+        )
 
 
 class Schema:
@@ -293,127 +290,3 @@ class Schema:
 
 def _keys(oid: str, names: tuple[str, ...]) -> list[str]:
     return [oid.lower(), *(name.lower() for name in names)]
-
-
-class _Fields:
-    """The parts of one description, in any order; each is taken once."""
-
-    def __init__(self, text: str) -> None:
-        tokens = _tokens(text)
-        if len(tokens) < 3 or tokens[0] != "(" or tokens[-1] != ")":
-            raise BadSyntax("a description in parentheses", 0)
-        self.oid = tokens[1]
-        if not _OID.fullmatch(self.oid):
-            raise BadSyntax("an object identifier")
-        self._fields: dict[str, list[str]] = {}
-        tokens = tokens[2:-1]
-        while tokens:
-            word, values, tokens = _field(tokens)
-            if word in self._fields:
-                raise BadSyntax(f"{word} once")
-            self._fields[word] = values
-        self.names = tuple(map(_unquote, self._fields.pop("NAME", [])))
-
-    def flag(self, word: str) -> bool:
-        values = self._fields.pop(word, None)
-        if values:
-            raise BadSyntax(f"no value after {word}")
-        return values is not None
-
-    def one(self, word: str) -> str:
-        values = self.many(word)
-        if len(values) > 1:
-            raise BadSyntax(f"one value after {word}")
-        return values[0] if values else ""
-
-    def many(self, word: str) -> tuple[str, ...]:
-        values = self._fields.pop(word, None)
-        if values == []:
-            raise BadSyntax(f"a value after {word}")
-        # Quoted OIDs are written by some older servers; they mean the same.
-        return tuple(value.strip("'") for value in values or ())
-
-    def text(self, word: str) -> str:
-        values = self._fields.pop(word, ["''"])
-        if len(values) != 1:
-            raise BadSyntax(f"one string after {word}")
-        return _unquote(values[0])
-
-    def extensions(self) -> Extensions:
-        taken = [word for word in self._fields if word.startswith("X-")]
-        return tuple((word, tuple(map(_unquote, self._fields.pop(word)))) for word in taken)
-
-    def done(self) -> None:
-        if self._fields:
-            raise BadSyntax(f"a known word instead of {next(iter(self._fields))}")
-
-
-def _tokens(text: str) -> list[str]:
-    tokens = []
-    position = 0
-    text = text.rstrip()
-    while position < len(text):
-        token = _TOKEN.match(text, position)
-        if token is None:
-            raise BadSyntax("a word, a quoted string or a parenthesis", position)
-        tokens.append(token[1])
-        position = token.end()
-    return tokens
-
-
-def _field(tokens: list[str]) -> tuple[str, list[str], list[str]]:
-    """One word with its values, and what follows: WORD, WORD value, or WORD ( value ... )."""
-    word, *rest = tokens
-    if word in "()$" or word.startswith("'"):
-        raise BadSyntax("a word")
-    if not rest or word in _FLAGS:
-        return word, [], rest
-    if rest[0] != "(":
-        return word, [rest[0]], rest[1:]
-    if ")" not in rest:
-        raise BadSyntax("a closing parenthesis")
-    end = rest.index(")")
-    return word, [value for value in rest[1:end] if value != "$"], rest[end + 1 :]
-
-
-_FLAGS: Final = frozenset(
-    ["OBSOLETE", "SINGLE-VALUE", "COLLECTIVE", "NO-USER-MODIFICATION", *(kind.value for kind in Kind)]
-)
-
-
-def _unquote(text: str) -> str:
-    if len(text) < 2 or text[0] != "'":
-        raise BadSyntax("a quoted string")
-    return text[1:-1].replace("\\27", "'").replace("\\5C", "\\").replace("\\5c", "\\")
-
-
-def _quote(text: str) -> str:
-    return "'" + text.replace("\\", "\\5C").replace("'", "\\27") + "'"
-
-
-def _description(*parts: str) -> str:
-    return f"( {' '.join(filter(None, parts))} )"
-
-
-def _names(names: tuple[str, ...]) -> str:
-    quoted = [_quote(name) for name in names]
-    return "" if not quoted else f"NAME {quoted[0]}" if len(quoted) == 1 else f"NAME ( {' '.join(quoted)} )"
-
-
-def _quoted(word: str, text: str) -> str:
-    return f"{word} {_quote(text)}" if text else ""
-
-
-def _word(word: str, value: str) -> str:
-    return f"{word} {value}" if value else ""
-
-
-def _words(word: str, values: tuple[str, ...]) -> str:
-    return _word(word, values[0] if len(values) == 1 else f"( {' $ '.join(values)} )" if values else "")
-
-
-def _extensions(extensions: Extensions) -> list[str]:
-    return [
-        f"{word} {_quote(values[0])}" if len(values) == 1 else f"{word} ( {' '.join(map(_quote, values))} )"
-        for word, values in extensions
-    ]

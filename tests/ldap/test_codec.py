@@ -206,6 +206,12 @@ def test_a_filter_has_items_to_a_bound() -> None:
         decode(client.write(1, SearchRequest("", Scope.BASE, Deref.NEVER, 0, 0, False, wide)))
 
 
+def test_a_search_is_of_a_bounded_size() -> None:
+    wide = filters.Equal("cn", b"x" * reading.SEARCH_OCTETS)
+    with pytest.raises(BadValue):
+        decode(client.write(1, SearchRequest("", Scope.BASE, Deref.NEVER, 0, 0, False, wide)))
+
+
 @pytest.mark.parametrize(
     "message_id", [b"\x02\x01\xff", b"\x02\x05\x00\x80\x00\x00\x00", b"\x02\x00", b"\x04\x01\x01"]
 )
