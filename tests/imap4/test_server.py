@@ -358,10 +358,11 @@ SCRIPT = (
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.integers(1, len(SCRIPT)), max_size=40))
-def test_any_split_of_the_input_gives_the_same_output(cuts: list[int]) -> None:
+@given(st.lists(st.integers(1, len(SCRIPT)), max_size=40), st.booleans())
+def test_any_split_of_the_input_gives_the_same_output(cuts: list[int], delayed: bool) -> None:
     whole = Client(world_with(2)).raw(SCRIPT)
     client = Client(world_with(2))
+    client.world.delayed = delayed
     edges = [0, *sorted(cuts), len(SCRIPT)]
     heard = b"".join(client.raw(SCRIPT[a:b]) for a, b in pairwise(edges) if a < b and not client.closed)
     assert heard == whole

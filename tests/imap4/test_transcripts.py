@@ -81,8 +81,9 @@ class Runner:
             self.heard[number].extend(client.heard().splitlines())
 
 
-def run(script: Path) -> None:
+def run(script: Path, delayed: bool) -> None:
     runner = Runner()
+    runner.world.delayed = delayed
     lines = iter(enumerate(script.read_text(encoding="utf-8").splitlines(), 1))
     current = ""
     for count, line in lines:
@@ -118,5 +119,7 @@ def run(script: Path) -> None:
 
 
 @pytest.mark.parametrize("script", sorted(SCRIPTS.glob("*.txt")), ids=lambda script: script.stem)
-def test_transcript(script: Path) -> None:
-    run(script)
+@pytest.mark.parametrize("delayed", [False, True], ids=["at-once", "delayed"])
+def test_transcript(script: Path, delayed: bool) -> None:
+    """Also with a store that answers every question in another turn of the reactor."""
+    run(script, delayed)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mappi
 from datetime import UTC, date, datetime
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from zope.interface import implementer
@@ -122,7 +123,24 @@ class World:
         self.validity = 100
         self.fail: Exception | None = None
         self.accounts: list[FakeAccount] = []
+        self.delayed = False
+        self._turns: list[Deferred[None]] = []
         self.make("INBOX")
+
+    async def turn(self) -> None:
+        """Where a store would be asked; with `delayed` it answers in another reactor turn."""
+        if self.delayed:
+            turn: Deferred[None] = Deferred()
+            self._turns.append(turn)
+            await turn
+
+    def settle(self) -> None:
+        """Let everything that waits go on."""
+        while self._turns:
+            turns, self._turns = self._turns, []
+            for turn in turns:
+                if not turn.called:
+                    turn.callback(None)
 
     def make(self, name: str) -> Box:
         self.validity += 1
@@ -144,19 +162,23 @@ class FakeAuthenticator:
         return offered(security, ["PLAIN", "LOGIN"])
 
     async def password(self, authzid: str, authcid: str, password: str, security: Security) -> Any:
+        await self.world.turn()
         if self.world.passwords.get(authcid) != password:
             raise errors.AuthenticationFailed
         return authcid
 
     async def scram(self, authcid: str, security: Security) -> Any:
+        await self.world.turn()
         raise errors.AuthenticationFailed
 
     async def scram_done(
         self, authzid: str, authcid: str, keys: Any, proved: bool, security: Security
     ) -> Any:
+        await self.world.turn()
         raise errors.AuthenticationFailed
 
     async def external(self, authzid: str, security: Security) -> Any:
+        await self.world.turn()
         raise errors.AuthenticationFailed
 
 
@@ -172,10 +194,12 @@ class FakeDoor:
         return {"name": "fake"}
 
     async def login(self, name: str, password: str, security: Security) -> FakeAccount:
+        await self.world.turn()
         identity = await self.authenticator.password("", name, password, security)
         return await self.admit(identity, security)
 
     async def admit(self, identity: Any, security: Security) -> FakeAccount:
+        await self.world.turn()
         account = FakeAccount(self.world)
         self.world.accounts.append(account)
         return account
@@ -218,6 +242,7 @@ class FakeAccount:
             raise self.world.fail
 
     async def mailboxes(self, prefix: str, subscribed: bool) -> Sequence[Listed]:
+        await self.world.turn()
         self._may_fail()
         names = set(self.world.boxes) | self.world.subscribed
         listed = [
@@ -234,6 +259,7 @@ class FakeAccount:
         return [entry for entry in listed if entry.subscribed or not subscribed]
 
     async def status(self, names: Sequence[str]) -> Mapping[str, Status]:
+        await self.world.turn()
         return {name: self._status(self.world.boxes[name]) for name in names if name in self.world.boxes}
 
     def _status(self, box: Box) -> Status:
@@ -249,9 +275,11 @@ class FakeAccount:
         )
 
     async def namespaces(self) -> Namespaces:
+        await self.world.turn()
         return Namespaces(("",), ("Other Users/",), ("Public Folders/",))
 
     async def create(self, name: str, special_use: Collection[bytes]) -> None:
+        await self.world.turn()
         self._may_fail()
         if name in self.world.boxes:
             raise errors.MailboxExists
@@ -265,6 +293,7 @@ class FakeAccount:
         self.world.boxes[name].special_use = tuple(special_use)
 
     async def delete(self, name: str) -> None:
+        await self.world.turn()
         if name == "INBOX":
             raise errors.NotPermitted
         box = self.world.box(name)
@@ -276,6 +305,7 @@ class FakeAccount:
             view.dirty()
 
     async def rename(self, old: str, new: str) -> None:
+        await self.world.turn()
         box = self.world.box(old)
         if new in self.world.boxes:
             raise errors.MailboxExists
@@ -289,15 +319,18 @@ class FakeAccount:
             self.world.boxes[new + name[len(old) :]] = self.world.boxes.pop(name)
 
     async def subscribe(self, name: str) -> None:
+        await self.world.turn()
         self.world.box(name)
         self.world.subscribed.add(name)
 
     async def unsubscribe(self, name: str) -> None:
+        await self.world.turn()
         self.world.subscribed.discard(name)
 
     async def append(
         self, name: str, flags: Sequence[bytes], internal_date: int | None, size: int
     ) -> FakeAppend:
+        await self.world.turn()
         self._may_fail()
         box = self.world.box(name)
         if size > box.limit:
@@ -306,6 +339,7 @@ class FakeAccount:
         return self.sinks[-1]
 
     async def select(self, name: str, read_only: bool, dialect: Dialect) -> FakeView:
+        await self.world.turn()
         return FakeView(self, self.world.box(name), read_only, dialect)
 
     def watch(self, callback: Callable[[Explained], object]) -> None:
@@ -410,6 +444,7 @@ class FakeView:
     async def fetch(
         self, which: SequenceSet, needs: Needs, changed_since: int = 0
     ) -> AsyncIterator[Sequence[tuple[Row, FakeMessage]]]:
+        await self.account.world.turn()
         self.account._may_fail()
         for number, told in self._chosen(which):
             if self._alive(told) and told.record.modseq > changed_since:
@@ -422,6 +457,7 @@ class FakeView:
     async def store(
         self, which: SequenceSet, change: FlagChange, flags: Sequence[bytes], unchanged_since: int | None
     ) -> Stored:
+        await self.account.world.turn()
         if self.read_only:
             raise errors.NotPermitted
         modified, missing, rows = [], False, []
@@ -445,10 +481,12 @@ class FakeView:
         return Stored(iter([rows]), compact(modified), missing)
 
     async def seen(self, uids: Sequence[int]) -> Iterator[Sequence[Row]]:
+        await self.account.world.turn()
         which = SequenceSet(tuple((uid, uid) for uid in uids), uid=True)
         return (await self.store(which, FlagChange.ADD, [b"\\Seen"], None)).rows
 
     async def search(self, key: keys.Key) -> Found:
+        await self.account.world.turn()
         self.account._may_fail()
         found = [
             (n, told)
@@ -505,12 +543,14 @@ class FakeView:
         raise AssertionError(key)
 
     async def copy(self, which: SequenceSet, target: str) -> Copied:
+        await self.account.world.turn()
         box = self.account.world.box(target)
         chosen = [told.record for _, told in self._chosen(which) if self._alive(told)]
         made = [box.add(record.data, record.flags, record.when) for record in chosen]
         return Copied(box.uid_validity, compact([record.uid for record in chosen]), compact(made))
 
     async def move(self, which: SequenceSet, target: str) -> Copied:
+        await self.account.world.turn()
         if self.read_only:
             raise errors.NotPermitted
         uids = [told.uid for _, told in self._chosen(which) if self._alive(told)]
@@ -519,6 +559,7 @@ class FakeView:
         return copied
 
     async def expunge(self, uids: SequenceSet | None) -> None:
+        await self.account.world.turn()
         if self.read_only:
             raise errors.NotPermitted
         chosen = [told for _, told in self._chosen(uids or SequenceSet(((1, 1 << 32),)))]
@@ -621,10 +662,12 @@ class Client:
 
     def heard(self) -> bytes:
         """What was sent since the last time."""
+        self.world.settle()
         while (
             self.clock.getDelayedCalls() and self.clock.getDelayedCalls()[0].getTime() <= self.clock.seconds()
         ):
             self.clock.advance(0)
+            self.world.settle()
         value = self.transport.value()
         self.transport.clear()
         return value
