@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Generic, TypeVar
 
+from twisted.internet.defer import Deferred
+
 from imsd.directory import tree
 from imsd.directory.entry import Entry
 from imsd.directory.tree import Tree
@@ -193,6 +195,12 @@ class Cache:
             if before == self.generation:
                 self.derived.keep(key, known)
         return known
+
+    async def rest(self) -> None:
+        """Let others have a turn of the reactor."""
+        turn: Deferred[None] = Deferred()
+        self._db.reactor.callFromThread(turn.callback, None)
+        await turn
 
     # Names ---------------------------------------------------------------------------
 

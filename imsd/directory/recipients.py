@@ -115,6 +115,8 @@ class Recipients:
             members = [each for each in group.row.references.get("member", ()) if each not in seen]
             seen.update(members)
             for begin in range(0, len(members), _BATCH):
+                if begin:
+                    await self._cache.rest()
                 for entry in await self._cache.many(members[begin : begin + _BATCH]):
                     if entry.kind == Kind.LIST:
                         lists[entry.id] = None

@@ -72,7 +72,14 @@ class Search:
 
     async def located(self, name: str) -> View:
         """The entry of a DN. Raises InvalidDN, NoSuchEntry with the deepest that is seen."""
-        entry_id, suffix = await self._cache.locate(name)
+        try:
+            entry_id, suffix = await self._cache.locate(name)
+        except NoSuchEntry as missing:
+            if not missing.matched:
+                raise
+            # Raises itself where that one may not be seen either.
+            seen = await self.located(missing.matched)
+            raise NoSuchEntry(matched=await self._cache.dn(seen.entry.id, seen.suffix)) from None
         entry = await self._cache.entry(entry_id)
         view = self.view(entry, suffix)
         if view is None:

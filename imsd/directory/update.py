@@ -68,10 +68,20 @@ def viewer(tx: Transaction, asking: Viewer) -> Viewer:
 
 def _seen(tx: Transaction, here: Tree, name: str, asking: Viewer) -> Entry:
     """The entry of a name, if it exists for whoever asks. Raises NoSuchEntry."""
-    entry = Entry(entries.load(tx, here.find(tx, tree.parse(name))))
-    if not access.sees(access.rights_class(asking, entry), entry):
+    try:
+        entry = Entry(entries.load(tx, here.find(tx, tree.parse(name))))
+    except NoSuchEntry:
+        if asking.level is Visible.ADMINISTRATOR:
+            raise
+        # How far the name is right might tell of an entry that is not to be seen.
+        raise NoSuchEntry from None
+    if not _sees(asking, entry):
         raise NoSuchEntry
     return entry
+
+
+def _sees(asking: Viewer, entry: Entry) -> bool:
+    return access.sees(access.rights_class(asking, entry), entry)
 
 
 def _taken(unit: Unit, own: EntryId = entries.ROOT) -> Callable[[str], bool]:
@@ -210,7 +220,7 @@ def modify_entry(
             continue
         changed = True
         if definition.kept is Kept.REFERENCE:
-            _refer(unit, here, working, definition, modification)
+            _refer(unit, here, working, definition, modification, asking)
         else:
             _apply(working, definition, modification)
     if changed:
@@ -233,9 +243,19 @@ def _apply(working: Working, definition: Definition, modification: Modification)
 
 
 def _refer(
-    unit: Unit, here: Tree, working: Working, definition: Definition, modification: Modification
+    unit: Unit,
+    here: Tree,
+    working: Working,
+    definition: Definition,
+    modification: Modification,
+    asking: Viewer,
 ) -> None:
     ids = _references(unit, here, definition, modification.values)
+    if asking.level is not Visible.ADMINISTRATOR:
+        # What is not to be seen is not found by naming it as a member either.
+        for each in set(ids).difference(working.references.get(definition.key, ())):
+            if not _sees(asking, Entry(entries.load(unit, each))):
+                raise ConstraintViolation(f"{definition.type.name}: names no entry here")
     match modification.change:
         case Change.ADD:
             if not ids:

@@ -138,6 +138,8 @@ class View:
         """The names of those that this class may know of."""
         found = []
         for start in range(0, len(ids), _BATCH):
+            if start:
+                await self._cache.rest()
             for other in await self._cache.many(ids[start : start + _BATCH]):
                 if self.shows(wanted, other):
                     try:

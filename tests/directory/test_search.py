@@ -168,6 +168,9 @@ def test_rights_come_before_filters(directory: Directory) -> None:
         found(directory, "(objectClass=*)", base=f"cn=maria,{RECIPIENTS}", scope=Scope.BASE, asking=stacey)
     assert refused.value.matched == RECIPIENTS
     assert "Configuration" not in names(found(directory, "(objectClass=*)", asking=stacey))
+    with pytest.raises(NoSuchEntry) as refused:
+        found(directory, "(objectClass=*)", base=f"cn=x,cn=maria,{RECIPIENTS}", asking=stacey)
+    assert refused.value.matched == RECIPIENTS, "how far a name is right tells of nobody"
 
 
 def test_names_of_what_may_not_be_seen_are_left_out(directory: Directory) -> None:
@@ -250,6 +253,17 @@ def test_aliases_are_followed_when_asked_for(directory: Directory) -> None:
     assert names(one) == {"Recipients", "Configuration", "steve"}
     whole = found(directory, "(objectClass=*)", deref=Deref.ALWAYS)
     assert "boss" not in names(whole) and "steve" in names(whole)
+
+
+def test_a_large_list_is_shown_whole(directory: Directory) -> None:
+    members = [f"c{number}@example.test" for number in range(450)]
+    for address in members:
+        run(directory.add_contact(address, f"{address}.elsewhere.test"))
+    run(directory.add_group("large@example.test", members=members))
+    shown = next(iter(found(directory, "(cn=large)", "member").values()))
+    assert [name.partition(",")[0] for name in shown["member"]] == [f"cn=c{n}" for n in range(450)]
+    expansion = run(directory.expand(run(directory.resolve("large@example.test"))))
+    assert len(expansion.recipients) == 450
 
 
 # The planner against a walk ---------------------------------------------------------------

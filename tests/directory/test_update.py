@@ -313,6 +313,21 @@ def test_what_is_hidden_cannot_be_changed_by_who_cannot_see_it(directory: Direct
     change(directory, ANN, ("replace", "telephoneNumber", ["1"]), asking=viewer(directory, "ann"))
 
 
+def test_owners_of_lists_cannot_probe_for_what_is_hidden(directory: Directory) -> None:
+    run(directory.add_user("bob@example.test"))
+    run(directory.add_group("team@example.test", members=["ann"], owner="bob"))
+    run(directory.add_group("own@example.test", owner="bob"))
+    run(directory.change("ann", {"Hide-From-Address-Book": ["TRUE"]}))
+    bob = viewer(directory, "bob")
+    for name in (ANN, f"cn=nobody,{RECIPIENTS}"):
+        with pytest.raises(ConstraintViolation, match="names no entry here"):
+            change(directory, f"cn=own,{RECIPIENTS}", ("add", "member", [name]), asking=bob)
+    with pytest.raises(NoSuchEntry) as refused:
+        change(directory, f"cn=x,{ANN}", ("replace", "info", ["x"]), asking=bob)
+    assert refused.value.matched == ""
+    change(directory, f"cn=team,{RECIPIENTS}", ("delete", "member", [ANN]), asking=bob)
+
+
 # Rename and delete -----------------------------------------------------------------------
 
 
