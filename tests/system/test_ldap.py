@@ -19,10 +19,12 @@ from ldaptor.protocols.pureber import BERDecoderContext, berDecodeObject
 from protocols.ldap import client, filters
 from protocols.ldap.messages import (
     BindRequest,
+    BindResponse,
     Deref,
     ExtendedRequest,
     ExtendedResponse,
     Message,
+    Sasl,
     Scope,
     SearchRequest,
     SearchResultEntry,
@@ -32,6 +34,7 @@ from protocols.ldap.reader import Reader
 from protocols.ldap.results import ResultCode
 from protocols.ldap.server import NOTICE_OF_DISCONNECTION
 from protocols.lines import NEED_DATA
+from protocols.sasl.client import ScramClient
 from tests.support.servers import PASSWORD, RunningServer, need, run
 
 pytestmark = pytest.mark.system
@@ -221,6 +224,26 @@ def test_many_searches_in_one_write(wire: Wire) -> None:
         else:
             ended.add(message.message_id)
     assert ended == set(range(2, 302))
+
+
+def test_scram_in_steps(wire: Wire) -> None:
+    scram = ScramClient("alice", PASSWORD)
+
+    def step(number: int, credentials: bytes | None) -> BindResponse:
+        wire.send(client.write(number, BindRequest(3, "", Sasl("SCRAM-SHA-256", credentials))))
+        answer = wire.message().operation
+        assert isinstance(answer, BindResponse)
+        return answer
+
+    first = step(1, scram.initial())
+    assert first.result.code is ResultCode.SASL_BIND_IN_PROGRESS
+    last = step(2, scram.respond(first.credentials or b""))
+    assert last.result.code is ResultCode.SUCCESS
+    # The server's signature comes with the success (RFC 4422 3.6, RFC 4511 4.2.2).
+    scram.respond(last.credentials or b"")
+    scram.finish()
+    wire.send(client.write(3, by_uid("alice")))
+    assert isinstance(wire.message().operation, SearchResultEntry)
 
 
 def test_ldaptor_reads_every_answer(wire: Wire) -> None:
