@@ -43,6 +43,8 @@ PACK_FROM = SIZE
 """Messages from which a mailbox is worth packing; below, its rows are read as quickly."""
 SAVE_AFTER = 2048
 """Changed messages after which a pack is brought up to date."""
+FEW = 100
+"""Changes that are re-read on the reactor while that is quick."""
 _SEGMENTS_A_READ = 64
 _SEGMENTS_A_WRITE = 4
 
@@ -255,7 +257,7 @@ class _Keeper:
         index.fill(segments)
         index.modseq = since
         self._loaded = True
-        await self._catch_up()
+        await self._catch_up(row.highestmodseq)
         if packed is None and len(index) >= PACK_FROM:
             self._save_later()
 
@@ -281,15 +283,16 @@ class _Keeper:
             segments.append(segment)
             after = segment.uids[-1]
 
-    async def _catch_up(self) -> None:
-        """Apply rows newer than the index until nothing newer was announced."""
+    async def _catch_up(self, upto: int = 0) -> None:
+        """Apply rows newer than the index until nothing newer was announced.
+
+        upto: the mod-sequence of the database as it was last seen.
+        """
         index = self.index
         while True:
-            index.merge(
-                *await self._db.read_few(
-                    _since, index.account, index.mailbox, index.modseq, tuple(index.overlays)
-                )
-            )
+            wanted = (_since, index.account, index.mailbox, index.modseq, tuple(index.overlays))
+            few = max(self._latest, upto) - index.modseq < FEW
+            index.merge(*await (self._db.read_few(*wanted) if few else self._db.read(*wanted)))
             if self._latest <= index.modseq:
                 return
 

@@ -143,7 +143,6 @@ _INDEX_ROWS = sql(select(*_index_columns).where(*_here, among(_r.uid, "uids")).o
 _VANISHED = sql(
     select(_x.uid)
     .where(_x.account == bindparam("a"), _x.mailbox == bindparam("m"), _x.modseq > bindparam("after"))
-    .order_by(_x.uid)
 )
 _MODSEQ = sql(select(_m.highestmodseq).where(_m.account == bindparam("a"), _m.mailbox == bindparam("m")))
 _row_columns = (
@@ -369,7 +368,8 @@ def changed_since(tx: Transaction, account: AccountId, mailbox: MailboxId, modse
 
 def vanished_since(tx: Transaction, account: AccountId, mailbox: MailboxId, modseq: int) -> list[Uid]:
     """UIDs expunged after modseq, ascending (RFC 7162 3.2.5.2)."""
-    return [uid for (uid,) in tx.all(_VANISHED, a=account, m=mailbox, after=modseq)]
+    # Sorted here: asked to, SQLite walks all that was ever expunged in the order of UIDs.
+    return sorted(uid for (uid,) in tx.all(_VANISHED, a=account, m=mailbox, after=modseq))
 
 
 def rows(tx: Transaction, account: AccountId, mailbox: MailboxId, uids: Sequence[int]) -> list[MessageRow]:

@@ -1,0 +1,38 @@
+"""What is read of large mailboxes is found by an index, never by walking all of it."""
+
+import re
+
+import pytest
+
+from imsd.store import contents, counting, messages
+from imsd.store.sql import SQLITE
+from tests.support.mail import make_account
+from tests.support.stores import run
+
+
+@pytest.mark.parametrize(
+    ("statement", "found_by"),
+    [
+        (messages._AFTER_MODSEQ, "INDEX message_modseq (account=? AND mailbox=? AND modseq>?)"),
+        (messages._VANISHED, "INDEX expunged_modseq (account=? AND mailbox=? AND modseq>?)"),
+        (messages._AFTER_UID, "PRIMARY KEY (account=? AND mailbox=? AND uid>?)"),
+        (messages._INDEX_ROWS, "PRIMARY KEY (account=? AND mailbox=? AND uid=?)"),
+        (messages._ROWS, "PRIMARY KEY (account=? AND mailbox=? AND uid=?)"),
+        (counting._BETWEEN, "PRIMARY KEY (account=? AND mailbox=? AND uid>? AND uid<?)"),
+        (
+            contents._statement(contents.t.message, True, True, True, True),
+            "PRIMARY KEY (account=? AND mailbox=? AND uid=?)",
+        ),
+    ],
+)
+def test_plan(sqlite_database, statement, found_by):
+    make_account(sqlite_database)
+
+    def plan(tx):
+        text = statement.compile(SQLITE).text
+        params = {name: "[1]" if name == "uids" else 1 for name in re.findall(r":(\w+)", text)}
+        return [row[3] for row in tx._execute(f"EXPLAIN QUERY PLAN {text}", params)]
+
+    steps = run(sqlite_database.read(plan))
+    assert any(found_by in step for step in steps), steps
+    assert not any(re.match(r"SCAN (message|expunged|blob)", step) for step in steps), steps
