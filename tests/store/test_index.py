@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
 
 from imsd.errors import NoSuchMailbox
 from imsd.store import flags as f
@@ -94,17 +95,15 @@ def test_an_unreadable_pack_is_only_slower(database, indexes, small):
 
 
 def test_a_gap_is_closed_by_reading_rows(database, indexes):
-    pin = run(indexes.open(*HERE))
+    read = Deferred()
+    pin = run(indexes.open(*HERE, lambda: read.called or read.callback(None)))
     watches = database.feed._watches.pop(MailboxScope(*HERE))
     put(database, 3)
     run(jobs.expunge(database, HERE, [2], NOW, only_deleted=False))
     database.feed._watches[MailboxScope(*HERE)] = watches
     assert len(pin.index) == 0
     database.feed.publish(Missed(MailboxScope(*HERE), 1, 5))
-    # The rows come from a reader thread; ours may be served before it.
-    for _ in range(100):
-        if not len(pin.index):
-            run(database.read(lambda tx: None))
+    run(read)
     assert everything(pin.index) == truth(database)
 
 
