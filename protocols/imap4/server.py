@@ -34,7 +34,7 @@ from protocols.imap4.responses import No
 from protocols.imap4.sets import STAR, Ranges, SequenceSet
 from protocols.imap4.verbs import VERBS, Command, Held, Verb
 from protocols.lines import NeedData
-from protocols.sasl import MAX_RESPONSE_LINE
+from protocols.sasl import MAX_RESPONSE_LINE, BadExchange
 
 _COMMAND: Final = re.compile(rb"([!#$&',\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]{1,256}) ([A-Za-z0-9-]+)")
 _SECOND: Final = re.compile(rb" ([A-Za-z]+)")
@@ -181,6 +181,8 @@ class Imap4Server(Conversation):
             verb.held is Held.VIEW and self.view is None
         ):
             raise BadSyntax(f"{verb.held.value} first")
+        if verb.secret and frame.pending is not None and not self.security.private:
+            raise BadSyntax("TLS before a password")
         return found[1], verb, Cursor(frame.data, position, frame.literals, self.dialect, frame.pending)
 
     def _held(self, verb: Verb) -> Any:
@@ -216,8 +218,11 @@ class Imap4Server(Conversation):
                 self._bye(b"", "Too many failed logins")
 
     def _answer_bad(self, tag: bytes, error: BadSyntax, code: bytes = b"") -> None:
-        at = f" at octet {error.position}" if error.position >= 0 else ""
-        self.send(responses.condition(tag, b"BAD", code, f"Expected {error.what}{at}"))
+        if isinstance(error, BadExchange):
+            text = error.what.capitalize()
+        else:
+            text = f"Expected {error.what}" + (f" at octet {error.position}" if error.position >= 0 else "")
+        self.send(responses.condition(tag, b"BAD", code, text))
         self._bad += 1
         if self._bad >= self._limits().bad_commands:
             self._bye(b"", "Too many bad commands")

@@ -54,6 +54,7 @@ class Verb:
     codes: other words for a response code: a missing target is TRYCREATE (RFC 9051 7.1).
     streams: its last literal is not collected.
     answers_itself: it sends its own tagged OK.
+    secret: its literals are not asked for where others could read them (RFC 9051 11.2).
     """
 
     name: bytes
@@ -64,6 +65,7 @@ class Verb:
     codes: Mapping[bytes, bytes] = field(default_factory=dict)
     streams: bool = False
     answers_itself: bool = False
+    secret: bool = False
 
     @property
     def uid(self) -> bool:
@@ -79,7 +81,7 @@ _TABLE: Final = (
     Verb(b"ID", session.Id, Held.ANY, (b"ID",)),
     Verb(b"STARTTLS", login.StartTls, Held.DOOR, answers_itself=True),
     Verb(b"AUTHENTICATE", login.Authenticate, Held.DOOR, (b"SASL-IR",)),
-    Verb(b"LOGIN", login.Login, Held.DOOR),
+    Verb(b"LOGIN", login.Login, Held.DOOR, secret=True),
     Verb(b"ENABLE", session.Enable, Held.ACCOUNT, (b"ENABLE",)),
     Verb(b"SELECT", selection.Select, Held.ACCOUNT),
     Verb(b"EXAMINE", selection.Examine, Held.ACCOUNT),

@@ -166,6 +166,12 @@ def test_no_clear_text_password_over_a_network() -> None:
     assert client.say(b"b AUTHENTICATE PLAIN AGFsaWNlAHNlY3JldA==").startswith(b"b NO [PRIVACYREQUIRED]")
 
 
+def test_a_password_is_not_asked_for_in_clear_text() -> None:
+    client = Client(peer=REMOTE, tls=lambda: None)
+    assert client.say(b"a LOGIN alice {6}") == b"a BAD Expected TLS before a password\r\n"
+    assert client.say(b"b NOOP") == b"b OK NOOP completed\r\n"
+
+
 def test_what_comes_before_the_handshake_is_thrown_away() -> None:
     client = Client(peer=REMOTE, tls=lambda: "context")
     started: list[object] = []
