@@ -8,6 +8,7 @@ the process at once, which the store survives like any crash.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import time
@@ -117,6 +118,11 @@ class Server(Service):
         self._upkeep = Upkeep(core.db, core.blobs, self.reactor)
         self._upkeep.start()
         self._handle_hangup()
+        # What was made up to here stays: a full collection that walks all of it stops the
+        # reactor for a tenth of a second and more.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 50)
         self.ready = True
         self.log.info(
             "imsd {version} is up on {where}", version=__version__, where=self.listeners.addresses()
