@@ -3,7 +3,8 @@
 `parse` never raises and gives whatever can be understood: mailboxes with display name,
 source route, local part and domain as octets, and groups with their members. Comments,
 quoted strings, domain literals, obsolete routes, dots in phrases, missing commas' worth of
-white space and non-ASCII octets are all read. A list is cut at MAX_ADDRESSES.
+white space and non-ASCII octets are all read. A list is cut at
+MAX_ADDRESSES, and where its odd parts have more than MAX_TOKENS tokens.
 """
 
 import re
@@ -13,7 +14,8 @@ from typing import NamedTuple
 from protocols.message import words
 from protocols.message.headers import unfold
 
-MAX_ADDRESSES = 10_000
+MAX_ADDRESSES = 2_000
+MAX_TOKENS = 8_000
 
 
 class Address(NamedTuple):
@@ -70,18 +72,21 @@ _TOKEN = re.compile(
 _COMMENT = re.compile(rb"[^()\\]++|\\.|\\|[()]", re.DOTALL)
 
 
-def parse(value: bytes) -> list[Entry]:
-    """The entries of an address list."""
+def parse(value: bytes, most: int = MAX_ADDRESSES) -> list[Entry]:
+    """The entries of an address list, at most so many."""
     if b"\n" in value or b"\r" in value:
         value = unfold(value)
     found: list[Entry] = []
     at = 0
     size = len(value)
     match_simple = _SIMPLE.match
-    while at < size:
+    parser: _Parser | None = None
+    while at < size and len(found) < most:
         match = match_simple(value, at)
         if match is None:
-            break
+            parser = parser or _Parser(value, found)
+            at = parser.run(at)
+            continue
         quoted, phrase, mailbox, host, bare, bare_host = match.groups()
         if bare is not None:
             found.append(Address(None, None, bare, bare_host))
@@ -90,11 +95,6 @@ def parse(value: bytes) -> list[Entry]:
         else:
             found.append(Address(_collapse(phrase) or None, None, mailbox, host))
         at = match.end()
-        if len(found) >= MAX_ADDRESSES:
-            return found
-    else:
-        return found
-    _Parser(value[at:] if at else value, found).run()
     return found
 
 
@@ -126,30 +126,38 @@ def unquoted(text: bytes) -> bytes:
 class _Parser:
     """The general case: tokens gathered up to a separator, then understood as one mailbox.
 
-    words: pieces of phrase or address so far, each with whether white space stood before it.
+    _words: pieces of phrase or address so far, each with whether white space stood before it.
+    _room: tokens that will be looked at; a list that is made to be slow ends there.
     """
 
     def __init__(self, value: bytes, found: list[Entry]) -> None:
         self._value = value
         self._found = found
+        self._room = MAX_TOKENS
         self._members: list[Address] | None = None
         self._group = b""
+        self._reset()
+
+    def _reset(self) -> None:
         self._words: list[tuple[bytes, bool]] = []
         self._comment: bytes | None = None
         self._angle: list[bytes] | None = None
-        self._closed = False
+        self._has_at = False
+        self._routed = False
 
-    def run(self) -> None:
+    def run(self, at: int) -> int:
+        """Read one entry from at on; the position after its separator."""
         value = self._value
-        at = 0
         size = len(value)
         space = False
-        count = 0
         while at < size:
             match = _TOKEN.match(value, at)
             if match is None:
                 at += 1
                 continue
+            self._room -= 1
+            if self._room < 0:
+                return size
             token = match[0]
             at = match.end()
             first = token[:1]
@@ -157,52 +165,80 @@ class _Parser:
                 space = True
                 continue
             if first == b"(":
-                comment, at = _comment(value, at)
+                comment, at = self._skip_comment(at)
                 self._comment = self._comment or comment
                 space = True
                 continue
             if self._angle is not None:
-                if first == b">":
-                    self._closed = True
-                    self._end(from_angle=True)
-                elif first == b"<":
-                    pass
-                elif first == b";" or (first == b"," and not _in_route(self._angle)):
-                    # An unclosed angle: the address ends here all the same.
-                    self._end(from_angle=True)
-                    self._separate(first)
-                else:
-                    self._angle.append(token)
-            elif first == b"<":
-                self._angle = []
+                ended = self._inside(token, first)
             elif first in b",;":
+                ended = True
                 self._separate(first)
-                count += 1
-            elif first == b":" and self._members is None and not self._has_at():
-                self._group = _phrase(self._words) or b""
-                self._reset()
-                self._members = []
-            elif first in b")>\\]":
-                pass
             else:
-                self._words.append((token, space))
+                ended = False
+                self._outside(token, first, space)
             space = False
-            if count > MAX_ADDRESSES or len(self._found) >= MAX_ADDRESSES:
-                return
+            if ended and self._members is None:
+                return at
         if self._angle is not None:
             self._end(from_angle=True)
         self._separate(b"")
         if self._members is not None:
             self._found.append(Group(self._group, tuple(self._members)))
+        return at
 
-    def _has_at(self) -> bool:
-        return any(word == b"@" for word, _ in self._words)
+    def _inside(self, token: bytes, first: bytes) -> bool:
+        """A token between angle brackets; whether it ended the entry."""
+        assert self._angle is not None
+        if first == b">":
+            self._end(from_angle=True)
+        elif first == b"<":
+            pass
+        elif first == b";" or (first == b"," and not self._routed):
+            # An unclosed angle: the address ends here all the same.
+            self._end(from_angle=True)
+            self._separate(first)
+            return True
+        else:
+            if not self._angle:
+                self._routed = first == b"@"
+            elif first == b":":
+                self._routed = False
+            self._angle.append(token)
+        return False
 
-    def _reset(self) -> None:
-        self._words = []
-        self._comment = None
-        self._angle = None
-        self._closed = False
+    def _outside(self, token: bytes, first: bytes, space: bool) -> None:
+        if first == b"<":
+            self._angle = []
+        elif first == b":" and self._members is None and not self._has_at:
+            self._group = _phrase(self._words) or b""
+            self._reset()
+            self._members = []
+        elif first not in b")>\\]":
+            self._has_at = self._has_at or first == b"@"
+            self._words.append((token, space))
+
+    def _skip_comment(self, at: int) -> tuple[bytes, int]:
+        """Text of the comment whose "(" is before at, and where it ends; nesting is counted."""
+        value = self._value
+        depth = 1
+        text = bytearray()
+        size = len(value)
+        while at < size:
+            match = _COMMENT.match(value, at)
+            self._room -= 1
+            if match is None or self._room < 0:
+                return bytes(text).strip(), size
+            token = match[0]
+            at = match.end()
+            if token == b"(":
+                depth += 1
+            elif token == b")":
+                depth -= 1
+                if depth == 0:
+                    break
+            text += token[1:] if token[:1] == b"\\" else token
+        return bytes(text).strip(), at
 
     def _separate(self, separator: bytes) -> None:
         if self._words:
@@ -236,14 +272,9 @@ class _Parser:
 
     def _add(self, address: Address) -> None:
         if self._members is not None:
-            if len(self._members) < MAX_ADDRESSES:
-                self._members.append(address)
+            self._members.append(address)
         else:
             self._found.append(address)
-
-
-def _in_route(tokens: list[bytes]) -> bool:
-    return bool(tokens) and tokens[0] == b"@" and b":" not in tokens
 
 
 def _route(tokens: list[bytes]) -> tuple[bytes | None, list[bytes]]:
@@ -278,24 +309,3 @@ def _phrase(pieces: list[tuple[bytes, bool]]) -> bytes | None:
             text += b" "
         text += unquoted(word) if quoted else word
     return bytes(text)
-
-
-def _comment(value: bytes, at: int) -> tuple[bytes, int]:
-    """Text of the comment whose "(" is before at, and where it ends; nesting is counted, not recursed."""
-    depth = 1
-    text = bytearray()
-    size = len(value)
-    while at < size:
-        match = _COMMENT.match(value, at)
-        if match is None:
-            break
-        token = match[0]
-        at = match.end()
-        if token == b"(":
-            depth += 1
-        elif token == b")":
-            depth -= 1
-            if depth == 0:
-                break
-        text += token[1:] if token[:1] == b"\\" else token
-    return bytes(text).strip(), at

@@ -1,5 +1,7 @@
 """Domain names in their two forms (RFC 5890, IDNA 2008)."""
 
+from functools import lru_cache
+
 import idna
 
 
@@ -7,6 +9,13 @@ def to_ascii(host: bytes) -> bytes | None:
     """A-label form of a domain, lower case; None where it has none."""
     if host.isascii():
         return host.lower()
+    return _encoded(host)
+
+
+@lru_cache(512)
+def _encoded(host: bytes) -> bytes | None:
+    if len(host) > 512:
+        return None
     try:
         return idna.encode(host.decode("utf-8"), uts46=True)
     except (UnicodeError, ValueError):

@@ -26,10 +26,12 @@ def from_fields(fields: Mapping[bytes, bytes], utf8: bool = False) -> tuple[byte
     """ENVELOPE from the fields of a header block, and the address lists that were read for it."""
     lists: Lists = {}
     rendered: dict[bytes, bytes] = {}
+    room = addresses.MAX_ADDRESSES
     for name in (b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc"):
         value = fields.get(name)
         if value is not None:
-            lists[name] = entries = addresses.parse(value)
+            lists[name] = entries = addresses.parse(value, room)
+            room -= len(entries)
             rendered[name] = _list(entries, utf8) if entries else NIL
     # RFC 9051 7.5.2: absent or empty Sender and Reply-To are those of From.
     author = rendered.get(b"from", NIL)

@@ -13,6 +13,7 @@ Parameters = tuple[tuple[bytes, bytes], ...]
 
 MAX_PARAMETERS = 100
 MAX_BOUNDARY = 998
+MAX_FIELD = 16_384
 
 _TYPE = re.compile(rb"\s*([!#$%&'*+\-.^_`{|}~0-9A-Za-z]+)\s*/\s*([!#$%&'*+\-.^_`{|}~0-9A-Za-z]+)\s*")
 _TOKEN = re.compile(rb"\s*([^\s;()<>@,:\"/\[\]?=\\]+)")
@@ -70,9 +71,14 @@ class Content:
 
 
 def describe(fields: Mapping[bytes, bytes], in_digest: bool = False) -> Content:
-    """The Content of a part from its fields (`headers.first`)."""
+    """The Content of a part from its fields (`headers.first`).
+
+    Of each field MAX_FIELD octets are looked at.
+    """
     content = Content()
     value = fields.get(b"content-type")
+    if value is not None:
+        value = value[:MAX_FIELD]
     match = _TYPE.match(value) if value is not None else None
     if match is None and value is not None and b"(" in value:
         value = without_comments(value)
@@ -89,24 +95,25 @@ def describe(fields: Mapping[bytes, bytes], in_digest: bool = False) -> Content:
         content.parameters = DEFAULT_PARAMETERS
     value = fields.get(b"content-transfer-encoding")
     if value is not None:
-        content.encoding = _token(value) or b"7BIT"
+        content.encoding = _token(value[:MAX_FIELD]) or b"7BIT"
     value = fields.get(b"content-disposition")
     if value is not None:
+        value = value[:MAX_FIELD]
         content.disposition = _token(value)
         if b";" in value and content.disposition:
             content.disposition_parameters = parameters(value)
     if b"content-id" in fields:
-        content.id = unfold(fields[b"content-id"])
+        content.id = unfold(fields[b"content-id"][:MAX_FIELD])
     if b"content-description" in fields:
-        content.description = unfold(fields[b"content-description"])
+        content.description = unfold(fields[b"content-description"][:MAX_FIELD])
     if b"content-md5" in fields:
-        content.md5 = unfold(fields[b"content-md5"])
+        content.md5 = unfold(fields[b"content-md5"][:MAX_FIELD])
     if b"content-language" in fields:
-        tags = unfold(without_comments(fields[b"content-language"])).split(b",")
+        tags = unfold(without_comments(fields[b"content-language"][:MAX_FIELD])).split(b",")
         content.language = tuple(tag.strip() for tag in tags[:MAX_PARAMETERS] if tag.strip())
     if b"content-location" in fields:
         # RFC 2557 4.4.2: white space inside a folded URI is not part of it.
-        content.location = b"".join(fields[b"content-location"].split())
+        content.location = b"".join(fields[b"content-location"][:MAX_FIELD].split())
     return content
 
 

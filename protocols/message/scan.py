@@ -30,9 +30,9 @@ from protocols.message.part import LEAF, MESSAGE, MULTIPART, SCAN_VERSION, Part,
 __all__ = ["LEAF", "MESSAGE", "MULTIPART", "SCAN_VERSION", "Part", "Scan", "Scanner", "StaleScan", "scan"]
 
 MAX_DEPTH = 100
-MAX_PARTS = 10_000
-MAX_HEADER = 256 * 1024
-MAX_HEADERS = 2 * 1024 * 1024
+MAX_PARTS = 2_000
+MAX_HEADER = 128 * 1024
+MAX_HEADERS = 1024 * 1024
 SAMPLE = 4096
 SAMPLES = 3
 PIECE = 256 * 1024

@@ -76,6 +76,7 @@ class Summarizer:
 
 
 MAX_REFERENCES = 100
+MAX_SUBJECT = 8192
 _ID = re.compile(rb"<[^<>\s]{1,998}>")
 
 
@@ -101,7 +102,7 @@ def of(tree: Scan) -> Summary:
         body=body,
         bodystructure=bodystructure,
         preview=preview(tree),
-        subject="" if subject is None else words.decode(subject),
+        subject="" if subject is None else words.decode(subject[:MAX_SUBJECT]),
         sender=sender,
         sender_name=sender_name,
         to=to,
