@@ -55,7 +55,7 @@ def files(blobs: Blobs) -> list[str]:
 
 def settled(blobs: Blobs) -> list[str]:
     """The files that are left when the threads had their turns to remove them."""
-    for _ in range(1000):
+    for _ in range(20_000):
         run(blobs.db.in_thread(int))
         if not files(blobs):
             break

@@ -341,7 +341,7 @@ def test_another_nodes_change_is_heard_of(nodes: list[Database]) -> None:
     seen: list[Change] = []
     two.feed.watch(SETTINGS, seen.append)
     run(one.write(settings.change, {"a.b": "1"}))
-    for _ in range(200):
+    for _ in range(20_000):
         # Hints come from a thread; where one is lost, the poll finds the same.
         two.reactor.advance(POLL_SECONDS)
         run(two.read(lambda tx: None))
