@@ -3,7 +3,10 @@
 envelope    who sent it, who shall have it, how it came
 policy      may this be accepted: recipients, relaying, submission, sizes, hops
 submission  what is added to and removed from a submitted message
-delivery    the one transaction that makes the 250 true
+received    trace lines, hops, priority
+intake      content on its way in: header edited, the rest streamed and summarized
+delivery    who gets a copy, and taking responsibility for it
+units       the one transaction that makes the 250 true
 queue       the way out: what is due is claimed and carried (work: what is in hand)
 routing     where to (names: the domain name system, answers kept)
 relay       over which connection (parcels, downgrade: the content on its way)

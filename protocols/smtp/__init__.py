@@ -7,7 +7,8 @@ verbs           the verb table: HELP, EHLO keywords, state checks, labels come f
 commands/       one frozen value per verb, parsing and running itself
 interfaces      what the server asks of the application
 server          the conversation: a pump around the reader and the verb table
-content, client canonical line ends, and the client
+content, wire, client
+                canonical line ends, the client's end of the wire, the client
 
 RFC 1870 (SIZE), 2034 and 3463 (enhanced codes), 2920 (PIPELINING), 3030 (CHUNKING, BINARYMIME),
 3207 (STARTTLS), 3461 (DSN), 4954 (AUTH), 5321, 6152 (8BITMIME), 6409 (submission), 6531

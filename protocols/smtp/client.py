@@ -14,23 +14,14 @@ What can go wrong is a `ClientError`: `Rejected` carries the server's reply, `Ti
 Time-outs are those of RFC 5321 4.5.3.2. Replies are bounded in line length and in lines.
 """
 
+from __future__ import annotations
+
 import base64
-import re
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import (
-    IDelayedCall,
-    IPushProducer,
-    IReactorTime,
-    IStreamClientEndpoint,
-)
-from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.python.failure import Failure
-from zope.interface import implementer
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.protocol import Factory
 
 from protocols.lines import DotStuffer
 from protocols.sasl import BadExchange
@@ -44,216 +35,37 @@ from protocols.smtp.parameters import (
     RcptParameters,
 )
 from protocols.smtp.responses import Reply
+from protocols.smtp.wire import (
+    BadReply,
+    ClientError,
+    Disconnected,
+    MissingExtension,
+    Output,
+    Rejected,
+    TimedOut,
+    Timeouts,
+    Wire,
+)
 
-MAX_LINE = 4096  # RFC 5321 4.5.3.1.5 says 512; the field is not always so modest
-MAX_LINES = 256
-_LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?")
-_ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?: +|$)")
-
-
-class ClientError(Exception):
-    """Base of what a client's method raises."""
-
-
-class Rejected(ClientError):
-    """The server said no, in its own words."""
-
-    def __init__(self, reply: Reply, command: str) -> None:
-        super().__init__(f"{command}: {reply}")
-        self.reply = reply
-        self.command = command
-
-
-class MissingExtension(ClientError):
-    """The message needs what this server does not offer (RFC 6531 3.2, RFC 3030 3)."""
-
-    def __init__(self, extension: str) -> None:
-        super().__init__(f"{extension} is not offered")
-        self.extension = extension
-
-
-class Disconnected(ClientError):
-    """The connection was lost before the answer came."""
-
-
-class TimedOut(ClientError):
-    """No answer within the time-out of RFC 5321 4.5.3.2."""
-
-
-class BadReply(ClientError):
-    """What the server sent is no SMTP reply, or one without bounds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds (RFC 5321 4.5.3.2)."""
-
-    greeting: float = 300
-    hello: float = 300
-    mail: float = 300
-    rcpt: float = 300
-    data: float = 120
-    block: float = 180
-    final: float = 600
-    other: float = 120
-
-
-class _Wire(Protocol):
-    """Bytes in, replies out; one waiter at a time; the transport's producer side for data."""
-
-    def __init__(self, clock: IReactorTime) -> None:
-        self._clock = clock
-        self._buffer = bytearray()
-        self._lines: list[tuple[int, str]] = []
-        self._replies: deque[Reply] = deque()
-        self._waiter: Deferred[Any] | None = None
-        self._drain: Deferred[None] | None = None
-        self._paused = False
-        self._timer: IDelayedCall | None = None
-        self.failure: ClientError | None = None
-        self.closed: Deferred[None] = Deferred()
-
-    # Replies -------------------------------------------------------------------------------
-
-    def dataReceived(self, data: bytes) -> None:
-        if self.failure is not None:
-            return
-        self._buffer += data
-        while self.failure is None:
-            end = self._buffer.find(b"\n")
-            if end < 0 and len(self._buffer) <= MAX_LINE:
-                return
-            if end < 0 or end > MAX_LINE:
-                self.fail(BadReply("line too long"))
-                return
-            line = bytes(self._buffer[:end]).rstrip(b"\r")
-            del self._buffer[: end + 1]
-            self._line(line)
-
-    def _line(self, line: bytes) -> None:
-        match = _LINE.fullmatch(line)
-        if match is None or (self._lines and int(match[1]) != self._lines[0][0]):
-            self.fail(BadReply(f"not a reply: {line[:80]!r}"))
-            return
-        self._lines.append((int(match[1]), (match[3] or b"").decode("utf-8", "replace")))
-        if match[2] == b"-":
-            if len(self._lines) >= MAX_LINES:
-                self.fail(BadReply("too many lines"))
-            return
-        lines, self._lines = self._lines, []
-        if self._waiter is None and len(self._replies) >= MAX_LINES:
-            self.fail(BadReply("replies to nothing"))
-            return
-        self._replies.append(_assemble(lines))
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter is not None:
-            waiter, self._waiter = self._waiter, None
-            waiter.callback(None)
-
-    async def reply(self, seconds: float) -> Reply:
-        """The next reply, within that time."""
-        while not self._replies:
-            if self.failure is not None:
-                raise self.failure
-            self._waiter = Deferred()
-            self._start(seconds)
-            try:
-                await self._waiter
-            finally:
-                self._stop()
-        return self._replies.popleft()
-
-    def unread(self) -> bool:
-        return bool(self._replies or self._buffer or self._lines)
-
-    # Time, loss ----------------------------------------------------------------------------
-
-    def _start(self, seconds: float) -> None:
-        self._timer = self._clock.callLater(seconds, self._expired)
-
-    def _stop(self) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = None
-
-    def _expired(self) -> None:
-        self.fail(TimedOut("no answer in time"))
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._fail(Disconnected(reason.getErrorMessage()))
-        self.closed.callback(None)
-
-    def fail(self, error: ClientError) -> None:
-        self._fail(error)
-        transport: Any = self.transport
-        if transport is not None:
-            transport.abortConnection()
-
-    def _fail(self, error: ClientError) -> None:
-        if self.failure is None:
-            self.failure = error
-        self._wake()
-        self.resumeProducing()
-
-    # Output --------------------------------------------------------------------------------
-
-    def send(self, data: bytes) -> None:
-        if self.failure is not None:
-            raise self.failure
-        assert self.transport is not None
-        self.transport.write(data)
-
-    async def drained(self, seconds: float) -> None:
-        """Wait until the transport takes more: back-pressure while data is sent."""
-        while self._paused and self.failure is None:
-            self._drain = Deferred()
-            self._start(seconds)
-            try:
-                await self._drain
-            finally:
-                self._stop()
-        if self.failure is not None:
-            raise self.failure
-
-    def pauseProducing(self) -> None:
-        self._paused = True
-
-    def resumeProducing(self) -> None:
-        self._paused = False
-        if self._drain is not None:
-            drain, self._drain = self._drain, None
-            drain.callback(None)
-
-    def stopProducing(self) -> None:
-        self.resumeProducing()
-
-
-@implementer(IPushProducer)
-class _Output:
-    """Hands the transport's signals to the wire (a Protocol has no such interface itself)."""
-
-    def __init__(self, wire: _Wire) -> None:
-        self.pauseProducing = wire.pauseProducing
-        self.resumeProducing = wire.resumeProducing
-        self.stopProducing = wire.stopProducing
-
-
-def _assemble(lines: list[tuple[int, str]]) -> Reply:
-    code = lines[0][0]
-    match = _ENHANCED.match(lines[0][1])
-    enhanced = match[1] if match and int(match[1][0]) == code // 100 else ""
-    texts = [text.removeprefix(enhanced).lstrip() if enhanced else text for _, text in lines]
-    return Reply(code, enhanced, "\n".join(texts))
+__all__ = [
+    "BadReply",
+    "Client",
+    "ClientError",
+    "Disconnected",
+    "MissingExtension",
+    "Rejected",
+    "TimedOut",
+    "Timeouts",
+    "connect",
+]
 
 
 async def connect(
     endpoint: IStreamClientEndpoint, clock: IReactorTime, timeouts: Timeouts | None = None
-) -> "Client":
+) -> Client:
     """Connect and read the greeting. Raises what the endpoint raises, or a ClientError."""
     timeouts = timeouts or Timeouts()
-    factory = Factory.forProtocol(lambda: _Wire(clock))
+    factory = Factory.forProtocol(lambda: Wire(clock))
     factory.noisy = False
     wire: Any = await endpoint.connect(factory)
     client = Client(wire, timeouts)
@@ -280,14 +92,14 @@ async def run_here(respond: Callable[[bytes], bytes], challenge: bytes) -> bytes
 class Client:
     """A connected client. `extensions` maps upper-case EHLO keywords to their parameters."""
 
-    def __init__(self, wire: _Wire, timeouts: Timeouts) -> None:
+    def __init__(self, wire: Wire, timeouts: Timeouts) -> None:
         self._wire = wire
         self._times = timeouts
         self._name = ""
         self.greeting = Reply(220, "", "")
         self.extensions: dict[str, str] = {}
         self.encrypted = False
-        self.transport.registerProducer(_Output(wire), True)
+        self.transport.registerProducer(Output(wire), True)
 
     @property
     def usable(self) -> bool:

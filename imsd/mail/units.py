@@ -1,0 +1,241 @@
+"""The units of delivery: what one transaction does with a planned message.
+
+They may run more than once (rule 1), so they change nothing but rows. `accept` is the unit behind
+every 250; `fan_out` makes what did not fit into it; `deliver_queued` makes a copy that waited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from imsd.errors import NoSuchMailbox, Refusal
+from imsd.mail.envelope import Addressee, Envelope
+from imsd.store import blobs, fanout, mailboxes, messages, spool, tracking
+from imsd.store.ids import INBOX, PUBLIC, AccountId, MailboxId
+from imsd.store.tables import now
+from imsd.store.tracking import Event
+
+if TYPE_CHECKING:
+    from imsd.store.blobs import NewBlob
+    from imsd.store.transaction import Unit
+
+LOCAL = ""
+"""The domain of queue rows that are delivered here."""
+
+MOST = messages.MAX_DELIVERIES
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The message is ours: its id, how many copies were delivered, how many wait."""
+
+    queue_id: str
+    delivered: int
+    queued: int
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A local copy: of a person's INBOX, or of a public folder by its pathname."""
+
+    account: AccountId
+    address: str
+    folder: str = ""
+    notify: tuple[str, ...] = ()
+    orcpt_type: str = ""
+    orcpt: str = ""
+
+    @property
+    def reported(self) -> bool:
+        return "SUCCESS" in self.notify
+
+
+@dataclass(slots=True)
+class Plan:
+    """Who gets a copy, worked out before the transaction."""
+
+    local: dict[tuple[AccountId, str], Copy] = field(default_factory=dict)
+    remote: dict[str, Addressee] = field(default_factory=dict)
+    events: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+def prefix_of(reverse_path: str, address: str) -> bytes:
+    """The header fields of one copy (RFC 5321 4.4), cut to what a row holds."""
+    return f"Return-Path: <{reverse_path}>\r\nDelivered-To: {address}\r\n".encode("utf-8", "replace")
+
+
+def accept(
+    unit: Unit, plan: Plan, envelope: Envelope, content: NewBlob, queue_id: str, lifetime: int
+) -> Accepted:
+    time = now()
+    copies = list(plan.local.values())
+    later = [copy for copy in copies if copy.reported]
+    if later:
+        copies = [copy for copy in copies if not copy.reported]
+    delivered, refused = _copies(unit, copies[:MOST], envelope.reverse_path, content, time)
+    if refused and not delivered and len(refused) == len(plan.local) and not plan.remote:
+        raise refused[0][1]
+    if len(copies) > MOST:
+        refused += _leave(unit, copies[MOST:], envelope, content, queue_id, time)
+    later += [copy for copy, _ in refused]
+    rows = _rows(plan.remote.values(), later, time)
+    if rows:
+        _queue(unit, rows, envelope, content, queue_id, time, lifetime)
+    message_id = content.summary.message_id if content.summary is not None else b""
+
+    def event(word: str, recipient: str, reason: str = "") -> Event:
+        return Event(
+            time,
+            word,
+            queue_id,
+            message_id,
+            envelope.reverse_path,
+            recipient,
+            reason,
+            envelope.origin.address,
+            content.size,
+        )
+
+    events = [event("accepted", "", envelope.origin.protocol)]
+    events += [event(word, recipient, reason) for word, recipient, reason in plan.events]
+    events += [event("delivered", copy.address) for copy in delivered]
+    events += [event("deferred", copy.address, refusal.text) for copy, refusal in refused]
+    events += [event("queued", row.address) for row in rows]
+    tracking.track(unit, *events)
+    return Accepted(queue_id, len(delivered), len(rows) + max(0, len(copies) - MOST))
+
+
+def _copies(
+    unit: Unit, copies: list[Copy], reverse_path: str, content: NewBlob, time: int
+) -> tuple[list[Copy], list[tuple[Copy, Refusal]]]:
+    """Deliver these; those that were, and those that were refused, with the reason."""
+    if not copies:
+        return [], []
+    refused: list[tuple[Copy, Refusal]] = []
+    placed: list[tuple[Copy, messages.Delivery]] = []
+    for copy in copies:
+        try:
+            mailbox = _mailbox(unit, copy)
+        except NoSuchMailbox as refusal:
+            refused.append((copy, refusal))
+            continue
+        prefix = prefix_of(reverse_path, copy.address)
+        placed.append((copy, messages.Delivery(copy.account, prefix, mailbox)))
+    delivered = []
+    results = messages.deliver(unit, [item for _, item in placed], content, time)
+    for (copy, _), result in zip(placed, results, strict=True):
+        if isinstance(result, messages.Refused):
+            refused.append((copy, result.refusal))
+        else:
+            delivered.append(copy)
+    return delivered, refused
+
+
+def _rows(remote: Iterable[Addressee], later: Iterable[Copy], time: int) -> list[spool.NewRecipient]:
+    rows = []
+    for each in remote:
+        domain = each.address.rpartition("@")[2].lower()
+        rows.append(
+            spool.NewRecipient(each.address, domain, time, ",".join(each.notify), each.orcpt_type, each.orcpt)
+        )
+    for copy in later:
+        notify = ",".join(copy.notify)
+        rows.append(spool.NewRecipient(copy.address, LOCAL, time, notify, copy.orcpt_type, copy.orcpt))
+    return rows
+
+
+def _queue(
+    unit: Unit,
+    rows: list[spool.NewRecipient],
+    envelope: Envelope,
+    content: NewBlob,
+    queue_id: str,
+    time: int,
+    lifetime: int,
+) -> None:
+    message = spool.NewMessage(
+        queue_id,
+        blobs.keep(unit, content),
+        content.size,
+        envelope.reverse_path,
+        time,
+        time + lifetime,
+        envid=envelope.envid,
+        ret=envelope.ret,
+        body=envelope.body,
+        smtputf8=envelope.smtputf8,
+        account=envelope.account,
+        priority=envelope.priority,
+    )
+    spool.enqueue(unit, message, rows)
+
+
+def _leave(
+    unit: Unit, copies: list[Copy], envelope: Envelope, content: NewBlob, queue_id: str, time: int
+) -> list[tuple[Copy, Refusal]]:
+    """The copies over the limit of one unit become rows (rule 11); those that cannot be."""
+    left: list[fanout.Copy] = []
+    refused: list[tuple[Copy, Refusal]] = []
+    for copy in copies:
+        try:
+            left.append(fanout.Copy(copy.account, copy.address, _mailbox(unit, copy)))
+        except NoSuchMailbox as refusal:
+            refused.append((copy, refusal))
+    if left:
+        blob = blobs.keep(unit, content)
+        fanout.begin(unit, queue_id, blob, b"", envelope.reverse_path, time, left)
+    return refused
+
+
+def _mailbox(unit: Unit, copy: Copy) -> MailboxId:
+    return mailboxes.get(unit, PUBLIC, copy.folder).id if copy.folder else INBOX
+
+
+def fan_out(unit: Unit, each: fanout.Fanout, lifetime: int) -> bool:
+    """Make some of the copies; True when none is left. What is refused waits in the queue."""
+    copies = fanout.take(unit, each.id)
+    content = blobs.known(unit, each.blob)
+    deliveries = [
+        messages.Delivery(
+            copy.account, prefix_of(each.reverse_path, copy.address), MailboxId(copy.mailbox or INBOX)
+        )
+        for copy in copies
+    ]
+    results = messages.deliver(unit, deliveries, content, each.arrived)
+    time = now()
+    events, rows = [], []
+    for copy, result in zip(copies, results, strict=True):
+        word, reason = "delivered", ""
+        if isinstance(result, messages.Refused):
+            word, reason = "deferred", result.refusal.text
+            rows.append(spool.NewRecipient(copy.address, LOCAL, time))
+        events.append(
+            Event(time, word, each.queue_id, b"", each.reverse_path, copy.address, reason, "", content.size)
+        )
+    if events:
+        tracking.track(unit, *events)
+    if rows:
+        # One message of the queue for each unit: its id must be another's.
+        envelope = Envelope(each.reverse_path, ())
+        _queue(unit, rows, envelope, content, f"{each.queue_id}.{copies[0].number}", time, lifetime)
+    return fanout.made(unit, each.id, copies)
+
+
+def deliver_queued(
+    unit: Unit, plan: Plan, claim: spool.Claim, recipient: spool.QueuedRecipient, time: int
+) -> bool:
+    result = spool.Result(recipient.id, spool.State.DELIVERED)
+    if not spool.record(unit, claim, [result], time):
+        return False
+    content = blobs.known(unit, claim.message.blob)
+    reverse_path = claim.message.reverse_path
+    _, refused = _copies(unit, list(plan.local.values())[:MOST], reverse_path, content, time)
+    if refused:
+        raise refused[0][1]
+    event = Event(
+        time, "delivered", claim.message.queue_id, b"", reverse_path, recipient.address, "", "", content.size
+    )
+    tracking.track(unit, event)
+    return True
