@@ -7,8 +7,8 @@ import json
 from imsd.directory import people, tree, update
 from imsd.directory.access import SERVER
 from imsd.directory.canonical import canonical_domain
-from imsd.directory.draft import Rules
 from imsd.directory.entry import Entry
+from imsd.directory.working import Rules
 from imsd.errors import EntryExists
 from imsd.store import entries, mailboxes, settings
 from imsd.store.ids import PUBLIC, EntryId

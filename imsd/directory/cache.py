@@ -19,7 +19,7 @@ from imsd.directory import tree
 from imsd.directory.entry import Entry
 from imsd.directory.tree import Tree
 from imsd.errors import NoSuchEntry
-from imsd.store import entries
+from imsd.store import entries, entry_index
 from imsd.store.changes import DIRECTORY, Change, EntriesChanged
 from imsd.store.database import Database
 from imsd.store.ids import EntryId
@@ -181,7 +181,7 @@ class Cache:
         known = self.lookups.get(key)
         if known is None:
             before = self.generation
-            known = tuple(await self._db.read_few(entries.equal, attribute, value, 1000))
+            known = tuple(await self._db.read_few(entry_index.equal, attribute, value, 1000))
             if before == self.generation:
                 self.lookups.keep(key, known)
         return known

@@ -15,12 +15,12 @@ from imsd.directory.attributes import Kept, Visible
 from imsd.directory.cache import Cache
 from imsd.directory.canonical import canonical_address
 from imsd.directory.domains import Domains, rules_of, visibility_of
-from imsd.directory.draft import Rules
 from imsd.directory.entry import Entry, Kind
 from imsd.directory.recipients import Recipients, recipient_of
 from imsd.directory.schema import definition
 from imsd.directory.update import Change, Given, Modification
 from imsd.directory.values import Expansion, Person, Recipient
+from imsd.directory.working import Rules
 from imsd.errors import (
     ConstraintViolation,
     InvalidDN,

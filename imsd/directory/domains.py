@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from imsd.directory.attributes import Visible
 from imsd.directory.canonical import canonical_domain
-from imsd.directory.draft import Rules
 from imsd.directory.schema import definition
+from imsd.directory.working import Rules
 from imsd.errors import InvalidSyntax
 from imsd.settings.directory import Addressing, Ldap
 

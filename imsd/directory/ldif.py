@@ -22,10 +22,10 @@ from ldaptor.protocols.ldap.ldifprotocol import LDIF, LDIFParseError
 from imsd.directory.access import SERVER, Policy
 from imsd.directory.attributes import Kept, Visible
 from imsd.directory.directory import Directory
-from imsd.directory.draft import known
 from imsd.directory.entry import Entry
 from imsd.directory.update import Change, Modification
 from imsd.directory.view import View
+from imsd.directory.working import known
 from imsd.errors import InvalidDN, InvalidSyntax, NoSuchEntry, Refusal, TryLater
 from imsd.store import entries
 from protocols.errors import BadSyntax

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from imsd.directory import update
 from imsd.directory.access import SERVER
 from imsd.directory.canonical import canonical_address
-from imsd.directory.draft import Rules
 from imsd.directory.entry import Entry, Kind
 from imsd.directory.tree import Tree, parse, require
+from imsd.directory.working import Rules
 from imsd.errors import ConstraintViolation, EntryExists, InvalidDN, MailboxExists, NoSuchEntry
 from imsd.store import credentials, entries, mailboxes
 from imsd.store.ids import PUBLIC, EntryId

@@ -22,7 +22,7 @@ from imsd.directory.entry import Entry, Kind
 from imsd.directory.planner import Lookup, Names, Plan, Planner
 from imsd.directory.view import FETCHED, View
 from imsd.errors import InvalidDN, LimitReached, NoSuchEntry
-from imsd.store import entries
+from imsd.store import entries, entry_index
 from imsd.store.database import Database
 from imsd.store.ids import EntryId
 from protocols.ldap import evaluation, filters
@@ -233,16 +233,16 @@ class Search:
         key = lookup.key
         match lookup.how:
             case "equal":
-                return tuple(await self._db.read_few(entries.equal, key, lookup.text, most))
+                return tuple(await self._db.read_few(entry_index.equal, key, lookup.text, most))
             case "starting":
-                return tuple(await self._db.read(entries.starting, key, lookup.text, most))
+                return tuple(await self._db.read(entry_index.starting, key, lookup.text, most))
             case "containing":
-                return tuple(await self._db.read(entries.containing, key, lookup.text, most))
+                return tuple(await self._db.read(entry_index.containing, key, lookup.text, most))
             case "present":
-                return tuple(await self._db.read(entries.present, key, most))
+                return tuple(await self._db.read(entry_index.present, key, most))
             case "referring":
                 assert lookup.target is not None
-                return tuple(await self._db.read_few(entries.referring, key, lookup.target, most))
+                return tuple(await self._db.read_few(entry_index.referring, key, lookup.target, most))
             case "referred":
                 assert lookup.target is not None
                 return (await self._cache.entry(lookup.target)).row.references.get(key, ())

@@ -14,9 +14,9 @@ from enum import IntEnum
 from imsd.directory import access, draft, schema, tree
 from imsd.directory.access import Viewer
 from imsd.directory.attributes import Definition, Kept, Visible, Writer
-from imsd.directory.draft import Rules, Working
 from imsd.directory.entry import Entry, Kind
 from imsd.directory.tree import Tree
+from imsd.directory.working import Rules, Working, known
 from imsd.errors import (
     ConstraintViolation,
     InvalidDN,
@@ -149,7 +149,7 @@ def add_below(
     """Add an entry below one that was found; the topmost one below nothing."""
     working = Working(above.id if above else entries.ROOT, rdn)
     for description, values in given:
-        definition = draft.known(description)
+        definition = known(description)
         if definition.kept in (Kept.COMPUTED, Kept.BACKLINK) or definition.writer is Writer.SYSTEM:
             raise ConstraintViolation(f"{definition.type.name}: not to be given")
         if definition.kept is Kept.CREDENTIAL:
@@ -211,7 +211,7 @@ def modify_entry(
     working = Working.of(entry.row)
     changed = False
     for modification in modifications:
-        definition = draft.known(modification.attribute)
+        definition = known(modification.attribute)
         if definition.kept in (Kept.COMPUTED, Kept.BACKLINK) or definition.writer is Writer.SYSTEM:
             raise ConstraintViolation(f"{definition.type.name}: not to be changed")
         if not access.writes(asking, entry, definition):
@@ -356,7 +356,7 @@ def rename(
 def _rename(working: Working, rdn: dn.RDN, delete_old: bool) -> None:
     """The new distinguished value comes; the old goes or stays as an ordinary one."""
     old = working.rdn
-    definition = draft.known(old.type)
+    definition = known(old.type)
     working.rdn = rdn
     working.attributes.pop("rdn", None)
     if delete_old and old.normal != rdn.normal:

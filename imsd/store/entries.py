@@ -23,13 +23,11 @@ from imsd.errors import ConstraintViolation, EntryExists, NoSuchEntry, NotAllowe
 from imsd.store import entry_codec
 from imsd.store.changes import DIRECTORY, EntriesChanged
 from imsd.store.entry_codec import Attributes
+from imsd.store.entry_index import INDEXED_LENGTH
 from imsd.store.entry_tables import entry, entry_name, entry_reference, entry_value
 from imsd.store.ids import EntryId
 from imsd.store.sql import among, insert_row, sql
 from imsd.store.transaction import Transaction, Unit
-
-INDEXED_LENGTH = 256
-"""Characters of a normalised value that are indexed; longer ones are verified by reading."""
 
 ROOT = EntryId(0)
 """The parent of the topmost entries; no row has this id."""
@@ -126,44 +124,6 @@ _OF_KIND = sql(
 _PARENT = sql(select(_e.parent).where(_e.id == bindparam("id")))
 _NAMED = sql(select(_n.entry, _n.kind).where(_n.name == bindparam("name")))
 _NAMES_OF = sql(select(_n.name, _n.kind).where(_n.entry == bindparam("id")))
-_EQUAL = sql(
-    select(_v.entry)
-    .where(_v.attribute == bindparam("attribute"), _v.value == bindparam("value"))
-    .order_by(_v.entry)
-    .limit(bindparam("most"))
-)
-_PRESENT = sql(
-    select(_v.entry).where(_v.attribute == bindparam("attribute")).distinct().limit(bindparam("most"))
-)
-_BETWEEN = sql(
-    select(_v.entry)
-    .where(
-        _v.attribute == bindparam("attribute"),
-        _v.value >= bindparam("low"),
-        _v.value < bindparam("high"),
-    )
-    .distinct()
-    .limit(bindparam("most"))
-)
-_LIKE = sql(
-    select(_v.entry)
-    .where(
-        _v.attribute == bindparam("attribute"),
-        or_(
-            _v.value.like(bindparam("pattern"), escape="!"),
-            # What is cut off may hold the rest.
-            func.length(_v.value) >= INDEXED_LENGTH,
-        ),
-    )
-    .distinct()
-    .limit(bindparam("most"))
-)
-_REFERRING = sql(
-    select(_r.entry)
-    .where(_r.target == bindparam("target"), _r.attribute == bindparam("attribute"))
-    .order_by(_r.entry)
-    .limit(bindparam("most"))
-)
 _VALUES_OF = sql(select(_v.attribute, _v.value).where(_v.entry == bindparam("id")))
 
 _INSERT = insert_row(
@@ -297,35 +257,6 @@ def named(tx: Transaction, name: str) -> tuple[EntryId, NameKind] | None:
     """Whose address or login name this is; in canonical form."""
     row = tx.one(_NAMED, name=name)
     return None if row is None else (EntryId(row[0]), NameKind(row[1]))
-
-
-def equal(tx: Transaction, attribute: str, value: str, most: int) -> list[EntryId]:
-    """Entries that may hold the normalised value (long ones may differ), ascending."""
-    return _ids(tx.all(_EQUAL, attribute=attribute, value=value[:INDEXED_LENGTH], most=most))
-
-
-def present(tx: Transaction, attribute: str, most: int) -> list[EntryId]:
-    """Entries that have an indexed attribute."""
-    return _ids(tx.all(_PRESENT, attribute=attribute, most=most))
-
-
-def starting(tx: Transaction, attribute: str, initial: str, most: int) -> list[EntryId]:
-    """Entries with a value that may start so."""
-    initial = initial[:INDEXED_LENGTH]
-    return _ids(
-        tx.all(_BETWEEN, attribute=attribute, low=initial, high=initial + "\U0010ffff", most=most)
-    )
-
-
-def containing(tx: Transaction, attribute: str, part: str, most: int) -> list[EntryId]:
-    """Entries with a value that may contain the part; walks the attribute's whole index."""
-    pattern = part.replace("!", "!!").replace("%", "!%").replace("_", "!_")
-    return _ids(tx.all(_LIKE, attribute=attribute, pattern=f"%{pattern}%", most=most))
-
-
-def referring(tx: Transaction, attribute: str, target: EntryId, most: int) -> list[EntryId]:
-    """Entries whose attribute names the target, ascending."""
-    return _ids(tx.all(_REFERRING, attribute=attribute, target=target, most=most))
 
 
 def _ids(rows: list[tuple[Any, ...]]) -> list[EntryId]:

@@ -11,7 +11,6 @@ from imsd.directory.directory import Directory
 from imsd.directory.search import Search
 from imsd.settings import PAGES, LiveSettings
 from imsd.store import settings as rows
-from imsd.store.changes import SETTINGS
 from imsd.store.database import Database
 from protocols.ldap import client, responses
 from protocols.ldap.filters import Filter, parse
@@ -29,17 +28,11 @@ class PlainPasswords:
 def open_directory(database: Database) -> Directory:
     """An organisation "Example" with the domain example.test and its administrator."""
     settings = LiveSettings(PAGES)
-    database.feed.watch(SETTINGS, lambda _: read_settings(database, settings))
     directory = Directory(database, settings, database.reactor, PlainPasswords())
     run(directory.start())
     run(directory.bootstrap("Example", "Main", "example.test", "secret"))
-    read_settings(database, settings)
+    settings.replace(run(database.read(rows.values)))
     return directory
-
-
-def read_settings(database: Database, settings: LiveSettings) -> None:
-    reading = database.read(rows.values)
-    reading.addCallback(settings.replace)
 
 
 def configure(directory: Directory, **values: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from imsd.errors import ConstraintViolation, EntryExists, NoSuchEntry, NotAllowedOnNonLeaf
-from imsd.store import entries
+from imsd.store import entries, entry_index
 from imsd.store.changes import DIRECTORY, EntriesChanged
 from imsd.store.database import Database
 from imsd.store.entries import Draft, EntryRow, NameKind
@@ -83,9 +83,9 @@ def test_replacing_writes_what_differs(database: Database) -> None:
     assert (row.rdn_value, row.parent, row.modified, row.modifier) == ("Anna", a, 2000, top)
     assert row.references == {"member": (b, c)}
     assert run(database.read(entries.named, "ann@x.test")) == (entry, NameKind.SECONDARY)
-    assert run(database.read(entries.equal, "cn", "ann", 10)) == []
-    assert run(database.read(entries.equal, "cn", "anna", 10)) == [entry]
-    assert run(database.read(entries.referring, "member", a, 10)) == []
+    assert run(database.read(entry_index.equal, "cn", "ann", 10)) == []
+    assert run(database.read(entry_index.equal, "cn", "anna", 10)) == [entry]
+    assert run(database.read(entry_index.referring, "member", a, 10)) == []
     assert run(database.read(entries.count_children, a)) == 1
 
 
@@ -100,7 +100,7 @@ def test_removing_a_leaf_leaves_nothing_of_it(database: Database) -> None:
         load(database, entry)
     assert load(database, group).references == {}
     assert run(database.read(entries.named, "ann@x.test")) is None
-    assert run(database.read(entries.equal, "cn", "ann", 10)) == []
+    assert run(database.read(entry_index.equal, "cn", "ann", 10)) == []
     assert add(database, "Ann", top) > group, "an id is never given twice"
 
 
@@ -108,12 +108,12 @@ def test_the_index_finds_by_value_start_part_and_presence(database: Database) ->
     top = add(database, "Top")
     stacey, steve, odd = (add(database, name, top) for name in ("Stacey", "Steve", "100%_!x"))
     long = add(database, "x" * 300, top)
-    assert run(database.read(entries.starting, "cn", "st", 10)) == [stacey, steve]
-    assert set(run(database.read(entries.containing, "cn", "%_!", 10))) == {odd, long}
-    assert set(run(database.read(entries.containing, "cn", "tac", 10))) == {stacey, long}
-    assert run(database.read(entries.equal, "cn", "x" * 300, 10)) == [long]
-    assert len(run(database.read(entries.present, "cn", 10))) == 5
-    assert len(run(database.read(entries.present, "cn", 2))) == 2
+    assert run(database.read(entry_index.starting, "cn", "st", 10)) == [stacey, steve]
+    assert set(run(database.read(entry_index.containing, "cn", "%_!", 10))) == {odd, long}
+    assert set(run(database.read(entry_index.containing, "cn", "tac", 10))) == {stacey, long}
+    assert run(database.read(entry_index.equal, "cn", "x" * 300, 10)) == [long]
+    assert len(run(database.read(entry_index.present, "cn", 10))) == 5
+    assert len(run(database.read(entry_index.present, "cn", 2))) == 2
     assert run(database.read(entries.children, top, stacey, 1)) == [steve]
     assert run(database.read(entries.page, steve, 10)) == [odd, long]
 

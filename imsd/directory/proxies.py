@@ -1,0 +1,120 @@
+"""The addresses of a recipient that is being changed.
+
+Three views show them (mail, textEncodedORAddress, otherMailbox), and proxyAddresses all of
+them; whichever a client changed is what counts (ims_spec 4.3, 12.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from imsd.directory.addressing import Naming, Proxy, generate, generate_x400, ordered
+from imsd.directory.canonical import canonical_address
+from imsd.directory.entry import VIEWS, Kind, other_mailbox, views
+from imsd.directory.working import Rules, Working
+from imsd.errors import ConstraintViolation, InvalidSyntax, ObjectClassViolation
+from imsd.store.entries import NameKind
+from protocols.ldap import preparation
+
+
+def _naming(working: Working) -> Naming:
+    return Naming(
+        alias=working.text("uid"),
+        display=working.text("cn"),
+        given=working.text("givenname"),
+        surname=working.text("sn"),
+        initials=working.text("initials"),
+    )
+
+
+def bring_together(
+    working: Working, rules: Rules, taken: Callable[[str], bool], fill: bool
+) -> tuple[Proxy, ...]:
+    """Bring the views of addresses together, generate what is missing, and check."""
+    attributes, before = working.attributes, working.shown
+
+    def changed(key: str) -> bool:
+        return tuple(attributes.get(key, ())) != before.get(key, ())
+
+    split = [key for key in ("mail", "textencodedoraddress", "othermailbox") if changed(key)]
+    stored = [Proxy.parse(_utf8(value)) for value in attributes.get("proxyaddresses", ())]
+    if not split:
+        proxies = stored
+    else:
+        proxies = [
+            *(Proxy.of("SMTP", _utf8(value), True) for value in attributes.get("mail", ())),
+            *(Proxy.of("X400", _utf8(value), True) for value in attributes.get("textencodedoraddress", ())),
+            *(other_mailbox(value) for value in attributes.get("othermailbox", ())),
+        ]
+        if changed("proxyaddresses") and {str(one) for one in proxies} != {str(one) for one in stored}:
+            if not fill:
+                raise ConstraintViolation("mail, otherMailbox and proxyAddresses contradict each other")
+            proxies = _merged(stored, proxies)
+    if fill:
+        proxies = _generated(working, rules, taken, proxies)
+    listed = ordered(proxies)
+    for key in VIEWS - {"rdn", "displayname"}:
+        attributes.pop(key, None)
+    attributes["proxyaddresses"] = [str(proxy).encode() for proxy in listed]
+    made = views(working.kind, working.rdn.value, {"proxyaddresses": tuple(attributes["proxyaddresses"])})
+    for key in ("mail", "textencodedoraddress", "othermailbox"):
+        if key in made:
+            attributes[key] = list(made[key])
+    return listed
+
+
+def _merged(first: list[Proxy], second: list[Proxy]) -> list[Proxy]:
+    names = {proxy.name for proxy in first}
+    return [*first, *(proxy for proxy in second if proxy.name not in names)]
+
+
+def _generated(
+    working: Working, rules: Rules, taken: Callable[[str], bool], proxies: list[Proxy]
+) -> list[Proxy]:
+    """Addresses of the site's types that a new recipient does not bring along."""
+    own = {proxy.name for proxy in proxies}
+    naming = _naming(working)
+    if not any(proxy.type == "SMTP" and proxy.primary for proxy in proxies):
+        target = working.text("target-address")
+        if working.kind is Kind.CONTACT and target[:5].upper() == "SMTP:":
+            proxies = [*proxies, Proxy.of("SMTP", target[5:], True)]
+        elif working.kind is not Kind.CONTACT:
+            for template in rules.templates:
+                made = generate(template, naming, lambda name: name in own or taken(name))
+                primary = not any(proxy.type == "SMTP" and proxy.primary for proxy in proxies)
+                proxies = [*proxies, Proxy("SMTP", made.value, primary)]
+                own.add(made.name)
+    if rules.x400 and not any(proxy.type == "X400" for proxy in proxies):
+        x400 = generate_x400(rules.x400, naming)
+        if not taken(x400.name):
+            proxies = [*proxies, x400]
+    return proxies
+
+
+def _utf8(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise InvalidSyntax("An address is UTF-8") from None
+
+
+def logins(working: Working, addresses: dict[str, NameKind]) -> dict[str, NameKind]:
+    """Aliases log in. One that looks like an address must be one of the entry's."""
+    logins = {}
+    for value in working.attributes.get("uid", ()):
+        alias = preparation.canonical(_utf8(value))
+        if "@" not in alias:
+            logins[alias] = NameKind.LOGIN
+        elif canonical_address(alias) not in addresses:
+            raise ConstraintViolation("uid: an address of somebody else's")
+    if not working.attributes.get("uid"):
+        raise ObjectClassViolation("A mailbox needs a uid")
+    return logins
+
+
+def check_target(working: Working, rules: Rules, names: dict[str, NameKind]) -> None:
+    target = Proxy.parse(working.text("target-address"))
+    if target.type == "SMTP" and target.name in names:
+        domain = target.name.rpartition("@")[2]
+        if domain in rules.domains:
+            raise ConstraintViolation("Target-Address: mail would come back to the same entry")

@@ -1,0 +1,159 @@
+"""An entry while it is being changed.
+
+Changes are applied one after the other to attributes and views alike; nothing is judged before
+the last (so one request may swap a primary address with a secondary one). What comes of them
+is judged by `draft.finish`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from imsd.directory import schema
+from imsd.directory.attributes import Definition
+from imsd.directory.entry import views
+from imsd.errors import (
+    AttributeOrValueExists,
+    ConstraintViolation,
+    NoSuchAttribute,
+    NotAllowedOnRdn,
+    UndefinedAttribute,
+)
+from imsd.store.entries import EntryRow
+from imsd.store.ids import EntryId
+from protocols.ldap.dn import AVA, RDN
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the settings say about new and changed entries.
+
+    templates: format@domain, the first makes the primary address. x400: the site's part.
+    """
+
+    templates: tuple[str, ...] = ()
+    x400: str = ""
+    domains: frozenset[str] = frozenset()
+    delete_mailboxes: bool = False
+
+
+@dataclass(slots=True)
+class Working:
+    """attributes: stored ones and views by key; references: by key. kind: 0 until known."""
+
+    parent: EntryId
+    rdn: RDN
+    kind: int = 0
+    attributes: dict[str, list[bytes]] = field(default_factory=dict)
+    references: dict[str, list[EntryId]] = field(default_factory=dict)
+    shown: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
+    """The views before any change."""
+
+    @classmethod
+    def of(cls, row: EntryRow) -> Working:
+        shown = views(row.kind, row.rdn_value, row.attributes)
+        shown["proxyaddresses"] = row.attributes.get("proxyaddresses", ())
+        return cls(
+            parent=row.parent,
+            rdn=RDN((AVA(row.rdn_attribute, row.rdn_value),)),
+            kind=row.kind,
+            attributes={key: list(values) for key, values in {**row.attributes, **shown}.items() if values},
+            references={key: list(ids) for key, ids in row.references.items()},
+            shown=shown,
+        )
+
+    # Changes -------------------------------------------------------------------------
+
+    def add(self, definition: Definition, values: list[bytes]) -> None:
+        """Raises AttributeOrValueExists."""
+        present = self.attributes.setdefault(definition.key, [])
+        known = {schema.normal(definition.key, value) for value in present}
+        for value in values:
+            made = schema.normal(definition.key, value)
+            if made in known:
+                raise AttributeOrValueExists(f"{definition.type.name}: has the value already")
+            known.add(made)
+            present.append(value)
+
+    def remove(self, definition: Definition, values: list[bytes]) -> None:
+        """Remove the values, or all when none is given. Raises NoSuchAttribute, NotAllowedOnRdn."""
+        key = definition.key
+        present = self.attributes.get(key)
+        if not present:
+            raise NoSuchAttribute(f"{definition.type.name}: not there")
+        named = self._distinguished(key)
+        if not values:
+            if named is not None:
+                raise NotAllowedOnRdn
+            del self.attributes[key]
+            return
+        left = {schema.normal(key, value): value for value in present}
+        for value in values:
+            made = schema.normal(key, value)
+            if made not in left:
+                raise NoSuchAttribute(f"{definition.type.name}: no such value")
+            if made == named:
+                raise NotAllowedOnRdn
+            del left[made]
+        self.attributes[key] = list(left.values())
+
+    def replace(self, definition: Definition, values: list[bytes]) -> None:
+        self.attributes.pop(definition.key, None)
+        if values:
+            self.add(definition, values)
+
+    def increment(self, definition: Definition, values: list[bytes]) -> None:
+        """RFC 4525 3."""
+        present = self.attributes.get(definition.key)
+        if not present:
+            raise NoSuchAttribute(f"{definition.type.name}: not there")
+        try:
+            by = int(values[0])
+            made = [b"%d" % (int(value) + by) for value in present]
+        except (ValueError, IndexError):
+            raise ConstraintViolation(f"{definition.type.name}: not numbers") from None
+        self.attributes[definition.key] = made
+
+    def refer(self, definition: Definition, ids: list[EntryId]) -> None:
+        present = self.references.setdefault(definition.key, [])
+        known = set(present)
+        for each in ids:
+            if each in known:
+                raise AttributeOrValueExists(f"{definition.type.name}: has the value already")
+            known.add(each)
+            present.append(each)
+
+    def unrefer(self, definition: Definition, ids: list[EntryId]) -> None:
+        present = self.references.get(definition.key)
+        if not present:
+            raise NoSuchAttribute(f"{definition.type.name}: not there")
+        gone = set(ids or present)
+        if not gone <= set(present):
+            raise NoSuchAttribute(f"{definition.type.name}: no such value")
+        self.references[definition.key] = [each for each in present if each not in gone]
+
+    def _distinguished(self, key: str) -> object | None:
+        named = schema.definition(self.rdn.type)
+        if named is None or named.key != key:
+            return None
+        return schema.normal(key, self.rdn.value.encode())
+
+    # Reading -------------------------------------------------------------------------
+
+    def text(self, key: str) -> str:
+        values = self.attributes.get(key)
+        return values[0].decode("utf-8", "replace") if values else ""
+
+    def classes(self) -> frozenset[str]:
+        return frozenset(
+            schema.object_class(value.decode("utf-8", "replace")).name
+            for value in self.attributes.get("objectclass", ())
+        )
+
+
+def known(description: str) -> Definition:
+    """The definition a description names. Raises UndefinedAttribute."""
+    found = schema.definition(description)
+    if found is None:
+        raise UndefinedAttribute(f"No such attribute: {description[:64]!a}")
+    return found
