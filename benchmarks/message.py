@@ -7,6 +7,7 @@ Bounded to a few seconds. Wanted: under 150 microseconds, over 300 MB/s, on one 
 
 import base64
 import sys
+import time
 import timeit
 
 from protocols.message.scan import Scan, Scanner, scan
@@ -74,11 +75,13 @@ def in_pieces(data: bytes, piece: int = 65536) -> Scan:
 def main() -> None:
     message = typical()
     rounds = 2000
-    each = min(timeit.repeat(lambda: summarize(message), number=rounds, repeat=5)) / rounds * 1e6
+    # Processor time: what else runs on the machine shall not count.
+    timer = time.process_time
+    each = min(timeit.repeat(lambda: summarize(message), timer=timer, number=rounds, repeat=5)) / rounds * 1e6
     print(f"summarize {len(message)} octets: {each:.0f} microseconds ({1e6 / each:.0f}/s)")
     data = large()
-    whole = min(timeit.repeat(lambda: scan(data), number=1, repeat=5))
-    pieces = min(timeit.repeat(lambda: in_pieces(data), number=1, repeat=5))
+    whole = min(timeit.repeat(lambda: scan(data), timer=timer, number=1, repeat=5))
+    pieces = min(timeit.repeat(lambda: in_pieces(data), timer=timer, number=1, repeat=5))
     print(f"scan {len(data) / 1e6:.0f} MB at once: {len(data) / 1e6 / whole:.0f} MB/s")
     print(f"scan {len(data) / 1e6:.0f} MB in pieces of 64 KiB: {len(data) / 1e6 / pieces:.0f} MB/s")
     print(f"Python {sys.version.split()[0]}")

@@ -6,6 +6,7 @@ is there, and falls back to the defaults of RFC 2045 5.2 where a field says noth
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from protocols.message.headers import unfold
 
@@ -130,6 +131,10 @@ def parameters(value: bytes) -> Parameters:
     A parameter with an extended part keeps the form NAME*=charset'language'percent-encoded;
     `words.parameter` decodes it. Names are upper case; a repeated name keeps its first value.
     """
+    return _short(value) if len(value) <= 48 else _parameters(value)
+
+
+def _parameters(value: bytes) -> Parameters:
     if b"(" in value:
         value = without_comments(value)
     if b"\n" in value:
@@ -146,6 +151,7 @@ def parameters(value: bytes) -> Parameters:
     return tuple(found.items())
 
 
+_short = lru_cache(1024)(_parameters)
 _SEGMENT = re.compile(rb"(.+?)\*([0-9]{1,4})(\*?)")
 
 

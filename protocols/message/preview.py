@@ -3,7 +3,7 @@
 import re
 
 from protocols.message.part import Part, Scan
-from protocols.message.text import part_text
+from protocols.message.text import sample_text
 
 LENGTH = 200
 FIRST = 800
@@ -20,9 +20,9 @@ def preview(scan: Scan) -> str:
     for part, sample in sorted(scan.samples, key=_order):
         # Nearly always the beginning of plain text is enough.
         head = sample[:FIRST] if part.content.subtype == b"PLAIN" else sample
-        best = clean(part_text(part, head))
+        best = clean(sample_text(part, head))
         if len(head) < len(sample) and len(best) < LENGTH - 5:
-            best = clean(part_text(part, sample))
+            best = clean(sample_text(part, sample))
         if best:
             break
     return best

@@ -132,3 +132,14 @@ def part_text(part: Part, body: bytes) -> str:
     except ValueError:
         # A stateful codec that raises whatever it is told.
         return charsets.guess(body)
+
+
+def sample_text(part: Part, start: bytes) -> str:
+    """The text of the beginning of a text part, which may end anywhere."""
+    content = part.content
+    try:
+        octets = transfer.decode(start, content.encoding)
+    except transfer.UnknownEncoding:
+        octets = start
+    text = charsets.decode(octets, content.charset.decode("ascii", "replace"))
+    return strip_html(text) if content.subtype == b"HTML" else text

@@ -5,6 +5,7 @@ words), and UTF-8, for clients that enabled it.
 """
 
 import re
+from functools import lru_cache
 
 from protocols.message import charsets, words
 
@@ -18,6 +19,11 @@ NIL = b"NIL"
 
 def string(value: bytes, utf8: bool = False) -> bytes:
     """A quoted string, or a literal where it must be one."""
+    # The same few types, charsets, domains and people stand in most messages.
+    return _short(value, utf8) if len(value) <= 48 else _string(value, utf8)
+
+
+def _string(value: bytes, utf8: bool) -> bytes:
     if _PLAIN.fullmatch(value) is not None:
         return b'"%b"' % value
     if b"\0" in value:
@@ -32,6 +38,9 @@ def string(value: bytes, utf8: bool = False) -> bytes:
     if _QUOTED.fullmatch(value) is not None:
         return b'"%b"' % _SPECIAL.sub(rb"\\\1", value)
     return b"{%d}\r\n%b" % (len(value), value)
+
+
+_short = lru_cache(4096)(_string)
 
 
 def nstring(value: bytes | None, utf8: bool = False) -> bytes:
