@@ -46,6 +46,7 @@ class Core:
         self.policy = Policy(self.directory, self.settings)
         self.server: Any = None
         self._watch: Watch | None = None
+        self._settings_read = 0
 
     @classmethod
     async def open(cls, config: Config, reactor: Any) -> Core:
@@ -66,9 +67,15 @@ class Core:
         self.delivery.start()
 
     def _settings_changed(self, _change: Change) -> None:
+        self._settings_read += 1
         reading = self.db.read(setting_rows.values)
-        reading.addCallback(self.settings.replace)
+        reading.addCallback(self._replace_settings, self._settings_read)
         reading.addErrback(lambda failure: self.log.failure("settings could not be read", failure))
+
+    def _replace_settings(self, rows: dict[str, str], reading: int) -> None:
+        # Readers run side by side: what was read before the last change may come after it.
+        if reading == self._settings_read:
+            self.settings.replace(rows)
 
     async def _read_settings(self) -> None:
         self.settings.replace(await self.db.read(setting_rows.values))

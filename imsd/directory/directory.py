@@ -32,6 +32,7 @@ from imsd.errors import (
 from imsd.settings import LiveSettings
 from imsd.settings.directory import Addressing, Ldap
 from imsd.store import entries
+from imsd.store import settings as setting_rows
 from imsd.store.database import Database
 from imsd.store.entries import NameKind
 from imsd.store.ids import AccountId, EntryId
@@ -223,6 +224,8 @@ class Directory:
         entry_id = await self.db.write(
             bootstrap.create_organisation, organization, site, domain, verifier, self._now()
         )
+        # Its domain is ours from here on, not from whenever the settings are read next.
+        self.settings.replace(await self.db.read(setting_rows.values))
         return await self._made(entry_id)
 
     async def _made(self, entry_id: EntryId) -> Person:

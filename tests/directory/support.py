@@ -31,7 +31,6 @@ def open_directory(database: Database) -> Directory:
     directory = Directory(database, settings, database.reactor, PlainPasswords())
     run(directory.start())
     run(directory.bootstrap("Example", "Main", "example.test", "secret"))
-    settings.replace(run(database.read(rows.values)))
     return directory
 
 
