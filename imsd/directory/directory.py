@@ -27,7 +27,6 @@ from imsd.errors import (
     InvalidSyntax,
     NoSuchEntry,
     NoSuchRecipient,
-    NotPermitted,
 )
 from imsd.settings import LiveSettings
 from imsd.settings.directory import Addressing, Ldap
@@ -320,8 +319,7 @@ class Directory:
         """RFC 4511 4.7. uuid: the entry's identity, where it comes from an export."""
         verifier = None
         for description, values in given:
-            if _is_password(description):
-                _administrators(asking)
+            if _is_password(description) and asking.level is Visible.ADMINISTRATOR:
                 verifier = await self._verifier(values)
         return await self.db.write(
             update.add, name, given, self.rules, self._now(), asking, verifier, uuid
@@ -333,21 +331,28 @@ class Directory:
         """RFC 4511 4.6. A password is replaced, or taken away; a former one cannot be named."""
         verifier: str | None = None
         for modification in modifications:
-            if not _is_password(modification.attribute):
+            # Hashing is work: it is done for those alone who may set a password. Others are
+            # refused in the unit, where it is also known whether the entry exists for them.
+            if not _is_password(modification.attribute) or not await self._may_set(name, asking):
                 continue
-            if asking.level is not Visible.ADMINISTRATOR:
-                own = asking.entry and (await self.cache.locate(name))[0] == asking.entry
-                if not own:
-                    _administrators(asking)
-            if modification.values:
-                if modification.change is Change.DELETE:
-                    raise ConstraintViolation("userPassword: replace it, or use Password Modify")
-                verifier = await self._verifier(modification.values)
-            else:
+            if not modification.values:
                 verifier = ""
+            elif modification.change is Change.DELETE:
+                raise ConstraintViolation("userPassword: replace it, or use Password Modify")
+            else:
+                verifier = await self._verifier(modification.values)
         return await self.db.write(
             update.modify, name, modifications, self.rules, self._now(), asking, verifier
         )
+
+    async def _may_set(self, name: str, asking: Viewer) -> bool:
+        """May this one set the password of that entry? As far as is known before the unit."""
+        if asking.level is Visible.ADMINISTRATOR:
+            return True
+        try:
+            return bool(asking.entry) and (await self.cache.locate(name))[0] == asking.entry
+        except (NoSuchEntry, InvalidDN):
+            return False
 
     async def _verifier(self, values: Sequence[bytes]) -> str:
         if len(values) != 1:
@@ -373,12 +378,6 @@ class Directory:
 def _is_password(description: str) -> bool:
     found = definition(description)
     return found is not None and found.kept is Kept.CREDENTIAL
-
-
-def _administrators(asking: Viewer) -> None:
-    """Passwords are hashed for those alone who may set them; hashing is work."""
-    if asking.level is not Visible.ADMINISTRATOR:
-        raise NotPermitted
 
 
 def _person(entry: Entry, name: str) -> Person:

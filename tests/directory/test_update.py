@@ -328,6 +328,19 @@ def test_owners_of_lists_cannot_probe_for_what_is_hidden(directory: Directory) -
     change(directory, f"cn=team,{RECIPIENTS}", ("delete", "member", [ANN]), asking=bob)
 
 
+def test_setting_a_password_does_not_tell_who_is_there(directory: Directory) -> None:
+    run(directory.add_user("bob@example.test"))
+    run(directory.change("ann", {"Hide-From-Address-Book": ["TRUE"]}))
+    bob = viewer(directory, "bob")
+    for name in (ANN, f"cn=nobody,{RECIPIENTS}", f"cn=x,{ANN}"):
+        with pytest.raises(NoSuchEntry) as refused:
+            change(directory, name, ("replace", "userPassword", ["geheim-4"]), asking=bob)
+        assert refused.value.matched == ""
+    with pytest.raises(ConstraintViolation):
+        change(directory, ANN, ("delete", "userPassword", ["geheim-4"]))
+    change(directory, ANN, ("delete", "userPassword", []))
+
+
 # Rename and delete -----------------------------------------------------------------------
 
 
