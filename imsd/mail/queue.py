@@ -42,6 +42,7 @@ from imsd.store.blobs import Blobs
 from imsd.store.changes import QUEUE, Change, QueueChanged
 from imsd.store.database import in_thread
 from imsd.store.spool import Claim, QueuedRecipient, Result, State
+from imsd.store.sql import SQLITE
 
 if TYPE_CHECKING:
     from imsd.directory.directory import Directory
@@ -111,21 +112,29 @@ class QueueRunner:
         self._renewing.clock = reactor
         self._idle: list[Deferred[None]] = []
         self._stopping = False
+        self._left = False  # Something may be done and not finished.
 
     # Starting and stopping -------------------------------------------------------------------
 
     async def start(self) -> None:
         """Free what a stop left claimed, finish what it left unfinished, begin."""
-        await self._db.write(spool.release_leases, self._node or spool.ANY_NODE)
+        # A node that shares its store frees what is its own; others' claims lapse by themselves.
+        if self._node or self._db.dialect == SQLITE:
+            await self._db.write(spool.release_leases, self._node or spool.ANY_NODE)
+        await self._finish_left()
+        self._watch = self._db.feed.watch(QUEUE, self._changed)
+        self._unwatch_settings = self._settings.on_change(self.wake)
+        self._renewing.start(RENEW, now=False)
+        self.wake()
+
+    async def _finish_left(self) -> None:
+        """Finish messages whose recipients are all done."""
+        self._left = False
         after = 0
         while left := await self._db.read(spool.unfinished, after):
             for message in left:
                 await self._settling.close(message, self._now())
             after = left[-1].id
-        self._watch = self._db.feed.watch(QUEUE, self._changed)
-        self._unwatch_settings = self._settings.on_change(self.wake)
-        self._renewing.start(RENEW, now=False)
-        self.wake()
 
     def stop(self) -> Deferred[None]:
         """Let what is being sent end, for a while; leave the rest to the next start."""
@@ -133,10 +142,10 @@ class QueueRunner:
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        if self._watch is not None:
+        if self._watch is not None and self._unwatch_settings is not None:
             self._watch.stop()
-        if self._unwatch_settings is not None:
             self._unwatch_settings()
+            self._watch = self._unwatch_settings = None
         if self._renewing.running:
             self._renewing.stop()
         if self._timer is not None and self._timer.active():
@@ -147,9 +156,12 @@ class QueueRunner:
             await DeferredList([_shadow(each) for each in waiting], consumeErrors=True)
             if patience.active():
                 patience.cancel()
-        for active in list(self._claims.values()):
-            await self._db.write(spool.give_back, active.claim)
-        self._claims.clear()
+        claims, self._claims = self._claims, {}
+        for active in claims.values():
+            try:
+                await self._db.write(spool.give_back, active.claim)
+            except Refusal:
+                break  # The store is closed: the leases lapse.
 
     def _give_up(self) -> None:
         for lane in list(self._lanes):
@@ -308,7 +320,7 @@ class QueueRunner:
         """Carry one piece of work and settle it. Raises nothing but CancelledError."""
         try:
             if work.active.lost:
-                return
+                raise LeaseLost
             try:
                 if key == LOCAL:
                     outcomes = await self._here(work)
@@ -319,18 +331,19 @@ class QueueRunner:
                 outcomes = _all(work, Outcome(State.WAITING, "4.3.0", refusal.text))
             await self._settling.settle(work, outcomes)
         except (CancelledError, GeneratorExit):
+            # Stopping: the claim stays among ours, and `stop` gives it back.
             raise
         except LeaseLost:
             self.log.info("a claim on {id} was lost", id=work.message.queue_id)
         except Refusal as refusal:
             # The result cannot be written: the lease lapses, and the rows are tried again.
             self.log.info("{id} is left for later: {why}", id=work.message.queue_id, why=refusal.text)
+            self._left = True
             self._schedule(self._now() + 60_000_000)
         except Exception:
             self.log.failure("{id} could not be sent", id=work.message.queue_id)
             await self._defer(work)
-        finally:
-            self._done(work)
+        self._done(work)
 
     def _done(self, work: Work) -> None:
         active = work.active
@@ -384,6 +397,12 @@ class QueueRunner:
                 pass
             except Refusal as refusal:
                 self.log.info("a claim could not be renewed: {why}", why=refusal.text)
+        if self._left:
+            try:
+                await self._finish_left()
+            except Refusal as refusal:
+                self._left = True
+                self.log.info("what is done could not be finished: {why}", why=refusal.text)
 
 
 def _all(work: Work, outcome: Outcome) -> dict[int, Outcome]:

@@ -55,6 +55,7 @@ class Settling:
         self._settings = settings
         self._now = now
         self._hold = hold
+        self._closing: set[QueueId] = set()
 
     async def settle(self, work: Work, outcomes: dict[int, Outcome]) -> None:
         message, time = work.message, self._now()
@@ -68,9 +69,10 @@ class Settling:
                 verdict.events += [
                     _event(time, word, message, fate.recipient.address, reason) for fate in fates
                 ]
+        untold = any(each.id not in outcomes for each in work.recipients)
         if verdict.results:
-            await self._db.write(_write, work.active.claim, verdict, time)
-        if any(each.id not in outcomes for each in work.recipients):
+            untold |= await self._db.write(_write, work.active.claim, verdict, time)
+        if untold and message.id not in self._closing:
             await self.close(message, time)
 
     def judge(self, work: Work, outcomes: dict[int, Outcome], time: int) -> Verdict:
@@ -114,17 +116,19 @@ class Settling:
         )
 
     async def close(self, message: Queued, time: int) -> None:
-        """Tell of deliveries here whose success is to be reported, then finish (rule 3)."""
-        recipients = await self._db.read(spool.recipients_of, message.id)
-        fates = [Fate(each, Action.DELIVERED, "2.1.5") for each in recipients if _untold(each)]
-        events: list[Event] = []
-        if fates and message.reverse_path:
-            told = await self._reporter.tell(message, fates, time / 1e6)
-            events = [
-                _event(time, "reported", message, fate.recipient.address, f"delivered: {told}")
-                for fate in fates
-            ]
-        await self._db.write(_finish, message.id, [fate.recipient.id for fate in fates], events)
+        """Tell of deliveries here whose success is to be reported, then finish."""
+        self._closing.add(message.id)
+        try:
+            recipients = await self._db.read(spool.recipients_of, message.id)
+            fates = [Fate(each, Action.DELIVERED, "2.1.5") for each in recipients if _untold(each)]
+            events: list[Event] = []
+            if fates and message.reverse_path:
+                told = await self._reporter.tell(message, fates, time / 1e6)
+                reason = f"delivered: {told}"
+                events = [_event(time, "reported", message, fate.recipient.address, reason) for fate in fates]
+            await self._db.write(_finish, message.id, [fate.recipient.id for fate in fates], events)
+        finally:
+            self._closing.discard(message.id)
 
     async def give_up(self, message: Queued, recipients: Iterable[QueuedRecipient], notify: bool) -> None:
         """Remove a message; its sender is told if notify."""
@@ -178,13 +182,17 @@ def _untold(recipient: QueuedRecipient) -> bool:
 # Units -------------------------------------------------------------------------------------
 
 
-def _write(unit: Unit, claim: Claim, verdict: Verdict, time: int) -> None:
-    """Results, where the claim is ours, with their tracking; the message goes with its last row."""
-    written = set(spool.record(unit, claim, verdict.results, time))
-    if written:
+def _write(unit: Unit, claim: Claim, verdict: Verdict, time: int) -> bool:
+    """Results, where the claim is ours, with their tracking; the message goes with its last row.
+
+    True: it stays, because deliveries here are to be told of first.
+    """
+    if spool.record(unit, claim, verdict.results, time):
         tracking.track(unit, *verdict.events)
-        if not any(map(_untold, spool.recipients_of(unit, claim.message.id))):
-            spool.finish(unit, claim.message.id)
+    if any(map(_untold, spool.recipients_of(unit, claim.message.id))):
+        return True
+    spool.finish(unit, claim.message.id)
+    return False
 
 
 def _remove(unit: Unit, message: QueueId, events: list[Event]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from OpenSSL import SSL
 
-from imsd.errors import NoSuchEntry
+from imsd.errors import NoSuchEntry, TryLater
 from imsd.mail.delivery import Delivery
 from imsd.mail.envelope import Addressee, Envelope
 from imsd.mail.names import Names
@@ -26,6 +26,7 @@ from imsd.store.blobs import Blobs, new_blob
 from imsd.store.database import Database
 from imsd.store.ids import INBOX, AccountId
 from imsd.store.spool import State
+from imsd.store.sql import SQLITE
 from imsd.store.tables import now
 from imsd.tls import make_self_signed
 from protocols.message.summary import summarize
@@ -513,8 +514,37 @@ def test_what_a_crash_left_claimed_is_sent_by_the_next_start(world: World) -> No
     assert run(world.db.write(spool.claim_due, world.now(), 10, LEASE))
     world.runner = world.new_runner()
     run(world.runner.start())
+    if world.db.dialect != SQLITE:
+        # Another node might have it: it is ours when the lease lapsed.
+        world.work()
+        assert world.far.got == []
+        world.later(0.2)
     world.work()
     assert len(world.far.got) == 1 and world.queued() == {}
+
+
+def test_claims_that_take_long_are_renewed(world: World) -> None:
+    world.far.greeting = "220-slow"
+    world.send("x@far.test")
+    world.reactor.advance(0)
+    for _ in range(100_000):
+        run(world.db.read(spool.next_due))
+        if world.far.open:
+            break
+    (active,) = world.runner._claims.values()
+    lease = active.lease
+    world.shift += LEASE * 3 // 4
+    world.reactor.advance(60)
+    for _ in range(100_000):
+        run(world.db.read(spool.next_due))
+        if active.lease > lease:
+            break
+    (message,) = run(world.db.read(spool.listed))
+    (recipient,) = run(world.db.read(spool.recipients_of, message.id))
+    assert recipient.lease == active.lease > lease
+    stopping = world.runner.stop()
+    world.reactor.advance(30)
+    run(stopping)
 
 
 def test_a_crash_before_telling_of_a_delivery_is_made_good(world: World) -> None:
@@ -528,6 +558,27 @@ def test_a_crash_before_telling_of_a_delivery_is_made_good(world: World) -> None
     world.work()
     assert status(world.reports()[0])[1]["Action"] == "delivered"
     assert len(world.inbox(world.root)) == 1 and world.queued() == {}
+
+
+def test_what_could_not_be_told_is_told_later(world: World) -> None:
+    reporter = world.runner._settling._reporter
+    tell = reporter.tell
+
+    async def busy(*_: object) -> None:
+        raise TryLater
+
+    reporter.tell = busy  # type: ignore[method-assign, assignment]
+    to = Addressee("root@example.test", run(world.directory.resolve("root@example.test")), ("SUCCESS",))
+    world.send(to)
+    world.work()
+    assert len(world.inbox(world.root)) == 1 and world.reports() == []
+    assert world.queued() == {"root@example.test": State.DELIVERED}
+    reporter.tell = tell  # type: ignore[method-assign]
+    world.reactor.advance(60)
+    for _ in range(100_000):
+        if not run(world.db.read(spool.listed)):
+            break
+    assert len(world.reports()) == 1
 
 
 def test_nothing_is_recorded_under_a_lost_claim(world: World) -> None:
