@@ -72,7 +72,7 @@ class Settling:
         untold = any(each.id not in outcomes for each in work.recipients)
         if verdict.results:
             untold |= await self._db.write(_write, work.active.claim, verdict, time)
-        if untold and message.id not in self._closing:
+        if untold:
             await self.close(message, time)
 
     def judge(self, work: Work, outcomes: dict[int, Outcome], time: int) -> Verdict:
@@ -117,6 +117,8 @@ class Settling:
 
     async def close(self, message: Queued, time: int) -> None:
         """Tell of deliveries here whose success is to be reported, then finish."""
+        if message.id in self._closing:
+            return  # Whoever is at it finishes the message too.
         self._closing.add(message.id)
         try:
             recipients = await self._db.read(spool.recipients_of, message.id)
