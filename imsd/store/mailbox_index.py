@@ -12,7 +12,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from imsd.store import uidsets
 from imsd.store.changes import (
@@ -30,6 +31,8 @@ from imsd.store.segments import SIZE, Segment
 from imsd.store.uidmap import UidMap
 
 MAX_DEPARTED = 200_000
+LOG = 1024
+"""Marked messages that are remembered by number, so that views need not scan for them."""
 
 
 class Pin:
@@ -61,6 +64,9 @@ class MailboxIndex:
         self.gone = False
         self.pins: set[Pin] = set()
         self.departed: dict[int, tuple[int, IndexRow]] = {}
+        # (mod-sequence, UID) of messages marked lately; complete above _log_from.
+        self._log: deque[tuple[int, int]] = deque()
+        self._log_from = 0
         self.unsaved = 0
         # Octets that the owner's sum has for this index.
         self.counted = 0
@@ -96,6 +102,18 @@ class MailboxIndex:
     def segments_from(self, uid: int) -> Iterable[Segment]:
         """Segments that may hold the UID and greater ones, ascending."""
         return self.segments[max(bisect_right(self._firsts, uid) - 1, 0) :]
+
+    def changed_since(self, modseq: int) -> Iterator[IndexRow]:
+        """Messages whose flags changed after modseq, ascending; perhaps new ones too."""
+        if modseq >= self._log_from:
+            recent = {uid for at, uid in self._log if at > modseq}
+            yield from (row for row in map(self.get, sorted(recent)) if row is not None)
+            return
+        for segment in self.segments:
+            if segment.top > modseq:
+                for at, changed in enumerate(segment.modseqs):
+                    if changed > modseq:
+                        yield segment.row(at)
 
     @property
     def memory(self) -> int:
@@ -156,6 +174,9 @@ class MailboxIndex:
         last = self.segments[-1].uids[-1] if self.segments else 0
         rows = sorted(rows)
         self._mark([row for row in rows if row.uid <= last])
+        # What is merged comes in the order of UIDs, not of changes: the log begins anew.
+        self._log.clear()
+        self._log_from = modseq
         self._add([row for row in rows if row.uid > last])
         self.uidnext = max(self.uidnext, uidnext)
         self.dirty()
@@ -188,6 +209,9 @@ class MailboxIndex:
             at = segment.find(row.uid) if segment is not None else -1
             if segment is not None and at >= 0:
                 segment.mark(at, row)
+                self._log.append((row.modseq, row.uid))
+        while len(self._log) > LOG:
+            self._log_from = self._log.popleft()[0]
         self.unsaved += len(rows)
 
     def _remove(self, uids: Sequence[int]) -> None:

@@ -141,8 +141,9 @@ _AFTER_UID = sql(
 _AFTER_MODSEQ = sql(select(*_index_columns).where(*_here, _r.modseq > bindparam("after")).order_by(_r.modseq))
 _INDEX_ROWS = sql(select(*_index_columns).where(*_here, among(_r.uid, "uids")).order_by(_r.uid))
 _VANISHED = sql(
-    select(_x.uid)
-    .where(_x.account == bindparam("a"), _x.mailbox == bindparam("m"), _x.modseq > bindparam("after"))
+    select(_x.uid).where(
+        _x.account == bindparam("a"), _x.mailbox == bindparam("m"), _x.modseq > bindparam("after")
+    )
 )
 _MODSEQ = sql(select(_m.highestmodseq).where(_m.account == bindparam("a"), _m.mailbox == bindparam("m")))
 _row_columns = (

@@ -11,7 +11,7 @@ import struct
 import sys
 from array import array
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from imsd.store.flags import LOW_KEYWORDS, LOW_MASK, IndexRow, join_keywords
@@ -25,6 +25,10 @@ _LITTLE = sys.byteorder == "little"
 # flags, keywords, modseq, size, date, blob after the UIDs
 _CODES = "BQQIqQ"
 _BYTES_EACH = 4 + 1 + 8 + 8 + 4 + 8 + 8
+
+
+_ONLY = {flag: bytes(flags & flag for flags in range(256)) for flag in (1, 2, 4, 8, 16)}
+"""For each system flag: octets of flags to that flag alone."""
 
 
 class Segment:
@@ -65,6 +69,19 @@ class Segment:
             Uid(uid), self.flags[at], keywords, ModSeq(self.modseqs[at]), self.sizes[at],
             self.dates[at], BlobId(self.blobs[at]),
         )  # fmt: skip
+
+    def having(self, flag: int) -> Iterator[int]:
+        """The UIDs with a system flag; found by a scan in C, few in Python."""
+        marks = self.flags.tobytes().translate(_ONLY[flag])
+        at = marks.find(flag)
+        while at >= 0:
+            yield self.uids[at]
+            at = marks.find(flag, at + 1)
+
+    def lacking(self, flag: int) -> int:
+        """The first UID without a system flag, or 0."""
+        at = self.flags.tobytes().translate(_ONLY[flag]).find(0)
+        return self.uids[at] if at >= 0 else 0
 
     def append(self, row: IndexRow) -> None:
         """A row with a UID above all here. UIDs grow in place: see `imsd.store.uidmap`."""

@@ -119,6 +119,30 @@ def test_users_share_one_index_and_hear_of_changes(database, indexes):
     assert sorted(heard) == [1, 1, 2]
 
 
+@pytest.mark.parametrize("size", [0, 3, 100])
+def test_changes_are_found_with_and_without_the_log(database, indexes, monkeypatch, size):
+    monkeypatch.setattr("imsd.store.mailbox_index.LOG", size)
+    put(database, 9)
+    index = run(indexes.open(*HERE)).index
+    before = index.modseq
+    run(jobs.store_flags(database, HERE, [2, 5], Mark.ADD, f.SEEN))
+    between = index.modseq
+    run(jobs.store_flags(database, HERE, [5, 7], Mark.ADD, f.FLAGGED))
+    assert [row.uid for row in index.changed_since(before)] == [2, 5, 7]
+    assert [row.uid for row in index.changed_since(between)] == [5, 7]
+    assert list(index.changed_since(index.modseq)) == []
+
+
+def test_recent_is_kept_when_nobody_looks_any_more(database, indexes):
+    put(database, 3)
+    pin = run(indexes.open(*HERE))
+    pin.index.recent_uid = 3
+    indexes.release(pin)
+    run(database.write(lambda unit: None, account=ALICE))
+    indexes.close()
+    assert run(MailboxIndexes(database).open(*HERE)).index.recent_uid == 3
+
+
 def test_what_left_is_remembered_until_all_were_told(database, indexes):
     put(database, 3)
     one, two = run(indexes.open(*HERE)), run(indexes.open(*HERE))

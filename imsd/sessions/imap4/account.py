@@ -118,7 +118,9 @@ class ImapAccount:
     async def status(self, names: Sequence[str]) -> Mapping[str, Status]:
         self._alive()
         found: dict[str, Status] = {}
-        for name in names:
+        for count, name in enumerate(names, 1):
+            if count % 50 == 0:
+                await self.held.breath()
             try:
                 place = await self.places.find(name)
                 if place.mailbox.selectable and "r" in place.rights:

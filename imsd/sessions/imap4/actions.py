@@ -121,8 +121,8 @@ async def expunge(view: View, which: SequenceSet | None) -> None:
         uids = [
             uid
             for segment in view.index.segments
-            for uid, flags in zip(segment.uids, segment.flags, strict=False)
-            if flags & DELETED and view.told.position(uid) >= 0
+            for uid in segment.having(DELETED)
+            if view.told.position(uid) >= 0
         ]
     else:
         found = ((uid, view.index.get(uid)) for uid in view.uids(which))

@@ -58,74 +58,73 @@ Test = Callable[[Candidate], bool | None]
 
 
 async def search(view: View, key: Key) -> Found:
-    search = _Search(view)
-    test = search.compile(key)
-    matched = await search.on_index(test, _limits(view, key))
-    if search.undecided:
-        matched += await search.on_content(test)
-        matched.sort()
-    sequences, uids = array("I"), array("I")
-    highest = 0
-    for number, uid, modseq in matched:
-        sequences.append(number)
-        uids.append(uid)
-        highest = max(highest, modseq)
-    return Found(sequences, uids, highest)
-
-
-Match = tuple[int, int, int]
+    return await _Search(view, key).run()
 
 
 class _Search:
-    """One search under way."""
+    """One search under way. It goes through what was told in windows, so that what it keeps
+    of messages under test is bounded, and matches come in order."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, key: Key) -> None:
         self.view = view
         self.told = view.told
-        self.undecided: list[Candidate] = []
         self.texts: set[str] = set()
         self._names = {name.lower(): bit for bit, name in enumerate(view.index.names)}
         self._since = time.perf_counter()
+        self._limits = _limits(view, key)
+        self._test = self.compile(key)
+
+    async def run(self) -> Found:
+        sequences, uids = array("I"), array("I")
+        highest = 0
+        for low, high in self._limits:
+            for start in range(low, high + 1, STEP):
+                for number, row in await self._window(start, min(start + STEP, high + 1)):
+                    sequences.append(number)
+                    uids.append(row.uid)
+                    highest = max(highest, row.modseq)
+                await self._breathe()
+        return Found(sequences, uids, highest)
 
     async def _breathe(self) -> None:
         if time.perf_counter() - self._since > SLICE:
             await self.view.held.breath()
             self._since = time.perf_counter()
 
-    async def on_index(self, test: Test, limits: Ranges) -> list[Match]:
-        """What the index alone decides; the rest goes to `undecided`."""
-        view = self.view
-        found: list[Match] = []
-        for low, high in limits:
-            for start in range(low, high + 1, STEP):
-                for number, row in view.entries(self.told, start, min(start + STEP, high + 1)):
-                    candidate = Candidate(number, row, view.shown(row))
-                    verdict = test(candidate)
-                    if verdict:
-                        found.append((number, row.uid, row.modseq))
-                    elif verdict is None:
-                        self.undecided.append(candidate)
-                await self._breathe()
+    async def _window(self, start: int, stop: int) -> list[tuple[int, IndexRow]]:
+        """What matches among the positions from start to before stop."""
+        view, test = self.view, self._test
+        found: list[tuple[int, IndexRow]] = []
+        undecided: list[Candidate] = []
+        for number, row in view.entries(self.told, start, stop):
+            candidate = Candidate(number, row, view.shown(row))
+            verdict = test(candidate)
+            if verdict:
+                found.append((number, row))
+            elif verdict is None:
+                undecided.append(candidate)
+        for at in range(0, len(undecided), BATCH):
+            found += await self._on_content(undecided[at : at + BATCH])
+        if undecided:
+            found.sort()
         return found
 
-    async def on_content(self, test: Test) -> list[Match]:
-        found: list[Match] = []
+    async def _on_content(self, batch: list[Candidate]) -> list[tuple[int, IndexRow]]:
+        """What matches among messages whose content has to be looked at."""
+        found: list[tuple[int, IndexRow]] = []
         needs = Needs(header=True, scan=bool(self.texts), content=bool(self.texts))
-        for at in range(0, len(self.undecided), BATCH):
-            batch = self.undecided[at : at + BATCH]
-            content = await read(self.view, [candidate.row.uid for candidate in batch], needs)
-            for candidate in batch:
-                item = content.get(candidate.row.uid)
-                if item is None:
-                    continue
-                try:
-                    if await self._decide(test, candidate, item, needs):
-                        found.append((candidate.number, candidate.row.uid, candidate.row.modseq))
-                except Refusal as refusal:
-                    if refusal.temporary:
-                        raise
-                candidate.content = candidate.header = None
-                await self._breathe()
+        content = await read(self.view, [candidate.row.uid for candidate in batch], needs)
+        for candidate in batch:
+            item = content.get(candidate.row.uid)
+            if item is None:
+                continue
+            try:
+                if await self._decide(self._test, candidate, item, needs):
+                    found.append((candidate.number, candidate.row))
+            except Refusal as refusal:
+                if refusal.temporary:
+                    raise
+            await self._breathe()
         return found
 
     async def _decide(self, test: Test, candidate: Candidate, item: Content, needs: Needs) -> bool:

@@ -145,12 +145,9 @@ class View:
                     return
             return
         for segment in self.index.segments:
-            # One pass in C: octets without the bit become 0.
-            at = segment.flags.tobytes().translate(_SEEN_ONLY).find(b"\0")
-            if at >= 0:
-                position = self.told.position(segment.uids[at])
-                if position >= 0:
-                    yield position + 1
+            uid = segment.lacking(SEEN)
+            if uid:
+                yield self.told.position(uid) + 1
                 return
 
     def _take_recent(self, after: int) -> None:
@@ -225,18 +222,12 @@ class View:
 
     def _changed_rows(self, last: int) -> Iterator[Row]:
         """Rows of messages told before whose flags changed since, but not by us."""
-        since, own = self._flags_at, self.own
-        for segment in self.index.segments:
-            if segment.top <= since:
-                continue
-            uids = segment.uids
-            for at, modseq in enumerate(segment.modseqs):
-                if modseq > since:
-                    uid = uids[at]
-                    if uid <= last and own.get(uid) != modseq:
-                        position = self.told.position(uid)
-                        if position >= 0:
-                            yield self.row(position + 1, segment.row(at))
+        own = self.own
+        for found in self.index.changed_since(self._flags_at):
+            if found.uid <= last and own.get(found.uid) != found.modseq:
+                position = self.told.position(found.uid)
+                if position >= 0:
+                    yield self.row(position + 1, found)
 
     # Rows ------------------------------------------------------------------------------
 
@@ -361,6 +352,3 @@ class View:
 
     async def expunge(self, uids: SequenceSet | None) -> None:
         await actions.expunge(self, uids)
-
-
-_SEEN_ONLY = bytes(flags & SEEN for flags in range(256))
