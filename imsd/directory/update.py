@@ -26,7 +26,7 @@ from imsd.errors import (
     NotPermitted,
     UnwillingToPerform,
 )
-from imsd.store import credentials, entries, mailboxes
+from imsd.store import credentials, entries, entry_changes, mailboxes
 from imsd.store.ids import AccountId, EntryId
 from imsd.store.transaction import Transaction, Unit
 from protocols.errors import BadSyntax
@@ -165,7 +165,7 @@ def add_below(
     parent = Kind(above.kind) if above else None
     made = draft.finish(working, rules, _taken(unit), parent=parent, uuid=uuid, fill=True)
     draft.place(working, parent)
-    entry_id = entries.add(unit, made, now, asking.entry, uuid)
+    entry_id = entry_changes.add(unit, made, now, asking.entry, uuid)
     if made.kind == Kind.MAILBOX:
         mailboxes.create_account_mailboxes(unit, AccountId(entry_id), now)
         if verifier is not None:
@@ -282,7 +282,7 @@ def _store(
         raise UnwillingToPerform("The structural object class stays")
     if working.parent != entry.parent:
         draft.place(working, parent)
-    entries.replace(unit, entry.id, made, now, asking.entry)
+    entry_changes.replace(unit, entry.id, made, now, asking.entry)
 
 
 # Delete --------------------------------------------------------------------------------
@@ -313,7 +313,7 @@ def delete_entry(unit: Unit, entry: Entry, rules: Rules, now: int, delete_mailbo
             raise UnwillingToPerform("The mailbox is not empty: say what becomes of it (imsMailboxFate)")
         credentials.forget(unit, entry.id)
         mailboxes.delete_account_mailboxes(unit, account, now)
-    entries.remove(unit, entry.id)
+    entry_changes.remove(unit, entry.id)
 
 
 # Rename --------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from imsd.errors import ConstraintViolation, EntryExists, NoSuchEntry, NotAllowedOnNonLeaf
-from imsd.store import entries, entry_index
+from imsd.store import entries, entry_changes, entry_index
 from imsd.store.changes import DIRECTORY, EntriesChanged
 from imsd.store.database import Database
 from imsd.store.entries import Draft, EntryRow, NameKind
@@ -24,7 +24,7 @@ def draft(name: str, parent: int = 0, **more: object) -> Draft:
 
 
 def add(database: Database, name: str, parent: int = 0, **more: object) -> EntryId:
-    return run(database.write(entries.add, draft(name, parent, **more), 1000))
+    return run(database.write(entry_changes.add, draft(name, parent, **more), 1000))
 
 
 def load(database: Database, entry: EntryId) -> EntryRow:
@@ -78,7 +78,7 @@ def test_replacing_writes_what_differs(database: Database) -> None:
         references={"member": (b, c)},
         names={"anna@x.test": NameKind.PRIMARY, "ann@x.test": NameKind.SECONDARY},
     )
-    run(database.write(entries.replace, entry, new, 2000, top))
+    run(database.write(entry_changes.replace, entry, new, 2000, top))
     row = load(database, entry)
     assert (row.rdn_value, row.parent, row.modified, row.modifier) == ("Anna", a, 2000, top)
     assert row.references == {"member": (b, c)}
@@ -94,8 +94,8 @@ def test_removing_a_leaf_leaves_nothing_of_it(database: Database) -> None:
     entry = add(database, "Ann", top, names={"ann@x.test": NameKind.PRIMARY})
     group = add(database, "Group", top, references={"member": (entry,)})
     with pytest.raises(NotAllowedOnNonLeaf):
-        run(database.write(entries.remove, top))
-    run(database.write(entries.remove, entry))
+        run(database.write(entry_changes.remove, top))
+    run(database.write(entry_changes.remove, entry))
     with pytest.raises(NoSuchEntry):
         load(database, entry)
     assert load(database, group).references == {}
@@ -124,8 +124,8 @@ def test_the_feed_names_every_entry_whose_rendering_changed(database: Database) 
     top = add(database, "Top")
     entry = add(database, "Ann", top)
     group = add(database, "Group", top, references={"member": (entry,)})
-    run(database.write(entries.touch, entry))
-    run(database.write(entries.remove, entry))
+    run(database.write(entry_changes.touch, entry))
+    run(database.write(entry_changes.remove, entry))
     assert [set(change.ids) for change in seen] == [
         {top}, {entry, top}, {group, entry, top}, {entry}, {entry, top, group},
     ]  # fmt: skip
