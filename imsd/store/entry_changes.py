@@ -54,31 +54,6 @@ _DELETE_NAMES = sql(delete(entry_name).where(_n.entry == bindparam("id")))
 _DELETE_REFERENCES = sql(
     delete(entry_reference).where(or_(_r.entry == bindparam("id"), _r.target == bindparam("id")))
 )
-_INSERT = insert_row(
-    entry, "parent", "rdn_attribute", "rdn_value", "rdn_normal", "kind", "version", "created",
-    "modified", "creator", "modifier", "uuid", "attributes",
-)  # fmt: skip
-_UPDATE = sql(
-    update(entry)
-    .where(_e.id == bindparam("of"))
-    .values(
-        {
-            name: bindparam(name)
-            for name in (
-                "parent", "rdn_attribute", "rdn_value", "rdn_normal", "kind", "version",
-                "modified", "modifier", "attributes",
-            )
-        }
-    )
-)  # fmt: skip
-_TOUCH = sql(update(entry).where(_e.id == bindparam("of")).values(version=bindparam("version")))
-_TOUCH_MANY = sql(update(entry).where(among(_e.id, "ids")).values(version=bindparam("version")))
-_DELETE = sql(delete(entry).where(_e.id == bindparam("id")))
-_DELETE_VALUES = sql(delete(entry_value).where(_v.entry == bindparam("id")))
-_DELETE_NAMES = sql(delete(entry_name).where(_n.entry == bindparam("id")))
-_DELETE_REFERENCES = sql(
-    delete(entry_reference).where(or_(_r.entry == bindparam("id"), _r.target == bindparam("id")))
-)
 _ADD_VALUE = insert_row(entry_value)
 _DROP_VALUE = sql(
     delete(entry_value).where(
