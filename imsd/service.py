@@ -24,8 +24,9 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from imsd import __version__
 from imsd.admin import control
-from imsd.config import STANDARD_PORTS, Config
+from imsd.config import STANDARD_PORTS, Config, ConfigError
 from imsd.core import Core
+from imsd.errors import Refusal
 from imsd.listeners import CannotListen, Listeners
 from imsd.mail.queue import QueueRunner
 from imsd.sessions.imap4 import make_imap4
@@ -129,10 +130,16 @@ class Server(Service):
         )
 
     def _cannot_start(self, failure: Any) -> None:
-        self.log.failure("imsd cannot start: {reason}", failure, reason=failure.getErrorMessage())
+        reason = failure.getErrorMessage()
+        if failure.check(Refusal, ConfigError, OSError):
+            # What the administrator can mend is one sentence; where in our code is no help to him.
+            self.log.error("imsd cannot start: {reason}", reason=reason)
+        else:
+            self.log.failure("imsd cannot start: {reason}", failure, reason=reason)
         # twistd itself would end with 0, and whoever supervises it would think all is well.
         self.reactor.addSystemEventTrigger("after", "shutdown", os._exit, 1)
-        self.reactor.stop()
+        # What fails at once fails before the reactor runs, when it cannot be stopped yet.
+        self.reactor.callWhenRunning(self.reactor.stop)
 
     def _factory(self, name: str, core: Core) -> ConnectionFactory:
         build, full = self._builder(name, core)

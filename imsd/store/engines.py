@@ -85,7 +85,14 @@ class PostgresqlEngine:
         self._url = url
         self.node = _node_of(home)
         self._hints: postgresql.Hints | None = None
-        with postgresql.connect(url) as connection:
+        try:
+            first = postgresql.connect_plainly(url)
+        except StoreUnavailable as error:
+            # To who starts it this is the whole story; peers never see it.
+            cause = " ".join(str(error.__cause__ or error).split())
+            raise StoreUnavailable(f"The database cannot be reached: {cause}") from error
+        with first as connection:
+            first.autocommit = True
             # Nodes that start together create once.
             connection.execute("SELECT pg_advisory_lock(1229804356)")
             _bring_up_to_date(lambda: postgresql.connect_plainly(url), "postgresql")

@@ -75,7 +75,7 @@ def connect_plainly(url: str) -> psycopg.Connection[tuple[Any, ...]]:
     """A connection as SQLAlchemy expects it, for migrations, which may take long."""
     try:
         return psycopg.connect(url, connect_timeout=10, application_name="imsd-migrate")
-    except psycopg.OperationalError as error:
+    except psycopg.Error as error:  # an URL that libpq cannot read, too
         raise StoreUnavailable from error
 
 

@@ -109,6 +109,19 @@ class RunningServer:
             )
         self.wait_until_up()
 
+    def fail_to_start(self, *options: str, **extra: str) -> tuple[int, str]:
+        """Start it where it cannot; the exit status and everything it said."""
+        command = self._command()
+        done = subprocess.run(
+            [command[0], *options, *command[1:]],
+            capture_output=True,
+            text=True,
+            env={**environment(), **self.environment, **extra},
+            timeout=60,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
     def _command(self) -> list[str]:
         twistd = Path(sys.executable).with_name("twistd")
         return [str(twistd), "--nodaemon", "--pidfile=", "imsd", "--home", str(self.home)]

@@ -1,0 +1,164 @@
+"""The whole server over PostgreSQL: set up, killed, started again, and two nodes on one database."""
+
+from __future__ import annotations
+
+import poplib
+import shutil
+import smtplib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import ldap3
+import pytest
+
+from imsd import config, tls
+from tests.support.clients import Idler, imap, poll, subjects
+from tests.support.postgres import bare_database
+from tests.support.servers import DOMAIN, PASSWORD, RunningServer, free_offset
+
+pytestmark = [pytest.mark.system, pytest.mark.postgres]
+
+BASE = ",".join(f"dc={label}" for label in DOMAIN.split("."))
+
+
+@pytest.fixture(scope="module")
+def url() -> str:
+    return bare_database()
+
+
+@pytest.fixture(scope="module")
+def node(make_server: Callable[..., RunningServer], url: str) -> Iterator[RunningServer]:
+    one = make_server(database_url=url)
+    one.add_user("alice")
+    one.add_user("bob")
+    yield one
+    one.stop()
+
+
+@pytest.fixture(scope="module")
+def other_node(
+    node: RunningServer, url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningServer]:
+    """A second home over the same database: the first one's files with other ports."""
+    home = tmp_path_factory.mktemp("other")
+    offset = free_offset()
+    shutil.copytree(node.home / "tls", home / "tls")
+    (home / config.FILE).write_text(config.render("localhost", offset, url, ("127.0.0.1",)))
+    one = RunningServer(home, offset)
+    one.start()
+    yield one
+    one.stop()
+
+
+def ldap(server: RunningServer) -> ldap3.Connection:
+    where = ldap3.Server("127.0.0.1", server.port("ldap"), get_info=ldap3.NONE)
+    return ldap3.Connection(where, server.address("alice"), PASSWORD, auto_bind=True, raise_exceptions=True)
+
+
+def telephone(server: RunningServer) -> list[str]:
+    with ldap(server) as client:
+        client.search(BASE, "(uid=alice)", attributes=["telephoneNumber"])
+        (entry,) = [one for one in client.response if one["type"] == "searchResEntry"]
+        return list(entry["attributes"].get("telephoneNumber", []))
+
+
+def set_telephone(server: RunningServer, number: str) -> None:
+    with ldap(server) as client:
+        client.search(BASE, "(uid=alice)")
+        (entry,) = [one for one in client.response if one["type"] == "searchResEntry"]
+        client.modify(entry["dn"], {"telephoneNumber": [(ldap3.MODIFY_REPLACE, [number])]})
+
+
+def test_mail_and_directory_survive_a_kill(node: RunningServer) -> None:
+    node.deliver("Subject: kept\r\n\r\nkept\r\n", [node.address("alice")])
+    node.deliver(b"Subject: big\r\n\r\n" + b"0123456789\r\n" * 40_000, [node.address("alice")])
+    set_telephone(node, "+49 30 1")
+    node.kill()
+    node.start()
+    assert {"kept", "big"} <= set(subjects(node))
+    assert telephone(node) == ["+49 30 1"]
+    pop3 = poplib.POP3_SSL("localhost", node.port("pop3s"), context=node.tls(), timeout=20)
+    pop3.user(node.address("alice"))
+    pop3.pass_(PASSWORD)
+    bodies = [b"\r\n".join(pop3.retr(number)[1]) for number in range(1, pop3.stat()[0] + 1)]
+    pop3.quit()
+    assert any(body.count(b"0123456789") == 40_000 for body in bodies)
+    assert node.imsctl("verify").stdout == "Nothing found.\n"
+
+
+def test_what_one_node_takes_reaches_who_idles_at_the_other(
+    node: RunningServer, other_node: RunningServer
+) -> None:
+    idle = Idler(other_node)
+    count = idle.exists
+    for number in range(1, 4):
+        started = time.monotonic()
+        node.deliver(f"Subject: across {number}\r\n\r\nx\r\n", [node.address("alice")])
+        idle.wait_for(b"* %d EXISTS" % (count + number))
+        # The hint carries it; the poll behind it would take up to two seconds.
+        assert time.monotonic() - started < 1.5
+    idle.close()
+    assert "across 3" in subjects(other_node)
+
+
+def test_flags_and_expunges_cross(node: RunningServer, other_node: RunningServer) -> None:
+    for number in range(3):
+        node.deliver(f"Subject: cross {number}\r\n\r\nx\r\n", [node.address("bob")])
+    here, there = imap(node, "bob"), imap(other_node, "bob")
+
+    def flags() -> bytes:
+        there.noop()
+        return b"".join(row for row in there.fetch("1", "(FLAGS)")[1] if isinstance(row, bytes))
+
+    assert here.store("1", "+FLAGS", r"(\Flagged $Work)")[0] == "OK"
+    poll(lambda: rb"\Flagged" in flags() and b"$Work" in flags())
+    here.store("2", "+FLAGS", r"(\Deleted)")
+    here.expunge()
+    poll(lambda: there.noop() and there.search(None, "ALL")[1] == [b"1 2"])
+    here.logout()
+    there.logout()
+
+
+def test_directory_changes_cross(node: RunningServer, other_node: RunningServer) -> None:
+    set_telephone(node, "+49 30 22")
+    poll(lambda: telephone(other_node) == ["+49 30 22"])
+    other_node.add_user("carol")
+
+    def delivered() -> bool:
+        try:
+            node.deliver("Subject: for carol\r\n\r\nx\r\n", [node.address("carol")])
+        except smtplib.SMTPRecipientsRefused:
+            return False
+        return True
+
+    poll(delivered)
+    assert subjects(other_node, "carol") == ["for carol"]
+
+
+def test_settings_cross(node: RunningServer, other_node: RunningServer) -> None:
+    node.imsctl("settings", "set", "admission.per_minute", "4321")
+    key = "admission.per_minute"
+    poll(lambda: other_node.ask("settings.get", key=key)["value"] == 4321)
+    node.imsctl("settings", "reset", "admission.per_minute")
+
+
+def test_a_killed_node_leaves_the_other_at_work(node: RunningServer, other_node: RunningServer) -> None:
+    other_node.kill()
+    node.deliver("Subject: alone\r\n\r\nx\r\n", [node.address("alice")])
+    assert "alone" in subjects(node)
+    other_node.start()
+    assert "alone" in subjects(other_node)
+
+
+def test_a_database_that_is_not_there_is_named_in_one_sentence(tmp_path: Path) -> None:
+    nowhere = "postgresql://nobody@127.0.0.1:1/none"
+    (tmp_path / "tls").mkdir()
+    (tmp_path / config.FILE).write_text(config.render("localhost", free_offset(), nowhere, ("127.0.0.1",)))
+    one = RunningServer(tmp_path, 0)
+    tls.make_self_signed("localhost", tmp_path / "tls/server.crt", tmp_path / "tls/server.key")
+    status, text = one.fail_to_start()
+    assert status == 1
+    assert "imsd cannot start: " in text
+    assert "127.0.0.1" in text
+    assert "Traceback" not in text
