@@ -9,7 +9,6 @@ import smtplib
 import socket
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -103,7 +102,7 @@ def test_a_mistake_in_the_configuration(copy: RunningServer, line: str, instead:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_a_home_that_may_not_be_written(copy: RunningServer) -> None:
     # The home is root's; the server becomes nobody, who may read it and no more.
-    for place, folders, files in os.walk(copy.home):
+    for place, _, files in os.walk(copy.home):
         os.chmod(place, 0o755)
         for file in files:
             os.chmod(Path(place) / file, 0o644)
