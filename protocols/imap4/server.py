@@ -23,6 +23,7 @@ from uuid import uuid4
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 
+from protocols.connection import Connection
 from protocols.conversation import Conversation
 from protocols.errors import BadSyntax, Flood
 from protocols.imap4 import responses, verbs
@@ -118,6 +119,7 @@ class Imap4Server(Conversation):
             return
         self.tag = tag
         self._uid = verb.uid
+        Connection.doing = verb.label
         try:
             done = await command.run(self._held(verb), self)
         except CancelledError:

@@ -71,6 +71,10 @@ class Verb:
     def uid(self) -> bool:
         return self.name.startswith(b"UID ")
 
+    @property
+    def label(self) -> str:
+        return self.name.decode("ascii")
+
 
 _TARGET: Final = {b"NONEXISTENT": b"TRYCREATE"}
 

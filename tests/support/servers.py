@@ -6,6 +6,7 @@ makes one of a test's own (to kill, to fill, to configure).
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -36,23 +38,39 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
 
 
+_reserved: list[Any] = []
+
+
 def free_offset() -> int:
-    """A port offset at which every listener's port is free now."""
-    start = 20_000 + (os.getpid() * 7919) % 20_000
-    for offset in range(start, start + 20_000, 1_009):
+    """A port offset at which every listener's port is free, and is ours while this process lives.
+
+    Below the ports that the system gives to clients, which come and go.
+    """
+    folder = Path(tempfile.gettempdir()) / "imsd-test-ports"
+    folder.mkdir(exist_ok=True)
+    start = (os.getpid() * 7919) % 20_000
+    for step in range(200):
+        offset = 11_000 + (start + step * 1_009) % 20_000
+        lock = (folder / str(offset)).open("w")
         try:
-            held = []
-            for port in config.STANDARD_PORTS.values():
-                probe = socket.socket()
-                held.append(probe)
-                probe.bind(("127.0.0.1", port + offset))
-            return offset
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            lock.close()
             continue
-        finally:
-            for probe in held:
-                probe.close()
+        if all(_is_free(port + offset) for port in config.STANDARD_PORTS.values()):
+            _reserved.append(lock)
+            return offset
+        lock.close()
     raise RuntimeError("no free ports")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def need(program: str) -> str:

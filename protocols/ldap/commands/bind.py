@@ -51,8 +51,7 @@ class Bind:
     async def _simple(self, session: Session, password: bytes) -> None:
         name = self.request.name
         if not name and not password:
-            if session.door.anonymous(session.security) is None:
-                raise Failed(ResultCode.INAPPROPRIATE_AUTHENTICATION, "Anonymous access is off")
+            # Clients do this before they read the root DSE; what else may be read is asked there.
             return
         if not password:
             # RFC 4513 5.1.2: a client that forgot the password must not believe it is bound.
