@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from imsd.auth import Authenticator, Passwords
@@ -61,24 +62,22 @@ class Core:
 
     async def _start(self) -> None:
         self._watch = self.db.feed.watch(SETTINGS, self._settings_changed)
-        await self._read_settings()
+        await self.read_settings()
         await self.directory.start()
         await self.authenticator.start()
         self.delivery.start()
 
     def _settings_changed(self, _change: Change) -> None:
-        self._settings_read += 1
-        reading = self.db.read(setting_rows.values)
-        reading.addCallback(self._replace_settings, self._settings_read)
+        reading = Deferred.fromCoroutine(self.read_settings())
         reading.addErrback(lambda failure: self.log.failure("settings could not be read", failure))
 
-    def _replace_settings(self, rows: dict[str, str], reading: int) -> None:
-        # Readers run side by side: what was read before the last change may come after it.
-        if reading == self._settings_read:
-            self.settings.replace(rows)
-
-    async def _read_settings(self) -> None:
-        self.settings.replace(await self.db.read(setting_rows.values))
+    async def read_settings(self) -> None:
+        """Take the stored settings as they are now."""
+        self._settings_read = reading = self._settings_read + 1
+        rows = await self.db.read(setting_rows.values)
+        if reading != self._settings_read:
+            return  # Readers run in parallel: what was asked for later is newer.
+        self.settings.replace(rows)
         for key, reason in self.settings.rejected.items():
             self.log.warn("setting {key} does not fit and is not used: {reason}", key=key, reason=reason)
 

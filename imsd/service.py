@@ -69,7 +69,7 @@ class Server(Service):
         self.ready = False
         self.started = time.time()
         self.watchdog = Watchdog(reactor, lambda: Connection.doing)
-        self._upkeep: Upkeep | None = None
+        self.upkeep: Upkeep | None = None
         self._control: IListeningPort | None = None
         self._pop3: Pop3Door | None = None
         self._reload = LoopingCall(self.contexts.reload)
@@ -116,8 +116,8 @@ class Server(Service):
         self._control = control.listen(self.reactor, core, self.config.control_socket)
         self._reload.start(RELOAD, now=False)
         self.watchdog.start()
-        self._upkeep = Upkeep(core.db, core.blobs, self.reactor)
-        self._upkeep.start()
+        self.upkeep = Upkeep(core.db, core.blobs, self.reactor)
+        self.upkeep.start()
         self._handle_hangup()
         # What was made up to here stays: a full collection that walks all of it stops the
         # reactor for a tenth of a second and more.
@@ -215,8 +215,8 @@ class Server(Service):
         if self._reload.running:
             self._reload.stop()
         self.watchdog.stop()
-        if self._upkeep is not None:
-            self._upkeep.stop()
+        if self.upkeep is not None:
+            self.upkeep.stop()
         ended = [factory.stop() for factory in self.factories.values()]
         if self.queue is not None:
             ended.append(self.queue.stop())

@@ -26,6 +26,7 @@ class Upkeep:
         self._db = db
         self._blobs = blobs
         self._swept = False
+        self.rounds = 0
         self._round: Deferred[None] | None = None
         self._loop = LoopingCall(self._begin)
         self._loop.clock = reactor
@@ -52,6 +53,7 @@ class Upkeep:
             if count:
                 self.log.info("removed {count} files that a crash had left", count=count)
         await housekeeping.tidy(self._db, self._blobs, now())
+        self.rounds += 1
 
     def _ended(self, outcome: Any) -> None:
         self._round = None

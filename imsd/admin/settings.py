@@ -18,6 +18,12 @@ def _row(core: Any, wanted: str) -> Json:
     raise NoSuchEntry(f"There is no setting {wanted}; see imsctl settings list")
 
 
+async def _change(core: Any, put: dict[str, str], gone: tuple[str, ...] = ()) -> None:
+    """Write rows; they hold when this returns."""
+    await core.db.write(rows.change, put, gone)
+    await core.read_settings()
+
+
 def _plain(value: Any) -> Json:
     return json.loads(json.dumps(value, default=_as_json))
 
@@ -44,7 +50,7 @@ async def get_setting(core: Any, key: str) -> Json:
 async def set_setting(core: Any, key: str, value: str) -> Json:
     """Change one setting; refused when the value does not fit."""
     checked = core.settings.parse(key, value)
-    await core.db.write(rows.change, dict([checked]))
+    await _change(core, dict([checked]))
     return _row(core, key)
 
 
@@ -52,7 +58,7 @@ async def set_setting(core: Any, key: str, value: str) -> Json:
 async def reset_setting(core: Any, key: str) -> Json:
     """Put one setting back to its default."""
     _row(core, key)
-    await core.db.write(rows.change, {}, (key,))
+    await _change(core, {}, (key,))
     return _row(core, key)
 
 
@@ -90,7 +96,7 @@ async def import_settings(core: Any, text: str, dry_run: bool = False) -> Json:
             if key not in checked:
                 gone.append(key)
     if changes and not dry_run:
-        await core.db.write(rows.change, checked, tuple(gone))
+        await _change(core, checked, tuple(gone))
     return changes
 
 

@@ -26,7 +26,11 @@ async def status(core: Any) -> Json:
         "uptime_seconds": round(time.time() - server.started),
         "listening": server.listeners.addresses(),
         "connections": {name: len(factory.connections) for name, factory in server.factories.items()},
-        "store": {"waiting_units": core.db.waiting(), "index_bytes": core.indexes.memory()},
+        "store": {
+            "waiting_units": core.db.waiting(),
+            "index_bytes": core.indexes.memory(),
+            "rounds_of_upkeep": server.upkeep.rounds,
+        },
         "reactor": {
             "late_ticks": server.watchdog.late,
             "longest_delay_ms": round(server.watchdog.longest * 1000, 1),

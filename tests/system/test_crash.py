@@ -9,6 +9,7 @@ from __future__ import annotations
 import imaplib
 import smtplib
 import socket
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -54,6 +55,14 @@ def found(server: RunningServer) -> dict[str, bytes]:
     return messages
 
 
+def tidied(server: RunningServer) -> None:
+    """Wait until the server has looked after its store, as it does after a start."""
+    give_up = time.monotonic() + 20
+    while not server.ask("status")["store"]["rounds_of_upkeep"]:
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+
+
 def nothing() -> None:
     """What is done just before the message is handed over, by default."""
 
@@ -65,7 +74,6 @@ def send(server: RunningServer, subject: str, body: bytes, arm: Callable[[], Non
             smtp.ehlo("client.example.org")
             smtp.mail("a@example.org")
             smtp.rcpt(server.address("alice"))
-            # The server itself writes now and then: the place is armed when only ours is under way.
             arm()
             code, _ = smtp.data(f"Subject: {subject}\r\n\r\n".encode() + body)
         return code == 250
@@ -111,6 +119,7 @@ def test_killed_between_two_states(
     trigger = crashing.home / "die"
     trigger.unlink(missing_ok=True)
     crashing.start(IMSD_FAILPOINT=f"{failpoint}@{trigger}")
+    tidied(crashing)
     assert not enter(crashing, f"{name} second", body, trigger.touch), "the server should have died"
     assert crashing.process is not None
     assert crashing.process.wait(20) == -9
