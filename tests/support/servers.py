@@ -208,8 +208,10 @@ def make_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[.
     """Makes homes; the servers still running at the end are stopped."""
     made: list[RunningServer] = []
 
-    def make(start: bool = True, database_url: str = "sqlite", **extra: str) -> RunningServer:
-        home = tmp_path_factory.mktemp("home")
+    def make(
+        start: bool = True, database_url: str = "sqlite", home: Path | None = None, **extra: str
+    ) -> RunningServer:
+        home = home or tmp_path_factory.mktemp("home")
         offset = free_offset()
         one = RunningServer(home, offset, environment=dict(extra))
         made.append(one)
