@@ -46,6 +46,9 @@ from protocols.smtp.server import Server as SmtpServer
 GRACE: Final = 20.0
 """Seconds that sessions have to finish what they are in the middle of."""
 
+FAREWELL: Final = 2.0
+"""Seconds, once or twice, that a peer has to hang up after our goodbye. A phone that sleeps does not."""
+
 RELOAD: Final = 60.0
 """Seconds between looks at the certificate files."""
 
@@ -72,6 +75,7 @@ class Server(Service):
         self.upkeep: Upkeep | None = None
         self._control: IListeningPort | None = None
         self._pop3: Pop3Door | None = None
+        self._closing: set[Connection] = set()
         self._reload = LoopingCall(self.contexts.reload)
         self._reload.clock = reactor
 
@@ -220,13 +224,24 @@ class Server(Service):
         ended = [factory.stop() for factory in self.factories.values()]
         if self.queue is not None:
             ended.append(self.queue.stop())
+        hurrying = LoopingCall(self._hurry)
+        hurrying.clock = self.reactor
+        hurrying.start(FAREWELL, now=False)
         await self._within(GRACE, DeferredList(ended))
+        hurrying.stop()
         for factory in self.factories.values():
             factory.abort()
         await DeferredList([one for one in closing if one is not None], consumeErrors=True)
         if self.core is not None:
             await self.core.close()
         self.log.info("imsd is down")
+
+    def _hurry(self) -> None:
+        """Cut off who was told goodbye the last time we looked and is still there."""
+        closing = {one for factory in self.factories.values() for one in factory.connections if one.closing}
+        for connection in closing & self._closing:
+            connection.abort()
+        self._closing = closing
 
     async def _within(self, seconds: float, waiting: Deferred[Any]) -> None:
         done: Deferred[None] = Deferred()

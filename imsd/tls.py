@@ -99,7 +99,13 @@ class ServerContexts:
         context.set_mode(SSL.MODE_RELEASE_BUFFERS)
         context.set_session_id(b"imsd")
         if self._config.tls.client_ca:
-            context.load_verify_locations(str(self._config.path(self._config.tls.client_ca)))
+            file = self._config.path(self._config.tls.client_ca)
+            try:
+                context.load_verify_locations(str(file))
+                # Clients choose by it among the certificates they have.
+                context.load_client_ca(os.fsencode(file))
+            except SSL.Error as error:
+                raise ConfigError(f"{file}: cannot be used: {error}") from None
             # A peer may come without one; one that comes with a bad one is not let in.
             context.set_verify(SSL.VERIFY_PEER, lambda _c, _x, _number, _depth, ok: bool(ok))
         return context
