@@ -41,6 +41,7 @@ from imsd.store.lock import HomeLock
 from imsd.store.readers import Latency, Readers
 from imsd.store.transaction import Transaction as Transaction
 from imsd.store.transaction import Unit as Unit
+from imsd.store.turns import TurnWriter
 from imsd.store.workers import Workers
 from imsd.store.writer import Job, Outcome, Writer
 
@@ -67,7 +68,9 @@ class Database:
         self._inline: readers.Connection | None = engine.inline_reader()
         self._readers = Readers(engine.readers(READERS), self._deliver_job)
         self._files = Workers(self._deliver)
-        self._writers: list[Writer] = engine.writers(self._deliver_written)
+        self._writers: list[Writer] | list[TurnWriter] = engine.writers(
+            reactor, self._written, self._deliver_written
+        )
         for writer in self._writers:
             writer.start()
         self._closed = False
@@ -227,6 +230,8 @@ class Database:
             self._closed = True
             if self._poll is not None:
                 self._poll.stop()
+            for writer in self._writers:
+                await writer.drained()
             await in_thread(self.reactor, self._shut)
 
     def _shut(self) -> None:

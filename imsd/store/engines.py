@@ -13,6 +13,7 @@ from imsd.store.changes import Scope
 from imsd.store.migrations import SCHEMA
 from imsd.store.readers import Connection as ReadConnection
 from imsd.store.sql import POSTGRESQL, SQLITE
+from imsd.store.turns import TurnWriter
 from imsd.store.writer import Deliver, Writer
 
 
@@ -25,7 +26,8 @@ class Engine(Protocol):
 
     def inline_reader(self) -> ReadConnection | None: ...
     def readers(self, count: int) -> list[ReadConnection]: ...
-    def writers(self, deliver: Deliver) -> list[Writer]: ...
+    def writers(self, reactor: Any, deliver: Deliver, told: Deliver) -> list[Writer] | list[TurnWriter]:
+        """Writers that call `deliver` on the reactor, or `told` in their thread."""
     def connect_nodes(self, heard: Callable[[list[Scope] | None], None]) -> bool:
         """Begin to hear of other nodes' changes; False where there can be none."""
 
@@ -55,8 +57,8 @@ class SqliteEngine:
     def readers(self, count: int) -> list[ReadConnection]:
         return [sqlite.ReadConnection(self.path) for _ in range(count)]
 
-    def writers(self, deliver: Deliver) -> list[Writer]:
-        return [Writer(sqlite.WriteConnection(self.path), deliver)]
+    def writers(self, reactor: Any, deliver: Deliver, told: Deliver) -> list[TurnWriter]:
+        return [TurnWriter(sqlite.WriteConnection(self.path), deliver, reactor)]
 
     def connect_nodes(self, heard: Callable[[list[Scope] | None], None]) -> bool:
         return False
@@ -103,9 +105,9 @@ class PostgresqlEngine:
     def readers(self, count: int) -> list[ReadConnection]:
         return [self._driver.ReadConnection(self._url) for _ in range(count)]
 
-    def writers(self, deliver: Deliver) -> list[Writer]:
+    def writers(self, reactor: Any, deliver: Deliver, told: Deliver) -> list[Writer]:
         return [
-            Writer(self._driver.WriteConnection(self._url), deliver, units=64, seconds=0.01)
+            Writer(self._driver.WriteConnection(self._url), told, units=64, seconds=0.01)
             for _ in range(self.WRITERS)
         ]
 

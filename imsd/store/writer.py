@@ -1,7 +1,8 @@
-"""Group commit: one thread, one connection, many units, one COMMIT.
+"""Group commit: one connection, many units, one COMMIT.
 
-1. The thread takes whatever waits, up to `units` units or `seconds` of work, and runs each in
-   a savepoint of one transaction.
+1. The writer takes whatever waits, up to `units` units or `seconds` of work, and runs each in
+   a savepoint of one transaction. `Writer` does so in a thread; `imsd.store.turns` on the
+   reactor, where statements are quick.
 2. A unit that raises is rolled back alone, and its caller gets what it raised.
 3. An error that costs the whole transaction (SQLITE_FULL may, PostgreSQL's 40001 does) makes
    the group run again, one unit in one transaction each; only the unit that fails alone fails.
@@ -95,23 +96,97 @@ class Outcome:
 Deliver = Callable[[list[Outcome]], None]
 
 
-class _Lost(Exception):
+class Lost(Exception):
     """The transaction is gone and nothing of it happened; fault says why."""
 
     def __init__(self, fault: Fault | None) -> None:
         self.fault = fault
 
 
-class Writer(threading.Thread):
-    """The thread that owns a write connection."""
+class Transactions:
+    """Runs units in transactions of one connection. Nothing here knows of threads."""
 
     ATTEMPTS = 8
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def alone(self, job: Job) -> Outcome:
+        """One unit in its own transaction, again and again while it loses races."""
+        fault: Fault | None = None
+        for attempt in range(self.ATTEMPTS):
+            try:
+                self.begin()
+                return self.commit([self.run(job)])[0]
+            except Lost as lost:
+                fault = lost.fault
+                if fault is Fault.TAKEN and attempt > 1 and isinstance(lost.__cause__, Exception):
+                    # Seen with the other's row in sight: it is the unit's own mistake.
+                    return Outcome(job.done, None, lost.__cause__)
+            if fault not in _REPEAT:
+                break
+            # Two writers that collide must not collide again in step.
+            time.sleep(random.uniform(0, 0.002 * 2**attempt))
+        return Outcome(job.done, None, _refusal(fault))
+
+    def begin(self) -> None:
+        try:
+            self.connection.begin()
+        except Exception as error:
+            self.connection.rollback()
+            raise Lost(self.connection.fault(error) or Fault.BROKEN) from error
+
+    def run(self, job: Job) -> Outcome:
+        connection = self.connection
+        try:
+            connection.savepoint()
+            unit = connection.unit()
+            result = job.fn(unit, *job.args)
+            connection.release()
+        except Exception as error:
+            return Outcome(job.done, None, self._failed(error))
+        return Outcome(job.done, result, None, unit.changes)
+
+    def _failed(self, error: Exception) -> Exception:
+        """Roll the unit back; what its caller gets. Raises Lost when the group is gone."""
+        connection = self.connection
+        fault = connection.fault(error)
+        if fault in _REPEAT or not connection.in_transaction():
+            connection.rollback()
+            raise Lost(fault) from error
+        try:
+            connection.rollback_to()
+        except Exception as again:
+            connection.rollback()
+            raise Lost(connection.fault(again) or Fault.BROKEN) from again
+        return error if fault is None else _refusal(fault)
+
+    def commit(self, outcomes: list[Outcome]) -> list[Outcome]:
+        connection = self.connection
+        reached("writer.before-commit")
+        try:
+            connection.commit()
+        except Exception as error:
+            undone = connection.commit_undone(error)
+            fault = connection.fault(error)
+            connection.rollback()
+            if undone:
+                raise Lost(fault) from error
+            return [
+                o if o.error is not None else Outcome(o.done, None, TryLater()) for o in outcomes
+            ]
+        reached("writer.after-commit")
+        return outcomes
+
+
+class Writer(threading.Thread):
+    """The thread that owns a write connection, for databases whose statements wait for a server."""
 
     def __init__(
         self, connection: Connection, deliver: Deliver, *, units: int = 256, seconds: float = 0.02
     ) -> None:
         super().__init__(name="imsd-writer", daemon=True)
-        self._connection = connection
+        self._transactions = Transactions(connection)
         self._deliver = deliver
         self._units = units
         self._seconds = seconds
@@ -124,6 +199,9 @@ class Writer(threading.Thread):
         """About how many units wait."""
         return self._waiting.qsize()
 
+    async def drained(self) -> None:
+        """Nothing to wait for: `stop` ends after what was submitted."""
+
     def stop(self) -> None:
         """End after everything submitted before has been written."""
         self._waiting.put(None)
@@ -131,26 +209,26 @@ class Writer(threading.Thread):
     def run(self) -> None:
         while (first := self._waiting.get()) is not None:
             self._serve(first)
-        self._connection.close()
+        self._transactions.connection.close()
 
     def _serve(self, first: Job) -> None:
         """Write one group that starts with `first`."""
         taken: list[Job] = []
         try:
             self._deliver(self._group(first, taken))
-        except _Lost:
+        except Lost:
             for job in taken:
-                self._deliver([self._alone(job)])
+                self._deliver([self._transactions.alone(job)])
 
     def _group(self, first: Job, taken: list[Job]) -> list[Outcome]:
         """One transaction over what waits; `taken` tells the caller which jobs it held."""
         outcomes: list[Outcome] = []
         taken.append(first)
-        self._begin()
+        self._transactions.begin()
         stop_at = time.monotonic() + self._seconds
         job: Job | None = first
         while job is not None:
-            outcomes.append(self._run(job))
+            outcomes.append(self._transactions.run(job))
             if len(taken) >= self._units or time.monotonic() > stop_at:
                 break
             try:
@@ -161,74 +239,7 @@ class Writer(threading.Thread):
                 self._waiting.put(None)
                 break
             taken.append(job)
-        return self._commit(outcomes)
-
-    def _alone(self, job: Job) -> Outcome:
-        """One unit in its own transaction, again and again while it loses races."""
-        fault: Fault | None = None
-        for attempt in range(self.ATTEMPTS):
-            try:
-                self._begin()
-                return self._commit([self._run(job)])[0]
-            except _Lost as lost:
-                fault = lost.fault
-                if fault is Fault.TAKEN and attempt > 1 and isinstance(lost.__cause__, Exception):
-                    # Seen with the other's row in sight: it is the unit's own mistake.
-                    return Outcome(job.done, None, lost.__cause__)
-            if fault not in _REPEAT:
-                break
-            # Two writers that collide must not collide again in step.
-            time.sleep(random.uniform(0, 0.002 * 2**attempt))
-        return Outcome(job.done, None, _refusal(fault))
-
-    def _begin(self) -> None:
-        try:
-            self._connection.begin()
-        except Exception as error:
-            self._connection.rollback()
-            raise _Lost(self._connection.fault(error) or Fault.BROKEN) from error
-
-    def _run(self, job: Job) -> Outcome:
-        connection = self._connection
-        try:
-            connection.savepoint()
-            unit = connection.unit()
-            result = job.fn(unit, *job.args)
-            connection.release()
-        except Exception as error:
-            return Outcome(job.done, None, self._failed(error))
-        return Outcome(job.done, result, None, unit.changes)
-
-    def _failed(self, error: Exception) -> Exception:
-        """Roll the unit back; what its caller gets. Raises _Lost when the group is gone."""
-        connection = self._connection
-        fault = connection.fault(error)
-        if fault in _REPEAT or not connection.in_transaction():
-            connection.rollback()
-            raise _Lost(fault) from error
-        try:
-            connection.rollback_to()
-        except Exception as again:
-            connection.rollback()
-            raise _Lost(connection.fault(again) or Fault.BROKEN) from again
-        return error if fault is None else _refusal(fault)
-
-    def _commit(self, outcomes: list[Outcome]) -> list[Outcome]:
-        connection = self._connection
-        reached("writer.before-commit")
-        try:
-            connection.commit()
-        except Exception as error:
-            undone = connection.commit_undone(error)
-            fault = connection.fault(error)
-            connection.rollback()
-            if undone:
-                raise _Lost(fault) from error
-            return [
-                o if o.error is not None else Outcome(o.done, None, TryLater()) for o in outcomes
-            ]
-        reached("writer.after-commit")
-        return outcomes
+        return self._transactions.commit(outcomes)
 
 
 def _refusal(fault: Fault | None) -> Exception:
