@@ -64,7 +64,6 @@ PIECE = 256 * 1024
 """The most bytes handed out at once."""
 _BACKLOG = 4 * PIECE
 _DAY = 86400.0
-_IN_SLICES = 16 * 1024
 
 
 def new_blob(data: bytes, summary: Summary | None = None) -> NewBlob:
@@ -211,13 +210,7 @@ class BlobBuilder:
         """The finished content; a file is on stable storage. Raises as `drained` does."""
         if not self._spilled:
             data = b"".join(self._pieces)
-            if len(data) <= _IN_SLICES:
-                # Below 2,048 bytes hashlib keeps the interpreter's lock; getting it back from the
-                # writer thread costs more than the hashing.
-                for start in range(0, len(data), 2047):
-                    self._hash.update(data[start : start + 2047])
-            else:
-                self._hash.update(data)
+            self._hash.update(data)
             return NewBlob(self.size, self._hash.digest(), data, "", summary)
         while self._waiting and self._error is None:
             await self._turn()

@@ -172,9 +172,7 @@ class Transactions:
             connection.rollback()
             if undone:
                 raise Lost(fault) from error
-            return [
-                o if o.error is not None else Outcome(o.done, None, TryLater()) for o in outcomes
-            ]
+            return [o if o.error is not None else Outcome(o.done, None, TryLater()) for o in outcomes]
         reached("writer.after-commit")
         return outcomes
 

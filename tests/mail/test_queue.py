@@ -229,6 +229,7 @@ def test_a_smart_host_gets_everything(world: World) -> None:
 
 def test_messages_share_a_connection_up_to_the_limit(world: World) -> None:
     world.set(queue__connections_per_host=1, queue__messages_per_connection=3)
+    world.work()  # A change of settings makes the runner look; all seven are to be there when it does.
     for number in range(7):
         world.send(f"x{number}@far.test")
     world.work()
