@@ -138,6 +138,29 @@ _AFTER_UID = sql(
     .order_by(_r.uid)
     .limit(bindparam("most"))
 )
+_VANISHED_PAGE = sql(
+    select(_x.modseq, _x.uid)
+    .where(
+        _x.account == bindparam("a"),
+        _x.mailbox == bindparam("m"),
+        _x.modseq >= bindparam("at"),
+        or_(_x.modseq > bindparam("upon"), _x.uid > bindparam("u")),
+    )
+    .order_by(_x.modseq, _x.uid)
+    .limit(bindparam("most"))
+)
+_VANISHED_BY_UID = sql(
+    select(_x.uid)
+    .where(
+        _x.account == bindparam("a"),
+        _x.mailbox == bindparam("m"),
+        _x.uid > bindparam("u"),
+        _x.uid <= bindparam("upto"),
+        _x.modseq > bindparam("since"),
+    )
+    .order_by(_x.uid)
+    .limit(bindparam("most"))
+)
 _AFTER_MODSEQ = sql(select(*_index_columns).where(*_here, _r.modseq > bindparam("after")).order_by(_r.modseq))
 _INDEX_ROWS = sql(select(*_index_columns).where(*_here, among(_r.uid, "uids")).order_by(_r.uid))
 _VANISHED = sql(
@@ -371,6 +394,22 @@ def vanished_since(tx: Transaction, account: AccountId, mailbox: MailboxId, mods
     """UIDs expunged after modseq, ascending (RFC 7162 3.2.5.2)."""
     # Sorted here: asked to, SQLite walks all that was ever expunged in the order of UIDs.
     return sorted(uid for (uid,) in tx.all(_VANISHED, a=account, m=mailbox, after=modseq))
+
+
+def vanished_page(
+    tx: Transaction, account: AccountId, mailbox: MailboxId, since: int, modseq: int, uid: int, most: int
+) -> list[tuple[int, int]]:
+    """Up to `most` of (mod-sequence, UID) expunged after `since`, in that order, after the given."""
+    at = max(modseq, since + 1)
+    return tx.all(_VANISHED_PAGE, a=account, m=mailbox, at=at, upon=modseq, u=uid, most=most)
+
+
+def vanished_by_uid(
+    tx: Transaction, account: AccountId, mailbox: MailboxId, since: int, uid: int, upto: int, most: int
+) -> list[int]:
+    """Up to `most` UIDs above `uid` and up to `upto` that were expunged after `since`, ascending."""
+    found = tx.all(_VANISHED_BY_UID, a=account, m=mailbox, since=since, u=uid, upto=upto, most=most)
+    return [each for (each,) in found]
 
 
 def rows(tx: Transaction, account: AccountId, mailbox: MailboxId, uids: Sequence[int]) -> list[MessageRow]:

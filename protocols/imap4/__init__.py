@@ -18,7 +18,7 @@ sends responses; the server tells what changed in the mailbox and sends the tagg
 RFC 3501 and RFC 9051 whole. Extensions: 2177 IDLE, 2342 NAMESPACE, 2971 ID, 3348 CHILDREN,
 3516 BINARY, 3691 UNSELECT, 4315 UIDPLUS, 4731 ESEARCH, 4959 SASL-IR, 5161 ENABLE, 5182
 SEARCHRES, 5258 LIST-EXTENDED, 5530 response codes, 5819 LIST-STATUS, 6154 SPECIAL-USE and
-CREATE-SPECIAL-USE, 6851 MOVE, 7162 CONDSTORE (3.1; not QRESYNC), 7888 LITERAL+, 8438
+CREATE-SPECIAL-USE, 6851 MOVE, 7162 CONDSTORE and QRESYNC, 7888 LITERAL+, 8438
 STATUS=SIZE.
 
 Decisions. Strict where an answer could be taken for another: bare LF is refused, a quoted

@@ -12,7 +12,8 @@ class Dialect:
     utf8: UTF-8 may be sent in quoted strings (RFC 6855 3); implied by rev2.
     condstore: a CONDSTORE-enabling command was given (RFC 7162 3.1): every untagged
     FETCH that tells of flags carries MODSEQ.
-    qresync, uidonly: reserved for RFC 7162 3.2 and RFC 9586.
+    qresync: VANISHED is sent instead of EXPUNGE (RFC 7162 3.2.10); implies condstore.
+    uidonly: reserved for RFC 9586.
     """
 
     rev2: bool = False

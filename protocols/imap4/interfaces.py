@@ -298,6 +298,7 @@ class IView(Interface):
     uid_next = Attribute("int: the predicted next UID, as of what was told")
     uid_validity = Attribute("int")
     highest_modseq = Attribute("int: never above a change that is not told (RFC 7162 6)")
+    holds_back = Attribute("bool: changes above highest_modseq were told, expunges among them not")
     first_unseen = Attribute("int: the number of the first message without \\Seen, or 0")
     flags = Attribute("bytes: flags and keywords in use, joined by spaces")
     permanent_flags = Attribute("bytes: those that can be changed, with \\* if new ones can")
@@ -341,9 +342,16 @@ class IView(Interface):
     async def move(which: SequenceSet, target: str) -> Copied:
         """MOVE (RFC 6851): each message is in one of the two places at any time."""
 
-    async def expunge(uids: SequenceSet | None) -> None:
+    async def expunge(uids: SequenceSet | None) -> int:
         """Removes messages with \\Deleted: those of the set (UID EXPUNGE), or all told
-        ones. Raises NotPermitted when read only."""
+        ones; how many they were. Raises NotPermitted when read only."""
+
+    def vanished(which: SequenceSet, since: int, after: int = 0) -> AsyncIterator[Ranges]:
+        """UIDs of the set above `after` that were expunged after the mod-sequence `since`,
+        in pieces; never a told one (RFC 7162 3.2.6, 3.2.10.2). An async generator."""
+
+    def uid_of(number: int) -> int:
+        """The UID of a message number, 0 where there is none."""
 
     def updates(expunge: bool) -> Iterator[Update]:
         """What changed since it was last told, now told. Without `expunge`, expunges are

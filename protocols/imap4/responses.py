@@ -24,7 +24,7 @@ from protocols.imap4.interfaces import (
     Status,
     Update,
 )
-from protocols.imap4.sets import Ranges, encode_ranges
+from protocols.imap4.sets import Ranges, compact, encode_ranges
 
 _ATOM: Final = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+")
 _ASTRING: Final = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]+")
@@ -189,16 +189,31 @@ def flags_of(rows: Iterable[Row], dialect: Dialect, uid: bool, flags: bool = Tru
 def updates(changes: Iterable[Update], dialect: Dialect, uid: bool = False) -> bytes:
     """What changed in the selected mailbox, in order (RFC 9051 7.4, 7.5)."""
     out: list[bytes] = []
+    gone: list[int] = []
     for change in changes:
         if isinstance(change, Expunged):
-            out.append(b"* %d EXPUNGE\r\n" % change.sequence)
-        elif isinstance(change, Grown):
+            if dialect.qresync:
+                gone.append(change.uid)
+            else:
+                out.append(b"* %d EXPUNGE\r\n" % change.sequence)
+            continue
+        if gone:
+            out.append(vanished(compact(gone)))
+            gone = []
+        if isinstance(change, Grown):
             out.append(grown(change.exists, change.recent, dialect))
         elif isinstance(change, FlagsNow):
             out.append(flags_of(change.rows, dialect, uid))
         elif isinstance(change, KeywordsNow):
             out.append(keywords(change.flags, change.permanent))
+    if gone:
+        out.append(vanished(compact(gone)))
     return b"".join(out)
+
+
+def vanished(uids: Ranges, earlier: bool = False) -> bytes:
+    """RFC 7162 3.2.10; earlier: they were not told in this session."""
+    return b"* VANISHED %b%b\r\n" % (b"(EARLIER) " if earlier else b"", encode_ranges(uids))
 
 
 def grown(exists: int, recent: int, dialect: Dialect) -> bytes:

@@ -80,6 +80,7 @@ class Imap4Server(Conversation):
         self._uid = False
         self._idling = False
         self._news_kept = False
+        self._lowered = False
         self._bad = 0
         self._failures = 0
         self._why: Explained | None = None
@@ -120,6 +121,8 @@ class Imap4Server(Conversation):
         self.tag = tag
         self._uid = verb.uid
         Connection.doing = verb.label
+        # RFC 7162 3.2.10.2: a UID SEARCH by message numbers keeps them as they are.
+        expunges = verb.expunges and not getattr(command, "numbered", False)
         try:
             done = await command.run(self._held(verb), self)
         except CancelledError:
@@ -127,11 +130,11 @@ class Imap4Server(Conversation):
         except Flood:
             raise
         except Exception as error:
-            self.tell(verb.expunges)
+            self.tell(expunges)
             self._refused(verb, error)
             return
         self._bad = 0
-        self.tell(verb.expunges)
+        self.tell(expunges)
         if verb.answers_itself:
             return
         if done is None:
@@ -249,6 +252,10 @@ class Imap4Server(Conversation):
         data = responses.updates(view.updates(expunge), self.dialect, self._uid)
         if data:
             self.send(data)
+        if self.dialect.qresync and (view.holds_back or self._lowered):
+            # RFC 7162 3.2: mod-sequences above a VANISHED that is held back may have been sent.
+            self._lowered = view.holds_back
+            self.send(b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % view.highest_modseq)
         if view.gone:
             self._bye(b"UNAVAILABLE", "The selected mailbox is gone")
 
@@ -325,6 +332,7 @@ class Imap4Server(Conversation):
             self.view.close()
         self.view = view
         self.saved = ()
+        self._lowered = False
 
     def enable(self, **features: bool) -> None:
         before, self.dialect = self.dialect, replace(self.dialect, **features)

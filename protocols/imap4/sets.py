@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 STAR = 0
 """`*`: the largest number in use. Zero is no message number (RFC 9051 9, nz-number)."""
@@ -48,6 +49,29 @@ def contains(ranges: Ranges, number: int) -> bool:
     """Whether a merged set holds the number."""
     at = bisect_right(ranges, (number, 1 << 64)) - 1
     return at >= 0 and ranges[at][1] >= number
+
+
+class Listed(Sequence[int]):
+    """The numbers of ranges by their place, without expanding them."""
+
+    __slots__ = ("_ranges", "_starts", "_total")
+
+    def __init__(self, ranges: Ranges) -> None:
+        self._ranges = ranges
+        self._starts: list[int] = []
+        self._total = 0
+        for low, high in ranges:
+            self._starts.append(self._total)
+            self._total += high - low + 1
+
+    def __len__(self) -> int:
+        return self._total
+
+    def __getitem__(self, place: Any) -> Any:
+        at = bisect_right(self._starts, place) - 1
+        if not 0 <= place < self._total:
+            raise IndexError(place)
+        return self._ranges[at][0] + place - self._starts[at]
 
 
 def encode_ranges(ranges: Iterable[tuple[int, int]]) -> bytes:

@@ -87,7 +87,7 @@ _TABLE: Final = (
     Verb(b"AUTHENTICATE", login.Authenticate, Held.DOOR, (b"SASL-IR",)),
     Verb(b"LOGIN", login.Login, Held.DOOR, secret=True),
     Verb(b"ENABLE", session.Enable, Held.ACCOUNT, (b"ENABLE",)),
-    Verb(b"SELECT", selection.Select, Held.ACCOUNT),
+    Verb(b"SELECT", selection.Select, Held.ACCOUNT, (b"QRESYNC",)),
     Verb(b"EXAMINE", selection.Examine, Held.ACCOUNT),
     Verb(b"CREATE", mailboxes.Create, Held.ACCOUNT, (b"CREATE-SPECIAL-USE",)),
     Verb(b"DELETE", mailboxes.Delete, Held.ACCOUNT),

@@ -84,6 +84,7 @@ class Box:
         self.uid_next = 1
         self.modseq = 1
         self.records: list[Record] = []
+        self.expunged: dict[int, int] = {}
         self.special_use: tuple[bytes, ...] = ()
         self.views: list[FakeView] = []
         self.recent_from = 1
@@ -99,6 +100,7 @@ class Box:
 
     def remove(self, uids: Collection[int]) -> None:
         self.modseq += 1
+        self.expunged.update((record.uid, self.modseq) for record in self.records if record.uid in uids)
         self.records = [record for record in self.records if record.uid not in uids]
         self.changed()
 
@@ -393,8 +395,13 @@ class FakeView:
         return self.box.uid_validity
 
     @property
+    def holds_back(self) -> bool:
+        return any(not self._alive(told) for told in self.told)
+
+    @property
     def highest_modseq(self) -> int:
-        return self.box.modseq
+        held = [self.box.expunged[told.uid] - 1 for told in self.told if not self._alive(told)]
+        return min(held, default=self.box.modseq)
 
     @property
     def first_unseen(self) -> int:
@@ -558,7 +565,7 @@ class FakeView:
         self.box.remove(uids)
         return copied
 
-    async def expunge(self, uids: SequenceSet | None) -> None:
+    async def expunge(self, uids: SequenceSet | None) -> int:
         await self.account.world.turn()
         if self.read_only:
             raise errors.NotPermitted
@@ -566,6 +573,22 @@ class FakeView:
         gone = {told.uid for told in chosen if b"\\Deleted" in told.record.flags}
         if gone:
             self.box.remove(gone)
+        return len(gone)
+
+    async def vanished(self, which: SequenceSet, since: int, after: int = 0) -> AsyncIterator[Ranges]:
+        await self.account.world.turn()
+        told = {told.uid for told in self.told}
+        ranges = which.resolve(self.told[-1].uid if self.told else 1)
+        found = sorted(
+            uid
+            for uid, modseq in self.box.expunged.items()
+            if modseq > since and uid > after and uid not in told and contains(ranges, uid)
+        )
+        if found:
+            yield compact(found)
+
+    def uid_of(self, number: int) -> int:
+        return self.told[number - 1].uid if 0 < number <= len(self.told) else 0
 
     # Telling
     def dirty(self) -> None:

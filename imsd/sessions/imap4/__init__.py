@@ -9,6 +9,7 @@ view        what a session was told of the selected mailbox: the owner of messag
 marks       flags and keywords: bytes on the wire, bits in the index
 actions     store, copy, move and expunge of a view
 reading     FETCH: rows and content in batches
+resync      QRESYNC: what was expunged while a client was away
 searching   SEARCH: keys evaluated in slices
 
 A command passes: `IDoor.login` -> `ImapAccount.select` -> `View`. Numbers move in

@@ -113,7 +113,7 @@ async def move(view: View, which: SequenceSet, target: str) -> Copied:
     return Copied(done.uidvalidity, compact(done.source), compact(done.target))
 
 
-async def expunge(view: View, which: SequenceSet | None) -> None:
+async def expunge(view: View, which: SequenceSet | None) -> int:
     if view.read_only:
         raise NotPermitted("The mailbox is selected read only")
     view.place.need("e")
@@ -127,4 +127,4 @@ async def expunge(view: View, which: SequenceSet | None) -> None:
     else:
         found = ((uid, view.index.get(uid)) for uid in view.uids(which))
         uids = [uid for uid, row in found if row is not None and row.flags & DELETED]
-    await jobs.expunge(view.held.db, view.place.key, uids, view.held.now())
+    return len(await jobs.expunge(view.held.db, view.place.key, uids, view.held.now()))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from zope.interface import implementer
 
-from imsd.sessions.imap4 import actions, marks, reading, searching
+from imsd.sessions.imap4 import actions, marks, reading, resync, searching
 from imsd.sessions.imap4.held import Mailstore
 from imsd.sessions.imap4.marks import ALL_SYSTEM, DELETED, RECENT_BIT, SEEN, Words
 from imsd.sessions.imap4.places import Place
@@ -113,6 +113,10 @@ class View:
         return not self.read_only and "e" in self.place.rights
 
     @property
+    def holds_back(self) -> bool:
+        return self.highest_modseq < self._flags_at
+
+    @property
     def gone(self) -> bool:
         return self.index.gone or self.ended
 
@@ -186,8 +190,7 @@ class View:
 
     def _updates(self, expunge: bool) -> list[Update]:
         index = self.index
-        held_back = self.highest_modseq < self._flags_at
-        if index.modseq == self._flags_at and not (expunge and held_back):
+        if index.modseq == self._flags_at and not (expunge and self.holds_back):
             return []
         found: list[Update] = []
         told, newer = self.told, index.map()
@@ -254,6 +257,9 @@ class View:
     def sequences(self, uids: Sequence[int]) -> Sequence[int]:
         told = self.told
         return [at + 1 for at in map(told.position, uids) if at >= 0]
+
+    def uid_of(self, number: int) -> int:
+        return self.told[number - 1] if 0 < number <= len(self.told) else 0
 
     def rows(self, which: SequenceSet, changed_since: int = 0) -> Iterator[Sequence[Row]]:
         return self._rows(self.told, self.positions(which), changed_since)
@@ -350,5 +356,8 @@ class View:
     async def move(self, which: SequenceSet, target: str) -> Copied:
         return await actions.move(self, which, target)
 
-    async def expunge(self, uids: SequenceSet | None) -> None:
-        await actions.expunge(self, uids)
+    async def expunge(self, uids: SequenceSet | None) -> int:
+        return await actions.expunge(self, uids)
+
+    def vanished(self, which: SequenceSet, since: int, after: int = 0) -> AsyncIterator[Ranges]:
+        return resync.vanished(self, which, since, after)

@@ -8,6 +8,7 @@ from typing import Any
 from protocols.imap4 import responses
 from protocols.imap4.channel import Channel
 from protocols.imap4.commands.mailboxes import named
+from protocols.imap4.commands.selection import changed
 from protocols.imap4.grammar import Cursor
 from protocols.imap4.responses import Completed
 from protocols.imap4.sets import SequenceSet
@@ -47,4 +48,4 @@ class Move:
         code = responses.copyuid(moved)
         if code:
             channel.send(responses.condition(b"*", b"OK", code, "Moved UIDs"))
-        return Completed(b"", "Moved")
+        return (changed(channel, "Moved") if code else None) or Completed(b"", "Moved")

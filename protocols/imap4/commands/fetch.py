@@ -64,6 +64,7 @@ class Fetch:
     which: SequenceSet
     items: tuple[Attribute, ...]
     changed_since: int = 0
+    vanished: bool = False
 
     @classmethod
     def parse(cls, cursor: Cursor, uid: bool) -> Fetch:
@@ -83,23 +84,31 @@ class Fetch:
                 items.extend(macro)
             else:
                 items.append(_attribute(cursor))
-        changed_since = 0
+        changed_since = None
+        vanished = False
         if cursor.skip(b" "):
             for _ in cursor.items():
-                if not cursor.keyword(b"CHANGEDSINCE"):
-                    raise cursor.fail("CHANGEDSINCE")
-                cursor.space()
-                changed_since = cursor.number(MAX63)
-        if changed_since and b"MODSEQ" not in items:
+                if cursor.keyword(b"CHANGEDSINCE"):
+                    cursor.space()
+                    changed_since = cursor.number(MAX63)
+                elif uid and cursor.dialect.qresync and cursor.keyword(b"VANISHED"):
+                    vanished = True
+                else:
+                    raise cursor.fail("a modifier that may be given here")
+        if vanished and changed_since is None:
+            raise cursor.fail("CHANGEDSINCE with VANISHED")
+        if changed_since is not None and b"MODSEQ" not in items:
             items.append(b"MODSEQ")
         if uid and b"UID" not in items:
             items.insert(0, b"UID")
-        return cls(which, tuple(dict.fromkeys(items)), changed_since)
+        return cls(which, tuple(dict.fromkeys(items)), changed_since or 0, vanished)
 
     async def run(self, view: Any, channel: Channel) -> None:
         which = channel.chosen(self.which)
         if b"MODSEQ" in self.items:
             channel.enable(condstore=True)
+        if self.vanished:
+            await send_vanished(view, channel, which, self.changed_since)
         if all(isinstance(item, bytes) and item in _INDEX for item in self.items):
             render = renderer(self.items)
             for rows in view.rows(which, self.changed_since):
@@ -136,8 +145,9 @@ class Fetch:
         items = self.items
         if seen and b"FLAGS" not in items:
             items = (b"FLAGS", *items)
-        if seen and channel.dialect.condstore and b"MODSEQ" not in items:
-            items = (b"MODSEQ", *items)
+        if seen and channel.dialect.condstore:
+            # RFC 7162 3.2.4
+            items = (*(name for name in (b"UID", b"MODSEQ") if name not in items), *items)
         whole = False
         try:
             for index, item in enumerate(items):
@@ -155,6 +165,17 @@ class Fetch:
         finally:
             # A response that has begun is ended well, whatever could not be had (UNKNOWN-CTE).
             channel.send(b")\r\n" if whole else b"UID %d)\r\n" % row.uid)
+
+
+async def send_vanished(view: Any, channel: Channel, which: SequenceSet, since: int, after: int = 0) -> None:
+    """VANISHED (EARLIER), before any FETCH (RFC 7162 3.2.6)."""
+    pieces = view.vanished(which, since, after)
+    try:
+        async for uids in pieces:
+            channel.send(responses.vanished(uids, earlier=True))
+            await channel.breathe()
+    finally:
+        await pieces.aclose()
 
 
 def renderer(items: Sequence[Attribute]) -> Callable[[Sequence[Row]], bytes]:

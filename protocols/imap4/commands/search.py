@@ -58,6 +58,11 @@ class Search:
                 return cls(uid, returned, None, refusal)
         return cls(uid, returned, searchkeys.parse(cursor, charset))
 
+    @property
+    def numbered(self) -> bool:
+        """Message numbers are among the keys."""
+        return self.key is not None and searchkeys.asks_numbers(self.key)
+
     async def run(self, view: Any, channel: Channel) -> None:
         saves = self.returned is not None and b"SAVE" in self.returned
         saved = channel.saved

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -208,12 +208,27 @@ def with_saved(key: Key, saved: Ranges) -> Key:
     return key
 
 
+def leaves(key: Key) -> Iterator[Key]:
+    """The keys that are not made of others."""
+    if isinstance(key, keys.Not):
+        yield from leaves(key.key)
+    elif isinstance(key, keys.Or):
+        yield from leaves(key.left)
+        yield from leaves(key.right)
+    elif isinstance(key, keys.And):
+        for each in key.keys:
+            yield from leaves(each)
+    else:
+        yield key
+
+
 def asks_modseq(key: Key) -> bool:
     """Whether MODSEQ is among the keys."""
-    if isinstance(key, keys.Not):
-        return asks_modseq(key.key)
-    if isinstance(key, keys.Or):
-        return asks_modseq(key.left) or asks_modseq(key.right)
-    if isinstance(key, keys.And):
-        return any(asks_modseq(each) for each in key.keys)
-    return isinstance(key, keys.ModSeqAtLeast)
+    return any(isinstance(leaf, keys.ModSeqAtLeast) for leaf in leaves(key))
+
+
+def asks_numbers(key: Key) -> bool:
+    """Whether message numbers are among the keys."""
+    return any(
+        isinstance(leaf, keys.Numbers) and not leaf.which.uid and not leaf.which.saved for leaf in leaves(key)
+    )

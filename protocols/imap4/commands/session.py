@@ -89,6 +89,7 @@ class Id:
 ENABLES: Final[Mapping[bytes, Mapping[str, bool]]] = {
     b"IMAP4REV2": {"rev2": True, "utf8": True},
     b"CONDSTORE": {"condstore": True},
+    b"QRESYNC": {"condstore": True, "qresync": True},
 }
 _SPELLED: Final = {b"IMAP4REV2": b"IMAP4rev2"}
 

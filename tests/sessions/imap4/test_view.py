@@ -252,3 +252,34 @@ def test_clients_believe_the_truth(held, database, seed, monkeypatch):
             told, real = set(client.flags[uid].split()), set(truth.flags[uid].split())
             assert told - {b"\\Recent"} == real - {b"\\Recent"}
     assert not clients[0].view.index.departed
+
+
+def earlier(view, which, since, after=0):
+    """What `vanished` gives, in one list of ranges."""
+
+    async def collect():
+        return [piece async for piece in view.vanished(which, since, after)]
+
+    return [each for piece in run(collect()) for each in piece]
+
+
+def test_vanished_is_what_was_expunged_and_never_what_is_told(held, database, monkeypatch):
+    put(database, 6)
+    client = select(session(held))
+    since = client.highest_modseq
+    run(jobs.expunge(database, HERE, [2, 5], NOW, only_deleted=False))
+    later = select(session(held))
+    run(jobs.expunge(database, HERE, [3], NOW, only_deleted=False))
+    everything = uid_set((1, 100))
+    for page, few in ((5000, 10_000), (1, 1)):
+        monkeypatch.setattr("imsd.sessions.imap4.resync.PAGE", page)
+        monkeypatch.setattr("imsd.sessions.imap4.resync.FEW", few)
+        assert earlier(client, everything, since) == []
+        assert flat_ranges(earlier(later, everything, since)) == [2, 5]
+        assert flat_ranges(earlier(later, everything, since, 2)) == [5]
+        assert flat_ranges(earlier(later, uid_set((1, 3)), since)) == [2]
+        assert earlier(later, everything, later.highest_modseq) == []
+
+
+def flat_ranges(ranges):
+    return [number for low, high in ranges for number in range(low, high + 1)]
