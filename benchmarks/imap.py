@@ -19,11 +19,13 @@ from pathlib import Path
 
 from tests.support.servers import DOMAIN, PASSWORD, RunningServer, free_offset
 
-STEPS = (
-    b"a LOGIN alice@%b %b\r\n" % (DOMAIN.encode(), PASSWORD.encode()),
-    b"b SELECT INBOX\r\n",
-    b"c LOGOUT\r\n",
-)
+
+def steps(password: str) -> tuple[bytes, ...]:
+    """What one session says."""
+    login = f"a LOGIN alice@{DOMAIN} {password}\r\n".encode()
+    return (login, b"b SELECT INBOX\r\n", b"c LOGOUT\r\n")
+
+
 ENDS = (b"a OK", b"b OK", b"c OK")
 
 
@@ -41,8 +43,9 @@ def resident(pid: int) -> int:
 class Session:
     """Greeting, LOGIN, SELECT, LOGOUT, each after the answer to the one before."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, said: tuple[bytes, ...]) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), 30)
+        self.said = said
         self.step = -1
         self.heard = b""
 
@@ -50,23 +53,23 @@ class Session:
         """Takes what came; whether the session is over."""
         data = self.socket.recv(65536)
         if not data:
-            assert self.step == len(STEPS) - 1, self.heard
+            assert self.step == len(self.said) - 1, self.heard
             self.socket.close()
             return True
         self.heard += data
         wanted = b"* OK" if self.step < 0 else ENDS[self.step]
-        if self.heard.endswith(b"\r\n") and wanted in self.heard and self.step < len(STEPS) - 1:
+        if self.heard.endswith(b"\r\n") and wanted in self.heard and self.step < len(self.said) - 1:
             self.step += 1
             self.heard = b""
-            self.socket.sendall(STEPS[self.step])
+            self.socket.sendall(self.said[self.step])
         return False
 
 
-def logins(port: int, connections: int, seconds: float) -> int:
-    selector = selectors.DefaultSelector()
+def logins(port: int, connections: int, seconds: float, password: str = PASSWORD) -> int:
+    selector, said = selectors.DefaultSelector(), steps(password)
 
     def start() -> None:
-        session = Session(port)
+        session = Session(port, said)
         selector.register(session.socket, selectors.EVENT_READ, session)
 
     for _ in range(connections):
@@ -105,7 +108,7 @@ class Client:
         return self.until(wanted)
 
     def login(self) -> Client:
-        self.socket.sendall(STEPS[0])
+        self.socket.sendall(steps(PASSWORD)[0])
         self.until(ENDS[0])
         return self
 

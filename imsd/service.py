@@ -119,7 +119,8 @@ class Server(Service):
         )
         self._control = control.listen(self.reactor, core, self.config.control_socket)
         self._reload.start(RELOAD, now=False)
-        self.watchdog.start()
+        # After the turn that brought the server up, which is long and keeps nobody waiting.
+        self.reactor.callLater(0, self.watchdog.start)
         self.upkeep = Upkeep(core.db, core.blobs, self.reactor)
         self.upkeep.start()
         self._handle_hangup()

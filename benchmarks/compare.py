@@ -1,0 +1,140 @@
+"""imsd and the C servers under the same load, one after the other, again and again.
+
+    python -m benchmarks.compare [smtp] [imap] [ldap] [--rounds 3] [--seconds 4]
+
+Rounds alternate between the two, so that a noisy machine is noisy for both; what is printed is
+the median of each, and their ratio. Delivery counts when the message is in the mailbox: for
+imsd that is its 250, for Postfix and Dovecot the time until the last accepted message was saved.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+from benchmarks import imap, ldap, peers, smtp
+from imsd.config import STANDARD_PORTS
+
+Figure = tuple[float, float]
+"""Operations a second, seconds of CPU an operation."""
+
+
+def smtp_of_imsd(seconds: float) -> Figure:
+    server = smtp.Server()
+    try:
+        before, started = server.cpu(), time.monotonic()
+        load = smtp.Load(server.port, argparse.Namespace(**SMTP, seconds=seconds))
+        load.run()
+        return load.done / (time.monotonic() - started), (server.cpu() - before) / load.done
+    finally:
+        server.stop()
+
+
+def smtp_of_peer(seconds: float) -> Figure:
+    peer = peers.Mail()
+    try:
+        before, started = peer.cpu(), time.monotonic()
+        load = smtp.Load(peers.SMTP, argparse.Namespace(**SMTP, seconds=seconds))
+        load.run()
+        give_up = time.monotonic() + 120
+        while peer.delivered() < load.done and time.monotonic() < give_up:
+            time.sleep(0.05)
+        if peer.delivered() < load.done:
+            raise SystemExit(f"{load.done} accepted, {peer.delivered()} delivered")
+        return load.done / (time.monotonic() - started), (peer.cpu() - before) / load.done
+    finally:
+        peer.stop()
+
+
+SMTP = {"connections": 10, "messages": 20, "size": 4096, "pipelining": False}
+
+
+def imap_of_imsd(seconds: float) -> Figure:
+    server = smtp.Server()
+    try:
+        server.ask("user.add", address="alice@example.test", password=imap.PASSWORD)
+        port = STANDARD_PORTS["imap"] + smtp.OFFSET
+        imap.logins(port, 8, 0.5)
+        before, started = server.cpu(), time.monotonic()
+        done = imap.logins(port, 8, seconds)
+        return done / (time.monotonic() - started), (server.cpu() - before) / done
+    finally:
+        server.stop()
+
+
+def imap_of_peer(seconds: float) -> Figure:
+    peer = peers.Mail()
+    try:
+        imap.logins(peers.IMAP, 8, 0.5, peers.PASSWORD)
+        before, started = peer.cpu(), time.monotonic()
+        done = imap.logins(peers.IMAP, 8, seconds, peers.PASSWORD)
+        return done / (time.monotonic() - started), (peer.cpu() - before) / done
+    finally:
+        peer.stop()
+
+
+def ldap_of_imsd(seconds: float) -> Figure:
+    server = smtp.Server()
+    try:
+        request = ldap.search("dc=example,dc=test", "uid=user7")
+        port = STANDARD_PORTS["ldap"] + smtp.OFFSET
+        before = server.cpu()
+        done, took = ldap.load(port, "user7@example.test", "benchmark", request, seconds)
+        return done / took, (server.cpu() - before) / done
+    finally:
+        server.stop()
+
+
+def ldap_of_peer(seconds: float) -> Figure:
+    peer = peers.Directory()
+    try:
+        request = ldap.search("dc=example,dc=test", "uid=user7")
+        before = peer.cpu()
+        done, took = ldap.load(peers.LDAP, "cn=admin,dc=example,dc=test", peers.PASSWORD, request, seconds)
+        return done / took, (peer.cpu() - before) / done
+    finally:
+        peer.stop()
+
+
+Run = Callable[[float], Figure]
+WORKLOADS: dict[str, tuple[str, Run, Run, tuple[str, ...]]] = {
+    "smtp": ("4 KiB messages delivered", smtp_of_imsd, smtp_of_peer, ("postfix", "dovecot")),
+    "imap": ("login, SELECT, LOGOUT", imap_of_imsd, imap_of_peer, ("postfix", "dovecot")),
+    "ldap": ("searches by uid", ldap_of_imsd, ldap_of_peer, ("slapd",)),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("workloads", nargs="*", default=list(WORKLOADS))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=4.0)
+    options = parser.parse_args()
+    for name in options.workloads:
+        title, ours, theirs, programs = WORKLOADS[name]
+        peer = peers.available(*programs)
+        figures: dict[str, list[Figure]] = {"imsd": [], "peer": []}
+        for _ in range(options.rounds):
+            figures["imsd"].append(ours(options.seconds))
+            if peer:
+                figures["peer"].append(theirs(options.seconds))
+        print(f"{title}, median of {options.rounds} rounds")
+        rates = {}
+        for who, values in figures.items():
+            if not values:
+                print(f"  {who}: {', '.join(programs)} cannot be run here")
+                continue
+            rate, cpu = (statistics.median(column) for column in zip(*values, strict=True))
+            rates[who] = rate
+            label = "imsd" if who == "imsd" else " + ".join(programs)
+            print(f"  {label}: {rate:,.0f}/s, {cpu * 1e6:,.0f} us CPU each")
+        if len(rates) == 2:
+            print(f"  ratio: {rates['imsd'] / rates['peer']:.2f}")
+
+
+if __name__ == "__main__":
+    main()
