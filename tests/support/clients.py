@@ -29,7 +29,7 @@ def imap(server: RunningServer, alias: str = "alice") -> imaplib.IMAP4_SSL:
 def texts(server: RunningServer, alias: str = "alice") -> list[bytes]:
     """Every message of the INBOX."""
     client = imap(server, alias)
-    _, rows = client.fetch("1:*", "(BODY.PEEK[])")
+    _, rows = client.uid("FETCH", "1:*", "(BODY.PEEK[])")
     client.logout()
     return [row[1] for row in rows if isinstance(row, tuple)]
 
@@ -37,7 +37,7 @@ def texts(server: RunningServer, alias: str = "alice") -> list[bytes]:
 def subjects(server: RunningServer, alias: str = "alice") -> list[str]:
     """The subjects in the INBOX, in order."""
     client = imap(server, alias)
-    _, rows = client.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
+    _, rows = client.uid("FETCH", "1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
     client.logout()
     return [row[1].decode().strip().removeprefix("Subject: ") for row in rows if isinstance(row, tuple)]
 

@@ -1,0 +1,250 @@
+"""Mail that leaves: submitted by bob, carried by the queue, refused, deferred, held, given up."""
+
+from __future__ import annotations
+
+import email
+import json
+import smtplib
+from collections.abc import Callable, Iterator
+from email.message import Message
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.certificates import Authority
+from tests.support.clients import poll, texts
+from tests.support.remote import Remote
+from tests.support.servers import PASSWORD, RunningServer
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture(scope="module")
+def server(make_server: Callable[..., RunningServer]) -> Iterator[RunningServer]:
+    one = make_server()
+    one.add_user("bob")
+    # A closed port: whatever a test does not route goes nowhere, never out of this machine.
+    one.imsctl("settings", "set", "routes.smart_host", "127.0.0.1:1")
+    yield one
+    one.stop()
+
+
+@pytest.fixture
+def remote(server: RunningServer) -> Iterator[Remote]:
+    one = Remote()
+    route(server, one.port)
+    yield one
+    one.close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(server: RunningServer) -> Iterator[None]:
+    yield
+    if server.process is None:
+        server.start()
+    waiting = sorted({row["id"] for row in queued(server)})
+    if waiting:
+        server.imsctl("queue", "delete", "--yes", "--no-ndr", *waiting)
+
+
+def route(server: RunningServer, port: int) -> None:
+    server.imsctl("settings", "set", "routes.domains", json.dumps({"remote.test": f"127.0.0.1:{port}"}))
+
+
+def submit(server: RunningServer, subject: str, to: str = "carol@remote.test", body: str = "hello") -> None:
+    bob = server.address("bob")
+    with smtplib.SMTP("localhost", server.port("submission"), timeout=20) as smtp:
+        smtp.starttls(context=server.tls())
+        smtp.login(bob, PASSWORD)
+        head = f"From: Bob <{bob}>\r\nTo: {to}\r\nBcc: secret@remote.test\r\nSubject: {subject}\r\n"
+        smtp.sendmail(bob, [to], f"{head}\r\n{body}\r\n")
+
+
+def queued(server: RunningServer) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(server.imsctl("queue", "list", "--json").stdout)
+    return rows
+
+
+def deferred(server: RunningServer) -> dict[str, Any]:
+    """The one row of the queue, once it has been tried."""
+
+    def tried() -> bool:
+        rows = queued(server)
+        return len(rows) == 1 and rows[0]["attempts"] == 1
+
+    poll(tried)
+    return queued(server)[0]
+
+
+def report(server: RunningServer, subject: str) -> Message:
+    """The delivery status notification about a message, once it is in bob's INBOX."""
+    found: list[Message] = []
+
+    def there() -> bool:
+        found[:] = [
+            parsed
+            for parsed in map(email.message_from_bytes, texts(server, "bob"))
+            if parsed.get_content_type() == "multipart/report" and f"Subject: {subject}" in str(parsed)
+        ]
+        return bool(found)
+
+    poll(there)
+    assert len(found) == 1
+    return found[0]
+
+
+def test_a_message_arrives_as_it_was_written(server: RunningServer, remote: Remote) -> None:
+    submit(server, "to carol", body=".begins with a dot\r\n..and another")
+    poll(lambda: remote.taken)
+    (taken,) = remote.taken
+    assert (taken.sender, taken.recipients) == (server.address("bob"), ("carol@remote.test",))
+    assert taken.data.endswith(b"\r\n\r\n.begins with a dot\r\n..and another\r\n")
+    head = taken.data.partition(b"\r\n\r\n")[0]
+    assert b"Message-ID: " in head
+    assert b"Date: " in head
+    assert head.startswith(b"Received: ")
+    assert b"Bcc:" not in head
+    poll(lambda: not queued(server))
+    assert "relayed" in server.imsctl("track", "carol@remote.test").stdout
+
+
+def test_starttls_is_used_where_it_is_offered(server: RunningServer, tmp_path: Path) -> None:
+    remote = Remote(Authority(tmp_path, "elsewhere").sign("remote.example.net"))
+    route(server, remote.port)
+    submit(server, "shielded")
+    poll(lambda: remote.taken)
+    assert remote.taken[0].encrypted
+    remote.close()
+
+
+def test_a_temporary_refusal_is_tried_again(server: RunningServer, remote: Remote) -> None:
+    remote.rcpt = "451 4.2.1 not now, please"
+    submit(server, "patience")
+    row = deferred(server)
+    assert row["recipient"] == "carol@remote.test"
+    assert row["state"] == "waiting"
+    assert "not now, please" in row["last_error"]
+    assert row["next_attempt"] > row["last_attempt"]
+    shown = server.imsctl("queue", "show", row["id"]).stdout
+    assert "carol@remote.test" in shown
+    remote.rcpt = "250 2.1.5 fine"
+    assert server.imsctl("queue", "retry", row["id"]).stdout == "1 recipients are due now\n"
+    poll(lambda: remote.taken)
+    poll(lambda: not queued(server))
+    assert len(remote.taken) == 1
+
+
+@pytest.mark.parametrize("where", ["rcpt", "end"])
+def test_a_permanent_refusal_comes_back_as_a_report(
+    server: RunningServer, remote: Remote, where: str
+) -> None:
+    setattr(remote, where, "550 5.1.1 nobody of that name")
+    subject = f"refused at {where}"
+    submit(server, subject)
+    found = report(server, subject)
+    assert found.get_param("report-type") == "delivery-status"
+    assert found["Auto-Submitted"] == "auto-replied"
+    parts = found.get_payload()
+    assert [part.get_content_type() for part in parts[:2]] == ["text/plain", "message/delivery-status"]
+    assert parts[2].get_content_type() in ("text/rfc822-headers", "message/rfc822")
+    status = str(parts[1])
+    assert "Final-Recipient: rfc822; carol@remote.test" in status
+    assert "Action: failed" in status
+    assert "Status: 5.1.1" in status
+    assert "nobody of that name" in status
+    assert not queued(server)
+
+
+def test_a_host_that_is_down_defers(server: RunningServer) -> None:
+    route(server, 1)
+    submit(server, "nobody home")
+    row = deferred(server)
+    assert "127.0.0.1" in row["last_error"]
+    listed = server.imsctl("queue", "list").stdout
+    assert "carol@remote.test" in listed
+    assert "waiting" in listed
+
+
+def test_held_mail_stays_until_it_is_released(server: RunningServer, remote: Remote) -> None:
+    remote.rcpt = "451 4.2.1 not now"
+    submit(server, "held")
+    row = deferred(server)
+    server.imsctl("queue", "hold", row["id"])
+    remote.rcpt = "250 2.1.5 fine"
+    (held,) = queued(server)
+    assert (held["state"], held["next_attempt"]) == ("held", None)
+    server.kill()
+    server.start()
+    assert [one["state"] for one in queued(server)] == ["held"]
+    assert not remote.taken
+    server.imsctl("queue", "release", row["id"])
+    poll(lambda: remote.taken)
+    poll(lambda: not queued(server))
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_deleted_mail_is_given_up(server: RunningServer, remote: Remote, told: bool) -> None:
+    remote.rcpt = "451 4.2.1 not now"
+    subject = f"given up, {'told' if told else 'silently'}"
+    submit(server, subject)
+    row = deferred(server)
+    before = len(texts(server, "bob"))
+    asked = server.imsctl("queue", "delete", row["id"], input="n\n", check=False)
+    assert "Delete all selected messages?" in asked.stdout
+    assert len(queued(server)) == 1
+    server.imsctl("queue", "delete", "--yes", *([] if told else ["--no-ndr"]), row["id"])
+    assert not queued(server)
+    if told:
+        assert "stopped by the administrator" in str(report(server, subject))
+    else:
+        assert len(texts(server, "bob")) == before
+    assert "deleted" in server.imsctl("track", row["id"]).stdout
+
+
+def test_the_queue_stands_still_while_paused(server: RunningServer, remote: Remote) -> None:
+    server.imsctl("settings", "set", "queue.paused", "true")
+    submit(server, "paused")
+    assert [row["attempts"] for row in queued(server)] == [0]
+    assert not remote.connections
+    server.imsctl("settings", "set", "queue.paused", "false")
+    poll(lambda: remote.taken)
+
+
+def test_killed_with_mail_in_the_queue_each_leaves_once(server: RunningServer, remote: Remote) -> None:
+    remote.end = "451 4.3.0 later"
+    for number in range(5):
+        submit(server, f"survivor {number}")
+    poll(lambda: [row["attempts"] for row in queued(server)] == [1] * 5)
+    server.kill()
+    # A store at rest answers, too.
+    assert len(queued(server)) == 5
+    remote.end = "250 2.0.0 taken"
+    server.start()
+    server.imsctl("queue", "retry")
+    poll(lambda: not queued(server))
+    subjects = sorted(email.message_from_bytes(taken.data)["Subject"] for taken in remote.taken)
+    assert subjects == [f"survivor {number}" for number in range(5)]
+
+
+def test_killed_before_the_first_try_it_leaves_after_the_start(server: RunningServer, remote: Remote) -> None:
+    server.imsctl("settings", "set", "queue.paused", "true")
+    submit(server, "not tried yet")
+    server.kill()
+    server.imsctl("settings", "set", "queue.paused", "false")
+    server.start()
+    poll(lambda: remote.taken)
+    poll(lambda: not queued(server))
+    assert len(remote.taken) == 1
+
+
+def test_the_smart_host_takes_the_rest(server: RunningServer, remote: Remote) -> None:
+    server.imsctl("settings", "set", "routes.smart_host", f"127.0.0.1:{remote.port}")
+    submit(server, "by the smart host", to="dave@anywhere.test")
+    poll(lambda: remote.taken)
+    assert remote.taken[0].recipients == ("dave@anywhere.test",)
+    server.imsctl("settings", "set", "routes.smart_host", "127.0.0.1:1")
+
+
+def test_no_surprise_in_the_log(server: RunningServer) -> None:
+    assert "Traceback" not in server.log, server.log[-3000:]
