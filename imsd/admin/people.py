@@ -8,7 +8,7 @@ from imsd.admin.operations import Json, operation
 from imsd.directory.entry import Kind
 from imsd.directory.values import Contact, Person, PublicFolder
 from imsd.errors import NoSuchEntry
-from imsd.store import mailboxes
+from imsd.store import credentials, mailboxes
 
 KINDS: Final = {"group": Kind.LIST, "contact": Kind.CONTACT, "folder": Kind.FOLDER}
 
@@ -76,6 +76,27 @@ async def disable(core: Any, who: str, disabled: bool = True) -> Json:
 async def delete_user(core: Any, who: str, delete_mailbox: bool = False) -> Json:
     """Delete a person; a mailbox that is not empty goes only with delete_mailbox."""
     await core.directory.delete_user((await _person(core, who)).dn, delete_mailbox=delete_mailbox)
+
+
+@operation("app-password.add")
+async def add_app_password(core: Any, who: str, label: str) -> Json:
+    """Make a password for one device or program of a person; shown here, never again."""
+    person = await _person(core, who)
+    return {"password": await core.authenticator.add_app_password(person.entry, label), "label": label}
+
+
+@operation("app-password.list")
+async def list_app_passwords(core: Any, who: str) -> Json:
+    """A person's app passwords: number, label, when made."""
+    held = await core.db.read_few(credentials.read, (await _person(core, who)).entry)
+    return [{"number": one.slot, "label": one.label, "created": one.created} for one in held.apps]
+
+
+@operation("app-password.remove")
+async def remove_app_password(core: Any, who: str, number: int) -> Json:
+    """Take one back; the person's sessions end."""
+    person = await _person(core, who)
+    await core.db.write(credentials.remove_app_password, person.entry, number)
 
 
 @operation("group.add")

@@ -4,7 +4,7 @@ command     the group, --home and --json, and how a command asks the server
 client      asks the running server over its control socket
 offline     runs the same operation on a store that no server has open
 output      tables for people, JSON for programs
-setup, people, directory, settings, server, queue
+setup, people, directory, settings, server, queue, backup
             the commands, by what they are about
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 def main() -> None:
     """The console script."""
     from imsd.ctl import (  # noqa: F401 - they add their commands
+        backup,
         directory,
         people,
         queue,

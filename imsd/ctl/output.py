@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -37,6 +38,14 @@ def show_fields(value: Mapping[str, Any], indent: str = "") -> None:
             show_fields(cell, indent + "  ")
         else:
             click.echo(f"{indent}{key:<{width}}  {_text(cell)}".rstrip())
+
+
+def moment(microseconds: Any) -> str:
+    """A time of the store in local time; empty for none."""
+    if not microseconds:
+        return ""
+    found = datetime.datetime.fromtimestamp(microseconds / 1e6, datetime.UTC)
+    return found.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _text(cell: Any) -> str:

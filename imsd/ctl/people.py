@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from imsd.ctl.command import Administrator, imsctl, json_option, password_from
-from imsd.ctl.output import show_fields, show_json, show_table
+from imsd.ctl.output import moment, show_fields, show_json, show_table
 
 
 def _show(admin: Administrator, value: Any) -> None:
@@ -99,6 +99,50 @@ def user_delete(admin: Administrator, who: str, delete_mailbox: bool) -> None:
     """Delete a person. A mailbox that is not empty is deleted only with --delete-mailbox."""
     admin.ask("user.delete", who=who, delete_mailbox=delete_mailbox)
     click.echo(f"{who} was deleted.")
+
+
+@imsctl.group("app-password")
+def app_password() -> None:
+    """Passwords for one device or program each, besides a person's own."""
+
+
+@app_password.command("add")
+@click.argument("who")
+@click.argument("label")
+@json_option
+@click.pass_obj
+def app_password_add(admin: Administrator, who: str, label: str) -> None:
+    """Make one for WHO; LABEL says what for. It is shown once."""
+    answer = admin.ask("app-password.add", who=who, label=label)
+    if admin.as_json:
+        show_json(answer)
+    else:
+        click.echo(answer["password"])
+
+
+@app_password.command("list")
+@click.argument("who")
+@json_option
+@click.pass_obj
+def app_password_list(admin: Administrator, who: str) -> None:
+    """List those of WHO."""
+    rows = admin.ask("app-password.list", who=who)
+    if admin.as_json:
+        show_json(rows)
+    else:
+        show_table(
+            ("NUMBER", "MADE", "LABEL"),
+            [(row["number"], moment(row["created"]), row["label"]) for row in rows],
+        )
+
+
+@app_password.command("remove")
+@click.argument("who")
+@click.argument("number", type=int)
+@click.pass_obj
+def app_password_remove(admin: Administrator, who: str, number: int) -> None:
+    """Take back the one with NUMBER; sessions of WHO end."""
+    admin.ask("app-password.remove", who=who, number=number)
 
 
 # Other recipients -----------------------------------------------------------------------

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
-from typing import Any
-
 import click
 
 from imsd.ctl.command import Administrator, imsctl, json_option
-from imsd.ctl.output import show_fields, show_json, show_table
+from imsd.ctl.output import moment, show_fields, show_json, show_table
 
 
 @imsctl.group()
@@ -28,7 +25,7 @@ def list_(admin: Administrator) -> None:
     columns = ("id", "originator", "recipient", "size", "attempts", "state", "next_attempt", "last_error")
     show_table(
         [name.upper() for name in columns],
-        [[_when(row[name]) if name == "next_attempt" else row[name] for name in columns] for row in rows],
+        [[moment(row[name]) if name == "next_attempt" else row[name] for name in columns] for row in rows],
     )
 
 
@@ -93,12 +90,5 @@ def track(admin: Administrator, what: str, limit: int) -> None:
     columns = ("at", "event", "queue_id", "sender", "recipient", "reason")
     show_table(
         [name.upper() for name in columns],
-        [[_when(row[name]) if name == "at" else row[name] for name in columns] for row in rows],
+        [[moment(row[name]) if name == "at" else row[name] for name in columns] for row in rows],
     )
-
-
-def _when(microseconds: Any) -> str:
-    if not microseconds:
-        return ""
-    moment = datetime.datetime.fromtimestamp(microseconds / 1e6, datetime.UTC)
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")

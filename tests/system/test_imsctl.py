@@ -1,0 +1,191 @@
+"""imsctl: every command, with the server running and on the store at rest."""
+
+from __future__ import annotations
+
+import json
+import poplib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from imsd import config
+from imsd.ctl import backup, directory, people, queue, server, settings, setup  # noqa: F401 - they add commands
+from imsd.ctl.command import imsctl
+from tests.support.clients import subjects
+from tests.support.servers import PASSWORD, RunningServer, free_offset, run
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture(scope="module", params=["running", "at rest"])
+def home(
+    request: pytest.FixtureRequest, make_server: Callable[..., RunningServer]
+) -> Iterator[RunningServer]:
+    one = make_server(start=request.param == "running")
+    one.imsctl("user", "add", one.address("alice"), "--password", PASSWORD, "--name", "Alice Arden")
+    yield one
+    one.stop()
+
+
+def said(home: RunningServer, *arguments: str, input: str | None = None) -> str:
+    text: str = home.imsctl(*arguments, input=input).stdout
+    return text
+
+
+def answered(home: RunningServer, *arguments: str) -> Any:
+    return json.loads(said(home, *arguments, "--json"))
+
+
+def refused(home: RunningServer, *arguments: str) -> str:
+    """The sentence of a refusal; the exit status is 1 and nobody sees a traceback."""
+    done = home.imsctl(*arguments, check=False)
+    assert done.returncode == 1, done.stdout
+    assert done.stderr.startswith("Error: "), done.stderr
+    assert "Traceback" not in done.stderr
+    text: str = done.stderr
+    return text
+
+
+def test_people(home: RunningServer) -> None:
+    dora = home.address("dora")
+    made = answered(home, "user", "add", dora, "--password", PASSWORD, "--name", "Dora Dean", "--admin")
+    assert (made["address"], made["name"], made["admin"]) == (dora, "Dora Dean", True)
+    assert dora in {row["address"] for row in answered(home, "user", "list")}
+    assert answered(home, "user", "show", "dora")["messages"] == 0
+    assert "changed" in said(home, "user", "passwd", dora, "--password", "-", input="another-secret\n")
+    assert "cannot log in" in said(home, "user", "disable", dora)
+    assert answered(home, "user", "show", dora)["disabled"] is True
+    assert "can log in" in said(home, "user", "enable", dora)
+    assert "is taken" in refused(home, "user", "add", dora, "--password", PASSWORD)
+    assert "There is nobody called" in refused(home, "user", "show", "nobody-here")
+    home.imsctl("user", "delete", "--yes", dora)
+    assert dora not in said(home, "user", "list")
+
+
+def test_lists_contacts_and_folders(home: RunningServer) -> None:
+    team, away, alice = home.address("team"), home.address("away"), home.address("alice")
+    home.imsctl("group", "add", team, alice, "--name", "The Team", "--owner", alice)
+    home.imsctl("contact", "add", away, "someone@remote.test", "--name", "Some One")
+    home.imsctl("group", "join", team, away)
+    assert len(answered(home, "group", "show", team)["member"]) == 2
+    home.imsctl("group", "leave", team, away)
+    assert "1 members" in said(home, "group", "list")
+    assert "someone@remote.test" in said(home, "contact", "list")
+    assert answered(home, "contact", "show", away)["detail"] == "someone@remote.test"
+    home.imsctl("folder", "add", "Projects", "--address", home.address("projects"))
+    assert answered(home, "folder", "show", home.address("projects"))["detail"] == "Projects"
+    assert "Projects" in said(home, "folder", "list")
+    assert "is no contact" in refused(home, "contact", "show", team)
+    for kind, address in (("group", team), ("contact", away), ("folder", home.address("projects"))):
+        assert "was deleted" in said(home, kind, "delete", "--yes", address)
+
+
+def test_app_passwords(home: RunningServer) -> None:
+    secret = said(home, "app-password", "add", "alice", "phone").strip()
+    assert len(secret.replace("-", "")) == 26
+    (row,) = answered(home, "app-password", "list", "alice")
+    assert row["label"] == "phone"
+    if home.process is not None:
+        pop3 = poplib.POP3_SSL("localhost", home.port("pop3s"), context=home.tls(), timeout=20)
+        pop3.user(home.address("alice"))
+        pop3.pass_(secret)
+        pop3.quit()
+    home.imsctl("app-password", "remove", "alice", str(row["number"]))
+    assert answered(home, "app-password", "list", "alice") == []
+    assert "No such app password" in refused(home, "app-password", "remove", "alice", "9")
+
+
+def test_settings(home: RunningServer, tmp_path: Path) -> None:
+    key = "admission.per_minute"
+    assert key in said(home, "settings", "list", "admission")
+    assert said(home, "settings", "set", key, "77") == f"{key} = 77\n"
+    assert answered(home, "settings", "get", key)["value"] == 77
+    assert [row["key"] for row in answered(home, "settings", "list", "admission", "--changed")] == [key]
+    file = tmp_path / "settings.toml"
+    file.write_text(said(home, "settings", "export"))
+    home.imsctl("settings", "reset", key)
+    assert "1 settings would change" in said(home, "settings", "import", "--dry-run", str(file))
+    assert "1 settings changed" in said(home, "settings", "import", str(file))
+    home.imsctl("settings", "reset", key)
+    assert key in refused(home, "settings", "set", key, "many")
+    assert "There is no setting" in refused(home, "settings", "get", "no.such")
+
+
+def test_directory(home: RunningServer, tmp_path: Path) -> None:
+    file = tmp_path / "all.ldif"
+    file.write_text(said(home, "directory", "export", "--domain-names"))
+    assert "uid: alice" in file.read_text()
+    assert "userPassword" not in file.read_text()
+    report = answered(home, "directory", "import", "--replace", str(file))
+    assert report["refused"] == {}
+
+
+def test_queue_and_track(home: RunningServer) -> None:
+    assert answered(home, "queue", "list") == []
+    assert said(home, "queue", "retry") == "0 recipients are due now\n"
+    for command in (["show"], ["hold"], ["release"], ["retry"]):
+        assert "No such message" in refused(home, "queue", *command, "nothing")
+    wanted = "No such message" if home.process is not None else "The server is not running"
+    assert wanted in refused(home, "queue", "delete", "--yes", "nothing")
+    assert answered(home, "track", "nobody@remote.test", "--limit", "5") == []
+
+
+def test_status_check_and_verify(home: RunningServer) -> None:
+    done = home.imsctl("status", "--json", check=False)
+    assert json.loads(done.stdout)["running"] is (home.process is not None)
+    assert done.returncode == (0 if home.process is not None else 1)
+    started = time.monotonic()
+    findings = json.loads(home.imsctl("check", "--json", check=False).stdout)
+    assert time.monotonic() - started < 20
+    assert any("self-signed" in finding["text"] for finding in findings)
+    assert answered(home, "verify") == []
+    assert said(home, "verify", "--repair") == "Nothing found.\n"
+
+
+def test_backup_and_restore(home: RunningServer, tmp_path: Path) -> None:
+    if home.process is not None:
+        home.deliver("Subject: kept\r\n\r\nx\r\n", [home.address("alice")])
+        home.deliver(b"Subject: big\r\n\r\n" + b"0123456789\r\n" * 40_000, [home.address("alice")])
+    copy = tmp_path / "copy"
+    assert "holds the copy" in said(home, "backup", str(copy))
+    assert "is not empty" in refused(home, "backup", str(copy))
+    assert "has a store already" in refused(home, "restore", str(copy)) or home.process is not None
+    other = RunningServer(tmp_path / "other", free_offset())
+    other.home.mkdir()
+    assert "holds no copy" in refused(other, "restore", str(tmp_path))
+    assert "is ready" in said(other, "restore", str(copy))
+    file = other.home / config.FILE
+    file.write_text(
+        file.read_text().replace(f"port_offset = {home.offset} ", f"port_offset = {other.offset} ")
+    )
+    assert said(other, "verify") == "Nothing found.\n"
+    other.start()
+    try:
+        assert subjects(other) == (["kept", "big"] if home.process is not None else [])
+        for path in (copy, other.home):
+            assert (path / "tls/server.key").stat().st_mode & 0o077 == 0
+    finally:
+        other.stop()
+
+
+def test_a_home_is_not_made_twice(home: RunningServer) -> None:
+    assert "is a home already" in refused(home, "setup", "--yes", "--domain", "x.test")
+    assert said(home, "welcome").count("127.0.0.1") > 3
+
+
+def test_every_command_has_help() -> None:
+    def walk(command: click.Command, path: list[str]) -> None:
+        assert command.help, path
+        if isinstance(command, click.Group):
+            for name, inner in command.commands.items():
+                walk(inner, [*path, name])
+
+    for command in ("backup", "user", "queue", "status"):
+        assert command in imsctl.commands
+    assert "Usage: imsctl" in run(sys.executable, "-m", "imsd.ctl", "--help").stdout
+    walk(imsctl, [])
