@@ -3,6 +3,8 @@
 interfaces    what commands hold: door, account, view, message; and the values exchanged
 dialect       what a connection has enabled
 sets, keys    sequence sets; search keys
+ordering      SORT: criteria, and messages in their order
+threads       THREAD: messages as trees
 mailboxnames  modified UTF-7 and UTF-8 names
 grammar       a cursor over the bytes of one command
 reader        bytes to command frames and literals
@@ -15,11 +17,11 @@ How a request passes through: bytes go to the `reader`, which gives a frame; the
 names the class; `parse` takes the arguments off a cursor; `run` calls what it holds and
 sends responses; the server tells what changed in the mailbox and sends the tagged response.
 
-RFC 3501 and RFC 9051 whole. Extensions: 2177 IDLE, 2342 NAMESPACE, 2971 ID, 3348 CHILDREN,
-3516 BINARY, 3691 UNSELECT, 4315 UIDPLUS, 4731 ESEARCH, 4959 SASL-IR, 5161 ENABLE, 5182
-SEARCHRES, 5258 LIST-EXTENDED, 5530 response codes, 5819 LIST-STATUS, 6154 SPECIAL-USE and
-CREATE-SPECIAL-USE, 6851 MOVE, 7162 CONDSTORE and QRESYNC, 7888 LITERAL+, 8438
-STATUS=SIZE.
+RFC 3501 and RFC 9051 whole. Extensions: 2177 IDLE, 2342 NAMESPACE, 2971 ID, 3348 CHILDREN, 3516
+BINARY, 3691 UNSELECT, 4315 UIDPLUS, 4731 ESEARCH, 4959 SASL-IR, 5161 ENABLE, 5182 SEARCHRES,
+5255 I18NLEVEL=1, 5256 SORT and THREAD, 5267 ESORT, 5957 SORT=DISPLAY, 9394 PARTIAL, 5258 LIST-
+EXTENDED, 5530 response codes, 5819 LIST-STATUS, 6154 SPECIAL-USE and CREATE-SPECIAL-USE, 6851
+MOVE, 7162 CONDSTORE and QRESYNC, 7888 LITERAL+, 8438 STATUS=SIZE.
 
 Decisions. Strict where an answer could be taken for another: bare LF is refused, a quoted
 string is UTF-8, a set names only messages that exist. Lenient where nothing can go wrong:

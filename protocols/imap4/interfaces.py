@@ -29,6 +29,7 @@ from zope.interface import Attribute, Interface
 
 from protocols.imap4.dialect import Dialect
 from protocols.imap4.keys import Key
+from protocols.imap4.ordering import Traits
 from protocols.imap4.sets import Ranges, SequenceSet
 
 # Values --------------------------------------------------------------------------------
@@ -319,6 +320,9 @@ class IView(Interface):
     def sequences(uids: Sequence[int]) -> Sequence[int]:
         """Message numbers of told UIDs, given ascending; the others are left out."""
 
+    def uids(which: SequenceSet) -> Sequence[int]:
+        """The told UIDs of the set, ascending."""
+
     async def store(
         which: SequenceSet,
         change: FlagChange,
@@ -334,6 +338,9 @@ class IView(Interface):
 
     async def search(key: Key) -> Found:
         """Told messages that match. Raises UnsupportedCharset never: text is decoded."""
+
+    async def traits(uids: Sequence[int]) -> Sequence[Traits | None]:
+        """What SORT and THREAD ask of told messages; None where the content is gone."""
 
     async def copy(which: SequenceSet, target: str) -> Copied:
         """COPY; all or none (RFC 9051 6.4.7). Raises NoSuchMailbox, OverQuota,

@@ -230,10 +230,10 @@ def keywords(flags: bytes, permanent: bytes) -> bytes:
 # Search ------------------------------------------------------------------------------------
 
 
-def search(numbers: Sequence[int], modseq: int) -> bytes:
-    """SEARCH of IMAP4rev1 (RFC 3501 7.2.5, RFC 7162 3.1.5)."""
+def search(numbers: Sequence[int], modseq: int, verb: bytes = b"SEARCH") -> bytes:
+    """SEARCH of IMAP4rev1 (RFC 3501 7.2.5, RFC 7162 3.1.5); SORT (RFC 5256 4)."""
     tail = b" (MODSEQ %d)" % modseq if modseq and numbers else b""
-    return b"* SEARCH%b%b\r\n" % ("".join([f" {number}" for number in numbers]).encode(), tail)
+    return b"* %b%b%b\r\n" % (verb, "".join([f" {number}" for number in numbers]).encode(), tail)
 
 
 def esearch(tag: bytes, uid: bool, data: Sequence[bytes]) -> bytes:

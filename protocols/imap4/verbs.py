@@ -19,6 +19,7 @@ from protocols.imap4.commands import (
     search,
     selection,
     session,
+    sort,
     store,
 )
 from protocols.imap4.grammar import Cursor
@@ -110,8 +111,24 @@ _TABLE: Final = (
     Verb(b"UNSELECT", selection.Unselect, Held.VIEW, (b"UNSELECT",)),
     Verb(b"EXPUNGE", selection.Expunge, Held.VIEW),
     Verb(b"UID EXPUNGE", selection.Expunge, Held.VIEW, (b"UIDPLUS",)),
-    Verb(b"SEARCH", search.Search, Held.VIEW, (b"ESEARCH", b"SEARCHRES"), expunges=False),
+    Verb(b"SEARCH", search.Search, Held.VIEW, (b"ESEARCH", b"SEARCHRES", b"PARTIAL"), expunges=False),
     Verb(b"UID SEARCH", search.Search, Held.VIEW),
+    Verb(
+        b"SORT",
+        sort.Sort,
+        Held.VIEW,
+        (b"SORT", b"SORT=DISPLAY", b"ESORT", b"I18NLEVEL=1"),
+        expunges=False,
+    ),
+    Verb(b"UID SORT", sort.Sort, Held.VIEW),
+    Verb(
+        b"THREAD",
+        sort.Thread,
+        Held.VIEW,
+        (b"THREAD=ORDEREDSUBJECT", b"THREAD=REFERENCES", b"THREAD=REFS"),
+        expunges=False,
+    ),
+    Verb(b"UID THREAD", sort.Thread, Held.VIEW),
     Verb(b"FETCH", fetch.Fetch, Held.VIEW, (b"BINARY",), expunges=False),
     Verb(b"UID FETCH", fetch.Fetch, Held.VIEW),
     Verb(b"STORE", store.Store, Held.VIEW, (b"CONDSTORE",), expunges=False),

@@ -41,11 +41,14 @@ from protocols.imap4.interfaces import (
     Stored,
     Update,
 )
+from protocols.imap4.ordering import Traits
 from protocols.imap4.server import Imap4Server
 from protocols.imap4.sets import Ranges, SequenceSet, compact, contains
 from protocols.message import summary
+from protocols.message.collation import casemap
 from protocols.message.part import Scan
 from protocols.message.scan import scan
+from protocols.message.subjects import base_subject
 from protocols.sasl import IAuthenticator, offered
 from protocols.security import Security
 
@@ -460,6 +463,9 @@ class FakeView:
     def sequences(self, uids: Sequence[int]) -> Sequence[int]:
         return [number for number, told in enumerate(self.told, 1) if told.uid in uids]
 
+    def uids(self, which: SequenceSet) -> Sequence[int]:
+        return [told.uid for _, told in self._chosen(which)]
+
     # Changing
     async def store(
         self, which: SequenceSet, change: FlagChange, flags: Sequence[bytes], unchanged_since: int | None
@@ -549,6 +555,11 @@ class FakeView:
                 return text.lower() in record.data.decode("utf-8", "replace").lower()
         raise AssertionError(key)
 
+    async def traits(self, uids: Sequence[int]) -> Sequence[Traits | None]:
+        await self.account.world.turn()
+        records = {told.uid: told.record for told in self.told if self._alive(told)}
+        return [traits_of(records[uid]) if uid in records else None for uid in uids]
+
     async def copy(self, which: SequenceSet, target: str) -> Copied:
         await self.account.world.turn()
         box = self.account.world.box(target)
@@ -626,6 +637,23 @@ class FakeView:
 
     def close(self) -> None:
         self.box.views.remove(self)
+
+
+def traits_of(record: Record) -> Traits:
+    made = summary.summarize(record.data)
+    subject = base_subject(made.subject)
+    return Traits(
+        record.when,
+        record.when if made.date is None else made.date,
+        len(record.data),
+        casemap(subject.base),
+        subject.answer,
+        *(casemap(address.decode().partition("@")[0]) for address in (made.sender, made.to, made.cc)),
+        casemap(made.sender_name or made.sender.decode()),
+        casemap(made.to_name or made.to.decode()),
+        made.message_id,
+        made.references,
+    )
 
 
 PREFIX = b"Return-Path: <bob@example.test>\r\n"

@@ -10,6 +10,7 @@ marks       flags and keywords: bytes on the wire, bits in the index
 actions     store, copy, move and expunge of a view
 reading     FETCH: rows and content in batches
 resync      QRESYNC: what was expunged while a client was away
+arranging   SORT and THREAD: what they ask of messages
 searching   SEARCH: keys evaluated in slices
 
 A command passes: `IDoor.login` -> `ImapAccount.select` -> `View`. Numbers move in

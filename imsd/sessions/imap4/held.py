@@ -80,6 +80,8 @@ class Mailstore:
     settings: LiveSettings
     reactor: Any
     bell: Bell = field(init=False)
+    # What SORT asks of content, by blob (`arranging`).
+    sort_keys: dict[int, Any] = field(default_factory=dict, init=False)
     _purging: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:

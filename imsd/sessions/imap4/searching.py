@@ -3,14 +3,13 @@
 Every key becomes a test of one message that answers True, False, or None for "not from what
 is known so far". First all tests run on the index alone; messages that stay undecided are
 read in batches: header and date first, decoded text only where that leaves them undecided.
-Substrings are matched in case-folded, composed text after charset and transfer decoding
+Substrings are matched in text mapped by i;unicode-casemap (RFC 5255 4.2) after charset and transfer decoding
 (RFC 9051 6.4.4), so a search never depends on how a sender wrapped or encoded.
 """
 
 from __future__ import annotations
 
 import time
-import unicodedata
 from array import array
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import date
@@ -27,6 +26,7 @@ from protocols.imap4.interfaces import Found, Needs
 from protocols.imap4.keys import Key, When
 from protocols.imap4.sets import Ranges, SequenceSet, contains
 from protocols.message import headers, words
+from protocols.message.collation import fold
 from protocols.message.part import MESSAGE, Part
 from protocols.message.text import TextDecoder
 
@@ -152,7 +152,7 @@ class _Search:
                         break
             elif part.kind == MESSAGE and part.children:
                 inner = part.children[0]
-                header = _fold(words.decode(await message.read(inner.start, inner.body)))
+                header = fold(words.decode(await message.read(inner.start, inner.body)))
                 missing = {wanted for wanted in missing if wanted not in header}
             await self._breathe()
         return {wanted: wanted not in missing for wanted in self.texts}
@@ -167,12 +167,12 @@ class _Search:
                     text = decoder.feed(piece[at : at + 32_768])
                 except ValueError:
                     return
-                window = tail + _fold(text)
+                window = tail + fold(text)
                 yield window
                 tail = window[-longest:]
                 await self._breathe()
         try:
-            yield tail + _fold(decoder.finish())
+            yield tail + fold(decoder.finish())
         except ValueError:
             return
 
@@ -202,12 +202,12 @@ class _Search:
             case keys.ModSeqAtLeast(value):
                 return lambda candidate: candidate.row.modseq >= value
             case keys.Header(name, text):
-                field, wanted = name.encode("ascii", "replace"), _fold(text)
+                field, wanted = name.encode("ascii", "replace"), fold(text)
                 return lambda candidate: _has_field(candidate, field, wanted)
             case keys.Body(text):
-                return self._body(_fold(text))
+                return self._body(fold(text))
             case keys.Text(text):
-                return self._anywhere(_fold(text))
+                return self._anywhere(fold(text))
             case keys.Not(inner):
                 return _negation(self.compile(inner))
             case keys.Or(left, right):
@@ -319,7 +319,7 @@ def _has_field(candidate: Candidate, name: bytes, wanted: str) -> bool | None:
     values = headers.every(candidate.header, name)
     if not wanted:
         return bool(values)
-    return any(wanted in _fold(words.decode(value)) for value in values)
+    return any(wanted in fold(words.decode(value)) for value in values)
 
 
 def _readable(header: bytes) -> str:
@@ -328,10 +328,4 @@ def _readable(header: bytes) -> str:
         f"{field.name.decode('ascii', 'replace')}: {words.decode(field.text)}"
         for field in headers.fields(header)
     )
-    return _fold("\n".join(fields))
-
-
-def _fold(text: str) -> str:
-    if text.isascii():
-        return text.lower()
-    return unicodedata.normalize("NFC", text).casefold()
+    return fold("\n".join(fields))

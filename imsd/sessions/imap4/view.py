@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from zope.interface import implementer
 
-from imsd.sessions.imap4 import actions, marks, reading, resync, searching
+from imsd.sessions.imap4 import actions, arranging, marks, reading, resync, searching
 from imsd.sessions.imap4.held import Mailstore
 from imsd.sessions.imap4.marks import ALL_SYSTEM, DELETED, RECENT_BIT, SEEN, Words
 from imsd.sessions.imap4.places import Place
@@ -45,6 +45,7 @@ from protocols.imap4.interfaces import (
     Update,
 )
 from protocols.imap4.keys import Key
+from protocols.imap4.ordering import Traits
 from protocols.imap4.sets import Ranges, SequenceSet
 
 if TYPE_CHECKING:
@@ -349,6 +350,9 @@ class View:
 
     async def search(self, key: Key) -> Found:
         return await searching.search(self, key)
+
+    async def traits(self, uids: Sequence[int]) -> Sequence[Traits | None]:
+        return await arranging.traits(self, uids)
 
     async def copy(self, which: SequenceSet, target: str) -> Copied:
         return await actions.copy(self, which, target)

@@ -12,6 +12,7 @@ from protocols.imap4 import responses
 from protocols.imap4.channel import Channel
 from protocols.imap4.commands import content
 from protocols.imap4.commands.content import Form, Item
+from protocols.imap4.commands.results import Range
 from protocols.imap4.grammar import LIST_LIMIT, MAX63, Cursor
 from protocols.imap4.interfaces import Needs, Row
 from protocols.imap4.sets import SequenceSet
@@ -65,6 +66,7 @@ class Fetch:
     items: tuple[Attribute, ...]
     changed_since: int = 0
     vanished: bool = False
+    partial: Range | None = None
 
     @classmethod
     def parse(cls, cursor: Cursor, uid: bool) -> Fetch:
@@ -86,6 +88,7 @@ class Fetch:
                 items.append(_attribute(cursor))
         changed_since = None
         vanished = False
+        partial = None
         if cursor.skip(b" "):
             for _ in cursor.items():
                 if cursor.keyword(b"CHANGEDSINCE"):
@@ -93,6 +96,9 @@ class Fetch:
                     changed_since = cursor.number(MAX63)
                 elif uid and cursor.dialect.qresync and cursor.keyword(b"VANISHED"):
                     vanished = True
+                elif uid and partial is None and cursor.keyword(b"PARTIAL"):
+                    cursor.space()
+                    partial = Range.parse(cursor)
                 else:
                     raise cursor.fail("a modifier that may be given here")
         if vanished and changed_since is None:
@@ -101,10 +107,12 @@ class Fetch:
             items.append(b"MODSEQ")
         if uid and b"UID" not in items:
             items.insert(0, b"UID")
-        return cls(which, tuple(dict.fromkeys(items)), changed_since or 0, vanished)
+        return cls(which, tuple(dict.fromkeys(items)), changed_since or 0, vanished, partial)
 
     async def run(self, view: Any, channel: Channel) -> None:
         which = channel.chosen(self.which)
+        if self.partial is not None:
+            which = _some(which, self.partial.of(view.uids(which)), view)
         if b"MODSEQ" in self.items:
             channel.enable(condstore=True)
         if self.vanished:
@@ -165,6 +173,15 @@ class Fetch:
         finally:
             # A response that has begun is ended well, whatever could not be had (UNKNOWN-CTE).
             channel.send(b")\r\n" if whole else b"UID %d)\r\n" % row.uid)
+
+
+def _some(which: SequenceSet, uids: Sequence[int], view: Any) -> SequenceSet:
+    """What of a set of UIDs lies between the first and the last of these (RFC 9394 3.3)."""
+    if not uids:
+        return SequenceSet((), uid=True)
+    low, high = uids[0], uids[-1]
+    ranges = which.resolve(view.uid_of(view.exists))
+    return SequenceSet(tuple((max(a, low), min(b, high)) for a, b in ranges if a <= high and b >= low), True)
 
 
 async def send_vanished(view: Any, channel: Channel, which: SequenceSet, since: int, after: int = 0) -> None:

@@ -1,0 +1,142 @@
+"""SORT and THREAD: what of messages they ask for.
+
+Content never changes, so what was worked out for a blob is remembered by its id, for as many
+as `REMEMBERED` of all mailboxes; columns are read in pages and mapped in slices.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from imsd.errors import Refusal
+from imsd.sessions.imap4.held import SLICE
+from imsd.sessions.imap4.reading import read, summary_of
+from imsd.store import sortkeys
+from imsd.store.sortkeys import SortColumns
+from protocols.imap4.interfaces import Needs
+from protocols.imap4.ordering import Traits
+from protocols.message.collation import casemap
+from protocols.message.part import SCAN_VERSION
+from protocols.message.subjects import base_subject
+from protocols.message.summary import Summary
+
+if TYPE_CHECKING:
+    from imsd.sessions.imap4.view import View
+
+PAGE = 1000
+REMEMBERED = 50_000
+
+
+class Kept(NamedTuple):
+    """Of one blob, mapped."""
+
+    date: int | None
+    base: bytes
+    answer: bool
+    sender: bytes
+    to: bytes
+    cc: bytes
+    display_from: bytes
+    display_to: bytes
+    message_id: bytes
+    references: tuple[bytes, ...]
+
+
+async def traits(view: View, uids: Sequence[int]) -> list[Traits | None]:
+    known = view.held.sort_keys
+    rows = [view.index.get(uid) or view.index.departed_row(uid) for uid in uids]
+    kept: dict[int, Kept] = {}
+    missing: dict[int, int] = {}
+    for uid, row in zip(uids, rows, strict=True):
+        if row is not None:
+            found = known.get(row.blob)
+            if found is None:
+                missing[row.blob] = uid
+            else:
+                kept[row.blob] = found
+    wanted = list(missing)
+    since = time.perf_counter()
+    for at in range(0, len(wanted), PAGE):
+        page = wanted[at : at + PAGE]
+        columns = await (view.held.db.read_few if len(page) < 50 else view.held.db.read)(sortkeys.read, page)
+        since = time.perf_counter()
+        for one in columns:
+            if one.scan_version != SCAN_VERSION:
+                again = await _scanned(view, missing[one.blob])
+                if again is None:
+                    continue
+                one = again
+            kept[one.blob] = _remember(known, one)
+            if time.perf_counter() - since > SLICE:
+                await view.held.breath()
+                since = time.perf_counter()
+    done: list[Traits | None] = []
+    for row in rows:
+        key = None if row is None else kept.get(row.blob)
+        if row is None or key is None:
+            done.append(None)
+            continue
+        sent = row.date if key.date is None else key.date
+        done.append(Traits(row.date, sent, row.size, *key[1:]))
+        if not len(done) % PAGE and time.perf_counter() - since > SLICE:
+            await view.held.breath()
+            since = time.perf_counter()
+    return done
+
+
+def _remember(known: dict[int, Kept], columns: SortColumns) -> Kept:
+    kept = _mapped(columns)
+    if len(known) >= REMEMBERED:
+        # The oldest go, some at a time.
+        for blob in list(known)[: REMEMBERED // 10]:
+            del known[blob]
+    known[columns.blob] = kept
+    return kept
+
+
+def _mapped(columns: SortColumns) -> Kept:
+    subject = base_subject(columns.subject.decode("utf-8", "replace"))
+    return Kept(
+        columns.date,
+        casemap(subject.base),
+        subject.answer,
+        _mailbox(columns.sender, columns.sender_name),
+        _mailbox(columns.to, columns.to_name),
+        _mailbox(columns.cc, b""),
+        _shown(columns.sender, columns.sender_name),
+        _shown(columns.to, columns.to_name),
+        columns.message_id,
+        tuple(columns.references.split()),
+    )
+
+
+def _mailbox(address: bytes, name: bytes) -> bytes:
+    """addr-mailbox of the first address (RFC 5256 3); a group without members has its name
+    there (RFC 9051 7.5.2)."""
+    return casemap((address.rpartition(b"@")[0] or address or name).decode("utf-8", "replace"))
+
+
+def _shown(address: bytes, name: bytes) -> bytes:
+    """RFC 5957 3."""
+    return casemap((name or address).decode("utf-8", "replace"))
+
+
+async def _scanned(view: View, uid: int) -> SortColumns | None:
+    """Of content that an older scanner described, or none did."""
+    try:
+        content = (await read(view, [uid], Needs())).get(uid)
+        if content is None:
+            return None
+        summary: Summary = await summary_of(view.held, content)
+    except Refusal as refusal:
+        if refusal.temporary:
+            raise
+        return None
+    return SortColumns(
+        content.blob, summary.scan_version, summary.subject.encode("utf-8", "replace"), summary.sender,
+        summary.sender_name.encode("utf-8", "replace"), summary.to,
+        summary.to_name.encode("utf-8", "replace"), summary.cc, summary.date, summary.message_id,
+        b" ".join(summary.references),
+    )  # fmt: skip

@@ -1,0 +1,134 @@
+"""SORT and THREAD (RFC 5256, RFC 5957, RFC 5267 3: ESORT; RFC 7162 3.1.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from protocols.imap4 import ordering, responses, threads
+from protocols.imap4.channel import Channel
+from protocols.imap4.commands.results import Returned
+from protocols.imap4.commands.search import Wanted
+from protocols.imap4.grammar import Cursor
+from protocols.imap4.ordering import Criterion, SortKey, Traits
+from protocols.imap4.sets import compact
+
+_KEYS: Final = {key.name.encode(): key for key in SortKey}
+_MOST: Final = 50
+_PIECE: Final = 200
+"""Threads that are sent together."""
+
+
+async def _described(
+    view: Any, channel: Channel, uids: Sequence[int], numbers: Sequence[int]
+) -> tuple[list[int], list[int], list[Traits]]:
+    """UIDs, numbers and traits of the messages that are still there."""
+    traits = await view.traits(uids)
+    await channel.breathe()
+    kept = [at for at, trait in enumerate(traits) if trait is not None]
+    return [uids[at] for at in kept], [numbers[at] for at in kept], [traits[at] for at in kept]
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """returned: None when there was no RETURN."""
+
+    uid: bool
+    criteria: tuple[Criterion, ...]
+    wanted: Wanted
+    returned: Returned | None = None
+
+    @classmethod
+    def parse(cls, cursor: Cursor, uid: bool) -> Sort:
+        cursor.space()
+        returned = Returned.parse(cursor)
+        criteria: list[Criterion] = []
+        for _ in cursor.items():
+            start = cursor.position
+            word = cursor.word()
+            reverse = word == b"REVERSE"
+            if reverse:
+                cursor.space()
+                word = cursor.word()
+            if word not in _KEYS or len(criteria) >= _MOST:
+                cursor.position = start
+                raise cursor.fail("a sort criterion")
+            criteria.append(Criterion(_KEYS[word], reverse))
+        if not criteria:
+            raise cursor.fail("a sort criterion")
+        cursor.space()
+        charset = cursor.astring()
+        cursor.space()
+        return cls(uid, tuple(criteria), Wanted.parse(cursor, charset), returned)
+
+    @property
+    def numbered(self) -> bool:
+        return self.wanted.numbered
+
+    async def run(self, view: Any, channel: Channel) -> None:
+        saves = self.returned is not None and self.returned.saves
+        found = await self.wanted.find(view, channel, saves)
+        uids, sequences, traits = await _described(view, channel, found.uids, found.sequences)
+        order = await ordering.arrange(traits, self.criteria, channel.breathe)
+        uids = [uids[at] for at in order]
+        numbers = uids if self.uid else [sequences[at] for at in order]
+        with_modseq = self.wanted.with_modseq
+        if self.returned is None:
+            channel.send(responses.search(numbers, found.modseq if with_modseq else 0, b"SORT"))
+            return
+        if saves:
+            channel.saved = compact(sorted(self.returned.to_save(uids)))
+        if self.returned.silent:
+            return
+        data = self.returned.data(numbers)
+        if with_modseq and uids:
+            data.append(b"MODSEQ %d" % self.returned.modseq(uids, found, view))
+        channel.send(responses.esearch(channel.tag, self.uid, data))
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """algorithm: one of threads.ALGORITHMS."""
+
+    uid: bool
+    algorithm: bytes
+    wanted: Wanted
+
+    @classmethod
+    def parse(cls, cursor: Cursor, uid: bool) -> Thread:
+        cursor.space()
+        start = cursor.position
+        algorithm = cursor.word()
+        if algorithm not in threads.ALGORITHMS:
+            cursor.position = start
+            raise cursor.fail("a threading algorithm")
+        cursor.space()
+        charset = cursor.astring()
+        cursor.space()
+        return cls(uid, algorithm, Wanted.parse(cursor, charset))
+
+    @property
+    def numbered(self) -> bool:
+        return self.wanted.numbered
+
+    async def run(self, view: Any, channel: Channel) -> None:
+        found = await self.wanted.find(view, channel)
+        _, numbers, traits = await _described(
+            view, channel, found.uids, found.uids if self.uid else found.sequences
+        )
+        work = threads.ALGORITHMS[self.algorithm](numbers, traits)
+        while True:
+            try:
+                next(work)
+            except StopIteration as end:
+                roots: list[threads.Node] = end.value
+                break
+            await channel.breathe()
+        channel.send(b"* THREAD")
+        space = b" "
+        for at in range(0, len(roots), _PIECE):
+            channel.send(space + b"".join(threads.encode(roots[at : at + _PIECE])))
+            space = b""
+            await channel.breathe()
+        channel.send(b"\r\n")
