@@ -237,6 +237,18 @@ def test_a_mailbox_deleted_elsewhere_ends_the_session(idling: bool) -> None:
     assert client.closed
 
 
+def test_deleting_the_selected_mailbox_does_not_end_the_session() -> None:
+    world = World()
+    world.make("foo")
+    client = Client(world).select(b"foo")
+    assert client.say(b"d DELETE foo") == (
+        b"* OK [CLOSED] The selected mailbox was deleted\r\nd OK DELETE completed\r\n"
+    )
+    assert client.say(b"e NOOP") == b"e OK NOOP completed\r\n"
+    assert client.say(b"f CHECK") == b"f BAD Expected a selected mailbox first\r\n"
+    assert not client.closed
+
+
 # IDLE ----------------------------------------------------------------------------------------
 
 

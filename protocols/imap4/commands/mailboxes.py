@@ -55,7 +55,8 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """RFC 9051 6.3.5."""
+    """RFC 9051 6.3.5. Who deletes the mailbox that he has selected has none selected then;
+    other sessions on it end."""
 
     name: str
 
@@ -65,6 +66,10 @@ class Delete:
 
     async def run(self, account: Any, channel: Channel) -> None:
         await account.delete(self.name)
+        if channel.view is not None and channel.view.gone:
+            channel.select(None)
+            # RFC 9051 7.1, CLOSED.
+            channel.send(b"* OK [CLOSED] The selected mailbox was deleted\r\n")
 
 
 @dataclass(frozen=True, slots=True)
