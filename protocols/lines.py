@@ -12,6 +12,7 @@ values.
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from typing import Final, Literal
 
@@ -213,3 +214,32 @@ class DotStuffer:
     def finish(self) -> bytes:
         """What ends the data: CRLF first if the content lacked it."""
         return b".\r\n" if self._tail == b"\r\n" else b"\r\n.\r\n"
+
+
+_BARE: Final = re.compile(rb"\r(?!\n)|(?<!\r)\n")
+
+
+class CanonicalLines:
+    """Makes CRLF of bare CR and LF in a stream, so that nothing we send can be read by a laxer
+    peer as an end of data that is not one (RFC 5321 2.3.8, RFC 1939 3).
+
+    `feed` each piece, then `finish`. Keeps at most one octet: a CR that may become CRLF.
+    """
+
+    __slots__ = ("_held",)
+
+    def __init__(self) -> None:
+        self._held = b""
+
+    def feed(self, piece: bytes) -> bytes:
+        data = self._held + piece if self._held else piece
+        self._held = b""
+        if data.endswith(b"\r"):
+            data, self._held = data[:-1], b"\r"
+        lines = data.count(b"\r\n")
+        if data.count(b"\n") != lines or data.count(b"\r") != lines:
+            data = _BARE.sub(b"\r\n", data)
+        return data
+
+    def finish(self) -> bytes:
+        return b"\r\n" if self._held else b""

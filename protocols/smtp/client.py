@@ -23,10 +23,9 @@ from typing import Any
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 
-from protocols.lines import DotStuffer
+from protocols.lines import CanonicalLines, DotStuffer
 from protocols.sasl import BadExchange
 from protocols.sasl.client import ClientExchange, choose
-from protocols.smtp.content import CanonicalLines
 from protocols.smtp.parameters import (
     BINARY,
     NO_MAIL_PARAMETERS,

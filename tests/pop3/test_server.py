@@ -137,6 +137,19 @@ def test_scram() -> None:
     assert talk.say(b"").startswith(b"+OK Maildrop has 4")
 
 
+@pytest.mark.parametrize("piece", [1, 2, 3, 1000])
+@pytest.mark.parametrize("end", [b"\n", b"\r"])
+def test_a_dot_between_bare_line_ends_does_not_end_the_answer(end: bytes, piece: int) -> None:
+    """For a client that takes LF for CRLF, what follows would look like answers of ours."""
+    message = end.join([b"A: b", b"", b"x", b".", b"-ERR", b".y", b""])
+    door = FakeDoor([message])
+    door.piece = piece
+    talk = Talk(door)
+    talk.login()
+    assert talk.say(b"RETR 1").partition(b"\r\n")[2] == b"A: b\r\n\r\nx\r\n..\r\n-ERR\r\n..y\r\n.\r\n"
+    assert talk.say(b"TOP 1 1").partition(b"\r\n")[2] == b"A: b\r\n\r\nx\r\n.\r\n"
+
+
 def test_long_lines() -> None:
     talk = Talk(FakeDoor(bad_commands=1000))
     assert talk.say(b"USER " + b"x" * 248).startswith(b"+OK")

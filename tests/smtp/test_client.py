@@ -12,9 +12,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
-from protocols.lines import DotStuffer
+from protocols.lines import CanonicalLines, DotStuffer
 from protocols.smtp import client as smtp
-from protocols.smtp.content import CanonicalLines
 from protocols.smtp.interfaces import Limits, Role
 from protocols.smtp.parameters import BINARY, MailParameters, RcptParameters
 from protocols.smtp.server import Server

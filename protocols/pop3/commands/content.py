@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from protocols.lines import DotStuffer
+from protocols.lines import CanonicalLines, DotStuffer
 from protocols.pop3 import responses
 from protocols.pop3.commands.command import Channel, Command, Refused, Session, opened
 from protocols.pop3.grammar import Cursor
@@ -63,7 +63,8 @@ async def send_content(session: Session, channel: Channel, number: int, lines: i
     """
     maildrop = opened(session)
     index = maildrop.index(number)
-    pieces = maildrop.drop.content(index)
+    content = maildrop.drop.content(index)
+    pieces = _canonical(content)
     try:
         first = await anext(pieces, b"")
         octets = maildrop.drop.sizes[index]
@@ -78,6 +79,21 @@ async def send_content(session: Session, channel: Channel, number: int, lines: i
             raise
     finally:
         await pieces.aclose()
+        await content.aclose()
+
+
+async def _canonical(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """Nothing but CRLF ends a line (RFC 1939 3). Clients take LF for an end of line as well:
+    a dot between two of them would end the answer early for these, and what follows it in the
+    message would be taken for answers."""
+    lines = CanonicalLines()
+    async for piece in pieces:
+        whole = lines.feed(piece)
+        if whole:
+            yield whole
+    rest = lines.finish()
+    if rest:
+        yield rest
 
 
 async def _in_ascii(first: bytes, pieces: AsyncIterator[bytes]) -> tuple[bytes, int]:
