@@ -96,6 +96,12 @@ class Unsupported(Refusal):
     default = "Not supported"
 
 
+class UnsupportedUse(Unsupported):
+    """A mailbox cannot be made for a special use (RFC 6154 3)."""
+
+    default = "That special use is not offered"
+
+
 class UnknownEncoding(Refusal):
     """A body part cannot be decoded (RFC 3516 4.3)."""
 

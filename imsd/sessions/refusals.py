@@ -42,6 +42,7 @@ TABLE: Final[dict[type[errors.Refusal], Row]] = {
     errors.NoSuchMessage: Row(550, "5.5.4", b"", b"NONEXISTENT", 32),
     errors.NotPermitted: Row(550, "5.7.1", b"", b"NOPERM", 50),
     errors.Unsupported: Row(504, "5.5.4", b"", b"CANNOT", 53),
+    errors.UnsupportedUse: Row(504, "5.5.4", b"", b"USEATTR", 53),
     errors.UnknownEncoding: Row(554, "5.6.1", b"", b"UNKNOWN-CTE", 53),
     errors.UnsupportedCharset: Row(554, "5.6.1", b"", b"BADCHARSET", 53),
     # Mail

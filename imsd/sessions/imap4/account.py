@@ -15,7 +15,7 @@ from imsd.errors import (
     NotPermitted,
     OverQuota,
     Refusal,
-    Unsupported,
+    UnsupportedUse,
 )
 from imsd.sessions.imap4 import marks
 from imsd.sessions.imap4.appending import Append, permitted
@@ -152,7 +152,7 @@ class ImapAccount:
         self._alive()
         uses = [use.decode("ascii", "replace") for use in special_use]
         if len(uses) > 1 or not SPECIAL_USES.issuperset(use.lower() for use in uses):
-            raise Unsupported("That special use is not offered")
+            raise UnsupportedUse
         spot = await self._own_tree(name.rstrip("/"), "k")
         use = "\\" + uses[0][1:].capitalize() if uses else ""
         await self.held.db.write(

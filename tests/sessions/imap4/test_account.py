@@ -11,10 +11,11 @@ from imsd.errors import (
     NotPermitted,
     OverQuota,
     TooLarge,
-    Unsupported,
+    UnsupportedUse,
 )
 from imsd.sessions.imap4.door import ImapDoor
 from imsd.sessions.imap4.held import AccountEnded
+from imsd.sessions.refusals import row_of
 from imsd.store import acl, mailboxes, messages
 from imsd.store.ids import INBOX, PUBLIC, AccountId, EntryId
 from imsd.store.mailbox_tables import message as message_table
@@ -84,8 +85,10 @@ def test_special_use_at_creation(held):
     alice = session(held)
     run(alice.create("Old", (b"\\archive",)))
     assert run(alice.mailboxes("Old", False))[0].attributes == (b"\\Archive",)
-    with pytest.raises(Unsupported):
-        run(alice.create("All", (b"\\All",)))
+    for uses in ((b"\\All",), (b"\\Sent", b"\\Drafts")):
+        with pytest.raises(UnsupportedUse) as refused:
+            run(alice.create("All", uses))
+        assert row_of(refused.value).imap == b"USEATTR"
 
 
 def test_public_folders_are_read_by_all_and_managed_by_administrators(held, database):
