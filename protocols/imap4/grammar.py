@@ -61,6 +61,10 @@ _MONTH_NUMBER = {name.lower(): number for number, name in enumerate(MONTHS, 1)}
 MAX32: Final = 0xFFFFFFFF
 MAX63: Final = 0x7FFFFFFFFFFFFFFF
 
+# A year has four digits, in UTC as well: that is how INTERNALDATE is told.
+_FIRST_MOMENT: Final = timegm((1, 1, 1, 0, 0, 0))
+_LAST_MOMENT: Final = timegm((9999, 12, 31, 23, 59, 59))
+
 SYSTEM_FLAGS: Final = {
     flag.lower(): flag for flag in (b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Seen", b"\\Draft")
 }
@@ -324,9 +328,10 @@ class Cursor:
                 hour, minute, second = int(found[4]), int(found[5]), int(found[6])
                 zone = (int(found[8]) * 60 + int(found[9])) * (-60 if found[7] == b"-" else 60)
                 if hour < 24 and minute < 60 and second <= 60 and int(found[9]) < 60:
-                    self.position = found.end()
-                    local = timegm((day.year, day.month, day.day, hour, minute, second))
-                    return (local - zone) * 1_000_000
+                    moment = timegm((day.year, day.month, day.day, hour, minute, second)) - zone
+                    if _FIRST_MOMENT <= moment <= _LAST_MOMENT:
+                        self.position = found.end()
+                        return moment * 1_000_000
         except (KeyError, ValueError):
             pass
         raise self.fail('a date-time like "17-Jul-1996 02:44:25 -0700"')

@@ -98,6 +98,8 @@ def test_takes(taker: str, wire: bytes, value: object, rest: bytes) -> None:
         ("date", b"1-Foo-1994"),
         ("date", b'"1-Feb-1994'),
         ("date_time", b'"17-Jul-1996 25:44:25 -0700"'),
+        ("date_time", b'"31-Dec-9999 23:59:59 -0100"'),
+        ("date_time", b'" 1-Jan-0001 00:00:00 +0100"'),
         ("date_time", b'"17-Jul-1996 02:44:25"'),
         ("sequence_set", b"0"),
         ("sequence_set", b"1:0"),

@@ -71,7 +71,8 @@ async def send(item: Item, message: Any, channel: Channel) -> None:
         return
     extent = item.extent(message)
     if extent is None:
-        channel.send(item.name + b" NIL")
+        # msg-att-static: a size is a number (RFC 9051 9).
+        channel.send(item.name + (b" 0" if item.form is Form.SIZE else b" NIL"))
         return
     # RFC 9051 6.4.5: BINARY of the whole message, or of what is no leaf, is sent as it is.
     part = None if item.whole else message.scan.part(item.section.path)
