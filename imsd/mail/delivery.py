@@ -24,7 +24,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from imsd.directory.values import Contact, DistributionList, Local, PublicFolder, Recipient
-from imsd.errors import NoSuchRecipient
+from imsd.errors import LoopDetected, NoSuchRecipient
 from imsd.mail import units
 from imsd.mail.envelope import Addressee, Envelope
 from imsd.mail.units import LOCAL, Accepted, Copy, Plan
@@ -126,12 +126,14 @@ class Delivery:
     async def _readdress(self, plan: Plan, addressee: Addressee, to: Contact, depth: int) -> None:
         plan.events.append(("redirected", to.address, to.target))
         next_to: Recipient | None = None
-        if depth < DEPTH and self._directory.serves(to.target.rpartition("@")[2]):
+        if self._directory.serves(to.target.rpartition("@")[2]):
+            # What leads nowhere is queued, and the queue runner tells the sender.
             try:
+                if depth >= DEPTH:
+                    raise LoopDetected("Contacts lead to each other")
                 next_to = await self._directory.resolve(to.target)
-            except NoSuchRecipient:
-                # It is queued, and the queue runner says to the sender that nobody is there.
-                next_to = None
+            except (NoSuchRecipient, LoopDetected) as refusal:
+                plan.nowhere = refusal
         await self._plan(plan, replace(addressee, address=to.target, recipient=next_to), next_to, depth + 1)
 
     # What was left for later ---------------------------------------------------------------
@@ -139,14 +141,23 @@ class Delivery:
     async def deliver_here(self, claim: spool.Claim, recipient: spool.QueuedRecipient) -> bool:
         """Deliver a LOCAL queue row and record it as delivered, in one unit.
 
-        False: the claim is not ours any more. Raises NoSuchRecipient, OverQuota, NoSuchMailbox and
-        the store's refusals: the caller defers or fails the row.
+        Since it was queued the address may have become a list's or a contact's: whoever that
+        names gets a copy or a row of his own.
+        False: the claim is not ours any more. Raises NoSuchRecipient, LoopDetected, OverQuota,
+        NoSuchMailbox and the store's refusals: the caller defers or fails the row.
         """
         plan = Plan()
         address = recipient.address
         to = await self._directory.resolve(address)
-        await self._plan(plan, Addressee(address, to), to, 0)
-        return await self._db.write(units.deliver_queued, plan, claim, recipient, now())
+        notify = tuple(recipient.notify.split(",")) if recipient.notify else ()
+        given = Addressee(address, to, notify, recipient.orcpt_type, recipient.orcpt)
+        await self._plan(plan, given, to, 0)
+        if plan.nowhere is not None and not plan.local and len(plan.remote) == 1:
+            raise plan.nowhere
+        done = await self._db.write(units.deliver_queued, plan, claim, recipient, now())
+        if len(plan.local) > units.MOST:
+            self.wake()
+        return done
 
     def start(self) -> None:
         """Finish the fan-outs that a stop interrupted."""

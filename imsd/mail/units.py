@@ -7,7 +7,7 @@ every 250; `fan_out` makes what did not fit into it; `deliver_queued` makes a co
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from imsd.errors import NoSuchMailbox, Refusal
@@ -54,11 +54,15 @@ class Copy:
 
 @dataclass(slots=True)
 class Plan:
-    """Who gets a copy, worked out before the transaction."""
+    """Who gets a copy, worked out before the transaction.
+
+    nowhere: why an address of ours among the remote ones cannot be followed further.
+    """
 
     local: dict[tuple[AccountId, str], Copy] = field(default_factory=dict)
     remote: dict[str, Addressee] = field(default_factory=dict)
     events: list[tuple[str, str, str]] = field(default_factory=list)
+    nowhere: Refusal | None = None
 
 
 def prefix_of(reverse_path: str, address: str) -> bytes:
@@ -74,6 +78,8 @@ def accept(
     later = [copy for copy in copies if copy.reported]
     if later:
         copies = [copy for copy in copies if not copy.reported]
+    copies, waiting = _divided(copies, envelope)
+    later += waiting
     delivered, refused = _copies(unit, copies[:MOST], envelope.reverse_path, content, time)
     if refused and not delivered and len(refused) == len(plan.local) and not plan.remote:
         raise refused[0][1]
@@ -105,6 +111,16 @@ def accept(
     events += [event("queued", row.address) for row in rows]
     tracking.track(unit, *events)
     return Accepted(queue_id, len(delivered), len(rows) + max(0, len(copies) - MOST))
+
+
+def _divided(copies: list[Copy], envelope: Envelope) -> tuple[list[Copy], list[Copy]]:
+    """Copies to make or to fan out, and those that wait in the queue instead: a fan-out row has no
+    room for what RFC 3461 says of the report, should the copy be refused."""
+    first, rest = copies[:MOST], copies[MOST:]
+    if rest and (envelope.ret or envelope.envid or envelope.smtputf8):
+        return first, rest
+    plain = [copy for copy in rest if not copy.notify and not copy.orcpt]
+    return first + plain, [copy for copy in rest if copy.notify or copy.orcpt]
 
 
 def _copies(
@@ -226,16 +242,51 @@ def fan_out(unit: Unit, each: fanout.Fanout, lifetime: int) -> bool:
 def deliver_queued(
     unit: Unit, plan: Plan, claim: spool.Claim, recipient: spool.QueuedRecipient, time: int
 ) -> bool:
-    result = spool.Result(recipient.id, spool.State.DELIVERED)
-    if not spool.record(unit, claim, [result], time):
+    # Success is told once: here if somebody here has it, else by whoever the rows lead to.
+    here = bool(plan.local) or not plan.remote
+    state = spool.State.DELIVERED if here else spool.State.EXPANDED
+    if not spool.record(unit, claim, [spool.Result(recipient.id, state)], time):
         return False
-    content = blobs.known(unit, claim.message.blob)
-    reverse_path = claim.message.reverse_path
-    _, refused = _copies(unit, list(plan.local.values())[:MOST], reverse_path, content, time)
-    if refused:
-        raise refused[0][1]
-    event = Event(
-        time, "delivered", claim.message.queue_id, b"", reverse_path, recipient.address, "", "", content.size
+    message = claim.message
+    content = blobs.known(unit, message.blob)
+    envelope = Envelope(
+        message.reverse_path,
+        (),
+        message.body,
+        message.smtputf8,
+        message.ret,
+        message.envid,
+        AccountId(message.account) if message.account is not None else None,
+        priority=message.priority,
     )
-    tracking.track(unit, event)
+    # A message of its own in the queue: its id must be another's.
+    queue_id = f"{message.queue_id}.{recipient.id}"
+    copies, later = _divided(list(plan.local.values()), envelope)
+    delivered, refused = _copies(unit, copies[:MOST], message.reverse_path, content, time)
+    if refused and not delivered and len(refused) == len(plan.local) and not plan.remote:
+        raise refused[0][1]
+    if len(copies) > MOST:
+        refused += _leave(unit, copies[MOST:], envelope, content, queue_id, time)
+    rows = _rows(plan.remote.values(), later + [copy for copy, _ in refused], time)
+    if here:
+        rows = [replace(row, notify=_without_success(row.notify)) for row in rows]
+    if rows:
+        _queue(unit, rows, envelope, content, queue_id, time, max(0, message.expires - time))
+
+    def event(word: str, address: str, reason: str = "", of: str = message.queue_id) -> Event:
+        return Event(time, word, of, b"", message.reverse_path, address, reason, "", content.size)
+
+    events = [event(word, address, reason) for word, address, reason in plan.events]
+    events += [event("delivered", copy.address) for copy in delivered]
+    events += [event("deferred", copy.address, refusal.text) for copy, refusal in refused]
+    events += [event("queued", row.address, f"as {queue_id}") for row in rows]
+    events += [event("queued", row.address, of=queue_id) for row in rows]
+    if events:
+        tracking.track(unit, *events)
     return True
+
+
+def _without_success(notify: str) -> str:
+    """NOTIFY for who follows from an address whose success is told already (RFC 3461 5.2.7.1)."""
+    words = [word for word in notify.split(",") if word != "SUCCESS"]
+    return ",".join(words) if words else "NEVER"

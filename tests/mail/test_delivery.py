@@ -195,6 +195,51 @@ def test_contacts_that_lead_to_each_other_end(post: Post) -> None:
     assert post.send("ping@example.test").queued == 1
 
 
+def test_a_waiting_row_whose_address_became_a_contact_goes_on_to_its_target(post: Post) -> None:
+    post.send("alice@example.test", notify=("SUCCESS", "FAILURE"), orcpt_type="rfc822", orcpt="al@x.org")
+    post.directory.add_contact("alice", "alice@example.net")
+    claimed, recipient = claim(post)
+    assert run(post.delivery.deliver_here(claimed, recipient))
+    (row,) = run(post.db.read(spool.recipients_of, claimed.message.id))
+    assert row.state is spool.State.EXPANDED
+    assert ("alice@example.net", "example.net", "SUCCESS,FAILURE") in post.queue()
+    run(post.db.write(spool.finish, claimed.message.id))
+    (message,) = run(post.db.read(spool.listed))
+    assert (message.reverse_path, message.expires) == ("sender@example.org", claimed.message.expires)
+    assert post.references() == [1]
+
+
+def test_a_member_that_has_to_wait_again_is_reported_as_the_sender_asked(post: Post) -> None:
+    run(post.db.write(mailboxes.set_quota, post.alice, 10, 0))
+    post.send("alice@example.test", "bob@example.test")
+    account = post.person("carol")
+    run(post.db.write(mailboxes.set_quota, account, 10, 0))
+    post.directory.add_list("alice", "carol@example.test", "bob@example.test")
+    assert run(post.delivery.deliver_here(*claim(post)))
+    assert len(post.inbox(post.bob)) == 2
+    assert ("carol@example.test", LOCAL, "") in post.queue()
+
+
+def test_a_waiting_row_whose_address_became_a_list_reaches_every_member(post: Post) -> None:
+    post.send("alice@example.test", notify=("SUCCESS",))
+    accounts = [post.person(f"p{number}") for number in range(120)]
+    run(post.db.write(mailboxes.set_quota, accounts[0], 10, 0))
+    post.directory.add_contact("far", "far@example.net")
+    members = [*(f"p{number}@example.test" for number in range(120)), "far@example.test"]
+    post.directory.add_list("alice", *members)
+    claimed, recipient = claim(post)
+    assert run(post.delivery.deliver_here(claimed, recipient))
+    run(post.delivery.drained())
+    run(post.db.write(spool.finish, claimed.message.id))
+    rows = post.queue()
+    # Members' success is not reported, and NEVER is what is left.
+    assert {row[2] for row in rows} <= {"SUCCESS", "NEVER"}
+    waiting = {row[0] for row in rows if row[1] == LOCAL and row[2] == "NEVER"}
+    has = {f"p{number}@example.test" for number in range(120) if post.inbox(accounts[number])}
+    assert has | waiting == {f"p{number}@example.test" for number in range(120)} and not has & waiting
+    assert ("far@example.net", "example.net", "NEVER") in rows
+
+
 def test_public_folder_gets_a_post(post: Post) -> None:
     made = run(post.db.write(mailboxes.create, PUBLIC, "News/Today", NOW))
     post.directory.add_folder("news", "News/Today")
@@ -224,6 +269,15 @@ def test_full_mailbox_of_a_fan_out_waits_in_the_queue(post: Post) -> None:
     post.send("all@example.test")
     run(post.delivery.drained())
     assert post.queue() == [("p119@example.test", LOCAL, "")]
+
+
+def test_what_is_to_be_reported_of_a_fan_out_is_not_forgotten(post: Post) -> None:
+    accounts = [post.person(f"p{number}") for number in range(120)]
+    run(post.db.write(mailboxes.set_quota, accounts[-1], 10, 0))
+    post.directory.add_list("all", *(f"p{number}@example.test" for number in range(120)))
+    post.send("all@example.test", notify=("NEVER",))
+    run(post.delivery.drained())
+    assert ("p119@example.test", LOCAL, "NEVER") in post.queue()
 
 
 def test_queue_ids_never_repeat(post: Post) -> None:

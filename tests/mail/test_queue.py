@@ -652,6 +652,19 @@ def test_held_recipients_stay(world: World) -> None:
     assert len(world.far.got) == 1
 
 
+def test_contacts_that_lead_to_each_other_are_told_to_the_sender(world: World) -> None:
+    world.directory.add_contact("ping", "pong@example.test")
+    world.directory.add_contact("pong", "ping@example.test")
+    addressee = Addressee("ping@example.test", world.directory.known["ping@example.test"])
+    queue_id = world.send(addressee)
+    world.work()
+    assert not [event for event in world.events(queue_id) if event[0] == "delivered"]
+    (report,) = world.reports()
+    _, recipient = status(report)
+    assert (recipient["Action"], recipient["Status"]) == ("failed", "5.4.6")
+    assert world.queued() == {}
+
+
 def test_a_domain_that_became_ours_is_delivered_here(world: World) -> None:
     world.send("alice@example.test", "nobody@example.test", sender="bob@near.test")
     world.work()
