@@ -25,7 +25,8 @@ class Content:
     """One message's stored content. Empty where it was not asked for.
 
     data: the whole blob where it is small, else None. header: the blob's header block, None
-    where it is in a file. date, date_offset: the Date field in microseconds, minutes east.
+    where it is in a file. saved, email: of the row. date, date_offset: the Date
+    field in microseconds, minutes east.
     """
 
     uid: int
@@ -43,15 +44,20 @@ class Content:
     date_offset: int
     header: bytes | None
     data: bytes | None
+    saved: int | None
+    email: int
+    message_id: bytes
+    references: bytes
+    preview: bytes
 
 
 _b = blob.c
 _made: dict[tuple[Any, ...], Statement] = {}
 
 
-def _statement(table: Any, summary: bool, header: bool, scan: bool, whole: bool) -> Statement:
+def _statement(table: Any, summary: bool, header: bool, scan: bool, whole: bool, more: bool) -> Statement:
     """The SELECT for what is wanted; each kind is made once."""
-    key = (table.name, summary, header, scan, whole)
+    key = (table.name, summary, header, scan, whole, more)
     made = _made.get(key)
     if made is None:
         nothing = null()
@@ -78,6 +84,11 @@ def _statement(table: Any, summary: bool, header: bool, scan: bool, whole: bool)
                 _b.date_offset,
                 head if header and not whole else nothing,
                 case((_b.size <= SMALL, bytes_), else_=head) if whole else nothing,
+                table.c.saved if more and table is t.message else nothing,
+                table.c.email,
+                _b.message_id if more else nothing,
+                _b.references if more else nothing,
+                _b.preview if more else nothing,
             )
             .select_from(joined)
             .where(
@@ -99,13 +110,16 @@ def read(
     header: bool = False,
     scan: bool = False,
     whole: bool = False,
+    more: bool = False,
 ) -> list[Content]:
-    """Content of the UIDs that have any, ascending. whole: the bytes too, where small."""
-    found = tx.all(_statement(t.message, summary, header, scan, whole), a=account, m=mailbox, uids=uids)
+    """Content of the UIDs that have any, ascending. whole: the bytes too, where small.
+    more: save date, ids and preview."""
+    wanted = (summary, header, scan, whole, more)
+    found = tx.all(_statement(t.message, *wanted), a=account, m=mailbox, uids=uids)
     if len(found) < len(uids):
         here = {row[0] for row in found}
         gone = [uid for uid in uids if uid not in here]
-        found += tx.all(_statement(t.expunged, summary, header, scan, whole), a=account, m=mailbox, uids=gone)
+        found += tx.all(_statement(t.expunged, *wanted), a=account, m=mailbox, uids=gone)
         found.sort(key=lambda row: int(row[0]))
     return [_content(row) for row in found]
 
@@ -113,7 +127,7 @@ def read(
 def _content(row: tuple[Any, ...]) -> Content:
     (
         uid, blob_id, size, header_size, version, raw, prefix, envelope, body, structure, packed,
-        date, offset, header, data,
+        date, offset, header, data, saved, email, message_id, references, preview,
     ) = row  # fmt: skip
     if data is not None:
         # Of larger content in the database only the header came along.
@@ -122,5 +136,6 @@ def _content(row: tuple[Any, ...]) -> Content:
             data = None
     return Content(
         uid, blob_id, size, header_size, version, bool(raw), prefix, envelope or b"", body or b"",
-        structure or b"", packed or b"", date, offset, header, data,
+        structure or b"", packed or b"", date, offset, header, data, saved, email,
+        message_id or b"", references or b"", preview or b"",
     )  # fmt: skip

@@ -78,7 +78,10 @@ class Namespaces:
 @dataclass(frozen=True, slots=True)
 class Status:
     """Counters of one mailbox (RFC 9051 6.3.11, RFC 8438, RFC 7162 3.1.7). Always whole:
-    all of them come from the shared index."""
+    all of them come from the shared index.
+
+    mailbox_id: RFC 8474 4. append_limit: octets of a message at most (RFC 7889 3).
+    """
 
     messages: int
     recent: int
@@ -88,6 +91,8 @@ class Status:
     uid_next: int
     uid_validity: int
     highest_modseq: int
+    mailbox_id: bytes = b""
+    append_limit: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +135,14 @@ class Needs:
 
     summary: envelope, body, bodystructure.  header: the blob's whole header block.
     scan: the part offsets.  content: `read` or `stream` will be called.
+    identity: saved, email_id, thread_id, preview.
     """
 
     summary: bool = False
     header: bool = False
     scan: bool = False
     content: bool = False
+    identity: bool = False
 
 
 class FlagChange(Enum):
@@ -258,8 +265,9 @@ class IAccount(Interface):
     async def namespaces() -> Namespaces:
         """RFC 9051 6.3.10."""
 
-    async def create(name: str, special_use: Collection[bytes]) -> None:
-        """CREATE; makes missing superiors (RFC 9051 6.3.4, RFC 6154 3). Raises
+    async def create(name: str, special_use: Collection[bytes]) -> bytes:
+        """CREATE; makes missing superiors (RFC 9051 6.3.4, RFC 6154 3). Gives the MAILBOXID
+        (RFC 8474 4.1). Raises
         MailboxExists, InvalidName, NotPermitted, Unsupported (a use not offered)."""
 
     async def delete(name: str) -> None:
@@ -298,6 +306,7 @@ class IView(Interface):
     recent = Attribute("int: of those, \\Recent")
     uid_next = Attribute("int: the predicted next UID, as of what was told")
     uid_validity = Attribute("int")
+    mailbox_id = Attribute("bytes: MAILBOXID (RFC 8474 4)")
     highest_modseq = Attribute("int: never above a change that is not told (RFC 7162 6)")
     holds_back = Attribute("bool: changes above highest_modseq were told, expunges among them not")
     first_unseen = Attribute("int: the number of the first message without \\Seen, or 0")
@@ -389,6 +398,10 @@ class IMessage(Interface):
     bodystructure = Attribute("bytes: BODYSTRUCTURE, wire-ready")
     header = Attribute("bytes: the blob's header block with its empty line")
     scan = Attribute("protocols.message Scan of the blob")
+    saved = Attribute("int: microseconds since the epoch, or None where nobody knows (RFC 8514)")
+    email_id = Attribute("bytes: RFC 8474 5.1")
+    thread_id = Attribute("bytes: RFC 8474 5.2, empty where there is none")
+    preview = Attribute("bytes: UTF-8 (RFC 8970)")
 
     async def read(start: int, stop: int) -> bytes:
         """Octets of the blob; for a few hundred KiB at most."""

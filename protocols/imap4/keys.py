@@ -97,6 +97,30 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
+class Saved:
+    """The time the message came into this mailbox (RFC 8514 4.3)."""
+
+    when: When
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The internal date is `seconds` ago or more (older), or less (RFC 5032 2)."""
+
+    seconds: int
+    older: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """EMAILID, or THREADID (thread), is this (RFC 8474 6)."""
+
+    name: bytes
+    thread: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Numbers:
     """Message numbers of the view, or UIDs (`which.uid`)."""
 
@@ -137,6 +161,9 @@ Key = (
     | Smaller
     | Internal
     | Sent
+    | Saved
+    | Within
+    | Identity
     | Numbers
     | ModSeqAtLeast
     | Not

@@ -128,12 +128,20 @@ STATUS_ITEMS: Final = {
     b"DELETED": "deleted",
     b"SIZE": "size",
     b"HIGHESTMODSEQ": "highest_modseq",
+    b"APPENDLIMIT": "append_limit",
+    b"MAILBOXID": "mailbox_id",
 }
-"""status-att and where it is in Status (RFC 9051 6.3.11; RECENT: RFC 3501 6.3.10)."""
+"""status-att and where it is in Status (RFC 9051 6.3.11; RECENT: RFC 3501 6.3.10;
+APPENDLIMIT: RFC 7889 3.1; MAILBOXID: RFC 8474 4.3)."""
 
 
 def status(name: str, found: Status, items: Iterable[bytes], dialect: Dialect) -> bytes:
-    values = b" ".join(b"%b %d" % (item, getattr(found, STATUS_ITEMS[item])) for item in items)
+    values = b" ".join(
+        b"MAILBOXID (%b)" % found.mailbox_id
+        if item == b"MAILBOXID"
+        else b"%b %d" % (item, getattr(found, STATUS_ITEMS[item]))
+        for item in items
+    )
     return b"* STATUS %b (%b)\r\n" % (mailbox(name, dialect), values)
 
 

@@ -90,7 +90,7 @@ _TABLE: Final = (
     Verb(b"ENABLE", session.Enable, Held.ACCOUNT, (b"ENABLE",)),
     Verb(b"SELECT", selection.Select, Held.ACCOUNT, (b"QRESYNC",)),
     Verb(b"EXAMINE", selection.Examine, Held.ACCOUNT),
-    Verb(b"CREATE", mailboxes.Create, Held.ACCOUNT, (b"CREATE-SPECIAL-USE",)),
+    Verb(b"CREATE", mailboxes.Create, Held.ACCOUNT, (b"CREATE-SPECIAL-USE", b"OBJECTID")),
     Verb(b"DELETE", mailboxes.Delete, Held.ACCOUNT),
     Verb(b"RENAME", mailboxes.Rename, Held.ACCOUNT),
     Verb(b"SUBSCRIBE", mailboxes.Subscribe, Held.ACCOUNT),
@@ -103,7 +103,7 @@ _TABLE: Final = (
     ),
     Verb(b"LSUB", listing.Lsub, Held.ACCOUNT),
     Verb(b"NAMESPACE", mailboxes.Namespace, Held.ACCOUNT, (b"NAMESPACE",)),
-    Verb(b"STATUS", mailboxes.Status, Held.ACCOUNT, (b"STATUS=SIZE",)),
+    Verb(b"STATUS", mailboxes.Status, Held.ACCOUNT, (b"STATUS=SIZE", b"APPENDLIMIT")),
     Verb(b"APPEND", append.Append, Held.ACCOUNT, codes=_TARGET, streams=True),
     Verb(b"IDLE", session.Idle, Held.ACCOUNT, (b"IDLE",)),
     Verb(b"CHECK", selection.Check, Held.VIEW),
@@ -111,7 +111,9 @@ _TABLE: Final = (
     Verb(b"UNSELECT", selection.Unselect, Held.VIEW, (b"UNSELECT",)),
     Verb(b"EXPUNGE", selection.Expunge, Held.VIEW),
     Verb(b"UID EXPUNGE", selection.Expunge, Held.VIEW, (b"UIDPLUS",)),
-    Verb(b"SEARCH", search.Search, Held.VIEW, (b"ESEARCH", b"SEARCHRES", b"PARTIAL"), expunges=False),
+    Verb(
+        b"SEARCH", search.Search, Held.VIEW, (b"ESEARCH", b"SEARCHRES", b"PARTIAL", b"WITHIN"), expunges=False
+    ),
     Verb(b"UID SEARCH", search.Search, Held.VIEW),
     Verb(
         b"SORT",
@@ -129,7 +131,7 @@ _TABLE: Final = (
         expunges=False,
     ),
     Verb(b"UID THREAD", sort.Thread, Held.VIEW),
-    Verb(b"FETCH", fetch.Fetch, Held.VIEW, (b"BINARY",), expunges=False),
+    Verb(b"FETCH", fetch.Fetch, Held.VIEW, (b"BINARY", b"SAVEDATE", b"PREVIEW"), expunges=False),
     Verb(b"UID FETCH", fetch.Fetch, Held.VIEW),
     Verb(b"STORE", store.Store, Held.VIEW, (b"CONDSTORE",), expunges=False),
     Verb(b"UID STORE", store.Store, Held.VIEW),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
+from hashlib import sha256
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -92,6 +93,7 @@ class Box:
         self.views: list[FakeView] = []
         self.recent_from = 1
         self.limit = 1 << 30
+        self.identity = b"F%d" % uid_validity
 
     def add(self, data: bytes, flags: Collection[bytes] = (), when: int = 0) -> int:
         self.modseq += 1
@@ -277,13 +279,15 @@ class FakeAccount:
             uid_next=box.uid_next,
             uid_validity=box.uid_validity,
             highest_modseq=box.modseq,
+            mailbox_id=box.identity,
+            append_limit=box.limit,
         )
 
     async def namespaces(self) -> Namespaces:
         await self.world.turn()
         return Namespaces(("",), ("Other Users/",), ("Public Folders/",))
 
-    async def create(self, name: str, special_use: Collection[bytes]) -> None:
+    async def create(self, name: str, special_use: Collection[bytes]) -> bytes:
         await self.world.turn()
         self._may_fail()
         if name in self.world.boxes:
@@ -296,6 +300,7 @@ class FakeAccount:
             if above not in self.world.boxes:
                 self.world.make(above)
         self.world.boxes[name].special_use = tuple(special_use)
+        return self.world.boxes[name].identity
 
     async def delete(self, name: str) -> None:
         await self.world.turn()
@@ -396,6 +401,10 @@ class FakeView:
     @property
     def uid_validity(self) -> int:
         return self.box.uid_validity
+
+    @property
+    def mailbox_id(self) -> bytes:
+        return self.box.identity
 
     @property
     def holds_back(self) -> bool:
@@ -537,6 +546,13 @@ class FakeView:
                 return record.modseq >= value
             case keys.Internal(when, day):
                 return _compare(when, datetime.fromtimestamp(record.when / 1e6, UTC).date(), day)
+            case keys.Saved(when, day):
+                return _compare(when, date(1996, 1, 1), day)
+            case keys.Within(seconds, older):
+                return (record.when <= (NOW - seconds) * 1_000_000) is older
+            case keys.Identity(wanted, thread):
+                shown = FakeMessage(record.data, Needs(identity=True))
+                return wanted == (shown.thread_id if thread else shown.email_id)
             case keys.Sent(when, day):
                 sent = summary.summarize(record.data).date
                 return sent is not None and _compare(
@@ -656,6 +672,9 @@ def traits_of(record: Record) -> Traits:
     )
 
 
+NOW = 1_000_000
+"""What a fake takes for the time, in seconds."""
+
 PREFIX = b"Return-Path: <bob@example.test>\r\n"
 
 
@@ -674,6 +693,12 @@ class FakeMessage:
         self.bodystructure = made.bodystructure if needs.summary else b""
         self.header = data[: made.header_size] if needs.header else b""
         self.scan: Scan | None = scan(data) if needs.scan else None
+        self.saved = 820_454_400_000_000 if needs.identity else None
+        self.email_id = b"M" + sha256(data).hexdigest()[:8].encode() if needs.identity else b""
+        self.thread_id = (
+            b"T" + made.message_id.strip(b"<>")[:8] if needs.identity and made.message_id else b""
+        )
+        self.preview = made.preview.encode() if needs.identity else b""
         self.broken = False
 
     async def read(self, start: int, stop: int) -> bytes:

@@ -8,6 +8,7 @@ appending   a message on its way into a mailbox
 view        what a session was told of the selected mailbox: the owner of message numbers
 marks       flags and keywords: bytes on the wire, bits in the index
 actions     store, copy, move and expunge of a view
+identities  object identifiers of mailboxes, emails and threads
 reading     FETCH: rows and content in batches
 resync      QRESYNC: what was expunged while a client was away
 arranging   SORT and THREAD: what they ask of messages

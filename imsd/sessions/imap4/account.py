@@ -17,7 +17,7 @@ from imsd.errors import (
     Refusal,
     UnsupportedUse,
 )
-from imsd.sessions.imap4 import marks
+from imsd.sessions.imap4 import identities, marks
 from imsd.sessions.imap4.appending import Append, permitted
 from imsd.sessions.imap4.held import AccountEnded, Mailstore
 from imsd.sessions.imap4.places import OTHERS, SHARED, Place, Places, Spot
@@ -144,20 +144,23 @@ class ImapAccount:
             uid_next=row.uidnext,
             uid_validity=row.uidvalidity,
             highest_modseq=row.highestmodseq,
+            mailbox_id=identities.mailbox(*place.key),
+            append_limit=self.held.settings[Imap].largest_append,
         )
 
     # Changing the tree -----------------------------------------------------------------
 
-    async def create(self, name: str, special_use: Collection[bytes]) -> None:
+    async def create(self, name: str, special_use: Collection[bytes]) -> bytes:
         self._alive()
         uses = [use.decode("ascii", "replace") for use in special_use]
         if len(uses) > 1 or not SPECIAL_USES.issuperset(use.lower() for use in uses):
             raise UnsupportedUse
         spot = await self._own_tree(name.rstrip("/"), "k")
         use = "\\" + uses[0][1:].capitalize() if uses else ""
-        await self.held.db.write(
+        made = await self.held.db.write(
             mailboxes.create, spot.account, spot.name, self.held.now(), use, account=spot.account
         )
+        return identities.mailbox(made.account, made.id)
 
     async def delete(self, name: str) -> None:
         self._alive()

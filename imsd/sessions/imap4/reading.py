@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 from zope.interface import implementer
 
 from imsd.errors import Refusal
+from imsd.sessions.imap4 import identities
 from imsd.sessions.imap4.held import Mailstore, background
 from imsd.store import blob_rows, contents
 from imsd.store.contents import Content
+from imsd.store.ids import AccountId
 from protocols.imap4.dialect import Dialect
 from protocols.imap4.interfaces import IMessage, Needs, Row
 from protocols.imap4.sets import SequenceSet
@@ -39,11 +41,12 @@ class Message:
     """prefix + blob of one message."""
 
     __slots__ = (
-        "_content", "_held", "body", "bodystructure", "envelope", "header", "prefix", "scan", "size",
+        "_content", "_held", "body", "bodystructure", "envelope", "header", "owner", "prefix", "scan", "size",
     )  # fmt: skip
 
-    def __init__(self, held: Mailstore, content: Content) -> None:
+    def __init__(self, held: Mailstore, content: Content, owner: AccountId) -> None:
         self._held = held
+        self.owner = owner
         self._content = content
         self.prefix = content.prefix
         self.size = content.size
@@ -53,11 +56,29 @@ class Message:
         self.header = content.header or b""
         self.scan: Scan | None = None
 
+    @property
+    def saved(self) -> int | None:
+        return self._content.saved
+
+    @property
+    def email_id(self) -> bytes:
+        return identities.email(self.owner, self._content.email)
+
+    @property
+    def thread_id(self) -> bytes:
+        return identities.thread(self._content.message_id, self._content.references)
+
+    @property
+    def preview(self) -> bytes:
+        return self._content.preview
+
     async def complete(self, needs: Needs, dialect: Dialect) -> None:
         """Have what the row did not give: a newer scan, a header from a file, UTF-8 forms."""
         content = self._content
         utf8 = content.raw and (dialect.utf8 or dialect.rev2)
-        if content.scan_version != SCAN_VERSION and (needs.summary or needs.scan or needs.header):
+        if content.scan_version != SCAN_VERSION and (
+            needs.summary or needs.scan or needs.header or needs.identity
+        ):
             await self._scan_again()
         if needs.header and content.header is None:
             self.header = content.header = await self.read(0, content.header_size)
@@ -83,6 +104,8 @@ class Message:
         content.date, content.date_offset = summary.date, summary.date_offset
         self.envelope, self.body = summary.envelope, summary.body
         self.bodystructure = summary.bodystructure
+        content.message_id, content.references = summary.message_id, b" ".join(summary.references)
+        content.preview = summary.preview.encode("utf-8", "replace")
         content.header = None
 
     async def read(self, start: int, stop: int) -> bytes:
@@ -128,7 +151,7 @@ async def fetch(
             item = content.get(row.uid)
             if item is None:
                 continue
-            message = Message(view.held, item)
+            message = Message(view.held, item, view.place.mailbox.account)
             try:
                 await message.complete(needs, view.dialect)
             except Refusal:
@@ -146,6 +169,7 @@ async def read(view: View, uids: Sequence[int], needs: Needs) -> dict[int, Conte
         contents.read, *view.place.key, uids, needs.summary, needs.header,
         # A downgraded envelope is rendered from the tree for who speaks UTF-8.
         needs.scan or (needs.summary and (view.dialect.utf8 or view.dialect.rev2)), needs.content,
+        needs.identity,
     )  # fmt: skip
     rows = await (db.read_few(*wanted) if len(uids) <= FEW else db.read(*wanted))
     return {content.uid: content for content in rows}

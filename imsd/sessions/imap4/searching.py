@@ -16,7 +16,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from imsd.errors import Refusal
-from imsd.sessions.imap4 import marks
+from imsd.sessions.imap4 import identities, marks
 from imsd.sessions.imap4.held import SLICE
 from imsd.sessions.imap4.reading import Message, read
 from imsd.store.contents import Content
@@ -69,6 +69,7 @@ class _Search:
         self.view = view
         self.told = view.told
         self.texts: set[str] = set()
+        self.identity = False
         self._names = {name.lower(): bit for bit, name in enumerate(view.index.names)}
         self._since = time.perf_counter()
         self._limits = _limits(view, key)
@@ -112,7 +113,7 @@ class _Search:
     async def _on_content(self, batch: list[Candidate]) -> list[tuple[int, IndexRow]]:
         """What matches among messages whose content has to be looked at."""
         found: list[tuple[int, IndexRow]] = []
-        needs = Needs(header=True, scan=bool(self.texts), content=bool(self.texts))
+        needs = Needs(header=True, scan=bool(self.texts), content=bool(self.texts), identity=self.identity)
         content = await read(self.view, [candidate.row.uid for candidate in batch], needs)
         for candidate in batch:
             item = content.get(candidate.row.uid)
@@ -128,7 +129,7 @@ class _Search:
         return found
 
     async def _decide(self, test: Test, candidate: Candidate, item: Content, needs: Needs) -> bool:
-        message = Message(self.view.held, item)
+        message = Message(self.view.held, item, self.view.place.mailbox.account)
         await message.complete(needs, self.view.dialect)
         candidate.content = item
         candidate.header = item.prefix + message.header
@@ -197,6 +198,16 @@ class _Search:
             case keys.Sent(when, day):
                 low, high = _days(when, day)
                 return lambda candidate: _sent(candidate, low, high)
+            case keys.Saved(when, day):
+                self.identity = True
+                low, high = _days(when, day)
+                return lambda candidate: _saved(candidate, low, high)
+            case keys.Within(seconds, older):
+                limit = self.view.held.now() - seconds * 1_000_000
+                return lambda candidate: (candidate.row.date <= limit) is older
+            case keys.Identity(name, thread):
+                self.identity = True
+                return self._identity(name, thread)
             case keys.Numbers(which):
                 return self._numbers(which)
             case keys.ModSeqAtLeast(value):
@@ -224,6 +235,19 @@ class _Search:
             return lambda candidate: not present
         mask = 1 << number
         return lambda candidate: bool(candidate.row.keywords & mask) is present
+
+    def _identity(self, name: bytes, thread: bool) -> Test:
+        owner = self.view.place.mailbox.account
+
+        def test(candidate: Candidate) -> bool | None:
+            content = candidate.content
+            if content is None:
+                return None
+            if thread:
+                return identities.thread(content.message_id, content.references) == name
+            return identities.email(owner, content.email) == name
+
+        return test
 
     def _numbers(self, which: SequenceSet) -> Test:
         ranges = which.resolve(self.told.last if which.uid else len(self.told))
@@ -311,6 +335,15 @@ def _sent(candidate: Candidate, low: int, high: int) -> bool | None:
     if content.date is None:
         return False
     return low <= (content.date + content.date_offset * 60_000_000) // _DAY < high
+
+
+def _saved(candidate: Candidate, low: int, high: int) -> bool | None:
+    """By the day it came into the mailbox; by the internal date where that is not known."""
+    content = candidate.content
+    if content is None:
+        return None
+    moment = candidate.row.date if content.saved is None else content.saved
+    return low <= moment // _DAY < high
 
 
 def _has_field(candidate: Candidate, name: bytes, wanted: str) -> bool | None:

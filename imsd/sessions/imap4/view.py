@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from zope.interface import implementer
 
-from imsd.sessions.imap4 import actions, arranging, marks, reading, resync, searching
+from imsd.sessions.imap4 import actions, arranging, identities, marks, reading, resync, searching
 from imsd.sessions.imap4.held import Mailstore
 from imsd.sessions.imap4.marks import ALL_SYSTEM, DELETED, RECENT_BIT, SEEN, Words
 from imsd.sessions.imap4.places import Place
@@ -78,6 +78,7 @@ class View:
         self._pin = pin
         self.index = index
         self.uid_validity = index.uidvalidity
+        self.mailbox_id = identities.mailbox(*self.place.key)
         self.told: UidMap = index.map()
         self.uid_next = index.uidnext
         self.highest_modseq = self._flags_at = index.modseq

@@ -11,7 +11,8 @@ mailboxes     CREATE DELETE RENAME SUBSCRIBE UNSUBSCRIBE NAMESPACE STATUS
 listing       LIST LSUB
 selection     SELECT EXAMINE CHECK CLOSE UNSELECT EXPUNGE
 append        APPEND
-fetch         FETCH;  content: sections of a message as octets to send
+fetch         FETCH;  content: sections of a message as octets to send;
+              attributes: items of the message as a whole
 store         STORE
 search        SEARCH;  searchkeys: the grammar of its keys
 copy          COPY MOVE

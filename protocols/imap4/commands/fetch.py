@@ -11,6 +11,7 @@ from typing import Any, Final
 from protocols.imap4 import responses
 from protocols.imap4.channel import Channel
 from protocols.imap4.commands import content
+from protocols.imap4.commands.attributes import ATTRIBUTES, modifiers
 from protocols.imap4.commands.content import Form, Item
 from protocols.imap4.commands.results import Range
 from protocols.imap4.grammar import LIST_LIMIT, MAX63, Cursor
@@ -145,6 +146,7 @@ class Fetch:
             header=any(item.in_header for item in sections),
             scan=any(not item.in_header and not item.whole for item in sections),
             content=any(not item.in_header for item in sections),
+            identity=any(item in ATTRIBUTES for item in self.items if isinstance(item, bytes)),
         )
 
     async def _send(self, row: Row, seen: bool, message: Any, channel: Channel) -> None:
@@ -167,6 +169,8 @@ class Fetch:
                     shape, place = _INDEX[item]
                     value: Any = row[place]
                     channel.send(shape % (responses.date_time(value) if place == _DATE else value))
+                elif item in ATTRIBUTES:
+                    channel.send(b"%b %b" % (item, ATTRIBUTES[item](message, channel.dialect)))
                 else:
                     channel.send(b"%b %b" % (item, getattr(message, _STORED[item])))
             whole = True
@@ -232,6 +236,9 @@ def _attribute(cursor: Cursor) -> Attribute:
     if cursor.at(b"[") and name in _SECTIONED:
         return _section(cursor, name)
     if name in _INDEX or name in _STORED:
+        return name
+    if name in ATTRIBUTES:
+        modifiers(cursor, name)
         return name
     if name in _OLD_NAMES:
         return _OLD_NAMES[name]

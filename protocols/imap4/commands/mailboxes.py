@@ -9,7 +9,7 @@ from protocols.imap4 import responses
 from protocols.imap4.channel import Channel
 from protocols.imap4.grammar import Cursor
 from protocols.imap4.mailboxnames import DELIMITER
-from protocols.imap4.responses import STATUS_ITEMS, No
+from protocols.imap4.responses import STATUS_ITEMS, Completed, No
 
 SPECIAL_USES: Final = {
     use.lower(): use
@@ -26,7 +26,7 @@ def named(cursor: Cursor) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """RFC 9051 6.3.4, with RFC 6154 3 (USE). A delimiter at the end says that inferiors
+    """RFC 9051 6.3.4, with RFC 6154 3 (USE) and RFC 8474 4.1. A delimiter at the end says that inferiors
     will follow, which every mailbox here can have."""
 
     name: str
@@ -46,11 +46,12 @@ class Create:
                     uses.append(b"\\" + cursor.atom())
         return cls(name.removesuffix(DELIMITER), tuple(uses))
 
-    async def run(self, account: Any, channel: Channel) -> None:
+    async def run(self, account: Any, channel: Channel) -> Completed:
         uses = [SPECIAL_USES.get(use.lower()) for use in self.special_use]
         if None in uses:
             raise No(b"USEATTR", "No such special use")
-        await account.create(self.name, frozenset(uses))
+        made = await account.create(self.name, frozenset(uses))
+        return Completed(b"MAILBOXID (%b)" % made)
 
 
 @dataclass(frozen=True, slots=True)

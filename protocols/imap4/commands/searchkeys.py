@@ -24,6 +24,7 @@ TERM: Final = 4096
 """Octets of one searched text."""
 
 _CHARSET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,39}")
+_OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}")
 _FLAGS: Final = {
     b"ANSWERED": b"\\Answered",
     b"DELETED": b"\\Deleted",
@@ -33,6 +34,8 @@ _FLAGS: Final = {
 }
 _PLAIN: Final[dict[bytes, Key]] = {
     b"ALL": keys.All(),
+    # RFC 8514 4.3: every mailbox has save dates.
+    b"SAVEDATESUPPORTED": keys.All(),
     b"NEW": keys.And((keys.Recent(), keys.Flag(b"\\Seen", False))),
     b"OLD": keys.Recent(False),
     b"RECENT": keys.Recent(),
@@ -40,13 +43,16 @@ _PLAIN: Final[dict[bytes, Key]] = {
     **{b"UN" + name: keys.Flag(flag, False) for name, flag in _FLAGS.items()},
 }
 _ADDRESSED: Final = {b"BCC": "bcc", b"CC": "cc", b"FROM": "from", b"SUBJECT": "subject", b"TO": "to"}
-_DATED: Final[dict[bytes, tuple[type[keys.Internal] | type[keys.Sent], When]]] = {
+_DATED: Final[dict[bytes, tuple[type[keys.Internal | keys.Sent | keys.Saved], When]]] = {
     b"BEFORE": (keys.Internal, When.BEFORE),
     b"ON": (keys.Internal, When.ON),
     b"SINCE": (keys.Internal, When.SINCE),
     b"SENTBEFORE": (keys.Sent, When.BEFORE),
     b"SENTON": (keys.Sent, When.ON),
     b"SENTSINCE": (keys.Sent, When.SINCE),
+    b"SAVEDBEFORE": (keys.Saved, When.BEFORE),
+    b"SAVEDON": (keys.Saved, When.ON),
+    b"SAVEDSINCE": (keys.Saved, When.SINCE),
 }
 
 
@@ -162,6 +168,23 @@ def _dated(cursor: Cursor, word: bytes, charset: str) -> Key:
     return kind(when, cursor.date())
 
 
+def _within(cursor: Cursor, word: bytes, charset: str) -> Key:
+    """("OLDER" / "YOUNGER") SP nz-number (RFC 5032 4)."""
+    seconds = cursor.number()
+    if not seconds:
+        raise cursor.fail("a number above 0")
+    return keys.Within(seconds, word == b"OLDER")
+
+
+def _identity(cursor: Cursor, word: bytes, charset: str) -> Key:
+    """objectid = 1*255(ALPHA / DIGIT / "_" / "-") (RFC 8474 7)."""
+    found = _OBJECT_ID.match(cursor.data, cursor.position)
+    if found is None:
+        raise cursor.fail("an object id")
+    cursor.position = found.end()
+    return keys.Identity(found[0], word == b"THREADID")
+
+
 _WITH_ARGUMENT: Final[dict[bytes, Callable[[Cursor, bytes, str], Key]]] = {
     b"BODY": lambda cursor, word, charset: keys.Body(_text(cursor, charset)),
     b"TEXT": lambda cursor, word, charset: keys.Text(_text(cursor, charset)),
@@ -177,6 +200,10 @@ _WITH_ARGUMENT: Final[dict[bytes, Callable[[Cursor, bytes, str], Key]]] = {
         for word in _ADDRESSED
     },
     **dict.fromkeys(_DATED, _dated),
+    b"OLDER": _within,
+    b"YOUNGER": _within,
+    b"EMAILID": _identity,
+    b"THREADID": _identity,
 }
 
 

@@ -122,6 +122,7 @@ class Select:
                     b"* OK [PERMANENTFLAGS (%b)] Flags that can be changed\r\n" % view.permanent_flags,
                     b"* OK [UIDVALIDITY %d] UIDs valid\r\n" % view.uid_validity,
                     b"* OK [UIDNEXT %d] Predicted next UID\r\n" % view.uid_next,
+                    b"* OK [MAILBOXID (%b)] Identity\r\n" % view.mailbox_id,
                     b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % view.highest_modseq,
                     responses.listed(b"LIST", [], self.name, dialect) if dialect.rev2 else b"",
                 ]
