@@ -144,6 +144,7 @@ async def fetch(
     view: View, which: SequenceSet, needs: Needs, changed_since: int
 ) -> AsyncIterator[Sequence[tuple[Row, IMessage]]]:
     told = view.told
+    refused: Refusal | None = None
     for batch in _batches(view._rows(told, view.positions(which), changed_since), needs.content):
         content = await read(view, [row.uid for row in batch], needs)
         found: list[tuple[Row, IMessage]] = []
@@ -154,12 +155,16 @@ async def fetch(
             message = Message(view.held, item, view.place.mailbox.account)
             try:
                 await message.complete(needs, view.dialect)
-            except Refusal:
-                # Its content is gone, or cannot be read now: the others are not hindered.
+            except Refusal as refusal:
+                # Its content is gone, or cannot be read now: the others are not hindered,
+                # but the client must not believe that it has been given all.
+                refused = refused or refusal
                 continue
             found.append((row, message))
         if found:
             yield found
+    if refused is not None:
+        raise refused
 
 
 async def read(view: View, uids: Sequence[int], needs: Needs) -> dict[int, Content]:

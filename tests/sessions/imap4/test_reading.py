@@ -4,6 +4,7 @@ from datetime import date
 
 import pytest
 
+from imsd.errors import StoreUnavailable
 from imsd.store import jobs, messages
 from imsd.store.blobs import new_blob
 from imsd.store.ids import INBOX
@@ -89,6 +90,27 @@ def test_large_content_is_streamed(held, database):
     assert message.header == b"Subject: big\r\n\r\n"
     assert run(_all(message.stream(0, message.size))) == big
     assert run(message.read(100, 130)) == big[100:130]
+
+
+def test_content_that_cannot_be_read_is_told_after_all_others(held, database, monkeypatch):
+    """FETCH must not end well with messages left out."""
+    store(database, PLAIN)
+    big = run(_build(held, b"Subject: big\r\n\r\n" + b"0123456789\r\n" * 60_000))
+    run(database.write(messages.append, *HERE, big, 0, (), NOW, NOW))
+    store(database, PLAIN)
+    view, numbers = select(session(held)), []
+
+    async def unreadable(*_):
+        raise StoreUnavailable
+
+    async def all_of_them():
+        async for batch in view.fetch(number_set((1, 3)), Needs(header=True)):
+            numbers.extend(row.sequence for row, _ in batch)
+
+    monkeypatch.setattr(type(held.blobs), "read", unreadable)
+    with pytest.raises(StoreUnavailable):
+        run(all_of_them())
+    assert numbers == [1, 3]
 
 
 async def _build(held, data):
