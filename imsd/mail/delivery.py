@@ -20,18 +20,19 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from imsd.directory.values import Contact, DistributionList, Local, PublicFolder, Recipient
-from imsd.errors import LoopDetected, NoSuchRecipient
+from imsd.errors import LoopDetected, NoSuchRecipient, Refusal
 from imsd.mail import units
 from imsd.mail.envelope import Addressee, Envelope
 from imsd.mail.units import LOCAL, Accepted, Copy, Plan
 from imsd.settings.smtp import Smtp
-from imsd.store import fanout, spool
+from imsd.store import fanout, spool, tracking
 from imsd.store.ids import PUBLIC, AccountId
 from imsd.store.tables import now
+from imsd.store.tracking import Event
 
 if TYPE_CHECKING:
     from imsd.directory.directory import Directory
@@ -87,6 +88,14 @@ class Delivery:
         if len(plan.local) > units.MOST:
             self.wake()
         return accepted
+
+    def track(self, *events: Event) -> None:
+        """Have decisions written that nobody waits for; without a store there is nothing to tell."""
+        self._db.write(tracking.track, *events).addErrback(self._untracked)
+
+    def _untracked(self, failure: Any) -> None:
+        if not failure.check(Refusal, CancelledError):
+            self.log.failure("decisions could not be tracked", failure)
 
     def _lifetime(self) -> int:
         return self._settings[Smtp].expire_hours * 3_600_000_000

@@ -16,6 +16,8 @@ from imsd.mail.intake import Intake
 from imsd.mail.policy import Policy
 from imsd.sessions import refusals
 from imsd.settings.smtp import Smtp
+from imsd.store.tables import now
+from imsd.store.tracking import Event
 from protocols.connection import Connection
 from protocols.sasl import IAuthenticator
 from protocols.security import Security
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
     from imsd.mail.delivery import Delivery
     from imsd.settings import LiveSettings
     from imsd.store.blobs import Blobs
+
+
+BATCH = 50
+"""Refusals written together, and recipients of one refused message that are named."""
 
 
 @implementer(IDoor)
@@ -98,6 +104,7 @@ class Session:
         self.security = security
         self.account: Account | None = None
         self._watch: Any = None
+        self._refused: list[Event] = []
 
     @property
     def authenticator(self) -> IAuthenticator:
@@ -116,8 +123,25 @@ class Session:
     async def begin(self, client: Client, reverse_path: Path, parameters: MailParameters) -> Transaction:
         address = str(reverse_path)
         if self.account is not None:
-            await self.door.policy.check_sender(self.account, address)
+            try:
+                await self.door.policy.check_sender(self.account, address)
+            except Refusal as refusal:
+                self.refused(address, "", refusal)
+                raise
         return Transaction(self, client, address, parameters)
+
+    def refused(self, sender: str, recipient: str, error: Exception, queue_id: str = "") -> None:
+        """A decision to be found again (design, decision 12); rows are written in batches."""
+        reply = self.door.explain(error) or error
+        event = Event(now(), "refused", queue_id, b"", sender, recipient, str(reply), self.security.peer)
+        self._refused.append(event)
+        if len(self._refused) >= BATCH:
+            self.track()
+
+    def track(self) -> None:
+        events, self._refused = self._refused, []
+        if events:
+            self.door.delivery.track(*events)
 
     def forget(self) -> None:
         self.account = None
@@ -127,6 +151,7 @@ class Session:
 
     def closed(self) -> None:
         self.forget()
+        self.track()
 
 
 @implementer(ITransaction)
@@ -151,7 +176,11 @@ class Transaction:
         security = self._session.security
         policy = self._session.door.policy
         relay = self._account is not None or policy.may_relay(security.peer)
-        addressee = await policy.addressee(forward_path, parameters, relay, security.local)
+        try:
+            addressee = await policy.addressee(forward_path, parameters, relay, security.local)
+        except Refusal as refusal:
+            self._session.refused(self._reverse_path, str(forward_path), refusal)
+            raise
         self._addressees.append(addressee)
 
     # Content -----------------------------------------------------------------------------
@@ -202,8 +231,10 @@ class Transaction:
         intake = self._content()
         try:
             content = await intake.finish()
-        except BaseException:
+        except BaseException as error:
             intake.abandon()
+            if isinstance(error, Refusal):
+                self.refused(error)
             raise
         client = self._client
         envelope = Envelope(
@@ -220,11 +251,17 @@ class Transaction:
         door = self._session.door
         try:
             accepted = await door.delivery.accept(envelope, content, self._queue_id)
-        except Refusal:
+        except Refusal as refusal:
+            self.refused(refusal)
             # The content has no owner now.
             await door.blobs.discard(content)
             raise
         return accepted.queue_id
+
+    def refused(self, error: Exception) -> None:
+        for addressee in self._addressees[:BATCH]:
+            self._session.refused(self._reverse_path, addressee.address, error, self._queue_id)
+        self._session.track()
 
     def abandon(self) -> None:
         intake, self._intake = self._intake, None

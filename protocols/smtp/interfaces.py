@@ -123,5 +123,8 @@ class ITransaction(Interface):
         """The content is complete: take responsibility. Returns the queue id. After it returns
         or raises the transaction is over."""
 
+    def refused(error: Exception) -> None:
+        """The content is refused for this reason; `abandon` follows."""
+
     def abandon() -> None:
         """Forget it; harmless after `commit`."""

@@ -188,6 +188,38 @@ def test_unknown_and_foreign_recipients_are_refused_at_rcpt(site: Site) -> None:
     assert talk.say(b"RCPT TO:<alice+tag@example.test>").startswith("250 ")
 
 
+def refusals(site: Site) -> list[tuple[str, str, str]]:
+    """What was tracked as refused, once everything written before is there."""
+    run(site.db.write(lambda unit: None))
+    events = run(site.db.read(lambda tx: tracking.query(tx, event="refused")))
+    return [(event.sender, event.recipient, event.reason[:9]) for event in events]
+
+
+def test_every_refusal_is_tracked(site: Site) -> None:
+    talk = site.talk(host="192.0.2.7")
+    talk.say(b"EHLO out.example")
+    talk.say(b"MAIL FROM:<x@example.org>", b"RCPT TO:<no@example.test>", b"RCPT TO:<x@example.net>")
+    talk.say(b"RSET")
+    assert talk.send(b"x@example.org", b"A: b\r\n\r\nbare\nline", b"bob@example.test").startswith("554")
+    hops = b"Received: by x; y\r\n" * 31
+    assert talk.send(b"x@example.org", hops + b"\r\nx", b"bob@example.test").startswith("554")
+    talk.say(b"QUIT")
+    submission = site.submission()
+    submission.say(b"MAIL FROM:<bob@example.test>")
+    submission.send(b"alice@example.test", b"From: bob@example.test\r\n\r\nx", b"bob@example.test")
+    submission.say(b"QUIT")
+    talk.server.connectionLost()
+    submission.server.connectionLost()
+    assert sorted(refusals(site)) == [
+        ("alice@example.test", "bob@example.test", "550 5.7.1"),
+        ("bob@example.test", "", "550 5.7.1"),
+        ("x@example.org", "bob@example.test", "554 5.4.6"),
+        ("x@example.org", "bob@example.test", "554 5.6.0"),
+        ("x@example.org", "no@example.test", "550 5.1.1"),
+        ("x@example.org", "x@example.net", "550 5.7.1"),
+    ]
+
+
 def test_large_message_streams_to_a_file_and_arrives_whole(site: Site) -> None:
     talk = site.talk()
     talk.say(b"EHLO out.example", b"MAIL FROM:<x@example.org>", b"RCPT TO:<alice@example.test>")

@@ -89,6 +89,9 @@ class FakeTransaction:
         self.door.accepted.append(self)
         return f"ID{len(self.door.accepted)}"
 
+    def refused(self, error: Exception) -> None:
+        assert not self.over
+
     def abandon(self) -> None:
         self.over = self.over or "abandoned"
 

@@ -93,6 +93,7 @@ class Data(Command):
         if content.bare and sink.problem is None:
             sink.problem = Refused(responses.BARE_CR_OR_LF)
         if sink.problem is not None:
+            mail.transaction.refused(sink.problem)
             session.reset()
             raise sink.problem
         await _commit(session, mail, channel)
@@ -145,6 +146,7 @@ class Bdat(Command):
         if sink.problem is not None:
             # The transaction stays, broken, until RSET or the next greeting (RFC 3030 2).
             mail.broken = True
+            mail.transaction.refused(sink.problem)
             mail.transaction.abandon()
             if self.last:
                 session.mail = None
