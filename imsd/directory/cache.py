@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from twisted.internet.defer import Deferred
 
 from imsd.directory import tree
-from imsd.directory.entry import Entry
+from imsd.directory.entry import Entry, Kind
 from imsd.directory.tree import Tree
 from imsd.errors import NoSuchEntry
 from imsd.store import entries, entry_index
@@ -30,6 +30,7 @@ V = TypeVar("V")
 
 MOST_ENTRIES = 20_000
 MOST_ANSWERS = 20_000
+_HIDING = ("hide-from-address-book", "TRUE")
 AT_ONCE = 32
 """Entries that are a bounded few rows; more of them are read in a thread."""
 
@@ -186,12 +187,16 @@ class Cache:
                 self.lookups.keep(key, known)
         return known
 
-    async def count_children(self, parent: EntryId) -> int:
-        key = ("children", parent)
+    async def count_children(self, parent: EntryId, every: bool) -> int:
+        """every: also those that are not shown to all who are logged in."""
+        key = ("children", parent, every)
         known: int | None = self.derived.get(key)
         if known is None:
             before = self.generation
-            known = await self._db.read_few(entries.count_children, parent)
+            if every:
+                known = await self._db.read_few(entries.count_children, parent)
+            else:
+                known = await self._db.read_few(entries.count_listed, parent, Kind.CONFIGURATION, *_HIDING)
             if before == self.generation:
                 self.derived.keep(key, known)
         return known

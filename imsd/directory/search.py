@@ -83,7 +83,11 @@ class Search:
         entry = await self._cache.entry(entry_id)
         view = self.view(entry, suffix)
         if view is None:
-            raise NoSuchEntry(matched=await self._cache.dn(entry.parent, suffix) if entry.parent else "")
+            if not entry.parent:
+                raise NoSuchEntry
+            # As where it is not there: the deepest one above it that is seen.
+            await self.located(await self._cache.dn(entry.parent, suffix))
+            raise NoSuchEntry(matched=await self._cache.dn(entry.parent, suffix))
         return view
 
     async def _base(self, request: SearchRequest) -> View:
@@ -264,7 +268,7 @@ class Search:
         return made
 
     async def _prepare(self, asked: filters.Filter) -> Prepared:
-        item = narrowed(asked, self.substring)
+        item = recognised(narrowed(asked, self.substring))
         names: Names = {}
         fetched: set[str] = set()
         for each in _items(item):
@@ -361,6 +365,36 @@ def narrowed(item: filters.Filter, mode: str) -> filters.Filter:
     return item
 
 
+def recognised(item: filters.Filter) -> filters.Filter:
+    """Object classes by the name they are stored under; an unknown one is Undefined (RFC 4517 4.2.26)."""
+    match item:
+        case filters.And(parts):
+            return filters.And(tuple(map(recognised, parts)))
+        case filters.Or(parts):
+            return filters.Or(tuple(map(recognised, parts)))
+        case filters.Not(part):
+            return filters.Not(recognised(part))
+        case filters.Equal(attribute, value) | filters.Approx(attribute, value):
+            wanted = schema.definition(attribute)
+            if wanted is not None and wanted.key in _CLASSES:
+                name = _class_name(value)
+                return filters.Equal(attribute, name) if name else _UNDEFINED
+        case filters.Extensible(rule, attribute, value, with_dn):
+            wanted = schema.definition(attribute) if attribute else None
+            if wanted is not None and wanted.key in _CLASSES:
+                name = _class_name(value)
+                return filters.Extensible(rule, attribute, name, with_dn) if name else _UNDEFINED
+    return item
+
+
+_CLASSES = frozenset({"objectclass", "structuralobjectclass"})
+
+
+def _class_name(value: bytes) -> bytes:
+    """The first name of an object class; b"" for one that is not known."""
+    found = schema.SCHEMA.object_class(value.decode("utf-8", "replace").strip())
+    return found.name.encode() if found else b""
+
+
 _UNDEFINED = filters.Extensible(rule="2.5.13.0.0", attribute="objectClass", value=b"")
 """A rule that does not exist: Undefined for every entry."""
-

@@ -26,11 +26,14 @@ from imsd.errors import (
     NotPermitted,
     UnwillingToPerform,
 )
-from imsd.store import credentials, entries, entry_changes, mailboxes
+from imsd.store import credentials, entries, entry_changes, entry_index, mailboxes
 from imsd.store.ids import AccountId, EntryId
 from imsd.store.transaction import Transaction, Unit
 from protocols.errors import BadSyntax
 from protocols.ldap import dn
+
+_ADMINISTERING = ("imsadministrator", "TRUE")
+MOST_ADMINISTRATORS = 1_000
 
 
 class Change(IntEnum):
@@ -270,9 +273,7 @@ def _refer(
             raise ConstraintViolation(f"{definition.type.name}: not a number")
 
 
-def _store(
-    unit: Unit, entry: Entry, working: Working, rules: Rules, now: int, asking: Viewer
-) -> None:
+def _store(unit: Unit, entry: Entry, working: Working, rules: Rules, now: int, asking: Viewer) -> None:
     parent = Kind(entries.load(unit, working.parent).kind) if working.parent else None
     made = draft.finish(
         working, rules, _taken(unit, entry.id), parent=parent, uuid=entry.row.uuid, fill=False
@@ -283,6 +284,17 @@ def _store(
     if working.parent != entry.parent:
         draft.place(working, parent)
     entry_changes.replace(unit, entry.id, made, now, asking.entry)
+    if entry.is_admin and not Entry(entries.load(unit, entry.id)).is_admin:
+        _leaves_an_administrator(unit, entry)
+
+
+def _leaves_an_administrator(unit: Unit, entry: Entry) -> None:
+    """Somebody else can administer, or it is not done: nobody locks himself out, with everybody."""
+    if entry.is_admin and not any(
+        each != entry.id and Entry(entries.load(unit, each)).is_admin
+        for each in entry_index.equal(unit, *_ADMINISTERING, MOST_ADMINISTRATORS)
+    ):
+        raise UnwillingToPerform("The last administrator: make another one first")
 
 
 # Delete --------------------------------------------------------------------------------
@@ -306,6 +318,7 @@ def delete_entry(unit: Unit, entry: Entry, rules: Rules, now: int, delete_mailbo
     if entry.kind in (Kind.ORGANIZATION, Kind.SITE, Kind.CONFIGURATION):
         raise UnwillingToPerform("The organisation needs this entry")
     if entry.kind == Kind.MAILBOX:
+        _leaves_an_administrator(unit, entry)
         account = AccountId(entry.id)
         stated = entry.text("imsmailboxfate").lower()
         allowed = delete_mailbox or stated == "delete" or (rules.delete_mailboxes and stated != "refuse")

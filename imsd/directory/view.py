@@ -126,10 +126,14 @@ class View:
                 actor = row.creator if wanted.key == "creatorsname" else row.modifier
                 return await self._names(wanted, (actor,)) if actor else ()
             case "numsubordinates":
-                return (b"%d" % await self._cache.count_children(row.id),)
+                return (b"%d" % await self._below(),)
             case "hassubordinates":
-                return (b"TRUE" if await self._cache.count_children(row.id) else b"FALSE",)
+                return (b"TRUE" if await self._below() else b"FALSE",)
         return await self._names(wanted, self.ids(wanted))
+
+    async def _below(self) -> int:
+        """How many entries are right below, counting those that the class may know of."""
+        return await self._cache.count_children(self.entry.id, self.rights is Visible.ADMINISTRATOR)
 
     async def _name(self, entry_id: EntryId) -> bytes:
         return (await self._cache.dn(entry_id, self.suffix)).encode()
@@ -231,5 +235,3 @@ def _time(microseconds: int) -> bytes:
     """GeneralizedTime (RFC 4517 3.3.13) in whole seconds."""
     moment = datetime.fromtimestamp(microseconds // 1_000_000, UTC)
     return moment.strftime("%Y%m%d%H%M%SZ").encode()
-
-

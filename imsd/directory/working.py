@@ -23,6 +23,8 @@ from imsd.store.entries import EntryRow
 from imsd.store.ids import EntryId
 from protocols.ldap.dn import AVA, RDN
 
+INTEGER = "1.3.6.1.4.1.1466.115.121.1.27"
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -103,14 +105,16 @@ class Working:
             self.add(definition, values)
 
     def increment(self, definition: Definition, values: list[bytes]) -> None:
-        """RFC 4525 3."""
+        """RFC 4525 3: of numbers alone, by one number."""
         present = self.attributes.get(definition.key)
         if not present:
             raise NoSuchAttribute(f"{definition.type.name}: not there")
+        if definition.type.syntax != INTEGER or len(values) != 1:
+            raise ConstraintViolation(f"{definition.type.name}: no number, or not by one")
         try:
             by = int(values[0])
             made = [b"%d" % (int(value) + by) for value in present]
-        except (ValueError, IndexError):
+        except ValueError:
             raise ConstraintViolation(f"{definition.type.name}: not numbers") from None
         self.attributes[definition.key] = made
 

@@ -18,7 +18,7 @@ from sqlalchemy import bindparam, func, select
 from imsd.errors import NoSuchEntry
 from imsd.store import entry_codec
 from imsd.store.entry_codec import Attributes
-from imsd.store.entry_tables import entry, entry_name, entry_reference
+from imsd.store.entry_tables import entry, entry_name, entry_reference, entry_value
 from imsd.store.ids import EntryId
 from imsd.store.sql import among, sql
 from imsd.store.transaction import Transaction
@@ -95,9 +95,7 @@ _REFERENCES = sql(
 _REFERRERS = sql(
     select(_r.target, _r.attribute, _r.entry).where(among(_r.target, "ids")).order_by(_r.target, _r.entry)
 )
-_REFERENCES_OF = sql(
-    select(_r.attribute, _r.target).where(_r.entry == bindparam("id")).order_by(_r.position)
-)
+_REFERENCES_OF = sql(select(_r.attribute, _r.target).where(_r.entry == bindparam("id")).order_by(_r.position))
 _REFERRERS_OF = sql(select(_r.attribute, _r.entry).where(_r.target == bindparam("id")).order_by(_r.entry))
 _CHILD = sql(select(_e.id).where(_e.parent == bindparam("parent"), _e.rdn_normal == bindparam("rdn")))
 _CHILDREN = sql(
@@ -107,6 +105,19 @@ _CHILDREN = sql(
     .limit(bindparam("most"))
 )
 _COUNT_CHILDREN = sql(select(func.count()).select_from(entry).where(_e.parent == bindparam("parent")))
+_COUNT_LISTED = sql(
+    select(func.count())
+    .select_from(entry)
+    .where(
+        _e.parent == bindparam("parent"),
+        _e.kind != bindparam("unlisted"),
+        _e.id.not_in(
+            select(entry_value.c.entry).where(
+                entry_value.c.attribute == bindparam("hiding"), entry_value.c.value == bindparam("value")
+            )
+        ),
+    )
+)
 _ALL = sql(select(_e.id).where(_e.id > bindparam("after")).order_by(_e.id).limit(bindparam("most")))
 _OF_KIND = sql(
     select(_e.id)
@@ -176,6 +187,12 @@ def children(tx: Transaction, parent: EntryId, after: int = 0, most: int = 1000)
 
 def count_children(tx: Transaction, parent: EntryId) -> int:
     count: int = tx.value(_COUNT_CHILDREN, parent=parent)
+    return count
+
+
+def count_listed(tx: Transaction, parent: EntryId, unlisted: int, hiding: str, value: str) -> int:
+    """Entries right below parent but those of one kind and those with an indexed value."""
+    count: int = tx.value(_COUNT_LISTED, parent=parent, unlisted=unlisted, hiding=hiding, value=value)
     return count
 
 

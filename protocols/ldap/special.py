@@ -16,6 +16,7 @@ from protocols.ldap.selection import selection
 from protocols.ldap.session import Session
 
 FEATURES: Final = (
+    "1.3.6.1.1.14",  # the increment of Modify (RFC 4525)
     "1.3.6.1.4.1.4203.1.5.1",  # "+": all operational attributes (RFC 3673)
     "1.3.6.1.4.1.4203.1.5.3",  # (&) and (|) (RFC 4526)
 )

@@ -156,9 +156,11 @@ def test_rights_come_before_filters(directory: Directory) -> None:
     assert names(found(directory, secret, asking=SERVER)) == {"stacey"}
     assert names(found(directory, secret, asking=stacey)) == {"stacey"}, "it is hers"
     assert found(directory, secret, asking=steve) == {}
-    assert found(directory, f"(!{secret})", asking=steve).keys() == found(
-        directory, "(&(uid=steve)(homePostalAddress=*))", asking=steve
-    ).keys() | found(directory, f"(&(objectClass=*)(!{secret}))", asking=steve).keys()
+    assert (
+        found(directory, f"(!{secret})", asking=steve).keys()
+        == found(directory, "(&(uid=steve)(homePostalAddress=*))", asking=steve).keys()
+        | found(directory, f"(&(objectClass=*)(!{secret}))", asking=steve).keys()
+    )
     assert "stacey" not in names(found(directory, f"(!{secret})", asking=steve)), "not under NOT either"
     shown = found(directory, "(uid=stacey)", asking=steve)
     assert "homePostalAddress" not in next(iter(shown.values()))
@@ -315,8 +317,46 @@ def test_a_plan_finds_what_a_walk_finds(directory: Directory) -> None:
         base = RECIPIENTS if scope is Scope.ONE else "o=Example"
         planned = found(directory, item, "1.1", asking=asking, base=base, scope=scope)  # type: ignore[arg-type]
         walked = found(
-            directory, item, "1.1", asking=asking, base=base, scope=scope, planned=False  # type: ignore[arg-type]
+            directory,
+            item,
+            "1.1",
+            asking=asking,
+            base=base,
+            scope=scope,
+            planned=False,  # type: ignore[arg-type]
         )
         assert planned == walked
 
     check()
+
+
+def test_how_far_a_name_is_right_does_not_tell_what_is_hidden(directory: Directory) -> None:
+    configuration = "cn=Configuration,ou=Main,o=Example"
+    run(directory.add_entry(f"cn=secret,{configuration}", [("objectClass", (b"container",))], SERVER))
+    for name in ("secret", "nothing", "below,cn=secret"):
+        with pytest.raises(NoSuchEntry) as refused:
+            found(directory, "(cn=*)", asking=viewer(directory, "raymond"), base=f"cn={name},{configuration}")
+        assert refused.value.matched == "ou=Main,o=Example"
+
+
+def test_how_many_entries_are_below_does_not_tell_what_is_hidden(directory: Directory) -> None:
+    asked = ("(|(ou=Main)(cn=Recipients))", "numSubordinates", "hasSubordinates")
+    count = len(found(directory, "(cn=*)", base=RECIPIENTS, scope=Scope.ONE))
+    ordinary = found(directory, *asked, asking=viewer(directory, "raymond"))
+    assert ordinary[RECIPIENTS]["numSubordinates"] == [str(count - 1)]
+    assert ordinary["ou=Main,o=Example"] == {"numSubordinates": ["1"], "hasSubordinates": ["TRUE"]}
+    everything = found(directory, *asked)
+    assert everything[RECIPIENTS]["numSubordinates"] == [str(count)]
+    assert everything["ou=Main,o=Example"]["numSubordinates"] == ["2"]
+
+
+def test_an_object_class_has_many_names_and_an_unknown_one_is_undefined(directory: Directory) -> None:
+    people = found(directory, "(objectClass=inetOrgPerson)")
+    assert people
+    for text in ("(objectClass=2.16.840.1.113730.3.2.2)", "(objectClass:=2.16.840.1.113730.3.2.2)"):
+        assert found(directory, text).keys() == people.keys()
+    assert found(directory, "(objectClass=Distribution-List)").keys() == {
+        f"cn={name},{RECIPIENTS}" for name in ("team", "secret")
+    }
+    assert found(directory, "(!(objectClass=nonsense))") == {}
+    assert found(directory, "(!(&(objectClass=nonsense)(uid=stacey)))")

@@ -382,9 +382,7 @@ def test_a_subtree_moves(directory: Directory) -> None:
         run(directory.rename_entry("o=Example", "o=Other", True, None, SERVER))
 
 
-def test_deleting_a_person_removes_references(
-    directory: Directory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_deleting_a_person_removes_references(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
     run(directory.add_group("team@example.test", members=["ann"]))
     monkeypatch.setattr(mailboxes, "usage", lambda tx, account: mailboxes.Usage(1, 1, 0, 0))
     with pytest.raises(UnwillingToPerform):
@@ -409,3 +407,28 @@ def test_a_setting_says_the_fate_of_all_mailboxes(
         run(directory.delete_entry(ANN, SERVER))
     change(directory, ANN, ("delete", "imsMailboxFate", []))
     run(directory.delete_entry(ANN, SERVER))
+
+
+def test_text_does_not_grow_as_numbers_do(directory: Directory) -> None:
+    change(directory, ANN, ("add", "telephoneNumber", ["+12"]), ("add", "Deliv-Cont-Length", ["10"]))
+    for name, values in (("telephoneNumber", ["1"]), ("Deliv-Cont-Length", ["1", "2"])):
+        with pytest.raises(ConstraintViolation):
+            change(directory, ANN, ("increment", name, values))
+
+
+def test_the_last_administrator_stays(directory: Directory) -> None:
+    last = f"cn=administrator,{RECIPIENTS}"
+    for name, values in (
+        ("imsAdministrator", ["FALSE"]),
+        ("imsAdministrator", []),
+        ("imsAccountDisabled", ["TRUE"]),
+    ):
+        with pytest.raises(UnwillingToPerform):
+            change(directory, last, ("replace", name, values))
+    with pytest.raises(UnwillingToPerform):
+        run(directory.delete_user("administrator", delete_mailbox=True))
+    change(directory, ANN, ("replace", "imsAdministrator", ["TRUE"]))
+    change(directory, last, ("replace", "imsAccountDisabled", ["TRUE"]))
+    with pytest.raises(UnwillingToPerform):
+        change(directory, ANN, ("replace", "imsAccountDisabled", ["TRUE"]))
+    run(directory.delete_user("administrator", delete_mailbox=True))
