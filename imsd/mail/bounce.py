@@ -7,6 +7,7 @@ when asked. Nothing is ever reported to the null reverse-path (RFC 3464 2).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -22,6 +23,8 @@ class Action(Enum):
     DELIVERED = "delivered"
     RELAYED = "relayed"
 
+
+MOST_WORD = 240
 
 _KEYWORD = {
     Action.FAILED: "FAILURE",
@@ -169,9 +172,18 @@ def _status(message: Queued, fates: list[Fate], hostname: str, seconds: float) -
         if not colon:
             fields.append(b"\r\n")
         else:
-            fields.append(compose.raw_field(name, " ".join(value.split()).encode("utf-8", "replace")))
+            words = _words(value) if name == "Diagnostic-Code" else value.split()
+            fields.append(compose.raw_field(name, " ".join(words).encode("utf-8", "replace")))
     text = b"".join(fields)
     return text if message.smtputf8 else text.decode("utf-8").encode("ascii", "replace")
+
+
+def _words(value: str) -> Iterator[str]:
+    """The words of a value, cut where folding could not keep a line under 998 octets (RFC 5322 2.1.1):
+    what other servers say may be one word of thousands."""
+    for word in value.split():
+        for start in range(0, len(word), MOST_WORD):
+            yield word[start : start + MOST_WORD]
 
 
 def _returned(original: Original) -> bytes:

@@ -85,6 +85,14 @@ def test_a_failure() -> None:
     assert all(len(line) <= 78 for line in data.split(b"\r\n"))
 
 
+@pytest.mark.parametrize("smtputf8", [False, True])
+def test_no_line_is_too_long_whatever_the_other_server_said(smtputf8: bool) -> None:
+    word = "\u00fc" * 3000
+    fate = Fate(RECIPIENT, Action.FAILED, "5.1.1", f"550 {word}", "mx.far.test", f"smtp; 550 {word}")
+    data = made(fate, message=replace(MESSAGE, smtputf8=smtputf8))
+    assert max(map(len, data.split(b"\r\n"))) <= 998
+
+
 def test_original_recipients_and_several_fates() -> None:
     other = replace(RECIPIENT, address="y@far.test", orcpt_type="rfc822", orcpt="list@b.test")
     data = made(
