@@ -173,5 +173,9 @@ class Routing:
 
     def _is_ours(self, address: str) -> bool:
         parsed = ip_address(address)
+        # ::ffff:127.0.0.1 is reached over IPv4.
+        mapped = getattr(parsed, "ipv4_mapped", None)
+        if mapped is not None:
+            parsed, address = mapped, str(mapped)
         # A name that the DNS puts on the loopback would be delivered to ourselves as well.
         return address in self._own or parsed.is_loopback or parsed.is_unspecified

@@ -112,6 +112,8 @@ def test_address_literals() -> None:
     assert world.to("[IPv6:2001:db8::1]") == ["[IPv6:2001:db8::1] 2001:db8::1:25"]
     assert world.refused("[192.0.2.99]") == ("5.4.6", False)
     assert world.refused("[127.0.0.1]") == ("5.4.6", False)
+    assert world.refused("[IPv6:::ffff:127.0.0.1]") == ("5.4.6", False)
+    assert world.refused("[IPv6:::ffff:192.0.2.99]") == ("5.4.6", False)
     assert world.refused("[x]") == ("5.1.2", False)
 
 
