@@ -162,8 +162,10 @@ class RunningServer:
         process, self.process = self.process, None
         if process is None:
             return 0
-        if process.poll() is None:
+        try:
             process.send_signal(how)
+        except ProcessLookupError:
+            pass  # It has ended by itself.
         try:
             return process.wait(timeout)
         except subprocess.TimeoutExpired:

@@ -33,7 +33,7 @@ def texts(server: RunningServer, alias: str, wait_for: bytes = b"") -> list[byte
         with imaplib.IMAP4_SSL("localhost", server.port("imaps"), ssl_context=server.tls()) as client:
             client.login(server.address(alias), PASSWORD)
             client.select("INBOX", readonly=True)
-            _, rows = client.fetch("1:*", "(BODY.PEEK[])")
+            _, rows = client.uid("FETCH", "1:*", "(BODY.PEEK[])")
         found = [row[1] for row in rows if isinstance(row, tuple)]
         if any(wait_for in text for text in found) or time.monotonic() > give_up:
             return found
