@@ -6,6 +6,8 @@ firing for at least as long, so none goes unnoticed; what is noticed lasted at l
 
 from __future__ import annotations
 
+import gc
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -20,7 +22,8 @@ LIMIT: Final = 0.050
 class Watchdog:
     """A timer that notices when it comes late.
 
-    doing: names what the reactor did last (the verb of a conversation).
+    doing: names what the reactor did last (the verb of a conversation). A collection of garbage
+    is named itself, when that was it.
     """
 
     log = Logger()
@@ -30,10 +33,16 @@ class Watchdog:
         self._doing = doing
         self._call: Any = None
         self._last = 0.0
+        self._collecting = 0.0
+        self._collected = 0.0
         self.longest = 0.0
         self.late = 0
 
     def start(self) -> None:
+        """Begin, or go on, to watch."""
+        if self._note_collection not in gc.callbacks:
+            gc.callbacks.append(self._note_collection)
+        self._collected = 0.0
         self._last = self._clock.seconds()
         self._call = self._clock.callLater(INTERVAL, self._tick)
 
@@ -41,6 +50,14 @@ class Watchdog:
         if self._call is not None:
             self._call.cancel()
             self._call = None
+        if self._note_collection in gc.callbacks:
+            gc.callbacks.remove(self._note_collection)
+
+    def _note_collection(self, phase: str, _info: dict[str, int]) -> None:
+        if phase == "start":
+            self._collecting = time.perf_counter()
+        else:
+            self._collected += time.perf_counter() - self._collecting
 
     def _tick(self) -> None:
         now = self._clock.seconds()
@@ -48,7 +65,10 @@ class Watchdog:
         self.longest = max(self.longest, passed - INTERVAL)
         if passed > LIMIT:
             self.late += 1
+            garbage = self._collected > passed / 2
             self.log.warn(
-                "the reactor was busy for {ms:.0f} ms, last with {verb}", ms=passed * 1000, verb=self._doing()
+                "the reactor was busy for {ms:.0f} ms, last with {verb}",
+                ms=passed * 1000,
+                verb="collecting garbage" if garbage else self._doing(),
             )
         self.start()
