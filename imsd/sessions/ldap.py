@@ -18,6 +18,7 @@ from zope.interface import implementer
 from imsd import __version__
 from imsd.auth.account import Account
 from imsd.auth.authenticator import Authenticator
+from imsd.auth.rights import RightsWatch
 from imsd.directory import schema, tree
 from imsd.directory.access import ANONYMOUS, Viewer, viewer_of
 from imsd.directory.attributes import Visible
@@ -82,6 +83,33 @@ class Identity:
         self._security = security
         self._derived = -1
         self._viewer = ANONYMOUS
+        self._ended: Callable[[], None] | None = None
+        self._watch: RightsWatch | None = None
+
+    # The account ---------------------------------------------------------------------
+
+    def watch(self, ended: Callable[[], None]) -> None:
+        self._ended = ended
+        self._look()
+
+    def leave(self) -> None:
+        self._ended = None
+        self._look_away()
+
+    def _look(self) -> None:
+        if self._account is not None and self._ended is not None and self._watch is None:
+            self._watch = self._authenticator.watch_rights(self._account, self._moved)
+
+    def _look_away(self) -> None:
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.stop()
+
+    def _moved(self, account: Account | None) -> None:
+        ended = self._ended
+        if account is None and ended is not None:
+            self.leave()
+            ended()
 
     @property
     def limits(self) -> SearchLimits:
@@ -129,9 +157,15 @@ class Identity:
 
     async def search(self, request: SearchRequest) -> AsyncGenerator[bytes, None]:
         search = await self._search()
+        viewer, derived = self._viewer, self._derived
         answers = search.run(request)
         try:
             async for answer in answers:
+                if derived != self._directory.cache.generation:
+                    # In a long search, or between two pages, rights may be lost.
+                    if await self.viewer() != viewer:
+                        raise NotPermitted("Other rights than when the search began")
+                    derived = self._derived
                 yield answer
         finally:
             await answers.aclose()
@@ -168,8 +202,13 @@ class Identity:
             Modification(Change(each.kind), each.attribute.name, each.attribute.values)
             for each in request.changes
         ]
-        await self._directory.modify_entry(request.dn, modifications, await self.viewer())
-        await self._stay(request.dn)
+        viewer = await self.viewer()
+        self._look_away()
+        try:
+            await self._directory.modify_entry(request.dn, modifications, viewer)
+            await self._stay(request.dn)
+        finally:
+            self._look()
 
     async def delete(self, request: DeleteRequest) -> None:
         await self._directory.delete_entry(request.dn, await self.viewer())
@@ -191,9 +230,15 @@ class Identity:
         if request.old is not None:
             await self._verify(target, request.old)
         new = secrets.token_urlsafe(12).encode() if request.new is None else request.new
-        await self._directory.set_password(target, _text(new))
-        if target == account.id:
+        if target != account.id:
+            await self._directory.set_password(target, _text(new))
+            return new if request.new is None else None
+        self._look_away()
+        try:
+            await self._directory.set_password(target, _text(new))
             await self._stay(account.dn)
+        finally:
+            self._look()
         return new if request.new is None else None
 
     async def _named(self, user: str, viewer: Viewer) -> AccountId:

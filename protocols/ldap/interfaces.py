@@ -7,7 +7,7 @@ the door's `explain`; `results.Failed` and `results.Referred` may be raised as w
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +74,15 @@ class IIdentity(Interface):
     """
 
     limits: SearchLimits = Attribute("SearchLimits of this identity, read for every search")
+
+    def watch(ended: Callable[[], None]) -> None:
+        """Call `ended` when the account is deleted, disabled, or given another password.
+
+        Not for a password that was changed through this identity itself.
+        """
+
+    def leave() -> None:
+        """The connection has it no more: watch nothing."""
 
     def who_am_i() -> str:
         """The authorization identity, "dn:..." or "u:...", "" when anonymous (RFC 4532)."""

@@ -13,7 +13,8 @@ Theory of operation. `received` feeds the reader; the pump takes messages and st
    asks for an unknown operation, ends the session with a Notice of Disconnection
    (RFC 4511 4.1.1, 4.4.1); a value out of its range is answered with protocolError.
 5. A lost connection cancels reads and forgets updates not begun; an update in progress is
-   never cancelled. `goodbye` lets that update end and be answered, then gives notice.
+   never cancelled. `goodbye` lets that update end and be answered, then gives notice; so does
+   the end of the account that is bound.
 6. Whatever an operation raises becomes a result in `finished`, the one place: own errors,
    then the door's `explain`; what that does not know is a bug, logged with an id.
 """
@@ -78,11 +79,13 @@ class LdapConnection(Connection):
         self._paused = False
         self._later: Any = None
         self._draining = False
-        self._leaving = False
+        self._farewell: Result | None = None
+        """Why the session ends once no operation is in progress."""
         extensions = sorted(oid for oid in EXTENDED if tls is not None or oid != START_TLS)
         self.session = Session(
             door,
             self._dispose,
+            self._account_ended,
             tls is not None,
             controls=tuple(sorted(CONTROLS)),
             extensions=tuple(extensions),
@@ -104,7 +107,7 @@ class LdapConnection(Connection):
             self._later = None
         self._reader.clear()
         self._end_reads()
-        self.session.drop_pages(0)
+        self.session.forget()
 
     def timed_out(self) -> None:
         if self.operations:
@@ -113,14 +116,20 @@ class LdapConnection(Connection):
             self._disconnect(ResultCode.ADMIN_LIMIT_EXCEEDED, "Idle for too long")
 
     def goodbye(self) -> None:
-        self._leaving = True
-        self._end_reads(Result(ResultCode.UNAVAILABLE, text="The server is stopping"))
+        self._part(Result(ResultCode.UNAVAILABLE, text="The server is stopping"))
+
+    def _account_ended(self) -> None:
+        self._part(Result(ResultCode.STRONGER_AUTH_REQUIRED, text="The account was changed; bind again"))
+
+    def _part(self, why: Result) -> None:
+        self._farewell = why
+        self._end_reads(why)
         self._leave()
         self.flush()
 
     def _leave(self) -> None:
-        if self._leaving and not self.operations:
-            self._disconnect(ResultCode.UNAVAILABLE, "The server is stopping")
+        if self._farewell is not None and not self.operations:
+            self._disconnect(self._farewell.code, self._farewell.text)
 
     def _disconnect(self, code: ResultCode, text: str) -> None:
         if not self.closing:
@@ -186,7 +195,12 @@ class LdapConnection(Connection):
 
     def _held(self, most: int) -> bool:
         """Whether the next message has to wait."""
-        return self._exclusive is not None or len(self.operations) >= most or self.congested or self._leaving
+        return (
+            self._exclusive is not None
+            or len(self.operations) >= most
+            or self.congested
+            or self._farewell is not None
+        )
 
     def _pause(self, wanted: bool) -> None:
         self._paused = wanted
@@ -289,7 +303,7 @@ class LdapConnection(Connection):
         waiting = self._exclusive
         if waiting is not None and not waiting.started and len(self.operations) == 1 and not self.closing:
             waiting.start()
-        if self._leaving:
+        if self._farewell is not None:
             self._leave()
         elif not self._pumping and (self._reader or self._paused) and not self.closing:
             self._come_back()

@@ -28,12 +28,14 @@ class Session:
     """What commands hold: the door, and the identity a Bind has put here.
 
     dispose: closes a search that will not be continued.
+    ended: called once whoever is bound is not let in any more.
     start_tls: whether TLS can be begun on this connection.
     controls, extensions: OIDs of what is supported, for the root DSE.
     """
 
     door: IDoor
     dispose: Callable[[Answers], None]
+    ended: Callable[[], None]
     start_tls: bool = False
     controls: tuple[str, ...] = ()
     extensions: tuple[str, ...] = ()
@@ -52,8 +54,14 @@ class Session:
             raise Failed(ResultCode.STRONGER_AUTH_REQUIRED, "Bind first")
         return identity
 
+    def bind(self, identity: IIdentity) -> None:
+        self.bound = identity
+        identity.watch(self.ended)
+
     def forget(self) -> None:
         """Become anonymous, as every BindRequest begins (RFC 4511 4.2.1)."""
+        if self.bound is not None:
+            self.bound.leave()
         self.bound = None
         self.exchange = None
         self.drop_pages(0)

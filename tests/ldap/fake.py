@@ -79,6 +79,12 @@ class FakeIdentity:
         self.name = name
         self.limits = SearchLimits()
 
+    def watch(self, ended: Callable[[], None]) -> None:
+        self.door.watching.append(ended)
+
+    def leave(self) -> None:
+        self.door.watching.clear()
+
     def who_am_i(self) -> str:
         return f"dn:{self.name}" if self.name else ""
 
@@ -183,6 +189,7 @@ class FakeDoor:
         self.closed_gates: set[str] = set()
         self.done: list[str] = []
         self.let_anonymous = True
+        self.watching: list[Callable[[], None]] = []
         self.search_limits = SearchLimits()
         self.put("dc=test", objectClass=(b"domain",), dc=(b"test",))
 

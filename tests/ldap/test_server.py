@@ -700,6 +700,30 @@ def test_goodbye_between_operations(peer: Peer) -> None:
     assert_notice(peer, ResultCode.UNAVAILABLE)
 
 
+def test_the_session_of_an_account_that_ended_ends(peer: Peer) -> None:
+    peer.ask(1, BindRequest(3, "uid=bob", Simple(b"secret")))
+    peer.door.closed_gates.add("update")
+    peer.send(2, replace("dc=test"))
+    [ended] = peer.door.watching
+    ended()
+    assert not peer.disconnecting, "the update in progress is answered"
+    peer.door.open_gate("update")
+    *_, answer = peer.receive()[:1]
+    assert answer.message_id == 2
+
+
+def test_a_session_without_operations_ends_with_a_notice_and_one_that_is_over_watches_nothing() -> None:
+    peer = Peer()
+    peer.ask(1, BindRequest(3, "uid=bob", Simple(b"secret")))
+    [ended] = peer.door.watching
+    ended()
+    assert_notice(peer, ResultCode.STRONGER_AUTH_REQUIRED)
+    other = Peer()
+    other.ask(1, BindRequest(3, "uid=bob", Simple(b"secret")))
+    other.ask(2, BindRequest(3, "", Simple(b"")))
+    assert other.door.watching == []
+
+
 # Properties ----------------------------------------------------------------------------
 
 SCRIPT: list[Request] = [

@@ -233,3 +233,19 @@ def test_substring_mode_and_limits_are_settings(door: Door, directory: Directory
     )  # fmt: skip
     assert search(ann, "(cn=*nn*)") == {} and search(ann, "(cn=an*)")
     assert ann.limits.entries == 7 and door.limits.idle == 60.0 and door.limits.operations == 3
+
+
+def test_a_search_ends_with_the_right_it_was_begun_with(door: Door, directory: Directory) -> None:
+    run(directory.change("ann", {"imsAdministrator": ["TRUE"]}))
+    for change in ({"imsAdministrator": []}, {"imsAccountDisabled": ["TRUE"]}):
+        ann = bind(door, "ann", "anns")
+        request = SearchRequest(
+            "o=Example", Scope.SUBTREE, Deref.NEVER, 0, 0, False, parse("(objectClass=*)"), ("1.1",)
+        )
+        answers = ann.search(request)
+        run(anext(answers))
+        run(directory.change("ann", {"telephoneNumber": ["1"]}))
+        run(anext(answers))
+        run(directory.change("ann", change))
+        with pytest.raises(errors.NotPermitted):
+            run(anext(answers))

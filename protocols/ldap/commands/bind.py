@@ -60,7 +60,7 @@ class Bind:
             raise Failed(ResultCode.INVALID_CREDENTIALS, "A name is needed with a password")
         if not session.security.private and not session.door.limits.clear_text:
             raise Failed(ResultCode.CONFIDENTIALITY_REQUIRED, "Start TLS before sending a password")
-        session.bound = await session.door.bind(name, password, session.security)
+        session.bind(await session.door.bind(name, password, session.security))
 
     async def _step(
         self,
@@ -73,7 +73,7 @@ class Bind:
         if isinstance(step, sasl.Challenge):
             session.exchange, session.mechanism = exchange, mechanism.upper()
             return BindResponse(Result(ResultCode.SASL_BIND_IN_PROGRESS), step.data)
-        session.bound = session.door.bound(step.identity, session.security)
+        session.bind(session.door.bound(step.identity, session.security))
         return BindResponse(SUCCESS, step.data)
 
 
