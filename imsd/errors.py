@@ -88,6 +88,12 @@ class NoSuchMessage(Refusal):
     default = "No such message"
 
 
+class AlreadyExpunged(NoSuchMessage):
+    """Another session expunged the message (RFC 5530 3, EXPUNGEISSUED)."""
+
+    default = "The message was expunged"
+
+
 class NotPermitted(Refusal):
     default = "Not permitted"
 

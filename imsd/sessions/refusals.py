@@ -40,6 +40,7 @@ TABLE: Final[dict[type[errors.Refusal], Row]] = {
     errors.MailboxHasChildren: Row(550, "5.5.4", b"", b"HASCHILDREN", 66),
     errors.MailboxInUse: Row(451, "4.2.1", b"IN-USE", b"INUSE", 51),
     errors.NoSuchMessage: Row(550, "5.5.4", b"", b"NONEXISTENT", 32),
+    errors.AlreadyExpunged: Row(550, "5.5.4", b"", b"EXPUNGEISSUED", 32),
     errors.NotPermitted: Row(550, "5.7.1", b"", b"NOPERM", 50),
     errors.Unsupported: Row(504, "5.5.4", b"", b"CANNOT", 53),
     errors.UnsupportedUse: Row(504, "5.5.4", b"", b"USEATTR", 53),

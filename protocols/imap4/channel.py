@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
 from protocols.imap4.dialect import Dialect
-from protocols.imap4.grammar import Announced
+from protocols.imap4.grammar import Announced, Cursor
 from protocols.imap4.sets import Ranges, SequenceSet
 from protocols.security import Security
 
@@ -52,6 +52,12 @@ class Channel(Protocol):
 
     async def literal_end(self) -> None:
         """The end of the command behind `octets`. Raises BadSyntax when more follows."""
+
+    async def more(self) -> Cursor:
+        """The command behind `octets`, up to its end or its next literal."""
+
+    async def give_up(self, cursor: Cursor, what: str) -> None:
+        """Skips the rest of the command from `more`. Raises BadSyntax."""
 
     async def discard(self, announced: Announced) -> None:
         """Skips a literal that will not be used, and the end of the command."""

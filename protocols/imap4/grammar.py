@@ -232,15 +232,15 @@ class Cursor:
         return self.string()
 
     def mailbox(self) -> str:
-        return mailboxnames.decode(self.astring(), self.dialect.rev2)
+        return mailboxnames.decode(self.astring(), self.dialect.utf8)
 
     def list_mailbox(self) -> str:
         """list-mailbox = 1*list-char / string; an empty string is an empty pattern."""
         found = _LIST_MAILBOX.match(self.data, self.position)
         if found is None:
-            return mailboxnames.decode(self.string(), self.dialect.rev2)
+            return mailboxnames.decode(self.string(), self.dialect.utf8)
         self.position = found.end()
-        return mailboxnames.decode(found[0], self.dialect.rev2)
+        return mailboxnames.decode(found[0], self.dialect.utf8)
 
     def message_literal(self) -> Announced:
         """The literal that ends an APPEND, not read yet (RFC 9051 6.3.12)."""

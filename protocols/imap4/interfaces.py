@@ -97,10 +97,12 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """Where APPEND put the message (RFC 4315 3). uid 0: the account may not see it."""
+    """Where APPEND put the messages (RFC 4315 3): `count` of them from `uid` on. uid 0: the
+    account may not see them."""
 
     uid_validity: int
     uid: int
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,14 +238,17 @@ class IDoor(Interface):
 
 
 class IAppend(Interface):
-    """A message on its way into a mailbox. Exactly one of `finish` and `abandon` ends it."""
+    """Messages on their way into a mailbox, all or none. Exactly one of `finish` and `abandon` ends it."""
 
     def write(data: bytes) -> Any:
         """Takes the next octets. Returns None, or an awaitable to wait for before more is
         read from the client (back-pressure). May raise TooLarge; then `abandon`."""
 
+    async def another(flags: Sequence[bytes], internal_date: int | None, size: int) -> None:
+        """The message is whole, and another follows it into the same mailbox (RFC 3502)."""
+
     async def finish() -> Appended:
-        """The message is stored, durable and announced when this returns."""
+        """All messages are stored, durable and announced when this returns, or none."""
 
     def abandon() -> None:
         """Forgets the message. Never raises; may be called in any state."""
@@ -357,6 +362,12 @@ class IView(Interface):
 
     async def move(which: SequenceSet, target: str) -> Copied:
         """MOVE (RFC 6851): each message is in one of the two places at any time."""
+
+    async def replace(
+        which: SequenceSet, name: str, flags: Sequence[bytes], internal_date: int | None, size: int
+    ) -> IAppend:
+        """A sink for a message that takes the place of the one told (RFC 8508): it is gone when
+        `finish` returned, and only then. Refusals as of `append`, and AlreadyExpunged."""
 
     async def expunge(uids: SequenceSet | None) -> int:
         """Removes messages with \\Deleted: those of the set (UID EXPUNGE), or all told

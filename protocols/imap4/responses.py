@@ -14,6 +14,7 @@ from protocols.imap4 import mailboxnames
 from protocols.imap4.dialect import Dialect
 from protocols.imap4.grammar import MONTHS
 from protocols.imap4.interfaces import (
+    Appended,
     Copied,
     Expunged,
     FlagsNow,
@@ -76,8 +77,8 @@ def nstring(text: bytes | None, utf8: bool = False) -> bytes:
 
 
 def mailbox(name: str, dialect: Dialect) -> bytes:
-    """A mailbox name: modified UTF-7, or UTF-8 once IMAP4rev2 is on (RFC 9051 5.1)."""
-    return astring(mailboxnames.encode(name, dialect.rev2), dialect.rev2)
+    """A mailbox name: modified UTF-7, or UTF-8 once that is enabled (RFC 9051 5.1, RFC 6855 3)."""
+    return astring(mailboxnames.encode(name, dialect.utf8), dialect.utf8)
 
 
 def line_text(text: str) -> bytes:
@@ -152,7 +153,7 @@ def namespace(found: Namespaces, dialect: Dialect) -> bytes:
         if not prefixes:
             return b"NIL"
         each = (
-            b'(%b "/")' % string(mailboxnames.encode(prefix, dialect.rev2), dialect.rev2)
+            b'(%b "/")' % string(mailboxnames.encode(prefix, dialect.utf8), dialect.utf8)
             for prefix in prefixes
         )
         return b"(%b)" % b"".join(each)
@@ -262,6 +263,13 @@ def copyuid(copied: Copied) -> bytes:
         encode_ranges(copied.source),
         encode_ranges(copied.target),
     )
+
+
+def appenduid(done: Appended) -> bytes:
+    """resp-code-apnd (RFC 4315 3), of several messages too (RFC 3502)."""
+    if done.count == 1:
+        return b"APPENDUID %d %d" % (done.uid_validity, done.uid)
+    return b"APPENDUID %d %d:%d" % (done.uid_validity, done.uid, done.uid + done.count - 1)
 
 
 def modified(ranges: Ranges) -> bytes:

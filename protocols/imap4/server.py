@@ -308,6 +308,16 @@ class Imap4Server(Conversation):
     async def literal_end(self) -> None:
         await self.pull(self.reader.rest)
 
+    async def more(self) -> Cursor:
+        return (await self.pull(self.reader.next)).cursor(self.dialect)
+
+    async def give_up(self, cursor: Cursor, what: str) -> None:
+        if cursor.pending is not None:
+            # Refused is raised once the literal has been skipped.
+            self.reader.refuse(what)
+            await self.pull(self.reader.next)
+        raise BadSyntax(what)
+
     async def discard(self, announced: Announced) -> None:
         if announced.synchronizing:
             self.reader.taken()

@@ -104,7 +104,11 @@ _TABLE: Final = (
     Verb(b"LSUB", listing.Lsub, Held.ACCOUNT),
     Verb(b"NAMESPACE", mailboxes.Namespace, Held.ACCOUNT, (b"NAMESPACE",)),
     Verb(b"STATUS", mailboxes.Status, Held.ACCOUNT, (b"STATUS=SIZE", b"APPENDLIMIT")),
-    Verb(b"APPEND", append.Append, Held.ACCOUNT, codes=_TARGET, streams=True),
+    Verb(
+        b"APPEND", append.Append, Held.ACCOUNT, (b"MULTIAPPEND", b"UTF8=ACCEPT"), codes=_TARGET, streams=True
+    ),
+    Verb(b"REPLACE", append.Replace, Held.VIEW, (b"REPLACE",), codes=_TARGET, streams=True),
+    Verb(b"UID REPLACE", append.Replace, Held.VIEW, codes=_TARGET, streams=True),
     Verb(b"IDLE", session.Idle, Held.ACCOUNT, (b"IDLE",)),
     Verb(b"CHECK", selection.Check, Held.VIEW),
     Verb(b"CLOSE", selection.Close, Held.VIEW),

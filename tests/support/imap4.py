@@ -60,6 +60,7 @@ CODES: Mapping[type[Exception], bytes] = {
     errors.MailboxExists: b"ALREADYEXISTS",
     errors.MailboxHasChildren: b"HASCHILDREN",
     errors.NotPermitted: b"NOPERM",
+    errors.AlreadyExpunged: b"EXPUNGEISSUED",
     errors.OverQuota: b"OVERQUOTA",
     errors.TooLarge: b"TOOBIG",
     errors.InvalidName: b"CANNOT",
@@ -223,14 +224,26 @@ class FakeAppend:
         self.box, self.flags, self.when = box, flags, when
         self.data = b""
         self.abandoned = False
+        self.done: list[tuple[bytes, Sequence[bytes], int]] = []
+        self.replaces = 0
+        self.view: Any = None
 
     def write(self, data: bytes) -> None:
         self.data += data
         if len(self.data) > self.box.limit:
             raise errors.TooLarge
 
+    async def another(self, flags: Sequence[bytes], internal_date: int | None, size: int) -> None:
+        self.done.append((self.data, self.flags, self.when))
+        self.data, self.flags, self.when = b"", flags, internal_date or 0
+
     async def finish(self) -> Appended:
-        return Appended(self.box.uid_validity, self.box.add(self.data, self.flags, self.when))
+        if self.replaces:
+            if self.replaces not in [record.uid for record in self.view.box.records]:
+                raise errors.AlreadyExpunged
+            self.view.box.remove([self.replaces])
+        uids = [self.box.add(*item) for item in (*self.done, (self.data, self.flags, self.when))]
+        return Appended(self.box.uid_validity, uids[0], len(uids))
 
     def abandon(self) -> None:
         self.abandoned = True
@@ -591,6 +604,18 @@ class FakeView:
         copied = await self.copy(which, target)
         self.box.remove(uids)
         return copied
+
+    async def replace(
+        self, which: SequenceSet, name: str, flags: Sequence[bytes], internal_date: int | None, size: int
+    ) -> FakeAppend:
+        if self.read_only:
+            raise errors.NotPermitted
+        chosen = self._chosen(which)
+        if not chosen:
+            raise errors.AlreadyExpunged
+        sink = await self.account.append(name, flags, internal_date, size)
+        sink.replaces, sink.view = chosen[0][1].uid, self
+        return sink
 
     async def expunge(self, uids: SequenceSet | None) -> int:
         await self.account.world.turn()

@@ -17,8 +17,8 @@ from imsd.errors import (
     Refusal,
     UnsupportedUse,
 )
-from imsd.sessions.imap4 import identities, marks
-from imsd.sessions.imap4.appending import Append, permitted
+from imsd.sessions.imap4 import identities
+from imsd.sessions.imap4.appending import Append
 from imsd.sessions.imap4.held import AccountEnded, Mailstore
 from imsd.sessions.imap4.places import OTHERS, SHARED, Place, Places, Spot
 from imsd.sessions.imap4.view import View
@@ -202,20 +202,21 @@ class ImapAccount:
 
     # Messages --------------------------------------------------------------------------
 
-    async def append(self, name: str, flags: Sequence[bytes], internal_date: int | None, size: int) -> Append:
+    async def append(
+        self, name: str, flags: Sequence[bytes], internal_date: int | None, size: int, check: bool = True
+    ) -> Append:
         self._alive()
-        bits, keywords = marks.parse(flags)
         place = await self.places.find(name)
         if not place.mailbox.selectable:
             raise NoSuchMailbox
-        bits, keywords = permitted(place, bits, keywords)
+        place.need("i")
         usage = await self.held.db.read_few(mailboxes.usage, place.mailbox.account)
-        if usage.quota_bytes and usage.bytes + size > usage.quota_bytes:
+        if check and usage.quota_bytes and usage.bytes + size > usage.quota_bytes:
             raise OverQuota
-        if usage.quota_messages and usage.messages >= usage.quota_messages:
+        if check and usage.quota_messages and usage.messages >= usage.quota_messages:
             raise OverQuota
         limit = self.held.settings[Imap].largest_append
-        return Append(self.held, place, self.account.id, bits, keywords, internal_date, size, limit)
+        return Append(self.held, place, self.account.id, flags, internal_date, size, limit)
 
     async def select(self, name: str, read_only: bool, dialect: Dialect) -> View:
         self._alive()

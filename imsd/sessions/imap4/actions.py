@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from imsd.errors import NotPermitted
+from imsd.errors import AlreadyExpunged, NotPermitted
 from imsd.sessions.imap4 import marks
+from imsd.sessions.imap4.appending import Append
 from imsd.sessions.imap4.marks import DELETED, SEEN
 from imsd.store import jobs
 from imsd.store.marking import Mark
@@ -111,6 +112,22 @@ async def move(view: View, which: SequenceSet, target: str) -> Copied:
         view.held.db, view.place.key, uids, place.key, view.held.now(), view.owner.account.id
     )
     return Copied(done.uidvalidity, compact(done.source), compact(done.target))
+
+
+async def replace(
+    view: View, which: SequenceSet, name: str, flags: Sequence[bytes], internal_date: int | None, size: int
+) -> Append:
+    """REPLACE: the rights of STORE \\Deleted, EXPUNGE and APPEND (RFC 8508 4.1)."""
+    if view.read_only:
+        raise NotPermitted("The mailbox is selected read only")
+    view.place.need("te")
+    uids = view.uids(which)
+    if not uids:
+        raise AlreadyExpunged
+    # What it frees is known when it goes; the quota is decided then.
+    sink = await view.owner.append(name, flags, internal_date, size, check=False)
+    sink.replaces = (*view.place.key, uids[0])
+    return sink
 
 
 async def expunge(view: View, which: SequenceSet | None) -> int:

@@ -1,47 +1,75 @@
-"""A message on its way into a mailbox (RFC 9051 6.3.12)."""
+"""Messages on their way into a mailbox (RFC 9051 6.3.12, RFC 3502, RFC 8508)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from zope.interface import implementer
 
-from imsd.errors import NotPermitted, TooLarge
+from imsd.errors import AlreadyExpunged, LimitReached, NotPermitted, TooLarge
+from imsd.sessions.imap4 import marks
 from imsd.sessions.imap4.held import Mailstore, background
 from imsd.sessions.imap4.marks import DELETED, SEEN
 from imsd.sessions.imap4.places import Place
-from imsd.store import messages, seen
+from imsd.store import messages, moving, seen
 from imsd.store.blobs import THRESHOLD, NewBlob
-from imsd.store.ids import PUBLIC, AccountId
+from imsd.store.ids import PUBLIC, AccountId, MailboxId
 from imsd.store.transaction import Unit
 from protocols.imap4.interfaces import Appended, IAppend
 from protocols.message.summary import Summarizer, summarize
 
+MESSAGES = 100
+"""Messages of one APPEND (RFC 3502), which enter in one unit (design rule 11)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One message that is whole."""
+
+    content: NewBlob
+    flags: int
+    keywords: tuple[str, ...]
+    date: int | None
+
 
 @implementer(IAppend)
 class Append:
-    """Content is scanned at the end while it is small, and as it comes when it is not."""
+    """Content is scanned at the end while it is small, and as it comes when it is not.
+
+    replaces: the message that goes when this one comes (RFC 8508): its mailbox and UID.
+    """
 
     def __init__(
         self,
         held: Mailstore,
         place: Place,
         reader: AccountId,
-        flags: int,
-        keywords: tuple[str, ...],
+        flags: Sequence[bytes],
         date: int | None,
         size: int,
         limit: int,
     ) -> None:
-        if size > limit:
-            raise TooLarge
         self._held = held
         self._place = place
         self._reader = reader
-        self._flags = flags
-        self._keywords = keywords
+        self._limit = limit
+        self._left = limit
+        self._whole: list[_Item] = []
+        self.replaces: tuple[AccountId, MailboxId, int] | None = None
+        self._begin(flags, date, size)
+
+    def _begin(self, flags: Sequence[bytes], date: int | None, size: int) -> None:
+        bits, keywords = marks.parse(flags)
+        self._flags, self._keywords = permitted(self._place, bits, keywords)
+        if size > self._left:
+            raise TooLarge
+        # All messages of a command together are as large as one may be.
+        self._left -= size
         self._date = date
-        self._builder = held.blobs.builder(limit)
+        self._builder = self._held.blobs.builder(self._limit)
         self._summarizer = Summarizer() if size >= THRESHOLD else None
 
     def write(self, data: bytes) -> Any:
@@ -51,7 +79,13 @@ class Append:
             return self._builder.drained()
         return None
 
-    async def finish(self) -> Appended:
+    async def another(self, flags: Sequence[bytes], internal_date: int | None, size: int) -> None:
+        await self._complete()
+        if len(self._whole) >= MESSAGES:
+            raise LimitReached(f"At most {MESSAGES} messages of one APPEND")
+        self._begin(flags, internal_date, size)
+
+    async def _complete(self) -> None:
         if self._summarizer is not None:
             summary = self._summarizer.finish()
             content = await self._builder.finish(summary)
@@ -59,20 +93,31 @@ class Append:
             content = await self._builder.finish()
             data = content.data if content.data is not None else b""
             content = content.described(summarize(data))
+        self._whole.append(_Item(content, self._flags, self._keywords, self._date))
+
+    async def finish(self) -> Appended:
+        await self._complete()
+        items, self._whole = self._whole, []
         try:
             stored = await self._held.db.write(
-                _append, self._place, content, self._flags, self._keywords, self._date, self._reader,
-                self._held.now(), account=self._place.mailbox.account,
+                _append_all, self._place, items, self._reader, self.replaces, self._held.now(),
+                account=self._place.mailbox.account,
             )  # fmt: skip
         except BaseException:
-            background(lambda: self._held.blobs.discard(content))
+            self._discard(items)
             raise
         if "r" not in self._place.rights:
             return Appended(stored.uidvalidity, 0)
-        return Appended(stored.uidvalidity, stored.uid)
+        return Appended(stored.uidvalidity, stored.uid, len(items))
 
     def abandon(self) -> None:
         self._builder.abandon()
+        items, self._whole = self._whole, []
+        self._discard(items)
+
+    def _discard(self, items: Sequence[_Item]) -> None:
+        for item in items:
+            background(partial(self._held.blobs.discard, item.content))
 
 
 def permitted(place: Place, flags: int, keywords: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
@@ -87,6 +132,27 @@ def permitted(place: Place, flags: int, keywords: tuple[str, ...]) -> tuple[int,
     if "t" not in place.rights:
         flags &= ~DELETED
     return flags, keywords
+
+
+def _append_all(
+    unit: Unit,
+    place: Place,
+    items: Sequence[_Item],
+    reader: AccountId,
+    replaces: tuple[AccountId, MailboxId, int] | None,
+    now: int,
+) -> messages.Stored:
+    """What was stored first; UIDs follow each other."""
+    if replaces is not None:
+        # First out: only what it needs more counts against the quota (RFC 8508 3.4).
+        account, mailbox, uid = replaces
+        if not moving.expunge(unit, account, mailbox, [uid], now, only_deleted=False):
+            raise AlreadyExpunged
+    stored = [
+        _append(unit, place, item.content, item.flags, item.keywords, item.date, reader, now)
+        for item in items
+    ]
+    return stored[0]
 
 
 def _append(

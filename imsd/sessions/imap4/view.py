@@ -36,6 +36,7 @@ from protocols.imap4.interfaces import (
     FlagsNow,
     Found,
     Grown,
+    IAppend,
     IMessage,
     IView,
     KeywordsNow,
@@ -360,6 +361,11 @@ class View:
 
     async def move(self, which: SequenceSet, target: str) -> Copied:
         return await actions.move(self, which, target)
+
+    async def replace(
+        self, which: SequenceSet, name: str, flags: Sequence[bytes], internal_date: int | None, size: int
+    ) -> IAppend:
+        return await actions.replace(self, which, name, flags, internal_date, size)
 
     async def expunge(self, uids: SequenceSet | None) -> int:
         return await actions.expunge(self, uids)

@@ -72,6 +72,8 @@ class Search:
         charset = None
         if cursor.keyword(b"CHARSET"):
             cursor.space()
+            if cursor.dialect.utf8 and not cursor.dialect.rev2:
+                raise cursor.fail("no CHARSET after ENABLE UTF8=ACCEPT")
             charset = cursor.astring()
             cursor.space()
         return cls(uid, returned, Wanted.parse(cursor, charset))

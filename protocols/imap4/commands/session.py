@@ -88,6 +88,7 @@ class Id:
 
 ENABLES: Final[Mapping[bytes, Mapping[str, bool]]] = {
     b"IMAP4REV2": {"rev2": True, "utf8": True},
+    b"UTF8=ACCEPT": {"utf8": True},
     b"CONDSTORE": {"condstore": True},
     b"QRESYNC": {"condstore": True, "qresync": True},
 }
