@@ -162,6 +162,12 @@ class AuthenticationFailed(Refusal):
     default = "Authentication failed"
 
 
+class NotAuthorized(NotPermitted):
+    """Who logged in may not act for the identity asked for (RFC 4422 3.4.1)."""
+
+    default = "Not permitted to act for that identity"
+
+
 class AccountDisabled(Refusal):
     default = "Account is disabled"
 

@@ -51,11 +51,10 @@ async def call(core: Any, name: str, arguments: dict[str, Json]) -> Json:
     if found is None:
         raise NoSuchEntry(f"There is no operation {name}")
     try:
-        running = found.run(core, **arguments)
+        return await found.run(core, **arguments)
     except ValidationError as error:
         reasons = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
         raise ConstraintViolation(reasons) from None
-    return await running
 
 
 def describe_refusal(refusal: Refusal) -> dict[str, Json]:

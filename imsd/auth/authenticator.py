@@ -20,7 +20,7 @@ from imsd.auth.realm import Realm, account_of
 from imsd.auth.rights import Callback, Rights, RightsWatch
 from imsd.auth.throttle import Throttle
 from imsd.auth.verified import Verified
-from imsd.errors import AuthenticationFailed, EncryptionRequired, NotPermitted, Unsupported
+from imsd.errors import AuthenticationFailed, EncryptionRequired, NotAuthorized, Unsupported
 from imsd.settings import LiveSettings
 from imsd.settings.logins import Logins
 from imsd.store import credentials
@@ -37,7 +37,7 @@ class Authenticator:
     """One for the process; `start` must have returned before anybody logs in.
 
     Identities are `Account`s. Refusals: AuthenticationFailed, AccountDisabled, Throttled,
-    EncryptionRequired, NotPermitted (to act for another), TryLater.
+    EncryptionRequired, NotAuthorized (to act for another), TryLater.
     """
 
     def __init__(
@@ -171,13 +171,13 @@ class Authenticator:
         return cast(Account, account)
 
     async def _acting(self, account: Account, wanted: str) -> Account:
-        """The account of another this one may act for. Raises NotPermitted."""
+        """The account of another this one may act for. Raises NotAuthorized."""
         person, _ = await self._people.find(wanted)
         if person is not None and person.account == account.id:
             return account
         allowed = account.is_admin and self._logins().administrators_act
         if person is None or person.disabled or not allowed:
-            raise NotPermitted("Not permitted to act for that identity")
+            raise NotAuthorized
         other = account_of(person, account.generation)
         return replace(other, is_admin=False, actor=account.id)
 

@@ -58,6 +58,7 @@ TABLE: Final[dict[type[errors.Refusal], Row]] = {
     errors.PolicyRejected: Row(550, "5.7.1", b"", b"NOPERM", 53),
     # Login
     errors.AuthenticationFailed: Row(535, "5.7.8", b"AUTH", b"AUTHENTICATIONFAILED", 49),
+    errors.NotAuthorized: Row(535, "5.7.8", b"AUTH", b"AUTHORIZATIONFAILED", 49),
     errors.AccountDisabled: Row(535, "5.7.13", b"AUTH", b"AUTHORIZATIONFAILED", 49),
     errors.Throttled: Row(454, "4.7.0", b"SYS/TEMP", b"UNAVAILABLE", 51),
     errors.LoginTooSoon: Row(454, "4.7.0", b"LOGIN-DELAY", b"LIMIT", 51),
