@@ -1,9 +1,10 @@
 """The counters of STATUS (RFC 9051 6.3.11), from the mailbox's row where it has them."""
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, literal_column, select
 
 from imsd.store import mailbox_tables as t
 from imsd.store import mailboxes, seen
+from imsd.store.flags import DELETED
 from imsd.store.ids import AccountId, MailboxId
 from imsd.store.mailboxes import Mailbox
 from imsd.store.sql import sql
@@ -20,6 +21,19 @@ _BETWEEN = sql(
         _r.uid <= bindparam("high"),
     )
 )
+
+_DELETED_BYTES = sql(
+    select(func.coalesce(func.sum(_r.size), literal_column("0"))).where(
+        _r.account == bindparam("a"),
+        _r.mailbox == bindparam("m"),
+        _r.flags.op("&")(literal_column(str(DELETED))) != literal_column("0"),
+    )
+)
+
+
+def deleted_bytes(tx: Transaction, account: AccountId, mailbox: MailboxId) -> int:
+    """Octets of the messages with \\Deleted (RFC 9208 4.1.4); reads every row of the mailbox."""
+    return int(tx.value(_DELETED_BYTES, a=account, m=mailbox))
 
 
 def status(

@@ -53,6 +53,10 @@ class Mailbox:
     created: int
 
 
+#: A limit that lets nothing in; 0 is no limit.
+NOTHING = -1
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What an account holds, and may hold (0: no limit)."""
@@ -173,8 +177,15 @@ def usage(tx: Transaction, account: AccountId) -> Usage:
     return Usage(*row)
 
 
+def held(tx: Transaction, account: AccountId) -> tuple[Usage, int]:
+    """What an account holds and may hold, and how many names its tree has."""
+    row = tx.one(_USAGE, a=account)
+    found = Usage(0, 0, 0, 0) if row is None else Usage(*row)
+    return found, tx.value(_COUNT, a=account)
+
+
 def set_quota(unit: Unit, account: AccountId, most_bytes: int, most_messages: int) -> None:
-    """0 is no limit. Held content may exceed a lowered quota; nothing is removed."""
+    """0 is no limit, NOTHING lets nothing in. Held content may exceed a lowered quota; nothing is removed."""
     if not unit.run(_SET_QUOTA, a=account, most_bytes=most_bytes, most_messages=most_messages):
         raise NoSuchMailbox
 

@@ -81,6 +81,7 @@ class Status:
     all of them come from the shared index.
 
     mailbox_id: RFC 8474 4. append_limit: octets of a message at most (RFC 7889 3).
+    deleted_storage: octets of messages with \\Deleted, where it was asked for (RFC 9208 4.1.4).
     """
 
     messages: int
@@ -93,6 +94,15 @@ class Status:
     highest_modseq: int
     mailbox_id: bytes = b""
     append_limit: int = 0
+    deleted_storage: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """One quota root (RFC 9208 4.2.1): (resource, usage, limit) of what is limited."""
+
+    root: str
+    resources: tuple[tuple[bytes, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,9 +273,19 @@ class IAccount(Interface):
         `subscribed` only subscribed names, those that do not exist any more included
         (exists=False). Pattern matching is done by the caller."""
 
-    async def status(names: Sequence[str]) -> Mapping[str, Status]:
+    async def status(names: Sequence[str], deleted_storage: bool = False) -> Mapping[str, Status]:
         """Counters of the mailboxes; names that do not exist, cannot be selected or may
         not be seen are left out (the caller answers NO [NONEXISTENT] where it must)."""
+
+    async def quota(root: str) -> Quota:
+        """GETQUOTA (RFC 9208 4.1.1). Raises NotPermitted, NoSuchMailbox (no such root)."""
+
+    async def quota_of(name: str) -> Quota:
+        """The quota of a mailbox, which need not exist (RFC 9208 4.1.2)."""
+
+    async def set_quota(root: str, limits: Mapping[bytes, int]) -> Quota:
+        """SETQUOTA (RFC 9208 4.1.3), for administrators: these limits and no others. Raises
+        Unsupported for a resource that cannot be limited."""
 
     async def namespaces() -> Namespaces:
         """RFC 9051 6.3.10."""

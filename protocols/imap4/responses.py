@@ -21,6 +21,7 @@ from protocols.imap4.interfaces import (
     Grown,
     KeywordsNow,
     Namespaces,
+    Quota,
     Row,
     Status,
     Update,
@@ -131,6 +132,7 @@ STATUS_ITEMS: Final = {
     b"HIGHESTMODSEQ": "highest_modseq",
     b"APPENDLIMIT": "append_limit",
     b"MAILBOXID": "mailbox_id",
+    b"DELETED-STORAGE": "deleted_storage",
 }
 """status-att and where it is in Status (RFC 9051 6.3.11; RECENT: RFC 3501 6.3.10;
 APPENDLIMIT: RFC 7889 3.1; MAILBOXID: RFC 8474 4.3)."""
@@ -144,6 +146,17 @@ def status(name: str, found: Status, items: Iterable[bytes], dialect: Dialect) -
         for item in items
     )
     return b"* STATUS %b (%b)\r\n" % (mailbox(name, dialect), values)
+
+
+def quota(found: Quota) -> bytes:
+    """QUOTA (RFC 9208 4.2.1)."""
+    each = b" ".join(b"%b %d %d" % resource for resource in found.resources)
+    return b"* QUOTA %b (%b)\r\n" % (astring(found.root.encode()), each)
+
+
+def quota_root(name: str, root: str, dialect: Dialect) -> bytes:
+    """QUOTAROOT (RFC 9208 4.2.2)."""
+    return b"* QUOTAROOT %b %b\r\n" % (mailbox(name, dialect), astring(root.encode()))
 
 
 def namespace(found: Namespaces, dialect: Dialect) -> bytes:

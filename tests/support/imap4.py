@@ -37,6 +37,7 @@ from protocols.imap4.interfaces import (
     Listed,
     Namespaces,
     Needs,
+    Quota,
     Row,
     Status,
     Stored,
@@ -129,6 +130,7 @@ class World:
         self.boxes: dict[str, Box] = {}
         self.subscribed: set[str] = set()
         self.validity = 100
+        self.quotas: dict[str, dict[bytes, int]] = {"#user/alice": {b"STORAGE": 512}}
         self.fail: Exception | None = None
         self.accounts: list[FakeAccount] = []
         self.delayed = False
@@ -278,7 +280,7 @@ class FakeAccount:
         ]
         return [entry for entry in listed if entry.subscribed or not subscribed]
 
-    async def status(self, names: Sequence[str]) -> Mapping[str, Status]:
+    async def status(self, names: Sequence[str], deleted_storage: bool = False) -> Mapping[str, Status]:
         await self.world.turn()
         return {name: self._status(self.world.boxes[name]) for name in names if name in self.world.boxes}
 
@@ -294,7 +296,23 @@ class FakeAccount:
             highest_modseq=box.modseq,
             mailbox_id=box.identity,
             append_limit=box.limit,
+            deleted_storage=sum(len(r.data) for r in box.records if b"\\Deleted" in r.flags),
         )
+
+    async def quota(self, root: str) -> Quota:
+        await self.world.turn()
+        if root not in self.world.quotas:
+            raise errors.NoSuchMailbox
+        return Quota(root, tuple((name, 1, limit) for name, limit in self.world.quotas[root].items()))
+
+    async def quota_of(self, name: str) -> Quota:
+        return await self.quota("#user/alice")
+
+    async def set_quota(self, root: str, limits: Mapping[bytes, int]) -> Quota:
+        if root != "#user/alice":
+            raise errors.NotPermitted
+        self.world.quotas[root] = dict(limits)
+        return await self.quota(root)
 
     async def namespaces(self) -> Namespaces:
         await self.world.turn()

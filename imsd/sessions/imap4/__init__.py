@@ -4,7 +4,8 @@ held        Mailstore, what all sessions share: database, blobs, indexes, direct
 door        login and refusals in IMAP's words
 account     one authenticated connection: names to mailboxes, create, append, select
 places      full names to accounts and mailboxes: namespaces and rights
-appending   a message on its way into a mailbox
+appending   messages on their way into a mailbox
+quotas      quota roots
 view        what a session was told of the selected mailbox: the owner of message numbers
 marks       flags and keywords: bytes on the wire, bits in the index
 actions     store, copy, move and expunge of a view

@@ -17,7 +17,7 @@ from imsd.errors import (
     Refusal,
     UnsupportedUse,
 )
-from imsd.sessions.imap4 import identities
+from imsd.sessions.imap4 import identities, quotas
 from imsd.sessions.imap4.appending import Append
 from imsd.sessions.imap4.held import AccountEnded, Mailstore
 from imsd.sessions.imap4.places import OTHERS, SHARED, Place, Places, Spot
@@ -28,7 +28,7 @@ from imsd.store.ids import PUBLIC, AccountId, MailboxId
 from imsd.store.mailboxes import Mailbox
 from imsd.store.transaction import Transaction
 from protocols.imap4.dialect import Dialect
-from protocols.imap4.interfaces import Explained, IAccount, Listed, Namespaces, Status
+from protocols.imap4.interfaces import Explained, IAccount, Listed, Namespaces, Quota, Status
 
 #: Special uses that CREATE may ask for (RFC 6154 3). \All and \Flagged are virtual.
 SPECIAL_USES = frozenset({"\\archive", "\\drafts", "\\junk", "\\sent", "\\trash"})
@@ -115,7 +115,7 @@ class ImapAccount:
             if name.startswith(prefix)
         ]
 
-    async def status(self, names: Sequence[str]) -> Mapping[str, Status]:
+    async def status(self, names: Sequence[str], deleted_storage: bool = False) -> Mapping[str, Status]:
         self._alive()
         found: dict[str, Status] = {}
         for count, name in enumerate(names, 1):
@@ -124,13 +124,13 @@ class ImapAccount:
             try:
                 place = await self.places.find(name)
                 if place.mailbox.selectable and "r" in place.rights:
-                    found[name] = await self._status(place)
+                    found[name] = await self._status(place, deleted_storage)
             except Refusal as refusal:
                 if refusal.temporary:
                     raise
         return found
 
-    async def _status(self, place: Place) -> Status:
+    async def _status(self, place: Place, deleted_storage: bool) -> Status:
         reader = self.account.id if place.mailbox.account == PUBLIC else None
         row, recent, unseen = await self.held.db.read_few(
             counting.status, *place.key, reader, self.held.indexes.recent_uid(*place.key)
@@ -145,8 +145,25 @@ class ImapAccount:
             uid_validity=row.uidvalidity,
             highest_modseq=row.highestmodseq,
             mailbox_id=identities.mailbox(*place.key),
+            deleted_storage=(
+                await self.held.db.read(counting.deleted_bytes, *place.key)
+                if deleted_storage and row.deleted
+                else 0
+            ),
             append_limit=self.held.settings[Imap].largest_append,
         )
+
+    async def quota(self, root: str) -> Quota:
+        self._alive()
+        return await quotas.by_root(self, root)
+
+    async def quota_of(self, name: str) -> Quota:
+        self._alive()
+        return await quotas.by_name(self, name)
+
+    async def set_quota(self, root: str, limits: Mapping[bytes, int]) -> Quota:
+        self._alive()
+        return await quotas.change(self, root, limits)
 
     # Changing the tree -----------------------------------------------------------------
 

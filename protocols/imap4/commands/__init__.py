@@ -10,10 +10,11 @@ login         STARTTLS AUTHENTICATE LOGIN
 mailboxes     CREATE DELETE RENAME SUBSCRIBE UNSUBSCRIBE NAMESPACE STATUS
 listing       LIST LSUB
 selection     SELECT EXAMINE CHECK CLOSE UNSELECT EXPUNGE
-append        APPEND
+append        APPEND REPLACE
 fetch         FETCH;  content: sections of a message as octets to send;
               attributes: items of the message as a whole
 store         STORE
 search        SEARCH;  searchkeys: the grammar of its keys
 copy          COPY MOVE
+quota         GETQUOTA GETQUOTAROOT SETQUOTA
 """

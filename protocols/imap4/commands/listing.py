@@ -85,7 +85,7 @@ class List:
         counters = {}
         if self.status:
             names = [entry.name for entry, attributes, _ in answers if not _unselectable(attributes)]
-            counters = await account.status(names)
+            counters = await account.status(names, b"DELETED-STORAGE" in self.status)
         for entry, attributes, items in answers:
             channel.send(responses.listed(b"LIST", attributes, entry.name, channel.dialect, items))
             found = counters.get(entry.name)

@@ -159,7 +159,7 @@ class Status:
     async def run(self, account: Any, channel: Channel) -> None:
         if b"HIGHESTMODSEQ" in self.items:
             channel.enable(condstore=True)
-        found = (await account.status([self.name])).get(self.name)
+        found = (await account.status([self.name], b"DELETED-STORAGE" in self.items)).get(self.name)
         if found is None:
             raise No(b"NONEXISTENT", "No such mailbox")
         channel.send(responses.status(self.name, found, self.items, channel.dialect))
