@@ -30,3 +30,6 @@ class Imap(Page):
     )
     bad_commands: int = Field(25, ge=1, le=10_000, description="Bad commands in a row before the end")
     failed_logins: int = Field(5, ge=1, le=1000, description="Failed logins of a connection before its end")
+    unauthenticate: bool = Field(
+        True, description="Let a client give up its login for another on the same connection (RFC 8437)"
+    )

@@ -66,6 +66,10 @@ class Channel(Protocol):
     def logged_in(self, account: Any) -> None:
         """The connection is authenticated."""
 
+    def logged_out(self) -> None:
+        """Everything but TLS is as it was before the login. Raises BadSyntax where that is
+        switched off."""
+
     def select(self, view: Any) -> None:
         """A mailbox is selected, or none (None); the view that was held is closed."""
 

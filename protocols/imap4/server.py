@@ -45,7 +45,8 @@ _SECOND: Final = re.compile(rb" ([A-Za-z]+)")
 class Limits:
     """bounds, login_bounds: of commands, after and before login. idle, login: seconds
     without a command (RFC 9051 5.4: at least 30 minutes after login). bad_commands: in a
-    row, before the connection is ended; failed_logins: likewise."""
+    row, before the connection is ended; failed_logins: likewise. unauthenticate: a login may be
+    given up for another (RFC 8437 8 wants this to be switched off where a proxy stands before)."""
 
     bounds: Bounds = field(default_factory=Bounds)
     login_bounds: Bounds = field(default_factory=lambda: Bounds(line=16 * 1024, command=32 * 1024))
@@ -53,6 +54,7 @@ class Limits:
     idle: float = 1860.0
     bad_commands: int = 25
     failed_logins: int = 5
+    unauthenticate: bool = True
 
 
 class Imap4Server(Conversation):
@@ -333,6 +335,15 @@ class Imap4Server(Conversation):
         self.idle_time_out = self._limits().idle
         account.watch(self._ended)
 
+    def logged_out(self) -> None:
+        if not self._limits().unauthenticate:
+            raise BadSyntax("a known command")
+        self.select(None)
+        self.account.close()
+        self.account = None
+        self.dialect = PLAIN
+        self.idle_time_out = self._limits().login
+
     def _ended(self, why: Explained) -> None:
         self._why = why
         self.goodbye()
@@ -362,7 +373,9 @@ class Imap4Server(Conversation):
 
     def capabilities(self) -> Sequence[bytes]:
         if self.account is not None:
-            return verbs.AFTER_LOGIN
+            if self._limits().unauthenticate:
+                return verbs.AFTER_LOGIN
+            return [name for name in verbs.AFTER_LOGIN if name != b"UNAUTHENTICATE"]
         mechanisms = self.door.authenticator.mechanisms(self.security)
         return verbs.before_login(self.tls_available, self.security.private, mechanisms)
 

@@ -88,6 +88,7 @@ _TABLE: Final = (
     Verb(b"STARTTLS", login.StartTls, Held.DOOR, answers_itself=True),
     Verb(b"AUTHENTICATE", login.Authenticate, Held.DOOR, (b"SASL-IR",)),
     Verb(b"LOGIN", login.Login, Held.DOOR, secret=True),
+    Verb(b"UNAUTHENTICATE", login.Unauthenticate, Held.ACCOUNT, (b"UNAUTHENTICATE",)),
     Verb(b"ENABLE", session.Enable, Held.ACCOUNT, (b"ENABLE",)),
     Verb(b"SELECT", selection.Select, Held.ACCOUNT, (b"QRESYNC",)),
     Verb(b"EXAMINE", selection.Examine, Held.ACCOUNT),

@@ -400,3 +400,27 @@ def test_garbage_never_reaches_the_error_path(garbage: bytes) -> None:
 def test_every_capability_is_earned_by_a_verb() -> None:
     offered = {name for verb in VERBS.values() for name in verb.capabilities}
     assert set(AFTER_LOGIN) - offered - {b"SASL-IR"} == {b"IMAP4rev1", b"IMAP4rev2", b"LITERAL+"}
+
+
+# UNAUTHENTICATE ------------------------------------------------------------------------------
+
+
+def test_a_login_given_up_leaves_nothing_behind() -> None:
+    """RFC 8437 3: the account is closed, the view too, what was saved and enabled is forgotten."""
+    client = Client(world_with(2)).select()
+    client.say(b"a SEARCH RETURN (SAVE) ALL", b"b ENABLE CONDSTORE")
+    account = client.world.accounts[-1]
+    assert client.say(b"c UNAUTHENTICATE") == b"c OK UNAUTHENTICATE completed\r\n"
+    assert account.closed
+    assert not client.world.boxes["INBOX"].views
+    client.login()
+    client.say(b"d SELECT INBOX")
+    assert client.say(b"e FETCH $ UID") == b"e OK FETCH completed\r\n"
+    assert client.server.account is not account
+
+
+def test_giving_up_a_login_can_be_switched_off() -> None:
+    client = Client(limits=lambda: Limits(unauthenticate=False)).login()
+    assert b"UNAUTHENTICATE" not in client.say(b"a CAPABILITY")
+    assert client.say(b"b UNAUTHENTICATE") == b"b BAD Expected a known command\r\n"
+    assert client.say(b"c NOOP").startswith(b"c OK")

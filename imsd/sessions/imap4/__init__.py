@@ -52,6 +52,7 @@ def make_imap4(core: Core, contexts: Any) -> Callable[[], Connection]:
             idle=page.idle_minutes * 60.0,
             bad_commands=page.bad_commands,
             failed_logins=page.failed_logins,
+            unauthenticate=page.unauthenticate,
         )
 
     return lambda: Imap4Server(core.reactor, door, lambda: contexts, limits, "imsd IMAP4 server ready")

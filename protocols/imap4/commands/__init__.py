@@ -6,7 +6,7 @@ tagged OK has something to say. The verb table (`verbs`) says what each holds: t
 account or the view.
 
 session       CAPABILITY NOOP LOGOUT ID ENABLE IDLE
-login         STARTTLS AUTHENTICATE LOGIN
+login         STARTTLS AUTHENTICATE LOGIN UNAUTHENTICATE
 mailboxes     CREATE DELETE RENAME SUBSCRIBE UNSUBSCRIBE NAMESPACE STATUS
 listing       LIST LSUB
 selection     SELECT EXAMINE CHECK CLOSE UNSELECT EXPUNGE

@@ -1,4 +1,4 @@
-"""STARTTLS, AUTHENTICATE, LOGIN: from the door to an account."""
+"""STARTTLS, AUTHENTICATE, LOGIN: from the door to an account; UNAUTHENTICATE: back."""
 
 from __future__ import annotations
 
@@ -79,3 +79,15 @@ class Login:
             raise No(b"AUTHENTICATIONFAILED", "Authentication failed") from None
         channel.logged_in(await door.login(name, password, channel.security))
         return Completed(responses.capability(channel.capabilities()), "Logged in")
+
+
+@dataclass(frozen=True, slots=True)
+class Unauthenticate:
+    """RFC 8437 3: only TLS and what ID said stay. It is never answered NO."""
+
+    @classmethod
+    def parse(cls, cursor: Cursor, uid: bool) -> Unauthenticate:
+        return cls()
+
+    async def run(self, account: Any, channel: Channel) -> None:
+        channel.logged_out()
