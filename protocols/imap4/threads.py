@@ -70,7 +70,7 @@ def references(numbers: Sequence[int], traits: Sequence[Traits]) -> Work:
     yield
     roots = yield from _merged(roots)
     # Children first, so that a dummy is as old as its first child when it is put in order.
-    for count, node in enumerate(reversed(list(_each(roots)))):
+    for count, node in enumerate((yield from _upwards(roots))):
         _by_date(node.children)
         if not count % PAUSE:
             yield
@@ -82,7 +82,7 @@ def refs(numbers: Sequence[int], traits: Sequence[Traits]) -> Work:
     roots = yield from _linked(numbers, traits)
     roots = yield from _pruned(roots)
     youngest: dict[Node, tuple[int, int]] = {}
-    for count, node in enumerate(reversed(list(_each(roots)))):
+    for count, node in enumerate((yield from _upwards(roots))):
         _by_date(node.children)
         youngest[node] = max([node.when, *(youngest[child] for child in node.children)])
         if not count % PAUSE:
@@ -163,18 +163,23 @@ def _adopt(parent: Node, child: Node) -> None:
     parent.children.append(child)
 
 
-def _each(roots: Sequence[Node]) -> Iterator[Node]:
-    """Every node, parents before children."""
+def _upwards(roots: Sequence[Node]) -> Work:
+    """Every node, children before parents."""
     stack = list(roots)
+    found: list[Node] = []
     while stack:
         node = stack.pop()
-        yield node
+        found.append(node)
         stack.extend(node.children)
+        if not len(found) % PAUSE:
+            yield
+    found.reverse()
+    return found
 
 
 def _pruned(roots: list[Node]) -> Work:
     """Step 3: no dummies, but at the top for those with more children than one."""
-    for count, node in enumerate(reversed(list(_each(roots)))):
+    for count, node in enumerate((yield from _upwards(roots))):
         node.children = [
             kept for child in node.children for kept in ([child] if child.number else child.children)
         ]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from imsd.sessions.imap4.view import View
 
 PAGE = 1000
+FEW = 50
 REMEMBERED = 50_000
 
 
@@ -45,22 +46,29 @@ class Kept(NamedTuple):
 
 
 async def traits(view: View, uids: Sequence[int]) -> list[Traits | None]:
+    found: list[Traits | None] = []
+    for at in range(0, len(uids), PAGE):
+        found += await _page(view, uids[at : at + PAGE])
+        if at:
+            await view.held.breath()
+    return found
+
+
+async def _page(view: View, uids: Sequence[int]) -> list[Traits | None]:
     known = view.held.sort_keys
     rows = [view.index.get(uid) or view.index.departed_row(uid) for uid in uids]
     kept: dict[int, Kept] = {}
     missing: dict[int, int] = {}
     for uid, row in zip(uids, rows, strict=True):
         if row is not None:
-            found = known.get(row.blob)
-            if found is None:
+            remembered = known.get(row.blob)
+            if remembered is None:
                 missing[row.blob] = uid
             else:
-                kept[row.blob] = found
-    wanted = list(missing)
-    since = time.perf_counter()
-    for at in range(0, len(wanted), PAGE):
-        page = wanted[at : at + PAGE]
-        columns = await (view.held.db.read_few if len(page) < 50 else view.held.db.read)(sortkeys.read, page)
+                kept[row.blob] = remembered
+    if missing:
+        db = view.held.db
+        columns = await (db.read_few if len(missing) < FEW else db.read)(sortkeys.read, list(missing))
         since = time.perf_counter()
         for one in columns:
             if one.scan_version != SCAN_VERSION:
@@ -77,12 +85,9 @@ async def traits(view: View, uids: Sequence[int]) -> list[Traits | None]:
         key = None if row is None else kept.get(row.blob)
         if row is None or key is None:
             done.append(None)
-            continue
-        sent = row.date if key.date is None else key.date
-        done.append(Traits(row.date, sent, row.size, *key[1:]))
-        if not len(done) % PAGE and time.perf_counter() - since > SLICE:
-            await view.held.breath()
-            since = time.perf_counter()
+        else:
+            sent = row.date if key.date is None else key.date
+            done.append(Traits(row.date, sent, row.size, *key[1:]))
     return done
 
 
