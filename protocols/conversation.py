@@ -30,6 +30,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from protocols.connection import Connection, Disconnected
+from protocols.deflate import BadStream, Deflate
 from protocols.lines import NEED_DATA, InputBuffer, NeedData
 
 T = TypeVar("T")
@@ -59,6 +60,7 @@ class Conversation(Connection):
     def __init__(self, clock: IReactorTime) -> None:
         super().__init__(clock)
         self.input = InputBuffer()
+        self.layer: Deflate | None = None
         self._coroutine: Coroutine[Any, Any, None] | None = None
         self._waiting: object = None
         self._between = False
@@ -84,6 +86,8 @@ class Conversation(Connection):
         Raises what `take` raises, and Disconnected.
         """
         taken = take()
+        if taken is NEED_DATA and self.layer is not None:
+            taken = await self._unpacked(take)
         if taken is not NEED_DATA:
             return taken
         if between and self._leaving:
@@ -99,9 +103,27 @@ class Conversation(Connection):
                 self.transport.resumeProducing()
             await _input()
             taken = take()
+            if taken is NEED_DATA and self.layer is not None:
+                taken = await self._unpacked(take)
             if taken is not NEED_DATA:
                 self._between = False
                 return taken
+
+    async def _unpacked(
+        self, take: Callable[[], T | Literal[NeedData.NEED_DATA]]
+    ) -> T | Literal[NeedData.NEED_DATA]:
+        """What `take` gives of what the layer still holds packed, others having their turn."""
+        assert self.layer is not None
+        try:
+            while self.layer.into(self.input):
+                await self.breathe()
+                taken = take()
+                if taken is not NEED_DATA:
+                    return taken
+        except BadStream:
+            self.abort()
+            raise Disconnected from None
+        return NEED_DATA
 
     async def breathe(self) -> None:
         """Give way to other connections if this one has had its slice."""
@@ -116,6 +138,14 @@ class Conversation(Connection):
         """Throw away what came before the handshake (RFC 3207 4.2) and begin it."""
         self.input.clear()
         self.start_tls(context_factory)
+
+    def _write(self, data: bytes) -> None:
+        super()._write(data if self.layer is None else self.layer.pack(data))
+
+    def begin_layer(self, layer: Deflate) -> None:
+        """From here on everything is packed, in both directions."""
+        self.flush()
+        self.layer = layer
 
     # Ending ------------------------------------------------------------------------------
 
@@ -147,10 +177,14 @@ class Conversation(Connection):
         self._resume(None)
 
     def received(self, data: bytes) -> None:
-        self.input.feed(data)
+        if self.layer is None:
+            self.input.feed(data)
+        else:
+            self.layer.feed(data)
         if self._waiting is _INPUT:
             self._resume(None)
-        if len(self.input) > KEEP and not self._paused and self._waiting is not _INPUT and self._alive:
+        kept = len(self.input) if self.layer is None else self.layer.waiting
+        if kept > KEEP and not self._paused and self._waiting is not _INPUT and self._alive:
             self._paused = True
             self.transport.pauseProducing()
 

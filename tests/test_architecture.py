@@ -24,7 +24,7 @@ VALUES = {
     "keys",
     "messages",
 }
-SHARED = {"lines", "conversation", "connection", "security", "errors", "message", "sasl"}
+SHARED = {"lines", "deflate", "conversation", "connection", "security", "errors", "message", "sasl"}
 
 
 def modules(top: str) -> list[tuple[str, Path]]:

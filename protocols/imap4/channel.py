@@ -93,5 +93,9 @@ class Channel(Protocol):
     async def begin_tls(self) -> None:
         """Drops all input, begins the handshake."""
 
+    def compress(self) -> None:
+        """Sends the tagged OK, then packs. Raises BadSyntax when it does already, or when input
+        stands behind the command."""
+
     def quit(self) -> None:
         """The connection ends behind the command's tagged response."""

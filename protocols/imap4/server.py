@@ -25,6 +25,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from protocols.connection import Connection
 from protocols.conversation import Conversation
+from protocols.deflate import Deflate
 from protocols.errors import BadSyntax, Flood
 from protocols.imap4 import responses, verbs
 from protocols.imap4.dialect import PLAIN, Dialect
@@ -338,6 +339,10 @@ class Imap4Server(Conversation):
     def logged_out(self) -> None:
         if not self._limits().unauthenticate:
             raise BadSyntax("a known command")
+        if self.layer is not None:
+            # Where the client's packing ends cannot be seen (RFC 8437 3 lets a server close).
+            self._bye(b"", "Connect again for another login")
+            raise CancelledError
         self.select(None)
         self.account.close()
         self.account = None
@@ -386,6 +391,14 @@ class Imap4Server(Conversation):
     async def begin_tls(self) -> None:
         assert self._tls is not None
         await self.discard_and_start_tls(self._tls())
+
+    def compress(self) -> None:
+        if self.layer is not None:
+            raise BadSyntax("one COMPRESS")
+        if len(self.input):
+            raise BadSyntax("nothing behind COMPRESS before its answer")
+        self.send(responses.condition(self.tag, b"OK", b"", "DEFLATE active"))
+        self.begin_layer(Deflate())
 
     def quit(self) -> None:
         self._quitting = True

@@ -119,6 +119,7 @@ _TABLE: Final = (
     ),
     Verb(b"GETQUOTAROOT", quota.GetQuotaRoot, Held.ACCOUNT),
     Verb(b"SETQUOTA", quota.SetQuota, Held.ACCOUNT, (b"QUOTASET",)),
+    Verb(b"COMPRESS", session.Compress, Held.ACCOUNT, (b"COMPRESS=DEFLATE",), answers_itself=True),
     Verb(b"IDLE", session.Idle, Held.ACCOUNT, (b"IDLE",)),
     Verb(b"CHECK", selection.Check, Held.VIEW),
     Verb(b"CLOSE", selection.Close, Held.VIEW),

@@ -1,4 +1,4 @@
-"""CAPABILITY, NOOP, LOGOUT, ID, ENABLE, IDLE."""
+"""CAPABILITY, NOOP, LOGOUT, ID, ENABLE, IDLE, COMPRESS."""
 
 from __future__ import annotations
 
@@ -142,3 +142,18 @@ class Idle:
                 # A command out of its place; its literal must not be taken for commands.
                 await channel.discard(announced)
             raise BadSyntax("DONE")
+
+
+@dataclass(frozen=True, slots=True)
+class Compress:
+    """RFC 4978 3; everything behind its tagged OK is packed."""
+
+    @classmethod
+    def parse(cls, cursor: Cursor, uid: bool) -> Compress:
+        cursor.space()
+        if not cursor.keyword(b"DEFLATE"):
+            raise cursor.fail("DEFLATE")
+        return cls()
+
+    async def run(self, account: Any, channel: Channel) -> None:
+        channel.compress()
