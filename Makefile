@@ -23,7 +23,7 @@ run: install
 	@exec $(BIN)/twistd --nodaemon --pidfile= imsd --home demo
 
 test: check
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: install
 	$(BIN)/ruff check .
