@@ -20,7 +20,7 @@ from tests.support.stores import run
         (messages._ROWS, "PRIMARY KEY (account=? AND mailbox=? AND uid=?)"),
         (counting._BETWEEN, "PRIMARY KEY (account=? AND mailbox=? AND uid>? AND uid<?)"),
         (
-            contents._statement(contents.t.message, True, True, True, True),
+            contents._statement(contents.t.message, True, True, True, True, True),
             "PRIMARY KEY (account=? AND mailbox=? AND uid=?)",
         ),
     ],

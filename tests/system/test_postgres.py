@@ -40,8 +40,13 @@ def node(make_server: Callable[..., RunningServer], url: str) -> Iterator[Runnin
 def other_node(
     node: RunningServer, url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningServer]:
-    """A second home over the same database: the first one's files with other ports."""
+    """A second home over the same database: the first one's files with other ports.
+
+    Large content is in files: nodes share their folder (docs/administration.md).
+    """
     home = tmp_path_factory.mktemp("other")
+    (home / "data").mkdir()
+    (home / "data/blobs").symlink_to(node.home / "data/blobs")
     offset = free_offset()
     shutil.copytree(node.home / "tls", home / "tls")
     (home / config.FILE).write_text(config.render("localhost", offset, url, ("127.0.0.1",)))
