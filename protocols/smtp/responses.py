@@ -23,7 +23,7 @@ class Reply:
 
     def _encode(self) -> bytes:
         prefix = f"{self.enhanced} " if self.enhanced else ""
-        lines = [prefix + _printable(line)[:MAX_TEXT] for line in self.text.split("\n")]
+        lines = [prefix + _cut(_printable(line)) for line in self.text.split("\n")]
         head = "".join(f"{self.code}-{line}\r\n" for line in lines[:-1])
         return f"{head}{self.code} {lines[-1]}\r\n".encode()
 
@@ -41,6 +41,11 @@ class Reply:
 
 def _printable(line: str) -> str:
     return line if line.isprintable() else "".join(c if c.isprintable() else "?" for c in line)
+
+
+def _cut(line: str) -> str:
+    """What fits in MAX_TEXT octets, at the end of a character."""
+    return line.encode()[:MAX_TEXT].decode("utf-8", "ignore")
 
 
 OK = Reply(250, "2.0.0", "OK")

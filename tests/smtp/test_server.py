@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.smtp.interfaces import Limits, Role
+from protocols.smtp.responses import Reply
 from tests.smtp.fakes import FakeDoor, Talk
 
 SCRIPT = (
@@ -37,6 +38,16 @@ def test_script_whole() -> None:
 def test_any_split_of_the_input_gives_the_same_output(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(SCRIPT)]
     assert run_script([SCRIPT[a:b] for a, b in pairwise(edges)]) == WHOLE
+
+
+@given(st.text(max_size=600), st.sampled_from(["", "5.7.1"]))
+def test_lines_of_replies_are_bounded_in_octets(text: str, enhanced: str) -> None:
+    """RFC 5321 4.5.3.1.5."""
+    for reply in (Reply(550, enhanced, text), Reply(550, enhanced, "ü" * 600 + text)):
+        lines = reply.wire.split(b"\r\n")
+        assert lines.pop() == b""
+        assert all(len(line) + 2 <= 512 for line in lines)
+        reply.wire.decode()
 
 
 def test_octet_by_octet() -> None:
