@@ -3,6 +3,12 @@
 Added where they are missing: From, Date, Message-ID, and Sender when several people wrote it. Removed:
 Bcc and Resent-Bcc (RFC 5322 3.6.3), Return-Path (RFC 5321 4.4). Nothing else is touched, so that
 signatures over the rest stay valid.
+
+Resent-From and Resent-Sender say who brought the message in again (RFC 5322 3.6.6). That is as
+much an identity as From is, and readers show it, so they must be the submitter's own too
+(RFC 6409 6.1); in every block, for which of them is the latest is only a convention. They do not
+stand in for From: who could write any From by adding a Resent-From of his own would be bound by
+nothing. So somebody else's message is passed on attached or forwarded, not resent.
 """
 
 from __future__ import annotations
@@ -55,6 +61,7 @@ class Submitted:
         self._names = {field.name.lower() for field in self._fields}
         self.authors = _specs(self._fields, b"from")
         self.senders = _specs(self._fields, b"sender")
+        self.resenders = _specs(self._fields, b"resent-from") + _specs(self._fields, b"resent-sender")
 
     @property
     def has_from(self) -> bool:
