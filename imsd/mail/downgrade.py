@@ -1,9 +1,12 @@
 """Content without 8-bit lines, for servers without 8BITMIME or BINARYMIME (RFC 6152 3, RFC 2045).
 
-Every part that says 8bit or binary is encoded anew, text as quoted-printable and the rest as
-base64, and its header says so; what surrounds it passes as it is. The content streams through:
-a piece and a line are all that is held. A signature over such a part does not survive this, as
-it does not survive any conversion (RFC 8551 3.1.3 is why signed mail is 7bit).
+Every part that says 8bit or binary, and every part that is 8-bit without saying so, is encoded
+anew, text as quoted-printable and the rest as base64, and its header says so; what surrounds it
+passes as it is. Content that named no type becomes text in an unknown character set (RFC 1428 3).
+The content streams through: a piece and a line are all that is held. A signature over such a part
+does not survive this, as it does not survive any conversion (RFC 8551 3.1.3 is why signed mail is
+7bit). Octets above 127 in header fields, between parts and in parts that say they are encoded
+are no text anybody could convert: `Unconvertible` is raised when they come (RFC 3463 X.6.3).
 """
 
 from __future__ import annotations
@@ -18,19 +21,37 @@ Read = Callable[[int, int], Awaitable[bytes]]
 Stream = Callable[[int, int], AsyncIterator[bytes]]
 
 _EIGHT = frozenset((b"8BIT", b"BINARY"))
+_SEVEN = frozenset((b"7BIT", b""))
 _LONG = 16_384
 
 
+class Unconvertible(Exception):
+    """There are 8-bit octets where no encoding can carry them."""
+
+
 async def seven_bit(tree: Scan, read: Read, stream: Stream) -> AsyncIterator[bytes]:
-    """The content of a blob converted. read(start, length) and stream(start, stop) give its octets."""
+    """The content of a blob converted. read(start, length) and stream(start, stop) give its octets.
+
+    Raises Unconvertible instead of giving an octet above 127.
+    """
+    async for piece in _converted(tree, read, stream):
+        if not piece.isascii():
+            raise Unconvertible
+        yield piece
+
+
+async def _converted(tree: Scan, read: Read, stream: Stream) -> AsyncIterator[bytes]:
     at = 0
     for part in tree.walk():
-        if part.content.encoding not in _EIGHT:
+        if not await _needs(part, stream):
             continue
         async for piece in stream(at, part.start):
             yield piece
         encoding = _encoding(part)
-        yield _said(await read(part.start, part.body - part.start), encoding)
+        header = _said(await read(part.start, part.body - part.start), encoding)
+        if part.kind == LEAF and part.content.encoding not in _EIGHT:
+            header = _described(header, part is tree.root)
+        yield header
         at = part.body
         if part.kind == LEAF:
             encode = Quoted() if encoding == b"quoted-printable" else Base64()
@@ -40,6 +61,18 @@ async def seven_bit(tree: Scan, read: Read, stream: Stream) -> AsyncIterator[byt
             at = part.stop
     async for piece in stream(at, tree.size):
         yield piece
+
+
+async def _needs(part: Part, stream: Stream) -> bool:
+    """Whether a part is 8-bit: it says so, or it is."""
+    if part.content.encoding in _EIGHT:
+        return True
+    if part.kind != LEAF or part.content.encoding not in _SEVEN:
+        return False
+    async for piece in stream(part.body, part.stop):
+        if not piece.isascii():
+            return True
+    return False
 
 
 def _encoding(part: Part) -> bytes:
@@ -58,8 +91,21 @@ def _said(header: bytes, encoding: bytes) -> bytes:
             if len(kept) == 1:
                 kept.append(b"Content-Transfer-Encoding: " + encoding + b"\r\n")
             at = field.stop
+    if not kept:
+        kept.append(b"Content-Transfer-Encoding: " + encoding + b"\r\n")
     kept.append(header[at:])
     return b"".join(kept)
+
+
+def _described(header: bytes, is_message: bool) -> bytes:
+    """The header block of text that was sent without MIME, with what makes its encoding count."""
+    names = {field.name.lower() for field in headers.fields(header)}
+    added = []
+    if is_message and b"mime-version" not in names:
+        added.append(b"MIME-Version: 1.0\r\n")
+    if b"content-type" not in names:
+        added.append(b"Content-Type: text/plain; charset=unknown-8bit\r\n")
+    return b"".join(added) + header
 
 
 class Quoted:

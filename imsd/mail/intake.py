@@ -30,7 +30,8 @@ class Intake:
     """Takes content by `write` and `drained`; gives the finished blob.
 
     edit: gets the header block as it came (with its empty line, or all there is) and gives what
-    is to be stored in its place, or raises a refusal.
+    is to be stored in its place, or raises a refusal. eight_bit: an octet above 127 has come,
+    whatever was announced.
     """
 
     def __init__(self, builder: BlobBuilder, edit: Edit) -> None:
@@ -40,8 +41,10 @@ class Intake:
         self._searched = 0
         self._summarizer: Summarizer | None = None
         self._kept: list[bytes] = []
+        self.eight_bit = False
 
     def write(self, data: bytes) -> None:
+        self.eight_bit = self.eight_bit or not data.isascii()
         if self._held is None:
             self._pass(data)
         else:

@@ -25,6 +25,7 @@ from twisted.internet.error import ConnectError, ConnectionLost
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from zope.interface import implementer
 
+from imsd.mail.downgrade import Unconvertible
 from imsd.mail.routing import Routing, Target, Unroutable
 from imsd.settings.queue import Queue
 from imsd.store.spool import Queued, QueuedRecipient, State
@@ -301,6 +302,11 @@ class Courier:
             return outcomes
         try:
             reply = await client.data(parcel.content(convert))
+        except Unconvertible:
+            # RFC 6152 3: never 8-bit octets to who does not take them.
+            self.abort()
+            text = f"{peer} does not take 8-bit content, and this message cannot be converted"
+            return outcomes | dict.fromkeys(accepted, Outcome(State.FAILED, "5.6.3", text))
         except smtp.ClientError as error:
             # Nobody knows whether it arrived: never a silent repeat on this connection.
             self.abort()

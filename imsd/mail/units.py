@@ -16,6 +16,7 @@ from imsd.store import blobs, fanout, mailboxes, messages, spool, tracking
 from imsd.store.ids import INBOX, PUBLIC, AccountId, MailboxId
 from imsd.store.tables import now
 from imsd.store.tracking import Event
+from protocols.smtp.parameters import EIGHT_BIT
 
 if TYPE_CHECKING:
     from imsd.store.blobs import NewBlob
@@ -234,7 +235,8 @@ def fan_out(unit: Unit, each: fanout.Fanout, lifetime: int) -> bool:
         tracking.track(unit, *events)
     if rows:
         # One message of the queue for each unit: its id must be another's.
-        envelope = Envelope(each.reverse_path, ())
+        # What was said of the content is not known any more; 8BITMIME is true of any text.
+        envelope = Envelope(each.reverse_path, (), EIGHT_BIT)
         _queue(unit, rows, envelope, content, f"{each.queue_id}.{copies[0].number}", time, lifetime)
     return fanout.made(unit, each.id, copies)
 

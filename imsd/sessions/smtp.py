@@ -23,7 +23,7 @@ from protocols.sasl import IAuthenticator
 from protocols.security import Security
 from protocols.smtp.grammar import Path
 from protocols.smtp.interfaces import Client, IDoor, ISession, ITransaction, Limits, Role
-from protocols.smtp.parameters import MailParameters, RcptParameters
+from protocols.smtp.parameters import EIGHT_BIT, SEVEN_BIT, MailParameters, RcptParameters
 from protocols.smtp.responses import Reply
 from protocols.smtp.server import Server
 
@@ -217,10 +217,10 @@ class Transaction:
         )
 
     async def _submitted(self, header: bytes, account: Account, seconds: float) -> bytes:
-        """Every author, and the sender if one is named, is the account (RFC 6409 6.1, 8)."""
+        """Every author, sender and resender that is named is the account (RFC 6409 6.1, 8)."""
         door = self._session.door
         message = submission.Submitted(header)
-        for address in (*message.authors, *message.senders):
+        for address in (*message.authors, *message.senders, *message.resenders):
             await door.policy.check_sender(account, address)
         if not message.authors and (message.has_from or not account.address):
             raise SenderNotPermitted
@@ -237,10 +237,14 @@ class Transaction:
                 self.refused(error)
             raise
         client = self._client
+        body = parameters.body
+        if body == SEVEN_BIT and intake.eight_bit:
+            # What was not announced is relayed as what it is (RFC 6152 3).
+            body = EIGHT_BIT
         envelope = Envelope(
             self._reverse_path,
             tuple(self._addressees),
-            parameters.body,
+            body,
             parameters.smtputf8,
             parameters.ret,
             parameters.envid,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imsd.mail.downgrade import Base64, Quoted, seven_bit
+from imsd.mail.downgrade import Base64, Quoted, Unconvertible, seven_bit
 from protocols.message import transfer
 from protocols.message.scan import scan
 from tests.support.stores import run
@@ -84,3 +84,38 @@ def test_endless_lines_are_not_held() -> None:
     made = b"".join(encoder.feed(b"x" * 10_000) for _ in range(20))
     assert len(made) > 150_000
     assert transfer.decode(made + encoder.finish(), b"QUOTED-PRINTABLE") == b"x" * 200_000
+
+
+def test_what_does_not_say_that_it_is_eight_bit_is_converted_too() -> None:
+    made = converted("From: a@b\r\n\r\nGrüße = alles\r\n".encode(), 3)
+    message = email.message_from_bytes(made)
+    assert message.get_payload(decode=True) == "Grüße = alles\r\n".encode()
+    assert message["MIME-Version"] == "1.0"
+    assert message.get_content_charset() == "unknown-8bit"
+
+
+def test_undeclared_parts_keep_their_type() -> None:
+    data = (
+        "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+        "--b\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n\r\n<p>ä\r\n"
+        "--b\r\n\r\nö\r\n--b\r\nContent-Type: image/png\r\n\r\nü\r\n--b\r\n\r\nplain\r\n--b--\r\n"
+    ).encode()
+    made = email.message_from_bytes(converted(data))
+    parts = [part for part in made.walk() if not part.is_multipart()]
+    assert [part.get_payload(decode=True) for part in parts] == ["<p>ä".encode(), "ö".encode(), "ü".encode(), b"plain"]
+    assert [part.get_content_type() for part in parts] == ["text/html", "text/plain", "image/png", "text/plain"]
+    assert [part["Content-Transfer-Encoding"] for part in parts] == ["quoted-printable", "quoted-printable", "base64", None]
+    assert parts[0].get_content_charset() == "utf-8"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Subject: Grüße\r\n\r\nx\r\n",
+        "Content-Type: multipart/mixed; boundary=b\r\n\r\npräambel\r\n--b\r\n\r\nx\r\n--b--\r\n",
+        "Content-Transfer-Encoding: base64\r\n\r\nü\r\n",
+    ],
+)
+def test_eight_bit_where_nothing_can_encode_it_is_not_given(text: str) -> None:
+    with pytest.raises(Unconvertible):
+        converted(text.encode())

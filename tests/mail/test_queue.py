@@ -487,6 +487,16 @@ def test_eight_bit_content_is_converted_where_it_must_be(world: World) -> None:
     assert world.near.got[0].mail.endswith(" BODY=8BITMIME")
 
 
+def test_what_cannot_be_made_seven_bit_comes_back(world: World) -> None:
+    world.far.extensions = ("PIPELINING",)
+    world.send("x@far.test", data="Subject: Grüße\r\n\r\nx\r\n".encode(), body="8BITMIME")
+    world.work()
+    assert not world.far.got
+    assert world.queued() == {}
+    (report,) = world.reports()
+    assert status(report)[1]["Status"] == "5.6.3"
+
+
 def test_smtputf8_needs_a_server_that_has_it(world: World) -> None:
     world.far.extensions = ("8BITMIME",)
     world.send("jörg@far.test", "jörg@near.test", smtputf8=True, body="8BITMIME")

@@ -345,6 +345,9 @@ def test_reverse_path_must_be_the_accounts_own(site: Site, sender: bytes) -> Non
         b"From: alice@example.test, bob@example.test",
         b"From: alice@example.test\r\nSender: bob@example.test",
         b"From: alice@example.test\r\nFrom: bob@example.test",
+        b"From: alice@example.test\r\nResent-From: bob@example.test",
+        b"Resent-From: alice@example.test\r\nResent-Sender: bob@example.test\r\nFrom: alice@example.test",
+        b"Resent-From: alice@example.test\r\nFrom: bob@example.test",
         b"From: somebody:;",
         b"From: alice",
     ],
@@ -354,6 +357,31 @@ def test_authors_must_be_the_account(site: Site, header: bytes) -> None:
     reply = talk.send(b"alice@example.test", header + b"\r\n\r\nx", b"bob@example.test")
     assert reply.startswith("550 5.7.1 ")
     assert site.inbox(site.bob) == []
+
+
+def test_ones_own_message_may_be_resent(site: Site) -> None:
+    talk = site.submission()
+    header = b"Resent-From: Alice <alice@example.test>\r\nResent-Date: Mon, 1 Jan 2024 00:00:00 +0000\r\n"
+    content = header + b"From: alice@example.test\r\n\r\nx"
+    assert talk.send(b"alice@example.test", content, b"bob@example.test").startswith("250 ")
+
+
+@pytest.mark.parametrize(
+    ("said", "content", "kept"),
+    [
+        (b"", "Subject: x\r\n\r\nGrüße", "8BITMIME"),
+        (b" BODY=7BIT", "Subject: x\r\n\r\nGrüße", "8BITMIME"),
+        (b"", "Subject: x\r\n\r\nplain", "7BIT"),
+        (b" BODY=8BITMIME", "Subject: x\r\n\r\nplain", "8BITMIME"),
+    ],
+)
+def test_eight_bit_content_is_queued_as_such_whatever_was_announced(
+    site: Site, said: bytes, content: str, kept: str
+) -> None:
+    talk = site.submission()
+    talk.say(b"MAIL FROM:<alice@example.test>" + said, b"RCPT TO:<x@example.net>", b"DATA")
+    assert talk.say(content.encode() + b"\r\n.").startswith("250 ")
+    assert [message.body for message in run(site.db.read(spool.listed))] == [kept]
 
 
 def test_null_reverse_path_may_be_submitted(site: Site) -> None:
