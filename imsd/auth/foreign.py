@@ -12,7 +12,11 @@ import hmac
 import re
 from base64 import b64decode
 
-_SCHEME = re.compile(r"\{(?P<name>[A-Za-z0-9-]+)\}(?P<value>.+)", re.DOTALL)
+_SCHEME = re.compile(r"\{(?P<name>[A-Za-z0-9_-]+)\}(?P<value>.+)", re.DOTALL)
+
+_HASHED = re.compile(
+    r"(?:S?SHA|S?MD5|CRYPT|BCRYPT|PBKDF2|SCRAM|ARGON2|TOTP|SASL|NT$|LM|LANMAN)", re.IGNORECASE
+)
 
 _DIGESTS = {
     "SHA": ("sha1", False),
@@ -37,6 +41,15 @@ def known(verifier: str) -> bool:
     if name == "CRYPT":
         return len(parsed["value"]) <= LONGEST_CRYPT and _crypt(parsed["value"]) is not None
     return name in _DIGESTS and _digest(name, parsed["value"]) is not None
+
+
+def looks_hashed(password: str) -> bool:
+    """Does it name a scheme of RFC 2307 5.3 or of its successors, of those we can verify or not?
+
+    Such a text is somebody's stored hash: whoever stole that must not log in with it.
+    """
+    parsed = _SCHEME.fullmatch(password)
+    return parsed is not None and _HASHED.match(parsed["name"]) is not None
 
 
 def matches(password: str, verifier: str) -> bool:

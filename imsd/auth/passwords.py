@@ -130,6 +130,8 @@ class Passwords:
         """
         if password.startswith("{") and len(password) <= foreign.LONGEST_CRYPT and foreign.known(password):
             return password
+        if foreign.looks_hashed(password):
+            raise ConstraintViolation("Password hashed in a way that is not known here")
         settings = self._settings()
         may_be_used(password, settings)
         return await self._hashing.do(make, password, settings)

@@ -6,7 +6,8 @@ import pytest
 
 from imsd.auth import apppasswords, foreign
 from imsd.auth.names import LogonName, candidates
-from imsd.auth.passwords import fake_verifier, matches, outdated
+from imsd.auth.passwords import Passwords, fake_verifier, matches, outdated
+from imsd.errors import ConstraintViolation
 from imsd.settings.logins import Logins
 from imsd.store.ids import EntryId
 
@@ -101,3 +102,18 @@ def test_app_passwords_belong_to_one_person() -> None:
     assert not apppasswords.matches(made, EntryId(2), stored, b"key")
     assert not apppasswords.matches(made, EntryId(1), stored, b"other")
     assert not apppasswords.matches("", EntryId(1), [apppasswords.verifier("", EntryId(1), b"key")], b"key")
+
+
+@pytest.mark.parametrize(
+    "hashed",
+    ["{SSHA}xx", "{MD5}AAAA", "{PBKDF2-SHA512}10000$c2FsdA$aGFzaA", "{ARGON2}$argon2id$v=19$x", "{NT}0123"],
+)
+def test_a_hash_that_is_not_known_here_is_not_taken_for_a_password(hashed: str) -> None:
+    passwords = Passwords(None, Logins)  # type: ignore[arg-type]  # refused before any hashing
+    with pytest.raises(ConstraintViolation):
+        passwords.make(hashed).send(None)
+
+
+@pytest.mark.parametrize("chosen", ["{", "{}", "{abc}defghij", "{SSHA", "x{SSHA}y", "{shaken}"])
+def test_a_password_may_have_braces(chosen: str) -> None:
+    assert not foreign.looks_hashed(chosen)
