@@ -53,7 +53,6 @@ class Session:
         """Takes what came; whether the session is over."""
         data = self.socket.recv(65536)
         if not data:
-            assert self.step == len(self.said) - 1, self.heard
             self.socket.close()
             return True
         self.heard += data
@@ -74,17 +73,20 @@ def logins(port: int, connections: int, seconds: float, password: str = PASSWORD
 
     for _ in range(connections):
         start()
-    done = 0
+    done = failed = 0
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         for key, _ in selector.select(1):
             if not key.data.proceed():
                 continue
             selector.unregister(key.fileobj)
-            done += 1
+            whole = key.data.step == len(said) - 1
+            done, failed = done + whole, failed + (not whole)
             start()
     for key in list(selector.get_map().values()):
         key.data.socket.close()
+    if failed > done / 100:
+        raise SystemExit(f"{failed} sessions were cut off, {done} were not")
     return done
 
 

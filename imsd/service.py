@@ -71,7 +71,7 @@ class Server(Service):
         self.queue: QueueRunner | None = None
         self.ready = False
         self.started = time.time()
-        self.watchdog = Watchdog(reactor, lambda: Connection.doing)
+        self.watchdog = Watchdog(reactor, lambda: Connection.doing.verb)
         self.upkeep: Upkeep | None = None
         self._control: IListeningPort | None = None
         self._pop3: Pop3Door | None = None

@@ -16,7 +16,7 @@ import ipaddress
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from typing import Protocol as Typed
 
 from twisted.internet import tcp
@@ -125,12 +125,24 @@ class _Valve:
         pass
 
 
+class _Doing:
+    """What some connection did last, for whoever asks why the reactor was busy.
+
+    An object of its own: to set an attribute of a class makes the interpreter forget all that it
+    has learnt of the class, which would slow every command down.
+    """
+
+    __slots__ = ("verb",)
+
+    def __init__(self) -> None:
+        self.verb = "nothing"
+
+
 class Connection(Protocol):
     """One peer. Subclasses implement `opened`, `received`, `lost` and `timed_out`."""
 
     log = Logger()
-    doing = "nothing"
-    """What some connection did last, for whoever asks why the reactor was busy."""
+    doing: ClassVar = _Doing()
 
     transport: Any = None  # Twisted's interface for it lacks what every transport has
     factory: ConnectionFactory | None = None

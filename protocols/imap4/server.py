@@ -123,7 +123,7 @@ class Imap4Server(Conversation):
             return
         self.tag = tag
         self._uid = verb.uid
-        Connection.doing = verb.label
+        Connection.doing.verb = verb.label
         # RFC 7162 3.2.10.2: a UID SEARCH by message numbers keeps them as they are.
         expunges = verb.expunges and not getattr(command, "numbered", False)
         try:

@@ -236,7 +236,7 @@ class LdapConnection(Connection):
                 code = ResultCode.UNAVAILABLE_CRITICAL_EXTENSION
                 self._refuse(message_id, tag, code, f"Control {control.oid} is not supported here")
                 return
-        Connection.doing = type(command).__name__
+        Connection.doing.verb = type(command).__name__
         kind = command.kind
         operation = Operation(self, message_id, command, envelope.controls)
         if kind is Kind.READ:

@@ -78,7 +78,7 @@ class Server(Conversation):
         if verb is None:
             self._refuse(Refused("Unknown command", bad=True))
             return
-        Connection.doing = verb.name
+        Connection.doing.verb = verb.name
         try:
             if session.maildrop is None and not verb.authorization:
                 raise Refused("Log in first", bad=True)

@@ -80,7 +80,7 @@ class Server(Conversation):
             if word.upper() in _OTHER_PROTOCOLS:
                 self.close()
             return
-        Connection.doing = verb.name
+        Connection.doing.verb = verb.name
         try:
             self._admit(session, verb, len(line))
             await verb.parse(Cursor(line, len(word))).run(session, self)
