@@ -50,7 +50,7 @@ async def _converted(tree: Scan, read: Read, stream: Stream) -> AsyncIterator[by
         encoding = _encoding(part)
         header = _said(await read(part.start, part.body - part.start), encoding)
         if part.kind == LEAF and part.content.encoding not in _EIGHT:
-            header = _described(header, part is tree.root)
+            header = _described(header, part is tree.root, encoding)
         yield header
         at = part.body
         if part.kind == LEAF:
@@ -91,21 +91,25 @@ def _said(header: bytes, encoding: bytes) -> bytes:
             if len(kept) == 1:
                 kept.append(b"Content-Transfer-Encoding: " + encoding + b"\r\n")
             at = field.stop
-    if not kept:
-        kept.append(b"Content-Transfer-Encoding: " + encoding + b"\r\n")
     kept.append(header[at:])
     return b"".join(kept)
 
 
-def _described(header: bytes, is_message: bool) -> bytes:
-    """The header block of text that was sent without MIME, with what makes its encoding count."""
+def _described(header: bytes, is_message: bool, encoding: bytes) -> bytes:
+    """The header block of what was sent without saying so much, with the fields that MIME needs.
+
+    They come last: the trace lines stay on top (RFC 5321 4.4).
+    """
     names = {field.name.lower() for field in headers.fields(header)}
     added = []
     if is_message and b"mime-version" not in names:
         added.append(b"MIME-Version: 1.0\r\n")
     if b"content-type" not in names:
         added.append(b"Content-Type: text/plain; charset=unknown-8bit\r\n")
-    return b"".join(added) + header
+    if b"content-transfer-encoding" not in names:
+        added.append(b"Content-Transfer-Encoding: " + encoding + b"\r\n")
+    end = len(header) - 2 if header == b"\r\n" or header.endswith(b"\r\n\r\n") else len(header)
+    return header[:end] + b"".join(added) + (header[end:] or b"\r\n")
 
 
 class Quoted:

@@ -87,7 +87,8 @@ def test_endless_lines_are_not_held() -> None:
 
 
 def test_what_does_not_say_that_it_is_eight_bit_is_converted_too() -> None:
-    made = converted("From: a@b\r\n\r\nGrüße = alles\r\n".encode(), 3)
+    made = converted("Received: by x\r\nFrom: a@b\r\n\r\nGrüße = alles\r\n".encode(), 3)
+    assert made.startswith(b"Received: by x\r\nFrom: a@b\r\nMIME-Version: ")
     message = email.message_from_bytes(made)
     assert message.get_payload(decode=True) == "Grüße = alles\r\n".encode()
     assert message["MIME-Version"] == "1.0"
@@ -102,9 +103,24 @@ def test_undeclared_parts_keep_their_type() -> None:
     ).encode()
     made = email.message_from_bytes(converted(data))
     parts = [part for part in made.walk() if not part.is_multipart()]
-    assert [part.get_payload(decode=True) for part in parts] == ["<p>ä".encode(), "ö".encode(), "ü".encode(), b"plain"]
-    assert [part.get_content_type() for part in parts] == ["text/html", "text/plain", "image/png", "text/plain"]
-    assert [part["Content-Transfer-Encoding"] for part in parts] == ["quoted-printable", "quoted-printable", "base64", None]
+    assert [part.get_payload(decode=True) for part in parts] == [
+        "<p>ä".encode(),
+        "ö".encode(),
+        "ü".encode(),
+        b"plain",
+    ]
+    assert [part.get_content_type() for part in parts] == [
+        "text/html",
+        "text/plain",
+        "image/png",
+        "text/plain",
+    ]
+    assert [part["Content-Transfer-Encoding"] for part in parts] == [
+        "quoted-printable",
+        "quoted-printable",
+        "base64",
+        None,
+    ]
     assert parts[0].get_content_charset() == "utf-8"
 
 
@@ -113,6 +129,7 @@ def test_undeclared_parts_keep_their_type() -> None:
     [
         "Subject: Grüße\r\n\r\nx\r\n",
         "Content-Type: multipart/mixed; boundary=b\r\n\r\npräambel\r\n--b\r\n\r\nx\r\n--b--\r\n",
+        "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nno header: ü\r\n--b--\r\n",
         "Content-Transfer-Encoding: base64\r\n\r\nü\r\n",
     ],
 )
