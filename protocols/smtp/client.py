@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
@@ -116,13 +116,34 @@ class Client:
         """For `getPeer`, `getHost` and, once encrypted, `getPeerCertificate`."""
         return self._wire.transport
 
-    async def _command(self, line: str, seconds: float) -> Reply:
+    async def _command(self, line: str, seconds: float, more: bool = False) -> Reply:
+        """One command and its reply. more: the server may ask for more (334, 354)."""
+        self._check_silence()
         self._wire.send(_encode(line))
-        reply = await self._wire.reply(seconds)
+        reply = await (self._wire.reply(seconds) if more else self._final(seconds))
         if reply.code == 421:
             self._wire.fail(Disconnected(str(reply)))
             raise Rejected(reply, line.partition(" ")[0])
         return reply
+
+    async def _final(self, seconds: float) -> Reply:
+        """A reply that ends something: 3yz does not, and means nothing here (RFC 5321 4.2.1)."""
+        reply = await self._wire.reply(seconds)
+        if 300 <= reply.code < 400:
+            self._fail(BadReply(f"out of place: {reply}"))
+        return reply
+
+    def _check_silence(self) -> None:
+        """What was said before it was asked for must not be taken for an answer; a server may only
+        say goodbye by itself (RFC 5321 3.8)."""
+        early = self._wire.early
+        if early is not None:
+            said = str(early)
+            self._fail(Disconnected(said) if early.code == 421 else BadReply(f"not asked for: {said}"))
+
+    def _fail(self, error: ClientError) -> NoReturn:
+        self._wire.fail(error)
+        raise error
 
     async def hello(self, name: str) -> None:
         """EHLO, and HELO where that is not understood (RFC 5321 3.2)."""
@@ -176,14 +197,16 @@ class Client:
         if initial is not None:
             # An empty initial response is "=" (RFC 4954 4).
             line += " " + (base64.b64encode(initial).decode("ascii") or "=")
-        reply = await self._command(line, self._times.other)
+        reply = await self._command(line, self._times.other, more=True)
         while reply.code == 334:
             try:
                 answer = await run(exchange.respond, _challenge(reply))
             except BadExchange as error:
                 await self._command("*", self._times.other)
                 raise Rejected(Reply(535, "5.7.8", f"Bad challenge: {error.what}"), "AUTH") from error
-            reply = await self._command(base64.b64encode(answer).decode("ascii"), self._times.other)
+            reply = await self._command(
+                base64.b64encode(answer).decode("ascii"), self._times.other, more=True
+            )
         if reply.code != 235:
             raise Rejected(reply, "AUTH")
         self._prove(exchange, reply)
@@ -217,9 +240,10 @@ class Client:
             address, extra = (item, NO_RCPT_PARAMETERS) if isinstance(item, str) else item
             commands.append(f"RCPT TO:<{address}>{extra.encode(self.extensions).decode('ascii')}")
         if "PIPELINING" in self.extensions:
+            self._check_silence()
             self._wire.send(b"".join(map(_encode, commands)))
-            first = await self._wire.reply(self._times.mail)
-            results = [await self._wire.reply(self._times.rcpt) for _ in recipients]
+            first = await self._final(self._times.mail)
+            results = [await self._final(self._times.rcpt) for _ in recipients]
         else:
             first = await self._command(commands[0], self._times.mail)
             results = []
@@ -271,15 +295,18 @@ class Client:
         return reply
 
     async def _dotted(self, pieces: AsyncIterator[bytes]) -> Reply:
-        reply = await self._command("DATA", self._times.data)
+        reply = await self._command("DATA", self._times.data, more=True)
         if reply.code != 354:
             return reply if not reply.positive else Reply(554, "5.5.0", f"Unexpected reply to DATA: {reply}")
         lines, stuffer = CanonicalLines(), DotStuffer()
         async for piece in pieces:
             self._wire.send(stuffer.stuff(lines.feed(piece)))
             await self._wire.drained(self._times.block)
+        early = self._wire.early
+        if early is None or early.code < 400:
+            self._check_silence()
         self._wire.send(stuffer.stuff(lines.finish()) + stuffer.finish())
-        return await self._wire.reply(self._times.final)
+        return await self._final(self._times.final)
 
     async def _chunks(self, pieces: AsyncIterator[bytes]) -> Reply:
         held: bytes | None = None
@@ -292,9 +319,10 @@ class Client:
         return await self._chunk(held or b"", last=True)
 
     async def _chunk(self, piece: bytes, last: bool) -> Reply:
+        self._check_silence()
         self._wire.send(b"BDAT %d%b\r\n" % (len(piece), b" LAST" if last else b"") + piece)
         await self._wire.drained(self._times.block)
-        return await self._wire.reply(self._times.final if last else self._times.block)
+        return await self._final(self._times.final if last else self._times.block)
 
     async def reset(self) -> None:
         reply = await self._command("RSET", self._times.other)

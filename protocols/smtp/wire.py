@@ -92,6 +92,12 @@ class Wire(Protocol):
         if self.failure is not None:
             return
         self._buffer += data
+        self._take_lines()
+        # Only now: what came along with a reply was there before anything is said to it.
+        if self._replies:
+            self._wake()
+
+    def _take_lines(self) -> None:
         while self.failure is None:
             end = self._buffer.find(b"\n")
             if end < 0 and len(self._buffer) <= MAX_LINE:
@@ -118,7 +124,6 @@ class Wire(Protocol):
             self.fail(BadReply("replies to nothing"))
             return
         self._replies.append(_assemble(lines))
-        self._wake()
 
     def _wake(self) -> None:
         if self._waiter is not None:
@@ -137,6 +142,11 @@ class Wire(Protocol):
             finally:
                 self._stop()
         return self._replies.popleft()
+
+    @property
+    def early(self) -> Reply | None:
+        """The reply that nobody has asked for yet, if there is one."""
+        return self._replies[0] if self._replies else None
 
     def unread(self) -> bool:
         return bool(self._replies or self._buffer or self._lines)

@@ -297,6 +297,50 @@ def test_421_ends_the_connection() -> None:
     assert not client.usable
 
 
+async def _some(*pieces: bytes) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+
+
+@pytest.mark.parametrize("replies", [b"354 go\r\n250 ok\r\n", b"250 ok\r\n354 go\r\n"])
+def test_an_intermediate_reply_accepts_neither_originator_nor_recipient(replies: bytes) -> None:
+    script = Script()
+    client = script.result[0]
+    client.extensions = {"PIPELINING": ""}
+    script.start(client.envelope("a@example.net", ["b@example.test"]))
+    script.say(replies)
+    assert isinstance(script.error, smtp.BadReply)
+    assert not client.usable
+
+
+def test_an_intermediate_reply_to_the_final_dot_takes_no_message() -> None:
+    script = Script()
+    script.start(script.result[0].data(_some(b"x\r\n")))
+    script.say(b"354 go\r\n")
+    script.say(b"354 go on\r\n")
+    assert isinstance(script.error, smtp.BadReply)
+
+
+@pytest.mark.parametrize("extension", ["", "CHUNKING"])
+def test_what_was_said_before_the_content_was_whole_takes_no_message(extension: str) -> None:
+    script = Script()
+    client = script.result[0]
+    client.extensions = {extension: ""}
+    script.start(client.data(_some(b"x\r\n", b"y\r\n")))
+    script.say(b"250 ok\r\n250 ok\r\n" if extension else b"354 go\r\n250 ok\r\n")
+    assert isinstance(script.error, smtp.BadReply)
+    assert b"\r\n.\r\n" not in script.transport.value()
+
+
+def test_goodbye_before_a_command_is_a_connection_that_was_lost() -> None:
+    script = Script()
+    client = script.result[0]
+    script.say(b"421 4.4.2 idle\r\n")
+    script.start(client.envelope("a@example.net", ["b@example.test"]))
+    assert isinstance(script.error, smtp.Disconnected)
+    assert script.transport.value() == b""
+
+
 def test_enhanced_code_must_agree_with_the_code() -> None:
     script = Script()
     script.start(script.result[0].noop())
