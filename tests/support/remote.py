@@ -21,7 +21,8 @@ class Taken:
 
 
 class Remote:
-    """Listens on 127.0.0.1; `rcpt` and `end` are its replies to RCPT and to the final dot.
+    """Listens on 127.0.0.1; `rcpt` and `end` are its replies to RCPT and to the final dot,
+    `offered` its extensions.
 
     pair: a PEM file with key and certificate; with it, STARTTLS is offered.
     """
@@ -29,6 +30,7 @@ class Remote:
     def __init__(self, pair: Path | None = None) -> None:
         self.rcpt = "250 2.1.5 fine"
         self.end = "250 2.0.0 taken"
+        self.offered = ["PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "SIZE 50000000"]
         self.taken: list[Taken] = []
         self.connections = 0
         self._tls: ssl.SSLContext | None = None
@@ -80,7 +82,7 @@ class _Session:
             verb, _, rest = line.decode().strip().partition(" ")
             match verb.upper():
                 case "EHLO":
-                    offered = ["PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "SIZE 50000000"]
+                    offered = list(self._remote.offered)
                     if self._remote._tls is not None and not self._encrypted:
                         offered.append("STARTTLS")
                     for word in ["remote.example.net", *offered]:

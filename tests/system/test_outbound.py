@@ -109,6 +109,19 @@ def test_a_message_arrives_as_it_was_written(server: RunningServer, remote: Remo
     assert "relayed" in server.imsctl("track", "carol@remote.test").stdout
 
 
+def test_text_that_did_not_say_it_is_eight_bit_is_converted(server: RunningServer, remote: Remote) -> None:
+    remote.offered = ["PIPELINING"]
+    bob = server.address("bob")
+    with smtplib.SMTP("localhost", server.port("submission"), timeout=20) as smtp:
+        smtp.starttls(context=server.tls())
+        smtp.login(bob, PASSWORD)
+        smtp.sendmail(bob, ["carol@remote.test"], f"From: {bob}\r\n\r\nGrüße\r\n".encode())
+    poll(lambda: remote.taken)
+    (taken,) = remote.taken
+    assert taken.data.isascii()
+    assert email.message_from_bytes(taken.data).get_payload(decode=True) == "Grüße\r\n".encode()
+
+
 def test_starttls_is_used_where_it_is_offered(server: RunningServer, tmp_path: Path) -> None:
     remote = Remote(Authority(tmp_path, "elsewhere").sign("remote.example.net"))
     route(server, remote.port)
@@ -248,3 +261,32 @@ def test_the_smart_host_takes_the_rest(server: RunningServer, remote: Remote) ->
 
 def test_no_surprise_in_the_log(server: RunningServer) -> None:
     assert "Traceback" not in server.log, server.log[-3000:]
+
+
+def test_a_loop_between_two_servers_ends_with_one_report(
+    server: RunningServer, make_server: Callable[..., RunningServer]
+) -> None:
+    other = make_server()
+    try:
+        for here, there in ((server, other), (other, server)):
+            here.imsctl("settings", "set", "smtp.relay_networks", '["127.0.0.0/8"]')
+            # Enough to see it end; the lowest limit there is.
+            here.imsctl("settings", "set", "smtp.hops", "10")
+            routes = {"circle.test": f"127.0.0.1:{there.port('smtp')}"}
+            here.imsctl("settings", "set", "routes.domains", json.dumps(routes))
+        # Both serve example.test: whichever gives up tells the bob it knows.
+        other.add_user("bob")
+        submit(server, "round and round", to="carol@circle.test")
+        poll(lambda: not queued(server) and not queued(other))
+        reports = [
+            text
+            for one in (server, other)
+            for text in texts(one, "bob")
+            if b"Subject: round and round" in text
+        ]
+        assert len(reports) == 1
+        assert b"Status: 5.4.6" in reports[0]
+        assert b"554 5.4.6" in reports[0]
+    finally:
+        other.stop()
+        server.imsctl("settings", "set", "smtp.relay_networks", "[]")
