@@ -267,12 +267,19 @@ class QueueRunner:
         """Start lanes while there is work and room; destinations take turns."""
         page = self._settings[Queue]
         idle = 0
-        while not self._stopping and idle < len(self._pending) and len(self._lanes) < page.connections:
+        while not self._stopping and idle < len(self._pending):
+            # What stays here needs no connection, and waits for nobody who is slow elsewhere.
+            full = sum(self._running.values()) - self._running.get(LOCAL, 0) >= page.connections
+            if full and LOCAL not in self._pending:
+                break
             key, waiting = next(iter(self._pending.items()))
             self._pending.move_to_end(key)
             running = self._running.get(key, 0)
             if not waiting:
                 del self._pending[key]
+                continue
+            if full and key != LOCAL:
+                idle += 1
                 continue
             # A lane that runs takes more of what waits: another one is for a real backlog.
             if running >= page.connections_per_host or 0 < len(waiting) <= running * BACKLOG:

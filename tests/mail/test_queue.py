@@ -682,6 +682,30 @@ def test_a_domain_that_became_ours_is_delivered_here(world: World) -> None:
     assert "5.1.1" in world.near.got[0].data.decode()
 
 
+def test_what_stays_here_does_not_wait_for_who_is_slow_elsewhere(world: World) -> None:
+    world.set(queue__connections=1)
+    world.far.greeting = "220-never"  # the greeting does not end
+    world.send("x@far.test")
+    world.reactor.advance(0)
+    for _ in range(100_000):
+        run(world.db.read(spool.next_due))
+        if world.far.open:
+            break
+    assert world.far.open == 1
+    to = Addressee("root@example.test", run(world.directory.resolve("root@example.test")), ("SUCCESS",))
+    world.send(to)
+    for _ in range(1_000):
+        world.reactor.advance(0)
+        run(world.db.read(spool.next_due))
+        if world.inbox(world.root):
+            break
+    assert len(world.inbox(world.root)) == 1
+    assert world.far.open == 1
+    stopping = world.runner.stop()
+    world.reactor.advance(30)
+    run(stopping)
+
+
 def test_a_stop_ends_what_hangs_and_leaves_it_for_the_next_start(world: World) -> None:
     world.far.greeting = "220-never"  # the greeting does not end
     world.send("x@far.test")
