@@ -97,8 +97,7 @@ def fake_verifier(key: bytes, settings: Logins) -> str:
 
 # The hash of something random that was thrown away.
 _ARGON2_FAKE = (
-    "$argon2id$v=19$m=65536,t=3,p=1$yJ3rEjt6lXGGbn4Z0VjuVw$"
-    "bV1hTk0q0Z8n1XoF0nJb4b1x9mYkqk8m0cH5zX3pQ2A"
+    "$argon2id$v=19$m=65536,t=3,p=1$yJ3rEjt6lXGGbn4Z0VjuVw$bV1hTk0q0Z8n1XoF0nJb4b1x9mYkqk8m0cH5zX3pQ2A"
 )
 
 

@@ -48,9 +48,7 @@ class RightsWatch:
 class Rights:
     log = Logger()
 
-    def __init__(
-        self, db: Database, directory: LoginDirectory, realm: Realm, clock: IReactorTime
-    ) -> None:
+    def __init__(self, db: Database, directory: LoginDirectory, realm: Realm, clock: IReactorTime) -> None:
         self._db = db
         self._directory = directory
         self._realm = realm

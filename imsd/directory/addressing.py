@@ -1,12 +1,12 @@
 """Proxy addresses: what they look like, and how they are generated (ims_spec 4).
 
-    proxy = type ":" value        ; the type in capitals: primary, in small letters: secondary
+proxy = type ":" value        ; the type in capitals: primary, in small letters: secondary
 
-    user format (ims_spec 4.2):
-    %s %g %i %d %m   surname, given name, middle initial, display name, alias
-    %<n>s ...        the first n characters
-    %rxy             in what follows, x becomes y; x = y deletes x, but a dot is kept
-    %%               a percent sign
+user format (ims_spec 4.2):
+%s %g %i %d %m   surname, given name, middle initial, display name, alias
+%<n>s ...        the first n characters
+%rxy             in what follows, x becomes y; x = y deletes x, but a dot is kept
+%%               a percent sign
 """
 
 from __future__ import annotations

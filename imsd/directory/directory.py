@@ -53,9 +53,7 @@ class Directory:
     clock: IReactorTime; its seconds are those of the epoch.
     """
 
-    def __init__(
-        self, db: Database, settings: LiveSettings, clock: Any, passwords: PasswordMaker
-    ) -> None:
+    def __init__(self, db: Database, settings: LiveSettings, clock: Any, passwords: PasswordMaker) -> None:
         self.db = db
         self.settings = settings
         self.clock = clock
@@ -313,21 +311,15 @@ class Directory:
 
     # Changing entries as somebody (LDAP) -----------------------------------------------
 
-    async def add_entry(
-        self, name: str, given: Given, asking: Viewer, uuid: bytes | None = None
-    ) -> EntryId:
+    async def add_entry(self, name: str, given: Given, asking: Viewer, uuid: bytes | None = None) -> EntryId:
         """RFC 4511 4.7. uuid: the entry's identity, where it comes from an export."""
         verifier = None
         for description, values in given:
             if _is_password(description) and asking.level is Visible.ADMINISTRATOR:
                 verifier = await self._verifier(values)
-        return await self.db.write(
-            update.add, name, given, self.rules, self._now(), asking, verifier, uuid
-        )
+        return await self.db.write(update.add, name, given, self.rules, self._now(), asking, verifier, uuid)
 
-    async def modify_entry(
-        self, name: str, modifications: Sequence[Modification], asking: Viewer
-    ) -> EntryId:
+    async def modify_entry(self, name: str, modifications: Sequence[Modification], asking: Viewer) -> EntryId:
         """RFC 4511 4.6. A password is replaced, or taken away; a former one cannot be named."""
         verifier: str | None = None
         for modification in modifications:

@@ -178,9 +178,7 @@ def change_members(
     arriving = [entry for member in come if (entry := find(unit, member)).id not in present]
     leaving = [entry for member in gone if (entry := find(unit, member)).id in present]
     modifications = [
-        update.Modification(
-            change, "member", tuple(name_of(unit, here, entry).encode() for entry in listed)
-        )
+        update.Modification(change, "member", tuple(name_of(unit, here, entry).encode() for entry in listed))
         for change, listed in ((update.Change.ADD, arriving), (update.Change.DELETE, leaving))
         if listed
     ]

@@ -198,9 +198,7 @@ def subschema() -> tuple[tuple[str, tuple[bytes, ...]], ...]:
     every: tuple[matching.Equality | matching.Ordering | matching.Substring, ...] = (
         *matching.EQUALITY, *matching.ORDERING, *matching.SUBSTRINGS,
     )  # fmt: skip
-    rules = {
-        rule.oid: str(MatchingRule(rule.oid, (rule.name,), syntax=rule.syntax)) for rule in every
-    }
+    rules = {rule.oid: str(MatchingRule(rule.oid, (rule.name,), syntax=rule.syntax)) for rule in every}
     return (
         ("objectClasses", tuple(str(each).encode() for each in SCHEMA.classes)),
         ("attributeTypes", tuple(str(each).encode() for each in SCHEMA.attributes)),

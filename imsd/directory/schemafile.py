@@ -1,6 +1,6 @@
 """Our part of the schema as a file other servers and tools read (RFC 4512 4.1 in LDIF).
 
-    python -m imsd.directory.schemafile > etc/schema/imsd.ldif
+python -m imsd.directory.schemafile > etc/schema/imsd.ldif
 """
 
 from __future__ import annotations

@@ -76,9 +76,7 @@ class Maildrops:
     async def _extend(self) -> None:
         accounts = tuple(self._held)
         try:
-            kept = await self._db.write(
-                maildrops.extend, accounts, self._token, now(), LEASE * 1_000_000
-            )
+            kept = await self._db.write(maildrops.extend, accounts, self._token, now(), LEASE * 1_000_000)
         except Refusal:
             return  # again in a while; three may fail before the lease is over
         for account in accounts:

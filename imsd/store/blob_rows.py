@@ -153,9 +153,7 @@ _REUSE = sql(
 _INSERT = insert_row(blob, "hash", "size", "refs", "released", "created", "file", *_NAMES)
 _INSERT_CONTENT = insert_row(content)
 _REFER = sql(
-    update(blob)
-    .where(_b.id == bindparam("blob"))
-    .values(refs=_b.refs + bindparam("count"), released=0)
+    update(blob).where(_b.id == bindparam("blob")).values(refs=_b.refs + bindparam("count"), released=0)
 )
 _RELEASE = sql(
     update(blob)
@@ -166,9 +164,7 @@ _RELEASE = sql(
     )
 )
 _DESCRIBE = sql(
-    update(blob)
-    .where(_b.id == bindparam("blob"))
-    .values({name: bindparam(name) for name in _NAMES})
+    update(blob).where(_b.id == bindparam("blob")).values({name: bindparam(name) for name in _NAMES})
 )
 _SUMMARY = sql(select(_b.size, *(_b[name] for name in _NAMES)).where(_b.id == bindparam("blob")))
 _PLACE = sql(select(_b.size, _b.file).where(_b.id == bindparam("blob")))
@@ -196,9 +192,7 @@ _UNLINK = sql(
     .values(file=bindparam("file"), after=bindparam("after"))
     .on_conflict_do_nothing(index_elements=["file"])
 )
-_DUE = sql(
-    select(unlinking.c.file).where(unlinking.c.after <= bindparam("time")).limit(bindparam("limit"))
-)
+_DUE = sql(select(unlinking.c.file).where(unlinking.c.after <= bindparam("time")).limit(bindparam("limit")))
 _UNLINKED = sql(delete(unlinking).where(among(unlinking.c.file, "files")))
 _NAMED = sql(select(_b.file).where(among(_b.file, "files")))
 _NAMED_UNLINKING = sql(select(unlinking.c.file).where(among(unlinking.c.file, "files")))

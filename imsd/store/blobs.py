@@ -91,9 +91,7 @@ class Blobs:
         count = min(count, max(0, size - start))
         return await self.db.in_thread(self.files.read, file, start, count)
 
-    async def stream(
-        self, blob_id: BlobId, start: int = 0, stop: int | None = None
-    ) -> AsyncIterator[bytes]:
+    async def stream(self, blob_id: BlobId, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
         """The bytes from `start` to before `stop`, in pieces of at most 256 KiB."""
         size, file = await self.db.read_few(blob_rows.place, blob_id)
         stop = size if stop is None else min(stop, size)
@@ -119,9 +117,7 @@ class Blobs:
 
     # In the background -----------------------------------------------------------------
 
-    async def collect(
-        self, age: int = 3600 * 1_000_000, grace: int = blob_rows.UNLINK_GRACE
-    ) -> int:
+    async def collect(self, age: int = 3600 * 1_000_000, grace: int = blob_rows.UNLINK_GRACE) -> int:
         """Take away content released `age` microseconds ago, and files whose grace is over."""
         total = 0
         while count := await self.db.write(blob_rows.collect, now() - age, 100, grace):

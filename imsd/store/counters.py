@@ -31,9 +31,7 @@ _ADVANCE = sql(
     .returning(counter.c.value)
 )
 _READ = sql(
-    select(counter.c.value).where(
-        counter.c.kind == bindparam("kind"), counter.c.owner == bindparam("owner")
-    )
+    select(counter.c.value).where(counter.c.kind == bindparam("kind"), counter.c.owner == bindparam("owner"))
 )
 
 

@@ -132,9 +132,7 @@ def generation(tx: Transaction, entry: EntryId) -> int:
 
 def set_password(unit: Unit, entry: EntryId, verifier: str) -> None:
     """Replace the password (empty: take it away); the person's sessions end."""
-    unit.run(
-        _SET, entry_id=entry, at=_PASSWORD, verifier=verifier, label="", created=now(), generation=1
-    )
+    unit.run(_SET, entry_id=entry, at=_PASSWORD, verifier=verifier, label="", created=now(), generation=1)
     _publish(unit, entry)
 
 
@@ -149,9 +147,7 @@ def add_app_password(unit: Unit, entry: EntryId, verifier: str, label: str) -> i
     if len(taken - {_PASSWORD}) >= MOST_APP_PASSWORDS:
         raise LimitReached("Too many app passwords")
     slot = max(taken | {_PASSWORD}) + 1
-    unit.run(
-        _ADD, entry_id=entry, at=slot, verifier=verifier, label=label, created=now(), generation=0
-    )
+    unit.run(_ADD, entry_id=entry, at=slot, verifier=verifier, label=label, created=now(), generation=0)
     _publish(unit, entry)
     return slot
 
@@ -160,9 +156,7 @@ def remove_app_password(unit: Unit, entry: EntryId, slot: int) -> None:
     """Take one back; the person's sessions end. Raises NoSuchEntry."""
     if slot == _PASSWORD or not unit.run(_REMOVE, entry_id=entry, at=slot):
         raise NoSuchEntry("No such app password")
-    unit.run(
-        _ADVANCE, entry_id=entry, at=_PASSWORD, verifier="", label="", created=now(), generation=1
-    )
+    unit.run(_ADVANCE, entry_id=entry, at=_PASSWORD, verifier="", label="", created=now(), generation=1)
     _publish(unit, entry)
 
 

@@ -207,9 +207,7 @@ class Database:
         asked = watched if heard is None else [scope for scope in watched if scope in heard]
         if asked:
             self._comparing = True
-            self.read(_numbers, asked).addCallbacks(self.feed.now_at, lambda _: None).addBoth(
-                self._compared
-            )
+            self.read(_numbers, asked).addCallbacks(self.feed.now_at, lambda _: None).addBoth(self._compared)
 
     def _compared(self, _: object) -> None:
         self._comparing = False

@@ -28,6 +28,7 @@ class Engine(Protocol):
     def readers(self, count: int) -> list[ReadConnection]: ...
     def writers(self, reactor: Any, deliver: Deliver, told: Deliver) -> list[Writer] | list[TurnWriter]:
         """Writers that call `deliver` on the reactor, or `told` in their thread."""
+
     def connect_nodes(self, heard: Callable[[list[Scope] | None], None]) -> bool:
         """Begin to hear of other nodes' changes; False where there can be none."""
 

@@ -77,9 +77,7 @@ _LAST_POSITION = sql(
 )
 
 
-def add(
-    unit: Unit, draft: Draft, now: int, actor: EntryId = ROOT, uuid: bytes | None = None
-) -> EntryId:
+def add(unit: Unit, draft: Draft, now: int, actor: EntryId = ROOT, uuid: bytes | None = None) -> EntryId:
     """Store a new entry. Raises EntryExists, NoSuchEntry (parent), ConstraintViolation (a name).
 
     Repeating it is refused with EntryExists.

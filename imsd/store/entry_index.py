@@ -73,9 +73,7 @@ def present(tx: Transaction, attribute: str, most: int) -> list[EntryId]:
 def starting(tx: Transaction, attribute: str, initial: str, most: int) -> list[EntryId]:
     """Entries with a value that may start so."""
     initial = initial[:INDEXED_LENGTH]
-    return _ids(
-        tx.all(_BETWEEN, attribute=attribute, low=initial, high=initial + "\U0010ffff", most=most)
-    )
+    return _ids(tx.all(_BETWEEN, attribute=attribute, low=initial, high=initial + "\U0010ffff", most=most))
 
 
 def containing(tx: Transaction, attribute: str, part: str, most: int) -> list[EntryId]:

@@ -86,9 +86,7 @@ _COPIES = sql(
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True)
 )
-_DELETE_COPIES = sql(
-    delete(fanout_copy).where(_c.fanout == bindparam("fanout"), among(_c.number, "numbers"))
-)
+_DELETE_COPIES = sql(delete(fanout_copy).where(_c.fanout == bindparam("fanout"), among(_c.number, "numbers")))
 _LEFT = sql(select(func.count()).select_from(fanout_copy).where(_c.fanout == bindparam("fanout")))
 _DELETE = sql(delete(fanout).where(_f.id == bindparam("fanout")).returning(_f.blob))
 

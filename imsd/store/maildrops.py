@@ -20,9 +20,7 @@ maildrop = Table(
     sqlite_with_rowid=False,
 )
 
-_INSERT = insert(maildrop).values(
-    account=bindparam("of"), token=bindparam("mark"), lease=bindparam("until")
-)
+_INSERT = insert(maildrop).values(account=bindparam("of"), token=bindparam("mark"), lease=bindparam("until"))
 _TAKE = sql(
     _INSERT.on_conflict_do_update(
         index_elements=["account"],

@@ -96,9 +96,7 @@ def fault(error: Exception) -> Fault | None:
     if isinstance(error, errors.OutOfMemory | errors.TooManyConnections):
         return Fault.BROKEN
     # Without a state it is libpq that failed: the connection is gone.
-    if isinstance(error, _LOST) or (
-        isinstance(error, psycopg.OperationalError) and error.sqlstate is None
-    ):
+    if isinstance(error, _LOST) or (isinstance(error, psycopg.OperationalError) and error.sqlstate is None):
         return Fault.AGAIN
     return None
 

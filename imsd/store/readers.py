@@ -63,9 +63,7 @@ class Job:
 
     __slots__ = ("args", "cancelled", "done", "fn", "latency")
 
-    def __init__(
-        self, fn: Callable[..., Any], args: tuple[Any, ...], latency: Latency | None
-    ) -> None:
+    def __init__(self, fn: Callable[..., Any], args: tuple[Any, ...], latency: Latency | None) -> None:
         self.fn = fn
         self.args = args
         self.latency = latency

@@ -30,10 +30,7 @@ class Setting:
     version: int
 
 
-_PUT = (
-    insert(setting)
-    .values(key=bindparam("key"), value=bindparam("value"), version=bindparam("version"))
-)
+_PUT = insert(setting).values(key=bindparam("key"), value=bindparam("value"), version=bindparam("version"))
 _UPSERT = sql(
     _PUT.on_conflict_do_update(
         index_elements=["key"],

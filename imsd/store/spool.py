@@ -224,9 +224,7 @@ _PUT_RECIPIENT = insert_row(
 )
 _DUE = sql(
     select(*_RECIPIENT)
-    .where(
-        _r.state == _ZERO, _r.due <= bindparam("now"), _r.lease <= bindparam("now")
-    )
+    .where(_r.state == _ZERO, _r.due <= bindparam("now"), _r.lease <= bindparam("now"))
     .order_by(_r.due, _r.id)
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True)
@@ -260,25 +258,17 @@ _RECORD = sql(
         lease=0,
     )
 )
-_GIVE_BACK = sql(
-    update(queue_recipient)
-    .where(_r.token == bindparam("claimed"))
-    .values(token=b"", lease=0)
-)
+_GIVE_BACK = sql(update(queue_recipient).where(_r.token == bindparam("claimed")).values(token=b"", lease=0))
 _RELEASE_ALL = sql(update(queue_recipient).where(_r.lease > 0).values(token=b"", lease=0))
 _RELEASE_NODE = sql(
-    update(queue_recipient)
-    .where(_r.lease > 0, _r.node == bindparam("of"))
-    .values(token=b"", lease=0)
+    update(queue_recipient).where(_r.lease > 0, _r.node == bindparam("of")).values(token=b"", lease=0)
 )
 _OPEN = sql(
     select(func.count())
     .select_from(queue_recipient)
     .where(_r.message == bindparam("message"), _r.state <= State.HELD.value)
 )
-_OF_MESSAGE = sql(
-    select(*_RECIPIENT).where(_r.message == bindparam("message")).order_by(_r.id)
-)
+_OF_MESSAGE = sql(select(*_RECIPIENT).where(_r.message == bindparam("message")).order_by(_r.id))
 _BLOB = sql(select(_m.blob).where(_m.id == bindparam("message")))
 _DELETE_RECIPIENTS = sql(delete(queue_recipient).where(_r.message == bindparam("message")))
 _DELETE_MESSAGE = sql(delete(queue_message).where(_m.id == bindparam("message")))
@@ -295,12 +285,7 @@ _UNFINISHED = sql(
     .order_by(_m.id)
     .limit(bindparam("limit"))
 )
-_LIST = sql(
-    select(*_MESSAGE)
-    .where(_m.id > bindparam("after"))
-    .order_by(_m.id)
-    .limit(bindparam("limit"))
-)
+_LIST = sql(select(*_MESSAGE).where(_m.id > bindparam("after")).order_by(_m.id).limit(bindparam("limit")))
 _BY_DOMAIN = sql(
     select(_r.domain, _r.state, func.count(), func.min(_r.due))
     .where(_r.state <= State.HELD.value)
@@ -379,9 +364,7 @@ def _changed(unit: Unit, due: int) -> None:
     unit.changed(QueueChanged(QUEUE, previous, following, due))
 
 
-def claim_due(
-    unit: Unit, now: int, limit: int, lease: int = 600_000_000, node: int = 0
-) -> list[Claim]:
+def claim_due(unit: Unit, now: int, limit: int, lease: int = 600_000_000, node: int = 0) -> list[Claim]:
     """Claim up to `limit` due recipients for `lease` microseconds; one claim for each message."""
     found = [_recipient(row) for row in unit.all(_DUE, now=now, limit=limit)]
     if not found:
@@ -393,9 +376,7 @@ def claim_due(
     claims = []
     for message, recipients in by_message.items():
         token = secrets.token_bytes(12)
-        unit.run(
-            _CLAIM, ids=[each.id for each in recipients], token=token, node=node, lease=now + lease
-        )
+        unit.run(_CLAIM, ids=[each.id for each in recipients], token=token, node=node, lease=now + lease)
         claims.append(Claim(token, now + lease, messages[message], tuple(recipients)))
     return claims
 

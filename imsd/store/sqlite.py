@@ -41,9 +41,7 @@ def _unhexed(value: str | None) -> bytes | None:
 def connect(path: Path) -> sqlite3.Connection:
     """A connection with our settings; a new file gets what can only be chosen then (rule 23)."""
     new = not path.exists() or path.stat().st_size == 0
-    connection = sqlite3.connect(
-        path, isolation_level=None, check_same_thread=False, cached_statements=1024
-    )
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=1024)
     if new:
         connection.execute(f"PRAGMA page_size={PAGE_SIZE}")
         connection.execute("PRAGMA auto_vacuum=INCREMENTAL")

@@ -165,9 +165,7 @@ def query(
         "event": event,
     }
     asked = {name: value for name, value in given.items() if value}
-    rows = tx.all(
-        _question(tuple(asked)), since=max(since, after + 1), until=until, limit=limit, **asked
-    )
+    rows = tx.all(_question(tuple(asked)), since=max(since, after + 1), until=until, limit=limit, **asked)
     return [Event(*row[1:]) for row in rows]
 
 

@@ -72,9 +72,7 @@ class Unit(Transaction):
 
     __slots__ = ("_many", "changes")
 
-    def __init__(
-        self, dialect: int, execute: Execute, many: Callable[[str, Iterable[Params]], Any]
-    ) -> None:
+    def __init__(self, dialect: int, execute: Execute, many: Callable[[str, Iterable[Params]], Any]) -> None:
         super().__init__(dialect, execute)
         self._many = many
         self.changes: list[Change] = []

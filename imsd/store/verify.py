@@ -81,9 +81,7 @@ def _statement(name: str) -> Statement:
     """The statements that need every table to be known, made at first use."""
     if not _statements:
         referring = _referring().subquery()
-        counted = (
-            select(referring.c.blob, func.count().label("n")).group_by(referring.c.blob).subquery()
-        )
+        counted = select(referring.c.blob, func.count().label("n")).group_by(referring.c.blob).subquery()
         number = func.coalesce(counted.c.n, 0)
         _statements["miscounted"] = sql(
             select(blob.c.id, blob.c.refs, number)
@@ -166,9 +164,7 @@ _MAILBOXES = sql(
     .where(
         or_(
             mailbox.c.account > bindparam("account"),
-            and_(
-                mailbox.c.account == bindparam("account"), mailbox.c.mailbox > bindparam("mailbox")
-            ),
+            and_(mailbox.c.account == bindparam("account"), mailbox.c.mailbox > bindparam("mailbox")),
         )
     )
     .order_by(mailbox.c.account, mailbox.c.mailbox)
@@ -179,9 +175,7 @@ _REPAIR_MAILBOX = sql(
     .where(mailbox.c.account == bindparam("of"), mailbox.c.mailbox == bindparam("which"))
     .values(
         **_MAILBOX,
-        uidnext=case(
-            (mailbox.c.uidnext <= _highest_uid, _highest_uid + 1), else_=mailbox.c.uidnext
-        ),
+        uidnext=case((mailbox.c.uidnext <= _highest_uid, _highest_uid + 1), else_=mailbox.c.uidnext),
         # Above everything given out, so that no client keeps what changed under it.
         highestmodseq=case(
             (_highest_modseq > mailbox.c.highestmodseq, _highest_modseq + 1),
@@ -199,9 +193,7 @@ _ACCOUNTS = sql(
 _REPAIR_ACCOUNT = sql(update(account).where(account.c.account == bindparam("of")).values(**_ACCOUNT))
 
 
-async def verify(
-    db: Database, blobs: Blobs, *, repair: bool = False, contents: bool = True
-) -> Report:
+async def verify(db: Database, blobs: Blobs, *, repair: bool = False, contents: bool = True) -> Report:
     """Check the store while it is in use; with `repair`, put right what can be.
 
     contents=False leaves out reading every byte, the long part.
@@ -220,9 +212,7 @@ async def _references(db: Database, report: Report, repair: bool) -> None:
             Problem("references", f"content {blob_id} counts {found} references, has {right}", "count")
         )
     for blob_id, count in await db.read(_all, "missing"):
-        report.problems.append(
-            Problem("references", f"content {blob_id} is gone, {count} rows refer to it")
-        )
+        report.problems.append(Problem("references", f"content {blob_id} is gone, {count} rows refer to it"))
     if repair and report.problems:
         await db.write(_recount)
 
@@ -342,5 +332,3 @@ async def _files(db: Database, blobs: Blobs, report: Report, repair: bool) -> No
             report.problems.append(Problem("files", f"file {name} belongs to no content", "remove"))
         if repair and lost:
             await db.in_thread(blobs.files.remove, lost)
-
-

@@ -13,9 +13,7 @@ _Job = tuple[Callable[..., Any], tuple[Any, ...], Any]
 class Workers:
     """A few threads; `deliver(done, result, error)` is called in them."""
 
-    def __init__(
-        self, deliver: Callable[[Any, Any, Exception | None], None], count: int = 2
-    ) -> None:
+    def __init__(self, deliver: Callable[[Any, Any, Exception | None], None], count: int = 2) -> None:
         self._deliver = deliver
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._threads = [

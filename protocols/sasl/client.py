@@ -43,9 +43,7 @@ class ClientExchange(Protocol):
         ...
 
 
-def choose(
-    offered: Iterable[str], name: str, password: str, *, private: bool
-) -> ClientExchange | None:
+def choose(offered: Iterable[str], name: str, password: str, *, private: bool) -> ClientExchange | None:
     """The best exchange both sides know; the password itself is sent only over TLS."""
     names = {mechanism.upper() for mechanism in offered}
     if "SCRAM-SHA-256" in names:

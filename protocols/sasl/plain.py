@@ -70,6 +70,4 @@ class Login:
                 return Challenge(b"Username:")
             self._name = text(response)
             return Challenge(b"Password:")
-        return Success(
-            await self._authenticator.password("", self._name, text(response), self._security)
-        )
+        return Success(await self._authenticator.password("", self._name, text(response), self._security))

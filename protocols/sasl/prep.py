@@ -29,9 +29,7 @@ def saslprep(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     mapped = "".join(  # RFC 4013 2.1
-        " " if stringprep.in_table_c12(char) else char
-        for char in text
-        if not stringprep.in_table_b1(char)
+        " " if stringprep.in_table_c12(char) else char for char in text if not stringprep.in_table_b1(char)
     )
     prepared = ucd_3_2_0.normalize("NFKC", mapped)  # RFC 4013 2.2
     for char in prepared:  # RFC 4013 2.3

@@ -87,7 +87,8 @@ def test_another_servers_export_brings_its_password_hashes(directory: Directory)
 
 
 @pytest.mark.parametrize(
-    "text", [b"rubbish", b"version: 2\n\ndn: o=x\n", b"cn: no name first\n", b"dn: o=x\ncn:< file:///etc/passwd\n"]
+    "text",
+    [b"rubbish", b"version: 2\n\ndn: o=x\n", b"cn: no name first\n", b"dn: o=x\ncn:< file:///etc/passwd\n"],
 )
 def test_what_is_no_ldif_changes_nothing(text: bytes) -> None:
     with pytest.raises(InvalidSyntax):

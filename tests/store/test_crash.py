@@ -44,9 +44,7 @@ POINTS = [
 
 
 def state(database: Database) -> tuple[int, int, int, int]:
-    counts = [
-        run(database.read(mailboxes.get_by_id, account, INBOX)).messages for account in (ALICE, BOB)
-    ]
+    counts = [run(database.read(mailboxes.get_by_id, account, INBOX)).messages for account in (ALICE, BOB)]
     queued = sum(count for _, _, count, _ in run(database.read(spool.by_domain)))
     copies = len(run(database.read(fanout.pending)))
     return counts[0], counts[1], queued, copies

@@ -69,9 +69,7 @@ def test_names_and_rdns_are_unique(database: Database) -> None:
 def test_replacing_writes_what_differs(database: Database) -> None:
     top = add(database, "Top")
     a, b, c = (add(database, name, top) for name in "ABC")
-    entry = add(
-        database, "Ann", top, references={"member": (a, b)}, names={"ann@x.test": NameKind.PRIMARY}
-    )
+    entry = add(database, "Ann", top, references={"member": (a, b)}, names={"ann@x.test": NameKind.PRIMARY})
     new = draft(
         "Anna",
         a,

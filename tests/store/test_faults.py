@@ -178,9 +178,7 @@ def test_a_begin_that_fails_refuses_each_unit() -> None:
     assert outcomes[1].error is None
 
 
-def test_a_watcher_that_fails_stops_nobody(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_watcher_that_fails_stops_nobody(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Change] = []
     reported: list[object] = []
     monkeypatch.setattr(database.feed, "_report", reported.append)
@@ -254,9 +252,7 @@ def cut(url: str) -> None:
 
 
 @pytest.fixture
-def nodes(
-    postgresql_url: str, tmp_path: Path, store_reactor: StoreReactor
-) -> Any:
+def nodes(postgresql_url: str, tmp_path: Path, store_reactor: StoreReactor) -> Any:
     """Two nodes on one database."""
     opened = [open_store(tmp_path / name, postgresql_url) for name in ("one", "two")]
     yield opened
@@ -275,9 +271,7 @@ def test_a_cut_connection_is_opened_again(postgresql_url: str, nodes: list[Datab
 
 
 @pytest.mark.postgres
-def test_a_connection_cut_in_a_unit_runs_the_unit_again(
-    postgresql_url: str, nodes: list[Database]
-) -> None:
+def test_a_connection_cut_in_a_unit_runs_the_unit_again(postgresql_url: str, nodes: list[Database]) -> None:
     runs: list[int] = []
 
     def cut_once(unit: Unit) -> None:
@@ -293,9 +287,7 @@ def test_a_connection_cut_in_a_unit_runs_the_unit_again(
 
 
 @pytest.mark.postgres
-def test_a_unit_that_always_loses_its_connection_gives_up(
-    postgresql_url: str, nodes: list[Database]
-) -> None:
+def test_a_unit_that_always_loses_its_connection_gives_up(postgresql_url: str, nodes: list[Database]) -> None:
     def cut_always(unit: Unit) -> None:
         put(unit, "never")
         cut(postgresql_url)

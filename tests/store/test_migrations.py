@@ -67,8 +67,7 @@ def postgresql_schema(url: str) -> list[tuple[Any, ...]]:
             "WHERE table_schema = 'public' ORDER BY table_name, ordinal_position"
         ).fetchall()
         indexes = connection.execute(
-            "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' "
-            "ORDER BY 1, 2"
+            "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2"
         ).fetchall()
     return columns + indexes
 
@@ -99,9 +98,7 @@ def facts(home: Path, **values: str) -> None:
     connection.close()
 
 
-def test_a_newer_store_opens_where_it_says_so(
-    sqlite_database: Database, store_reactor: StoreReactor
-) -> None:
+def test_a_newer_store_opens_where_it_says_so(sqlite_database: Database, store_reactor: StoreReactor) -> None:
     home = sqlite_database.home
     run(sqlite_database.close())
     facts(home, schema=str(SCHEMA + 1))
@@ -111,9 +108,7 @@ def test_a_newer_store_opens_where_it_says_so(
         open_store(home)
 
 
-def test_an_older_store_is_migrated_after_a_rehearsal(
-    tmp_path: Path, store_reactor: StoreReactor
-) -> None:
+def test_an_older_store_is_migrated_after_a_rehearsal(tmp_path: Path, store_reactor: StoreReactor) -> None:
     path = tmp_path / "data" / "imsd.db"
     path.parent.mkdir()
     connection = sqlite.connect(path)

@@ -27,9 +27,7 @@ PUT = insert_row(tracking, *COLUMNS)
 SIZES = sql(select(C.size).where(among(C.time, "times")).order_by(C.size))
 BY_BYTES = sql(select(C.time).where(among(C.message_id, "ids")).order_by(C.time))
 BY_TEXT = sql(select(C.time).where(among(C.sender, "senders")).order_by(C.time))
-OTHERS = sql(
-    select(C.time).where(or_(~among(C.time, "times"), C.size == 2)).order_by(C.time)
-)
+OTHERS = sql(select(C.time).where(or_(~among(C.time, "times"), C.size == 2)).order_by(C.time))
 SUM = sql(select(func.sum(C.size), func.count()).select_from(tracking))
 GROW = sql(update(tracking).where(C.time == bindparam("at")).values(size=C.size + 10))
 
@@ -124,9 +122,7 @@ def test_clean_text_comes_back(database: Database, text: str) -> None:
 
 
 scopes: st.SearchStrategy[Scope] = st.one_of(
-    st.builds(
-        MailboxScope, st.integers(0, 2**62).map(AccountId), st.integers(0, 2**62).map(MailboxId)
-    ),
+    st.builds(MailboxScope, st.integers(0, 2**62).map(AccountId), st.integers(0, 2**62).map(MailboxId)),
     st.builds(AccountScope, st.integers(0, 2**62).map(AccountId)),
     st.sampled_from(["directory", "settings", "queue"]).map(NamedScope),
 )

@@ -46,9 +46,7 @@ class StoreReactor(Clock):
 
     def run(self, awaitable: Awaitable[T]) -> T:
         done: list[Any] = []
-        waiting = (
-            awaitable if isinstance(awaitable, Deferred) else ensureDeferred(_awaited(awaitable))
-        )
+        waiting = awaitable if isinstance(awaitable, Deferred) else ensureDeferred(_awaited(awaitable))
 
         def fired(result: Any) -> Any:
             done.append(result)

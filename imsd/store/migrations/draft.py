@@ -27,9 +27,7 @@ def draft(message: str) -> None:
             steps = sorted((Path(__file__).parent / "versions").glob("[0-9]*.py"))
             if steps:
                 command.upgrade(config, "head")
-            command.revision(
-                config, message, autogenerate=True, rev_id=revision(len(steps) + 1), head="head"
-            )
+            command.revision(config, message, autogenerate=True, rev_id=revision(len(steps) + 1), head="head")
 
 
 if __name__ == "__main__":

@@ -101,9 +101,7 @@ class Pass(Command):
         if name is None:
             raise Refused("USER first", bad=True)
         clear_text_allowed(session, channel)
-        identity = await session.door.authenticator.password(
-            "", name, self.password, channel.security
-        )
+        identity = await session.door.authenticator.password("", name, self.password, channel.security)
         await enter(session, channel, identity)
 
 
@@ -124,7 +122,7 @@ class Auth(Command):
 
     @classmethod
     def parse(cls, cursor: Cursor) -> Auth:
-        """"AUTH" SP sasl-mech [SP initial-response]"""
+        """ "AUTH" SP sasl-mech [SP initial-response]"""
         mechanism = cursor.optional()
         initial = cursor.optional()
         cursor.nothing()
