@@ -38,7 +38,8 @@ class Reader:
 
     def feed(self, data: bytes) -> None:
         if self._at == len(self._data):
-            self._data, self._at = data, 0
+            # What was wanted was wanted of a buffer that held nothing.
+            self._data, self._at, self._wanted = data, 0, 0
         else:
             self._more += data
 

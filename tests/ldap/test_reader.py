@@ -36,6 +36,15 @@ def test_any_split_gives_the_same(requests: list[Request], data: st.DataObject) 
     assert not len(reader)
 
 
+def test_what_was_wanted_of_an_empty_buffer_is_not_wanted_of_a_full_one() -> None:
+    message = client.write(1, DeleteRequest("dc=x"))
+    reader = Reader(1 << 20)
+    assert reader.next() is NEED_DATA
+    reader.feed(message[:-1])
+    reader.feed(message[-1:])
+    assert everything(reader) == [message]
+
+
 def test_octet_by_octet() -> None:
     message = client.write(1, DeleteRequest("dc=" + "x" * 70_000))
     reader = Reader(1 << 20)

@@ -41,16 +41,20 @@ def environment() -> dict[str, str]:
 _reserved: list[Any] = []
 
 
-def free_offset() -> int:
-    """A port offset at which every listener's port is free, and is ours while this process lives.
+OFFSETS = [
+    thousand + step for thousand in range(11_000, 31_000, 1_000) for step in range(30) if step % 4 < 2
+]
+"""Offsets at which no port of one server is a port of another, whatever is up or down. All are
+below the ports that the system gives to clients, which come and go."""
 
-    Below the ports that the system gives to clients, which come and go.
-    """
+
+def free_offset() -> int:
+    """A port offset at which every listener's port is free, and is ours while this process lives."""
     folder = Path(tempfile.gettempdir()) / "imsd-test-ports"
     folder.mkdir(exist_ok=True)
-    start = (os.getpid() * 7919) % 20_000
-    for step in range(200):
-        offset = 11_000 + (start + step * 1_009) % 20_000
+    start = os.getpid() * 37
+    for step in range(len(OFFSETS)):
+        offset = OFFSETS[(start + step) % len(OFFSETS)]
         lock = (folder / str(offset)).open("w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
