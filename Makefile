@@ -22,8 +22,11 @@ run: install
 	@$(BIN)/imsctl --home demo welcome
 	@exec $(BIN)/twistd --nodaemon --pidfile= imsd --home demo
 
+# What failed is run once more by itself: a time-out beside a loaded neighbour is no defect of the
+# server, and what fails alone as well is one. Both runs show their failures.
 test: check
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile || \
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none
 
 check: install
 	$(BIN)/ruff check .
