@@ -36,7 +36,7 @@ class Core:
         self.config = config
         self.reactor = reactor
         self.db = db
-        self.settings = LiveSettings(PAGES)
+        self.settings = LiveSettings(PAGES, config.server.hostname)
         self.blobs = Blobs(db)
         self.indexes = MailboxIndexes(db)
         self.hashing = Hashing(reactor, lambda: self.settings[Logins])

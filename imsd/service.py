@@ -27,6 +27,7 @@ from imsd.admin import control
 from imsd.config import STANDARD_PORTS, Config, ConfigError
 from imsd.core import Core
 from imsd.errors import Refusal
+from imsd.gates import PAGE_OF, Gate, close_what_is_off
 from imsd.listeners import CannotListen, Listeners
 from imsd.mail.queue import QueueRunner
 from imsd.sessions.imap4 import make_imap4
@@ -108,6 +109,7 @@ class Server(Service):
         )
         await self.queue.start()
         self.factories = {name: self._factory(name, core) for name in STANDARD_PORTS}
+        core.settings.on_change(lambda: close_what_is_off(core.settings, self.factories))
         self.listeners.listen(
             self.reactor,
             {
@@ -154,7 +156,8 @@ class Server(Service):
             page = settings[AdmissionPage]
             return Limits(page.connections, page.per_address, page.per_minute, page.loopback_exempt)
 
-        return ConnectionFactory(build, Admission(self.reactor, limits), full)
+        gate = Gate(settings, PAGE_OF[name]) if name in PAGE_OF else None
+        return ConnectionFactory(build, Admission(self.reactor, limits), full, gate)
 
     def _builder(self, name: str, core: Core) -> tuple[Callable[[], Connection], bytes]:
         """What makes the protocol of a listener, and what a peer is told when it is full."""

@@ -348,21 +348,34 @@ class Builds(Typed):
 class ConnectionFactory(ServerFactory):
     """Builds connections within the limits of a listener, and knows those that are open.
 
-    full: what a peer is told when there is no room (bytes on the wire, may be empty).
+    full: what a peer is told when there is no room (bytes on the wire, may be empty). refused: the
+    same for an address that may not connect at all; None for one that may.
     """
 
     noisy = False
 
-    def __init__(self, build: Builds, admission: Admission, full: bytes = b"") -> None:
+    def __init__(
+        self,
+        build: Builds,
+        admission: Admission,
+        full: bytes = b"",
+        refused: Callable[[str], bytes | None] | None = None,
+    ) -> None:
         self._build = build
         self._admission = admission
         self._full = full
+        self._refused = refused
         self._idle: list[Deferred[None]] = []
         self.connections: set[Connection] = set()
         self.stopping = False
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
-        ticket = self._admission.admit(str(getattr(addr, "host", "local")))
+        peer = str(getattr(addr, "host", "local"))
+        if self._refused is not None:
+            notice = self._refused(peer)
+            if notice is not None:
+                return _TurnedAway(notice)
+        ticket = self._admission.admit(peer)
         if ticket is None or self.stopping:
             if ticket is not None:
                 self._admission.leave(ticket)

@@ -12,10 +12,13 @@ from imsd.store import settings as rows
 
 
 def _row(core: Any, wanted: str) -> Json:
-    for key, value, default, text in core.settings.describe():
-        if key == wanted:
-            return {"key": key, "value": _plain(value), "default": _plain(default), "help": text}
-    raise NoSuchEntry(f"There is no setting {wanted}; see imsctl settings list")
+    key, value, default, text = core.settings.find(wanted)
+    return {"key": key, "value": _plain(value), "default": _plain(default), "help": text}
+
+
+def _of(key: str, server: str) -> str:
+    """The key of a server's own value; "": the site's."""
+    return f"{key}@{server}" if server else key
 
 
 async def _change(core: Any, put: dict[str, str], gone: tuple[str, ...] = ()) -> None:
@@ -36,40 +39,44 @@ def _as_json(value: Any) -> Json:
 
 @operation("settings.list")
 async def list_settings(core: Any) -> Json:
-    """Every setting with its value, default and meaning."""
+    """Every setting with its value, default and meaning; then what servers have of their own."""
     return [_row(core, key) for key, *_ in core.settings.describe()]
 
 
 @operation("settings.get")
-async def get_setting(core: Any, key: str) -> Json:
-    """One setting."""
-    return _row(core, key)
+async def get_setting(core: Any, key: str, server: str = "") -> Json:
+    """One setting, of the site or of a server."""
+    return _row(core, _of(key, server))
 
 
 @operation("settings.set")
-async def set_setting(core: Any, key: str, value: str) -> Json:
-    """Change one setting; refused when the value does not fit."""
-    checked = core.settings.parse(key, value)
-    await _change(core, dict([checked]))
-    return _row(core, key)
+async def set_setting(core: Any, key: str, value: str, server: str = "") -> Json:
+    """Change one setting, of the site or of a server; refused when the value does not fit."""
+    row, checked = core.settings.parse(_of(key, server), value)
+    await _change(core, {row: checked})
+    return _row(core, row)
 
 
 @operation("settings.reset")
-async def reset_setting(core: Any, key: str) -> Json:
-    """Put one setting back to its default."""
-    _row(core, key)
-    await _change(core, {}, (key,))
-    return _row(core, key)
+async def reset_setting(core: Any, key: str, server: str = "") -> Json:
+    """Put one setting back to its default; a server's, or a whole section of it, to the site's."""
+    if server and key in core.settings.sections:
+        await _change(core, {}, tuple(core.settings.own(server, key)))
+        return {"key": _of(key, server), "value": "as the site has it"}
+    row = _row(core, _of(key, server))
+    await _change(core, {}, (row["key"],))
+    return _row(core, row["key"])
 
 
 @operation("settings.export")
 async def export_settings(core: Any) -> Json:
-    """What differs from its default, as TOML text."""
+    """What differs from its default, as TOML text; a server's own value is `"name@server"`."""
     sections: dict[str, list[str]] = {}
     for key, value, default, _ in core.settings.describe():
-        if value != default:
+        if value != default or "@" in key:
             section, _, name = key.partition(".")
-            sections.setdefault(section, []).append(f"{name} = {_toml(_plain(value))}")
+            quoted = json.dumps(name) if "@" in name else name
+            sections.setdefault(section, []).append(f"{quoted} = {_toml(_plain(value))}")
     return "\n".join(f"[{section}]\n" + "\n".join(lines) + "\n" for section, lines in sections.items())
 
 
@@ -88,10 +95,12 @@ async def import_settings(core: Any, text: str, dry_run: bool = False) -> Json:
             key, row = core.settings.parse(f"{section}.{name}", json.dumps(value))
             checked[key] = row
     changes, gone = [], []
-    for key, value, default, _ in core.settings.describe():
+    for key in dict.fromkeys([*(key for key, *_ in core.settings.describe()), *sorted(checked)]):
+        _, value, default, _ = core.settings.find(key)
         before = _plain(value)
         after = json.loads(checked[key]) if key in checked else _plain(default)
-        if before != after:
+        own = key in core.settings.stored() and "@" in key
+        if before != after or ("@" in key and own != (key in checked)):
             changes.append({"key": key, "before": before, "after": after})
             if key not in checked:
                 gone.append(key)

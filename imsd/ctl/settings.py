@@ -10,6 +10,10 @@ import click
 from imsd.ctl.command import Administrator, imsctl, json_option
 from imsd.ctl.output import show_json, show_table
 
+server_option = click.option(
+    "--server", default="", metavar="NAME", help="This server's own value, in place of the site's."
+)
+
 
 @imsctl.group()
 def settings() -> None:
@@ -37,11 +41,12 @@ def list_(admin: Administrator, prefix: str, changed: bool) -> None:
 
 @settings.command()
 @click.argument("key")
+@server_option
 @json_option
 @click.pass_obj
-def get(admin: Administrator, key: str) -> None:
+def get(admin: Administrator, key: str, server: str) -> None:
     """Show the value of one setting."""
-    row = admin.ask("settings.get", key=key)
+    row = admin.ask("settings.get", key=key, server=server)
     if admin.as_json:
         show_json(row)
     else:
@@ -51,19 +56,22 @@ def get(admin: Administrator, key: str) -> None:
 @settings.command("set")
 @click.argument("key")
 @click.argument("value")
+@server_option
 @click.pass_obj
-def set_(admin: Administrator, key: str, value: str) -> None:
+def set_(admin: Administrator, key: str, value: str, server: str) -> None:
     """Change one setting."""
-    row = admin.ask("settings.set", key=key, value=value)
+    row = admin.ask("settings.set", key=key, value=value, server=server)
     click.echo(f"{row['key']} = {row['value']}")
 
 
 @settings.command()
 @click.argument("key")
+@server_option
 @click.pass_obj
-def reset(admin: Administrator, key: str) -> None:
-    """Put one setting back to its default."""
-    row = admin.ask("settings.reset", key=key)
+def reset(admin: Administrator, key: str, server: str) -> None:
+    """Put one setting back to its default; with --server to the site's value. KEY may then be a
+    section (imap): all of it follows the site again."""
+    row = admin.ask("settings.reset", key=key, server=server)
     click.echo(f"{row['key']} = {row['value']}")
 
 

@@ -1,11 +1,13 @@
 """Every control of the server, typed, with defaults, effective at once.
 
 page        what a property page is
-live        the current values, kept up to date by the change feed
+live        the current values, of the site and of servers, kept up to date by the change feed
+networks    networks in settings, and which of them an address is in
 others      one module per property page
 
 A page is found by its class: `settings[Pop3].idle_minutes`. Only what differs from the
-default is stored, as one row per dotted key (`pop3.idle_minutes`).
+default is stored, as one row per dotted key (`pop3.idle_minutes`), and per server where one
+differs from the site (`pop3.idle_minutes@mail.example.org`).
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from imsd.settings.live import LiveSettings
 from imsd.settings.logins import Logins
 from imsd.settings.page import Page
 from imsd.settings.pop3 import Pop3
+from imsd.settings.protocols import Protocols
 from imsd.settings.queue import Queue, Routes
 from imsd.settings.smtp import Smtp
 
@@ -25,6 +28,7 @@ PAGES: tuple[type[Page], ...] = (
     Smtp,
     Queue,
     Routes,
+    Protocols,
     Pop3,
     Imap,
     Logins,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -39,7 +39,9 @@ class Ldap(Page):
     """The directory as LDAP clients see it."""
 
     section = "ldap"
+    of_servers: ClassVar[bool] = True
 
+    enabled: bool = Field(True, description="Whether LDAP is served")
     anonymous: bool = Field(
         False, description="Whether clients that are not logged in see recipients and their public attributes"
     )

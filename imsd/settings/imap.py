@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from imsd.settings.page import Page
@@ -11,7 +13,9 @@ class Imap(Page):
     """Public folders, other users' folders, sizes."""
 
     section = "imap"
+    of_servers: ClassVar[bool] = True
 
+    enabled: bool = Field(True, description="Whether IMAP4 is served")
     list_public: bool = Field(True, description="Include all public folders when a folder list is requested")
     delegate: bool = Field(True, description="Show other users' folders to whom rights on them were given")
     largest_append: int = Field(

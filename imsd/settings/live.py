@@ -1,9 +1,15 @@
-"""The current value of every page."""
+"""The current value of every page.
+
+A page has the site's values, and on pages `of_servers` a server may have its own for single
+settings (ims_spec 1.1: the others are "use site defaults"). The row of a server's value has the
+key `section.field@server`, where server is the hostname of its imsd.toml.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -14,16 +20,42 @@ from imsd.settings.page import Page
 P = TypeVar("P", bound=Page)
 
 
+@dataclass(frozen=True, slots=True)
+class Key:
+    """`section.field`, and of which server ("" for the site)."""
+
+    section: str
+    field: str
+    server: str = ""
+
+    @classmethod
+    def of(cls, text: str) -> Key:
+        dotted, _, server = text.partition("@")
+        section, _, field = dotted.partition(".")
+        return cls(section, field, server.lower().strip("."))
+
+    def __str__(self) -> str:
+        return f"{self.section}.{self.field}" + (f"@{self.server}" if self.server else "")
+
+
+Values = dict[str, dict[str, Any]]
+"""Field to value, by section."""
+
+
 class LiveSettings:
-    """Pages by class, always current.
+    """Pages by class, always current; `settings[Page]` is the page as it holds on this server.
 
     `replace` is called with all stored rows at start and whenever the change feed says that
     settings changed; whoever needs to act on a change registers with `on_change`.
+    server: this server's name.
     """
 
-    def __init__(self, pages: Iterable[type[Page]]) -> None:
+    def __init__(self, pages: Iterable[type[Page]], server: str = "") -> None:
+        self.server = server.lower().strip(".")
         self._classes = {page.section: page for page in pages}
         self._values: dict[type[Page], Page] = {page: page() for page in self._classes.values()}
+        self._rows: dict[str, Values] = {}
+        """What is stored, by server."""
         self._watchers: list[Callable[[], None]] = []
         self.rejected: dict[str, str] = {}
 
@@ -37,64 +69,116 @@ class LiveSettings:
         return self._classes
 
     def replace(self, rows: Mapping[str, str]) -> None:
-        """Take dotted keys with JSON values as the whole truth.
+        """Take keys with JSON values as the whole truth.
 
         A row that does not fit its page any more (another version wrote it) is left out and
         named in `rejected`: one bad row must not stop the server.
         """
         self.rejected = {}
-        given: dict[str, dict[str, Any]] = {}
-        for key, text in rows.items():
-            section, _, name = key.partition(".")
-            page = self._classes.get(section)
-            if page is None or name not in page.model_fields:
-                self.rejected[key] = "no such setting"
+        self._rows = {}
+        for text, stored in rows.items():
+            key = Key.of(text)
+            page = self._page(key)
+            if page is None:
+                self.rejected[text] = "no such setting"
                 continue
             try:
-                value = json.loads(text)
-                page.model_validate({name: value})
+                value = json.loads(stored)
+                page.model_validate({key.field: value})
             except (ValueError, ValidationError) as error:
-                self.rejected[key] = str(error)
+                self.rejected[text] = str(error)
                 continue
-            given.setdefault(section, {})[name] = value
-        self._values = {page: page(**given.get(section, {})) for section, page in self._classes.items()}
+            self._rows.setdefault(key.server, {}).setdefault(key.section, {})[key.field] = value
+        self._values = {page: self._made(page, self.server) for page in self._classes.values()}
         for watcher in list(self._watchers):
             watcher()
+
+    def _page(self, key: Key) -> type[Page] | None:
+        page = self._classes.get(key.section)
+        if page is None or key.field not in page.model_fields or (key.server and not page.of_servers):
+            return None
+        return page
+
+    def _made(self, page: type[Page], server: str) -> Page:
+        """The page as it holds on a server; "": as the site has it."""
+        site = self._rows.get("", {}).get(page.section, {})
+        own = self._rows.get(server, {}).get(page.section, {}) if server else {}
+        return page(**{**site, **own})
 
     def on_change(self, watcher: Callable[[], None]) -> Callable[[], None]:
         """Call `watcher` after each change; returns what stops that."""
         self._watchers.append(watcher)
         return lambda: self._watchers.remove(watcher)
 
-    def parse(self, key: str, text: str) -> tuple[str, str]:
-        """A dotted key and a value as typed by a person, to the row that stores it.
+    def level(self, section: str, field: str) -> str:
+        """Who decided what holds here: "server", "site" or "default"."""
+        for server, level in ((self.server, "server"), ("", "site")):
+            if field in self._rows.get(server, {}).get(section, {}) and (server or level == "site"):
+                return level
+        return "default"
+
+    def parse(self, text: str, typed: str) -> tuple[str, str]:
+        """A key and a value as typed by a person, to the row that stores it.
 
         The text is JSON where it is that, else a string. Raises NoSuchEntry for an unknown
         key and ConstraintViolation for a value that does not fit.
         """
-        section, _, name = key.partition(".")
-        page = self._classes.get(section)
-        if page is None or name not in page.model_fields:
-            raise NoSuchEntry(f"There is no setting {key}; see imsctl settings list")
+        key = self._known(text)
+        page = self._classes[key.section]
         try:
-            value = json.loads(text)
+            value = json.loads(typed)
         except ValueError:
-            value = text
-        for candidate in (value, text):
+            value = typed
+        for candidate in (value, typed):
             try:
-                checked = page.model_validate({name: candidate})
+                checked = page.model_validate({key.field: candidate})
             except ValidationError as error:
                 reason = "; ".join(str(item["msg"]) for item in error.errors())
                 continue
-            return key, json.dumps(checked.model_dump(mode="json")[name])
+            return str(key), json.dumps(checked.model_dump(mode="json")[key.field])
         raise ConstraintViolation(f"{key}: {reason}")
 
+    def _known(self, text: str) -> Key:
+        key = Key.of(text)
+        if self._page(key) is None:
+            if key.server and self._page(Key(key.section, key.field)) is not None:
+                raise NoSuchEntry(f"{key.section}.{key.field} is the site's; servers have none of their own")
+            raise NoSuchEntry(f"There is no setting {text}; see imsctl settings list")
+        return key
+
+    def find(self, text: str) -> tuple[str, Any, Any, str]:
+        """One setting: key, value, what holds without it (a server's: the site's), help text.
+
+        Raises NoSuchEntry.
+        """
+        key = self._known(text)
+        page = self._classes[key.section]
+        site = self._made(page, "")
+        value = getattr(self._made(page, key.server), key.field)
+        standard = getattr(site if key.server else page(), key.field)
+        return str(key), value, standard, page.help()[key.field]
+
+    def own(self, server: str, section: str = "") -> list[str]:
+        """Keys of what a server has of its own, in one section or in all."""
+        server = Key.of(f".@{server}").server
+        return [
+            str(Key(of, field, server))
+            for of, fields in self._rows.get(server, {}).items()
+            if not section or of == section
+            for field in fields
+        ]
+
+    def stored(self) -> dict[str, Any]:
+        """Everything that was set, by key; what is not named here has its default."""
+        return {
+            str(Key(section, field, server)): value
+            for server, sections in self._rows.items()
+            for section, fields in sections.items()
+            for field, value in fields.items()
+        }
+
     def describe(self) -> list[tuple[str, Any, Any, str]]:
-        """Each setting: key, value, default, help text."""
-        rows = []
-        for section, page in self._classes.items():
-            value, default, texts = self._values[page], page(), page.help()
-            for name in page.model_fields:
-                current, standard = getattr(value, name), getattr(default, name)
-                rows.append((f"{section}.{name}", current, standard, texts[name]))
-        return rows
+        """Each setting of the site, then what servers have of their own, as `find` gives it."""
+        keys = [f"{section}.{name}" for section, page in self._classes.items() for name in page.model_fields]
+        keys += sorted(key for key in self.stored() if "@" in key)
+        return [self.find(key) for key in keys]

@@ -12,10 +12,12 @@ class Page(BaseModel):
 
     Every field has a default, its bounds, and a `description`: the help text that
     `imsctl settings` shows. `section` is the page's name in dotted keys (`section.field`).
+    `of_servers`: a server may have values of its own in place of the site's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
     section: ClassVar[str]
+    of_servers: ClassVar[bool] = False
 
     @classmethod
     def help(cls) -> dict[str, str]:

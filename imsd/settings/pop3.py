@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -13,8 +13,9 @@ class Pop3(Page):
     """POP3: one reader of one Inbox."""
 
     section = "pop3"
+    of_servers: ClassVar[bool] = True
 
-    enabled: bool = Field(True, description="Whether people may log in by POP3")
+    enabled: bool = Field(True, description="Whether POP3 is served")
     order: Literal["oldest_first", "newest_first"] = Field(
         "oldest_first", description="Which message has number 1"
     )

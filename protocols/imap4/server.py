@@ -244,7 +244,7 @@ class Imap4Server(Conversation):
             return responses.condition(b"*", b"BYE", self._why.code, self._why.text)
         if timed_out:
             return b"* BYE Idle for too long\r\n"
-        return b"* BYE [UNAVAILABLE] Server is shutting down\r\n"
+        return b"* BYE [UNAVAILABLE] The service ends here for now\r\n"
 
     # News of the mailbox -------------------------------------------------------------------
 

@@ -210,7 +210,7 @@ def test_the_server_says_goodbye(idling: bool) -> None:
     if idling:
         client.say(b"a IDLE")
     client.server.goodbye()
-    assert client.heard() == b"* BYE [UNAVAILABLE] Server is shutting down\r\n"
+    assert client.heard() == b"* BYE [UNAVAILABLE] The service ends here for now\r\n"
     assert client.closed
 
 

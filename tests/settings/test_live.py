@@ -6,6 +6,7 @@ import pytest
 
 from imsd.errors import ConstraintViolation, NoSuchEntry
 from imsd.settings import PAGES, LiveSettings
+from imsd.settings.imap import Imap
 from imsd.settings.listeners import Admission
 
 
@@ -50,3 +51,33 @@ def test_every_setting_has_a_default_and_a_help_text() -> None:
     assert rows
     assert all(text for _, _, _, text in rows)
     assert len({key for key, *_ in rows}) == len(rows)
+
+
+# Site and server ------------------------------------------------------------------------
+
+
+def test_a_server_has_values_of_its_own_and_the_site_s_for_the_rest() -> None:
+    settings = LiveSettings(PAGES, "Mail2.example.test")
+    settings.replace(
+        {
+            "imap.idle_minutes": "40",
+            "imap.login_seconds": "60",
+            "imap.idle_minutes@mail2.example.test": "50",
+            "imap.login_seconds@mail1.example.test": "70",
+        }
+    )
+    assert (settings[Imap].idle_minutes, settings[Imap].login_seconds) == (50, 60)
+    assert settings.level("imap", "idle_minutes") == "server"
+    assert settings.level("imap", "login_seconds") == "site"
+    assert settings.level("imap", "list_public") == "default"
+    assert settings.find("imap.idle_minutes")[1:3] == (40, 31)
+    assert settings.find("imap.idle_minutes@MAIL2.example.test")[1:3] == (50, 40)
+    assert settings.own("mail2.example.test", "imap") == ["imap.idle_minutes@mail2.example.test"]
+
+
+def test_pages_that_are_the_site_s_alone_take_no_server() -> None:
+    settings = LiveSettings(PAGES, "mail2.example.test")
+    with pytest.raises(NoSuchEntry, match="the site's"):
+        settings.parse("logins.basic@mail2.example.test", "false")
+    settings.replace({"logins.basic@mail2.example.test": "false"})
+    assert set(settings.rejected) == {"logins.basic@mail2.example.test"}

@@ -1,0 +1,70 @@
+"""Whether a listener of POP3, IMAP4 or LDAP lets a peer in, and what it says to one it does not.
+
+Looked at when a connection comes (ims_spec 7.1): the protocol may be switched off here, and the
+peer's address may be among those that are rejected. Whoever is connected when a protocol is
+switched off is sent away; rules about addresses are for connections to come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from imsd.settings import LiveSettings
+from imsd.settings.directory import Ldap
+from imsd.settings.imap import Imap
+from imsd.settings.pop3 import Pop3
+from imsd.settings.protocols import Protocols
+from protocols.connection import ConnectionFactory
+from protocols.ldap.results import ResultCode
+from protocols.ldap.server import notice
+
+Served = type[Pop3] | type[Imap] | type[Ldap]
+
+PAGE_OF: Final[Mapping[str, Served]] = {
+    "pop3": Pop3,
+    "pop3s": Pop3,
+    "imap": Imap,
+    "imaps": Imap,
+    "ldap": Ldap,
+    "ldaps": Ldap,
+}
+"""The protocol's page, by listener."""
+
+_OFF: Final[Mapping[Served, bytes]] = {
+    Pop3: b"-ERR [SYS/PERM] POP3 is switched off on this server\r\n",
+    Imap: b"* BYE [UNAVAILABLE] IMAP4 is switched off on this server\r\n",
+    Ldap: notice(ResultCode.UNAVAILABLE, "LDAP is switched off on this server"),
+}
+_REJECTED: Final[Mapping[Served, bytes]] = {
+    Pop3: b"-ERR [SYS/PERM] Connections from your address are not accepted\r\n",
+    Imap: b"* BYE [CONTACTADMIN] Connections from your address are not accepted\r\n",
+    Ldap: notice(ResultCode.UNWILLING_TO_PERFORM, "Connections from your address are not accepted"),
+}
+
+
+class Gate:
+    """One for a listener; called with a peer's address it gives what to tell who may not come in."""
+
+    def __init__(self, settings: LiveSettings, page: Served) -> None:
+        self._settings = settings
+        self._page = page
+
+    @property
+    def open(self) -> bool:
+        """Is the protocol served?"""
+        return self._settings[self._page].enabled
+
+    def __call__(self, peer: str) -> bytes | None:
+        if not self.open:
+            return _OFF[self._page]
+        return None if self._settings[Protocols].accepts(peer) else _REJECTED[self._page]
+
+
+def close_what_is_off(settings: LiveSettings, factories: Mapping[str, ConnectionFactory]) -> None:
+    """Send everybody away whose protocol is not served any more."""
+    for name, factory in factories.items():
+        page = PAGE_OF.get(name)
+        if page is not None and not settings[page].enabled:
+            for connection in list(factory.connections):
+                connection.goodbye()
