@@ -6,6 +6,8 @@ sets, keys    sequence sets; search keys
 ordering      SORT: criteria, and messages in their order
 threads       THREAD: messages as trees
 mailboxnames  modified UTF-7 and UTF-8 names
+sectionspecs  what stands in BODY[...]
+urls          IMAP URLs of messages
 grammar       a cursor over the bytes of one command
 reader        bytes to command frames and literals
 responses     values to bytes
@@ -22,7 +24,7 @@ BINARY, 3691 UNSELECT, 4315 UIDPLUS, 4731 ESEARCH, 4959 SASL-IR, 5161 ENABLE, 51
 5255 I18NLEVEL=1, 5256 SORT and THREAD, 5267 ESORT, 5957 SORT=DISPLAY, 9394 PARTIAL, 5258 LIST-
 EXTENDED, 5530 response codes, 5819 LIST-STATUS, 6154 SPECIAL-USE and CREATE-SPECIAL-USE, 6851
 MOVE, 7162 CONDSTORE and QRESYNC, 7888 LITERAL+, 8438 STATUS=SIZE,
-3502 MULTIAPPEND, 4978 COMPRESS=DEFLATE, 5032 WITHIN, 6855 UTF8=ACCEPT, 7889 APPENDLIMIT, 8437
+3502 MULTIAPPEND, 4469 CATENATE, 4978 COMPRESS=DEFLATE, 5032 WITHIN, 6855 UTF8=ACCEPT, 7889 APPENDLIMIT, 8437
 UNAUTHENTICATE, 8474 OBJECTID, 8508 REPLACE, 8514 SAVEDATE, 8970 PREVIEW, 9208 QUOTA and QUOTASET.
 
 Decisions. Strict where an answer could be taken for another: bare LF is refused, a quoted

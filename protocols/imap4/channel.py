@@ -53,8 +53,9 @@ class Channel(Protocol):
     async def literal_end(self) -> None:
         """The end of the command behind `octets`. Raises BadSyntax when more follows."""
 
-    async def more(self) -> Cursor:
-        """The command behind `octets`, up to its end or its next literal."""
+    async def more(self, collect: bool = False) -> Cursor:
+        """The command behind `octets`, up to its end or its next literal. collect: that literal
+        is read too, and what follows it."""
 
     async def give_up(self, cursor: Cursor, what: str) -> None:
         """Skips the rest of the command from `more`. Raises BadSyntax."""

@@ -254,7 +254,9 @@ class IAppend(Interface):
         """Takes the next octets. Returns None, or an awaitable to wait for before more is
         read from the client (back-pressure). May raise TooLarge; then `abandon`."""
 
-    async def another(flags: Sequence[bytes], internal_date: int | None, size: int) -> None:
+    async def another(
+        flags: Sequence[bytes], internal_date: int | None, size: int, whole: bool = True
+    ) -> None:
         """The message is whole, and another follows it into the same mailbox (RFC 3502)."""
 
     async def finish() -> Appended:
@@ -307,10 +309,16 @@ class IAccount(Interface):
     async def unsubscribe(name: str) -> None:
         """No error when it was not subscribed."""
 
-    async def append(name: str, flags: Sequence[bytes], internal_date: int | None, size: int) -> IAppend:
-        """A sink for a message of `size` octets. What can be refused before the content is
-        here is refused now: NoSuchMailbox, NotPermitted, OverQuota, TooLarge. No
-        internal_date: now."""
+    async def append(
+        name: str, flags: Sequence[bytes], internal_date: int | None, size: int, whole: bool = True
+    ) -> IAppend:
+        """A sink for a message of `size` octets (not `whole`: at least). What can be refused
+        before the content is here is refused now: NoSuchMailbox, NotPermitted, OverQuota,
+        TooLarge. No internal_date: now."""
+
+    async def message(name: str, validity: int, uid: int, needs: Needs) -> IMessage | None:
+        """A message of a mailbox that need not be selected; None where there is none that this
+        account may read. validity: the UIDVALIDITY it was named under, 0: any."""
 
     async def select(name: str, read_only: bool, dialect: Dialect) -> IView:
         """SELECT or EXAMINE: a fresh view. Raises NoSuchMailbox (\\Noselect too)."""
@@ -327,6 +335,7 @@ class IView(Interface):
     """What a session has been told about a selected mailbox: the only owner of message
     numbers. Everything that is not `async` works on memory."""
 
+    name = Attribute("str: the name it was selected by")
     exists = Attribute("int: messages told")
     recent = Attribute("int: of those, \\Recent")
     uid_next = Attribute("int: the predicted next UID, as of what was told")
@@ -384,7 +393,12 @@ class IView(Interface):
         """MOVE (RFC 6851): each message is in one of the two places at any time."""
 
     async def replace(
-        which: SequenceSet, name: str, flags: Sequence[bytes], internal_date: int | None, size: int
+        which: SequenceSet,
+        name: str,
+        flags: Sequence[bytes],
+        internal_date: int | None,
+        size: int,
+        whole: bool = True,
     ) -> IAppend:
         """A sink for a message that takes the place of the one told (RFC 8508): it is gone when
         `finish` returned, and only then. Refusals as of `append`, and AlreadyExpunged."""

@@ -197,6 +197,11 @@ class Reader:
             return b""
 
     @property
+    def pending(self) -> Announced | None:
+        """The literal that was announced and is not taken yet."""
+        return self._pending
+
+    @property
     def between(self) -> bool:
         """No command has begun."""
         return not self._data and self._refusal is None

@@ -166,9 +166,14 @@ class Imap4Server(Conversation):
                     raise Refused(error.what, tag, position=error.position) from None
                 self.reader.refuse(error.what, position=error.position)
                 continue
-            assert frame.pending is not None
-            if self.reader.collect() and frame.pending.synchronizing:
-                self.send(b"+ Ready\r\n")
+            self._collect()
+
+    def _collect(self) -> None:
+        """Take the pending literal into the command."""
+        pending = self.reader.pending
+        assert pending is not None
+        if self.reader.collect() and pending.synchronizing:
+            self.send(b"+ Ready\r\n")
 
     def _begin(self, frame: Frame) -> tuple[bytes, Verb, Cursor]:
         """Tag and verb of a frame; that the verb may be given now."""
@@ -311,7 +316,9 @@ class Imap4Server(Conversation):
     async def literal_end(self) -> None:
         await self.pull(self.reader.rest)
 
-    async def more(self) -> Cursor:
+    async def more(self, collect: bool = False) -> Cursor:
+        if collect:
+            self._collect()
         return (await self.pull(self.reader.next)).cursor(self.dialect)
 
     async def give_up(self, cursor: Cursor, what: str) -> None:

@@ -107,7 +107,12 @@ _TABLE: Final = (
     Verb(b"NAMESPACE", mailboxes.Namespace, Held.ACCOUNT, (b"NAMESPACE",)),
     Verb(b"STATUS", mailboxes.Status, Held.ACCOUNT, (b"STATUS=SIZE", b"APPENDLIMIT")),
     Verb(
-        b"APPEND", append.Append, Held.ACCOUNT, (b"MULTIAPPEND", b"UTF8=ACCEPT"), codes=_TARGET, streams=True
+        b"APPEND",
+        append.Append,
+        Held.ACCOUNT,
+        (b"MULTIAPPEND", b"CATENATE", b"URL-PARTIAL", b"UTF8=ACCEPT"),
+        codes=_TARGET,
+        streams=True,
     ),
     Verb(b"REPLACE", append.Replace, Held.VIEW, (b"REPLACE",), codes=_TARGET, streams=True),
     Verb(b"UID REPLACE", append.Replace, Held.VIEW, codes=_TARGET, streams=True),

@@ -235,7 +235,9 @@ class FakeAppend:
         if len(self.data) > self.box.limit:
             raise errors.TooLarge
 
-    async def another(self, flags: Sequence[bytes], internal_date: int | None, size: int) -> None:
+    async def another(
+        self, flags: Sequence[bytes], internal_date: int | None, size: int, whole: bool = True
+    ) -> None:
         self.done.append((self.data, self.flags, self.when))
         self.data, self.flags, self.when = b"", flags, internal_date or 0
 
@@ -368,8 +370,16 @@ class FakeAccount:
         await self.world.turn()
         self.world.subscribed.discard(name)
 
+    async def message(self, name: str, validity: int, uid: int, needs: Needs) -> FakeMessage | None:
+        await self.world.turn()
+        self._may_fail()
+        box = self.world.boxes.get(name)
+        if box is None or validity not in (0, box.uid_validity):
+            return None
+        return next((FakeMessage(record.data, needs) for record in box.records if record.uid == uid), None)
+
     async def append(
-        self, name: str, flags: Sequence[bytes], internal_date: int | None, size: int
+        self, name: str, flags: Sequence[bytes], internal_date: int | None, size: int, whole: bool = True
     ) -> FakeAppend:
         await self.world.turn()
         self._may_fail()
@@ -381,7 +391,7 @@ class FakeAccount:
 
     async def select(self, name: str, read_only: bool, dialect: Dialect) -> FakeView:
         await self.world.turn()
-        return FakeView(self, self.world.box(name), read_only, dialect)
+        return FakeView(self, name, self.world.box(name), read_only, dialect)
 
     def watch(self, callback: Callable[[Explained], object]) -> None:
         self.end = callback
@@ -402,8 +412,9 @@ class Told:
 
 @implementer(IView)
 class FakeView:
-    def __init__(self, account: FakeAccount, box: Box, read_only: bool, dialect: Dialect) -> None:
+    def __init__(self, account: FakeAccount, name: str, box: Box, read_only: bool, dialect: Dialect) -> None:
         self.account, self.box, self.read_only, self.dialect = account, box, read_only, dialect
+        self.name = name
         self.gone = False
         self.callback: Callable[[], object] | None = None
         self.told = [Told(record, record.uid >= box.recent_from) for record in box.records]
@@ -624,7 +635,13 @@ class FakeView:
         return copied
 
     async def replace(
-        self, which: SequenceSet, name: str, flags: Sequence[bytes], internal_date: int | None, size: int
+        self,
+        which: SequenceSet,
+        name: str,
+        flags: Sequence[bytes],
+        internal_date: int | None,
+        size: int,
+        whole: bool = True,
     ) -> FakeAppend:
         if self.read_only:
             raise errors.NotPermitted

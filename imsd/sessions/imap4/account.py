@@ -9,6 +9,7 @@ from zope.interface import implementer
 
 from imsd.auth import Account
 from imsd.errors import (
+    InvalidName,
     MailboxExists,
     MailboxHasChildren,
     NoSuchMailbox,
@@ -17,10 +18,11 @@ from imsd.errors import (
     Refusal,
     UnsupportedUse,
 )
-from imsd.sessions.imap4 import identities, quotas
+from imsd.sessions.imap4 import identities, quotas, reading
 from imsd.sessions.imap4.appending import Append
 from imsd.sessions.imap4.held import AccountEnded, Mailstore
 from imsd.sessions.imap4.places import OTHERS, SHARED, Place, Places, Spot
+from imsd.sessions.imap4.reading import Message
 from imsd.sessions.imap4.view import View
 from imsd.settings.imap import Imap
 from imsd.store import acl, counting, jobs, mailboxes, names
@@ -28,7 +30,7 @@ from imsd.store.ids import PUBLIC, AccountId, MailboxId
 from imsd.store.mailboxes import Mailbox
 from imsd.store.transaction import Transaction
 from protocols.imap4.dialect import Dialect
-from protocols.imap4.interfaces import Explained, IAccount, Listed, Namespaces, Quota, Status
+from protocols.imap4.interfaces import Explained, IAccount, Listed, Namespaces, Needs, Quota, Status
 
 #: Special uses that CREATE may ask for (RFC 6154 3). \All and \Flagged are virtual.
 SPECIAL_USES = frozenset({"\\archive", "\\drafts", "\\junk", "\\sent", "\\trash"})
@@ -219,8 +221,25 @@ class ImapAccount:
 
     # Messages --------------------------------------------------------------------------
 
+    async def message(self, name: str, validity: int, uid: int, needs: Needs) -> Message | None:
+        self._alive()
+        try:
+            place = await self.places.find(name)
+        except (NoSuchMailbox, InvalidName):
+            return None
+        mailbox = place.mailbox
+        if not mailbox.selectable or "r" not in place.rights or validity not in (0, mailbox.uidvalidity):
+            return None
+        return await reading.one(self.held, place, uid, needs)
+
     async def append(
-        self, name: str, flags: Sequence[bytes], internal_date: int | None, size: int, check: bool = True
+        self,
+        name: str,
+        flags: Sequence[bytes],
+        internal_date: int | None,
+        size: int,
+        whole: bool = True,
+        check: bool = True,
     ) -> Append:
         self._alive()
         place = await self.places.find(name)
@@ -233,7 +252,7 @@ class ImapAccount:
         if check and usage.quota_messages and usage.messages >= usage.quota_messages:
             raise OverQuota
         limit = self.held.settings[Imap].largest_append
-        return Append(self.held, place, self.account.id, flags, internal_date, size, limit)
+        return Append(self.held, place, self.account.id, flags, internal_date, size, limit, whole)
 
     async def select(self, name: str, read_only: bool, dialect: Dialect) -> View:
         self._alive()
@@ -241,7 +260,7 @@ class ImapAccount:
         if not place.mailbox.selectable:
             raise NoSuchMailbox
         place.need("r")
-        view = View(self.held, self, place, dialect, read_only)
+        view = View(self.held, self, name, place, dialect, read_only)
         pin = await self.held.indexes.open(*place.key, view.changed)
         try:
             if view.reader is not None:

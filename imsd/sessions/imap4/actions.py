@@ -115,7 +115,13 @@ async def move(view: View, which: SequenceSet, target: str) -> Copied:
 
 
 async def replace(
-    view: View, which: SequenceSet, name: str, flags: Sequence[bytes], internal_date: int | None, size: int
+    view: View,
+    which: SequenceSet,
+    name: str,
+    flags: Sequence[bytes],
+    internal_date: int | None,
+    size: int,
+    whole: bool,
 ) -> Append:
     """REPLACE: the rights of STORE \\Deleted, EXPUNGE and APPEND (RFC 8508 4.1)."""
     if view.read_only:
@@ -125,7 +131,7 @@ async def replace(
     if not uids:
         raise AlreadyExpunged
     # What it frees is known when it goes; the quota is decided then.
-    sink = await view.owner.append(name, flags, internal_date, size, check=False)
+    sink = await view.owner.append(name, flags, internal_date, size, whole, check=False)
     sink.replaces = (*view.place.key, uids[0])
     return sink
 

@@ -37,7 +37,8 @@ class _Item:
 
 @implementer(IAppend)
 class Append:
-    """Content is scanned at the end while it is small, and as it comes when it is not.
+    """Content is scanned at the end while it is small, and as it comes when it is not, or when
+    its size is not known (RFC 4469).
 
     replaces: the message that goes when this one comes (RFC 8508): its mailbox and UID.
     """
@@ -51,6 +52,7 @@ class Append:
         date: int | None,
         size: int,
         limit: int,
+        whole: bool = True,
     ) -> None:
         self._held = held
         self._place = place
@@ -59,31 +61,40 @@ class Append:
         self._left = limit
         self._whole: list[_Item] = []
         self.replaces: tuple[AccountId, MailboxId, int] | None = None
-        self._begin(flags, date, size)
+        self._begin(flags, date, size, whole)
 
-    def _begin(self, flags: Sequence[bytes], date: int | None, size: int) -> None:
+    def _begin(self, flags: Sequence[bytes], date: int | None, size: int, whole: bool) -> None:
         bits, keywords = marks.parse(flags)
         self._flags, self._keywords = permitted(self._place, bits, keywords)
         if size > self._left:
             raise TooLarge
         # All messages of a command together are as large as one may be.
         self._left -= size
+        self._announced = size
         self._date = date
         self._builder = self._held.blobs.builder(self._limit)
-        self._summarizer = Summarizer() if size >= THRESHOLD else None
+        self._summarizer = Summarizer() if size >= THRESHOLD or not whole else None
 
     def write(self, data: bytes) -> Any:
+        self._announced -= len(data)
+        if self._announced < 0:
+            self._left += self._announced
+            self._announced = 0
+            if self._left < 0:
+                raise TooLarge
         self._builder.write(data)
         if self._summarizer is not None:
             self._summarizer.feed(data)
             return self._builder.drained()
         return None
 
-    async def another(self, flags: Sequence[bytes], internal_date: int | None, size: int) -> None:
+    async def another(
+        self, flags: Sequence[bytes], internal_date: int | None, size: int, whole: bool = True
+    ) -> None:
         await self._complete()
         if len(self._whole) >= MESSAGES:
             raise LimitReached(f"At most {MESSAGES} messages of one APPEND")
-        self._begin(flags, internal_date, size)
+        self._begin(flags, internal_date, size, whole)
 
     async def _complete(self) -> None:
         if self._summarizer is not None:

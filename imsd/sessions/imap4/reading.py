@@ -15,10 +15,12 @@ from zope.interface import implementer
 from imsd.errors import Refusal
 from imsd.sessions.imap4 import identities
 from imsd.sessions.imap4.held import Mailstore, background
-from imsd.store import blob_rows, contents
+from imsd.sessions.imap4.places import Place
+from imsd.store import blob_rows, contents, messages
 from imsd.store.contents import Content
-from imsd.store.ids import AccountId
-from protocols.imap4.dialect import Dialect
+from imsd.store.ids import AccountId, MailboxId, Uid
+from imsd.store.transaction import Transaction
+from protocols.imap4.dialect import PLAIN, Dialect
 from protocols.imap4.interfaces import IMessage, Needs, Row
 from protocols.imap4.sets import SequenceSet
 from protocols.message import envelope as envelopes
@@ -178,6 +180,25 @@ async def read(view: View, uids: Sequence[int], needs: Needs) -> dict[int, Conte
     )  # fmt: skip
     rows = await (db.read_few(*wanted) if len(uids) <= FEW else db.read(*wanted))
     return {content.uid: content for content in rows}
+
+
+async def one(held: Mailstore, place: Place, uid: int, needs: Needs) -> Message | None:
+    """A message of a mailbox that is not selected, None where there is none."""
+    found = await held.db.read_few(
+        _one, *place.key, uid, needs.summary, needs.header, needs.scan, needs.content, needs.identity
+    )
+    if found is None:
+        return None
+    message = Message(held, found, place.mailbox.account)
+    await message.complete(needs, PLAIN)
+    return message
+
+
+def _one(tx: Transaction, account: AccountId, mailbox: MailboxId, uid: int, *wanted: bool) -> Content | None:
+    if not messages.rows(tx, account, mailbox, [Uid(uid)]):
+        # Expunged, though its content may be kept for views that were not told yet.
+        return None
+    return next(iter(contents.read(tx, account, mailbox, [uid], *wanted)), None)
 
 
 def _batches(batches: Iterator[Sequence[Row]], whole: bool) -> Iterator[list[Row]]:

@@ -60,8 +60,15 @@ class View:
     """Made by `ImapAccount.select`, which pins the index first."""
 
     def __init__(
-        self, held: Mailstore, owner: ImapAccount, place: Place, dialect: Dialect, read_only: bool
+        self,
+        held: Mailstore,
+        owner: ImapAccount,
+        name: str,
+        place: Place,
+        dialect: Dialect,
+        read_only: bool,
     ) -> None:
+        self.name = name
         self.held = held
         self.owner = owner
         self.place = place
@@ -363,9 +370,15 @@ class View:
         return await actions.move(self, which, target)
 
     async def replace(
-        self, which: SequenceSet, name: str, flags: Sequence[bytes], internal_date: int | None, size: int
+        self,
+        which: SequenceSet,
+        name: str,
+        flags: Sequence[bytes],
+        internal_date: int | None,
+        size: int,
+        whole: bool = True,
     ) -> IAppend:
-        return await actions.replace(self, which, name, flags, internal_date, size)
+        return await actions.replace(self, which, name, flags, internal_date, size, whole)
 
     async def expunge(self, uids: SequenceSet | None) -> int:
         return await actions.expunge(self, uids)

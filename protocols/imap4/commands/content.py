@@ -8,13 +8,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
 from protocols.imap4.channel import Channel
+from protocols.imap4.interfaces import Needs
 from protocols.imap4.responses import No
+from protocols.imap4.urls import MessageUrl
 from protocols.message import sections, transfer
 from protocols.message.sections import Extent, Kind, Section
 
@@ -86,6 +88,44 @@ async def send(item: Item, message: Any, channel: Channel) -> None:
         await _send_extent(item, _cut(extent, item.partial), message, channel, binary=True)
     else:
         await _send_decoded(item, extent, encoding, message, channel)
+
+
+class NoSuchPart(Exception):
+    """A URL names what is not there: the mailbox, the message or the part (RFC 4469 4.1)."""
+
+
+async def octets(account: Any, target: MessageUrl) -> AsyncIterator[bytes]:
+    """What a URL names, in pieces, as FETCH BODY.PEEK would give it (RFC 4469 3). Raises
+    NoSuchPart, and refusals that may pass."""
+    item = Item(b"", target.section, partial=target.partial)
+    message = await account.message(target.mailbox, target.validity, target.uid, needs([item]))
+    extent = None if message is None else item.extent(message)
+    if extent is None:
+        raise NoSuchPart
+    if extent.fields is not None:
+        data = extent.pick(await _read(message, extent))
+        yield data if item.partial is None else sections.window(data, *item.partial)
+        return
+    extent = _cut(extent, item.partial)
+    if extent.prefix:
+        yield extent.prefix
+    if extent.stop - extent.start <= SMALL:
+        yield await _read(message, extent)
+        return
+    async for piece in message.stream(extent.start, extent.stop):
+        yield piece
+
+
+def needs(items: Iterable[Item], summary: bool = False, identity: bool = False) -> Needs:
+    """What has to be read for these sections."""
+    items = list(items)
+    return Needs(
+        summary=summary,
+        header=any(item.in_header for item in items),
+        scan=any(not item.in_header and not item.whole for item in items),
+        content=any(not item.in_header for item in items),
+        identity=identity,
+    )
 
 
 _IDENTITY: Final = frozenset({b"7BIT", b"8BIT", b"BINARY"})

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final
 
-from protocols.imap4 import responses
+from protocols.imap4 import responses, sectionspecs
 from protocols.imap4.channel import Channel
 from protocols.imap4.commands import content
 from protocols.imap4.commands.attributes import ATTRIBUTES, modifiers
 from protocols.imap4.commands.content import Form, Item
 from protocols.imap4.commands.results import Range
-from protocols.imap4.grammar import LIST_LIMIT, MAX63, Cursor
+from protocols.imap4.grammar import MAX63, Cursor
 from protocols.imap4.interfaces import Needs, Row
 from protocols.imap4.sets import SequenceSet
 from protocols.message.sections import Kind, Section
@@ -50,9 +50,6 @@ _SECTIONED: Final = {
 }
 
 _NAME = re.compile(rb"[A-Za-z0-9.]+")
-# section-part = nz-number *("." nz-number)
-_PATH = re.compile(rb"[1-9][0-9]{0,5}(?:\.[1-9][0-9]{0,5}){0,99}")
-_KIND = re.compile(rb"HEADER\.FIELDS\.NOT|HEADER\.FIELDS|HEADER|TEXT|MIME", re.IGNORECASE)
 # partial = "<" number64 "." nz-number64 ">"
 _PARTIAL = re.compile(rb"<([0-9]{1,18})\.([1-9][0-9]{0,17})>")
 
@@ -140,13 +137,11 @@ class Fetch:
             await messages.aclose()
 
     def _needs(self) -> Needs:
-        sections = [item for item in self.items if isinstance(item, Item)]
-        return Needs(
-            summary=any(item in _STORED for item in self.items if isinstance(item, bytes)),
-            header=any(item.in_header for item in sections),
-            scan=any(not item.in_header and not item.whole for item in sections),
-            content=any(not item.in_header for item in sections),
-            identity=any(item in ATTRIBUTES for item in self.items if isinstance(item, bytes)),
+        names = [item for item in self.items if isinstance(item, bytes)]
+        return content.needs(
+            (item for item in self.items if isinstance(item, Item)),
+            summary=any(name in _STORED for name in names),
+            identity=any(name in ATTRIBUTES for name in names),
         )
 
     async def _send(self, row: Row, seen: bool, message: Any, channel: Channel) -> None:
@@ -249,40 +244,19 @@ def _attribute(cursor: Cursor) -> Attribute:
 def _section(cursor: Cursor, name: bytes) -> Item:
     """section [partial], behind the item's name."""
     form, peek = _SECTIONED[name]
-    data = cursor.data
     cursor.expect(b"[")
-    path: tuple[int, ...] = ()
-    found = _PATH.match(data, cursor.position)
-    if found is not None:
-        path = tuple(map(int, found[0].split(b".")))
-        cursor.position = found.end()
-    kind, text = Kind.ALL, b""
-    fields: tuple[bytes, ...] = ()
-    if form is Form.BODY and not cursor.at(b"]"):
-        if path:
-            cursor.expect(b".")
-        found = _KIND.match(data, cursor.position)
-        if found is None:
-            raise cursor.fail("a section")
-        cursor.position = found.end()
-        text = found[0].upper()
-        kind = Kind(text.decode())
-        if kind is Kind.MIME and not path:
-            raise cursor.fail("a part number before MIME")
-        if kind in (Kind.FIELDS, Kind.FIELDS_NOT):
-            cursor.space()
-            fields = tuple([cursor.astring() for _ in cursor.items()])
-            if not 0 < len(fields) <= LIST_LIMIT:
-                raise cursor.fail("a field name")
-            text += b" (%b)" % b" ".join(map(responses.astring, fields))
+    section = sectionspecs.parse(cursor, parts_only=form is not Form.BODY)
     cursor.expect(b"]")
-    spelled = b".".join([b"%d" % number for number in path])
+    text = section.kind.value.encode()
+    if section.fields:
+        text += b" (%b)" % b" ".join(map(responses.astring, section.fields))
+    spelled = b".".join([b"%d" % number for number in section.path])
     inside = spelled + (b"." if spelled and text else b"") + text
     shown = b"%b[%b]" % (form.value.encode(), inside)
     partial = None
-    found = _PARTIAL.match(data, cursor.position) if form is not Form.SIZE else None
+    found = _PARTIAL.match(cursor.data, cursor.position) if form is not Form.SIZE else None
     if found is not None:
         cursor.position = found.end()
         partial = (int(found[1]), int(found[2]))
         shown += b"<%d>" % partial[0]
-    return Item(shown, Section(path, kind, fields), form, partial, peek)
+    return Item(shown, section, form, partial, peek)

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from imsd.errors import AlreadyExpunged, OverQuota, TooLarge
+from imsd.sessions.imap4.appending import Append
 from imsd.settings.imap import Imap
-from imsd.store import jobs, mailboxes
+from imsd.store import acl, jobs, mailboxes
 from imsd.store.database import Database
 from imsd.store.ids import INBOX
+from protocols.imap4.interfaces import Needs
 from tests.support.imap import mailstore, select, session, uid_set
-from tests.support.mail import ALICE, NOW, make_account, put
+from tests.support.mail import ALICE, BOB, NOW, make_account, put
 from tests.support.stores import run
 
 DATA = b"Subject: x\r\n\r\n0123456789"
@@ -94,3 +96,48 @@ def test_what_is_gone_is_not_replaced(database: Database) -> None:
     with pytest.raises(AlreadyExpunged):
         run(replaced(view, 1, DATA))
     assert run(account.status(["INBOX"]))["INBOX"].messages == 0
+
+
+# CATENATE (RFC 4469): what may be read, and how much it may become
+
+
+def test_a_part_of_another_mailbox_is_given_to_who_may_read_it(database: Database) -> None:
+    make_account(database)
+    make_account(database, BOB)
+    put(database, 1, BOB)
+    account = session(mailstore(database))
+    needs = Needs(content=True)
+
+    def there(validity: int = 0, uid: int = 1) -> bool:
+        return run(account.message("Other Users/bob/INBOX", validity, uid, needs)) is not None
+
+    assert not there()
+    run(database.write(acl.grant, BOB, INBOX, ALICE, "l"))
+    assert not there()
+    run(database.write(acl.grant, BOB, INBOX, ALICE, "lr"))
+    assert there()
+    validity = run(account.status(["Other Users/bob/INBOX"]))["Other Users/bob/INBOX"].uid_validity
+    assert there(validity)
+    assert not there(validity + 1)
+    assert not there(uid=2)
+
+
+def test_what_was_expunged_is_not_given_though_others_still_see_it(database: Database) -> None:
+    make_account(database)
+    put(database)
+    account = session(mailstore(database))
+    view = select(account, "INBOX")
+    run(jobs.expunge(database, view.place.key, [1], NOW, only_deleted=False))
+    assert run(account.message("INBOX", 0, 1, Needs(content=True))) is None
+    assert view.exists == 1
+
+
+def test_a_message_of_unknown_size_is_bounded_as_it_comes(database: Database) -> None:
+    make_account(database)
+    account = session(mailstore(database))
+    place = run(account.places.find("INBOX"))
+    sink = Append(account.held, place, ALICE, [], None, 0, 50_000, whole=False)
+    sink.write(b"x" * 30_000)
+    with pytest.raises(TooLarge):
+        sink.write(b"x" * 30_000)
+    sink.abandon()
