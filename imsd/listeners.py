@@ -8,12 +8,15 @@ import socket
 from collections.abc import Iterable
 from typing import Any
 
+from twisted.internet import tcp
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IProtocolFactory
 
 from imsd.config import Config
 
 BACKLOG = 1024
+ACCEPTS = 8
+"""Connections of one port that are taken in one turn of the reactor."""
 
 
 class CannotListen(Exception):
@@ -47,7 +50,10 @@ class Listeners:
         for name, sockets in self._sockets.items():
             for bound in sockets:
                 bound.listen(BACKLOG)
-                self._ports.append(reactor.adoptStreamPort(bound.fileno(), bound.family, factories[name]))
+                make: Any = _Port._fromListeningDescriptor
+                port = make(reactor, bound.fileno(), bound.family, factories[name])
+                port.startListening()
+                self._ports.append(port)
                 bound.close()
         self._sockets = {}
 
@@ -73,6 +79,19 @@ class Listeners:
             elif isinstance(host, IPv4Address):
                 found.append(f"{host.host}:{host.port}")
         return found
+
+
+class _Port(tcp.Port):
+    """Twisted's port takes up to a hundred connections, and more while they keep coming, in one turn
+    of the reactor: a storm of them would keep everybody else waiting. The rest has the next turn."""
+
+    @property
+    def numberAccepts(self) -> int:
+        return ACCEPTS
+
+    @numberAccepts.setter
+    def numberAccepts(self, number: int) -> None:
+        pass
 
 
 def _everywhere() -> tuple[str, ...]:

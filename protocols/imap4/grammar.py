@@ -46,6 +46,7 @@ _NUMBER = re.compile(rb"[0-9]{1,20}")
 _ANNOUNCED = re.compile(rb"(~?)\{([0-9]{1,20})(\+?)\}")
 _SEQUENCE = re.compile(rb"[0-9*:,]+")
 _ELEMENT = re.compile(rb"(?:([1-9][0-9]{0,9})|\*)(?::(?:([1-9][0-9]{0,9})|(\*)))?")
+_PLAIN_SET = re.compile(rb"[1-9][0-9]{0,9}(?:,[1-9][0-9]{0,9})*+")
 _FLAG = re.compile(rb"\\?[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+")
 # date-text = date-day "-" date-month "-" date-year
 _DATE = re.compile(rb'("?)([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4})\1')
@@ -292,6 +293,10 @@ class Cursor:
             self.position = start
             raise self.fail(f"a sequence set of at most {SET_LIMIT} elements")
         ranges: list[tuple[int, int]] = []
+        if _PLAIN_SET.fullmatch(text):
+            numbers = list(map(int, text.split(b",")))
+            if max(numbers) <= MAX32:
+                return SequenceSet(tuple(zip(numbers, numbers, strict=True)), uid)
         for element in text.split(b","):
             found = _ELEMENT.fullmatch(element)
             if found is None:

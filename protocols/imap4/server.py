@@ -44,8 +44,8 @@ _SECOND: Final = re.compile(rb" ([A-Za-z]+)")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """bounds, login_bounds: of commands, after and before login. idle, login: seconds
-    without a command (RFC 9051 5.4: at least 30 minutes after login). bad_commands: in a
+    """bounds, login_bounds: of commands, after and before login. idle: seconds without
+    a command (RFC 9051 5.4: at least 30 minutes after login). login: seconds to log in. bad_commands: in a
     row, before the connection is ended; failed_logins: likewise. unauthenticate: a login may be
     given up for another (RFC 8437 8 wants this to be switched off where a proxy stands before)."""
 
@@ -88,6 +88,7 @@ class Imap4Server(Conversation):
         self._failures = 0
         self._why: Explained | None = None
         self._quitting = False
+        self._login_by = 0.0
 
     def _bounds(self) -> Bounds:
         limits = self._limits()
@@ -97,7 +98,7 @@ class Imap4Server(Conversation):
 
     async def converse(self) -> None:
         try:
-            self.idle_time_out = self._limits().login
+            self._login_by = self.clock.seconds() + self._limits().login
             code = responses.capability(self.capabilities())
             self.send(responses.condition(b"*", b"OK", code, self._greeting))
             while not self.closing:
@@ -116,6 +117,9 @@ class Imap4Server(Conversation):
 
     async def _one(self) -> None:
         """Reads and runs one command."""
+        if self.account is None:
+            # Who does not log in does not stay, whatever else he says meanwhile.
+            self.idle_time_out = max(0.0, self._login_by - self.clock.seconds())
         try:
             tag, verb, command = await self._read()
         except Refused as refused:
@@ -167,6 +171,8 @@ class Imap4Server(Conversation):
                 self.reader.refuse(error.what, position=error.position)
                 continue
             self._collect()
+            # A command is looked at again behind each of its literals, of which it may have many.
+            await self.breathe()
 
     def _collect(self) -> None:
         """Take the pending literal into the command."""
@@ -354,7 +360,7 @@ class Imap4Server(Conversation):
         self.account.close()
         self.account = None
         self.dialect = PLAIN
-        self.idle_time_out = self._limits().login
+        self._login_by = self.clock.seconds() + self._limits().login
 
     def _ended(self, why: Explained) -> None:
         self._why = why

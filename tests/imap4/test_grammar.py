@@ -304,3 +304,27 @@ def test_an_encoded_astring_parses_back(text: bytes, utf8: bool) -> None:
         pass  # the caller hands over valid UTF-8
     else:
         assert Cursor(wire).astring() == text
+
+
+@pytest.mark.parametrize(
+    ("wire", "ranges"),
+    [
+        (b"1,3,5", ((1, 1), (3, 3), (5, 5))),
+        (b"4294967295,1", ((4294967295, 4294967295), (1, 1))),
+        (b"1,2:3", ((1, 1), (2, 3))),
+        (b"1,02", None),
+        (b"1,,2", None),
+        (b"1,2,", None),
+        (b"1,4294967296", None),
+        (b"1" * 60_000, None),
+        (b"1," + b"9" * 60_000, None),
+        (b",".join([b"7"] * 20_001), None),
+    ],
+    ids=lambda value: str(value)[:24],
+)
+def test_lists_of_numbers_are_sets(wire: bytes, ranges: object) -> None:
+    if ranges is None:
+        with pytest.raises(BadSyntax):
+            Cursor(wire).sequence_set()
+    else:
+        assert Cursor(wire).sequence_set().ranges == ranges

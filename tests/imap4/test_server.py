@@ -424,3 +424,17 @@ def test_giving_up_a_login_can_be_switched_off() -> None:
     assert b"UNAUTHENTICATE" not in client.say(b"a CAPABILITY")
     assert client.say(b"b UNAUTHENTICATE") == b"b BAD Expected a known command\r\n"
     assert client.say(b"c NOOP").startswith(b"c OK")
+
+
+def test_who_does_not_log_in_does_not_stay() -> None:
+    client = Client(limits=lambda: Limits(login=60, idle=1800))
+    for _ in range(5):
+        client.clock.advance(11)
+        assert b"OK" in client.say(b"a NOOP")
+    client.clock.advance(6)
+    assert client.heard() == b"* BYE Idle for too long\r\n"
+    client = Client(limits=lambda: Limits(login=60, idle=1800))
+    client.clock.advance(50)
+    client.login()
+    client.clock.advance(1700)
+    assert b"OK" in client.say(b"a NOOP")

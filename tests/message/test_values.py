@@ -22,6 +22,22 @@ def test_fields_by_offset() -> None:
     assert headers.every(b"A: 1\r\na: 2\r\n\r\n", b"A") == [b"1", b"2"]
 
 
+@given(
+    st.lists(
+        st.sampled_from(
+            [b"To: a\r\n", b"to : b\r\n", b" more\r\n", b"X-To: c\r\n", b"junk\r\n", b"A+: d\n", b"a+:\r\n"]
+        )
+    ),
+    st.sets(st.sampled_from([b"To", b"A+", b"Cc", b"junk"])),
+)
+def test_fields_of_a_long_header_are_selected_like_those_of_a_short_one(
+    lines: list[bytes], names: set[bytes]
+) -> None:
+    header = b"".join(lines)
+    more = b"X-Long: " + b"y" * headers.LONG + b"\r\n"
+    assert headers.select(more + header, names) == headers.select(b"X-Long: y\r\n" + header, names)
+
+
 def test_repeated_recipient_fields_are_one_list() -> None:
     assert mailboxes(headers.first(b"To: a@b\r\nto: c@d\r\n\r\n")[b"to"]) == [
         Address(None, None, b"a", b"b"),

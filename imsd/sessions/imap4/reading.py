@@ -147,7 +147,7 @@ async def fetch(
 ) -> AsyncIterator[Sequence[tuple[Row, IMessage]]]:
     told = view.told
     refused: Refusal | None = None
-    for batch in _batches(view._rows(told, view.positions(which), changed_since), needs.content):
+    for batch in _batches(view._rows(told, view.positions(which), changed_since, MOST), needs.content):
         content = await read(view, [row.uid for row in batch], needs)
         found: list[tuple[Row, IMessage]] = []
         for row in batch:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 BATCH = 50
 STEP = 500
+CHUNK = 8 * 1024
+"""Octets of a header field that are decoded at once."""
 _DAY = 86_400_000_000
 _EPOCH = date(1970, 1, 1)
 
@@ -42,14 +44,16 @@ _EPOCH = date(1970, 1, 1)
 class Candidate:
     """One message under test; what is not known yet is None."""
 
-    __slots__ = ("content", "flags", "header", "number", "row", "text")
+    __slots__ = ("content", "fields", "flags", "number", "readable", "row", "text")
 
     def __init__(self, number: int, row: IndexRow, flags: int) -> None:
         self.number = number
         self.row = row
         self.flags = flags
         self.content: Content | None = None
-        self.header: bytes | None = None
+        # The values of wanted fields by their name, folded; the whole header, folded.
+        self.fields: dict[bytes, list[str]] | None = None
+        self.readable: str | None = None
         # For each wanted text whether the body has it, once the body was looked at.
         self.text: dict[str, bool] | None = None
 
@@ -69,6 +73,8 @@ class _Search:
         self.view = view
         self.told = view.told
         self.texts: set[str] = set()
+        self.fields: set[bytes] = set()
+        self.anywhere = False
         self.identity = False
         self._names = {name.lower(): bit for bit, name in enumerate(view.index.names)}
         self._since = time.perf_counter()
@@ -97,13 +103,16 @@ class _Search:
         view, test = self.view, self._test
         found: list[tuple[int, IndexRow]] = []
         undecided: list[Candidate] = []
-        for number, row in view.entries(self.told, start, stop):
+        # Taken at once: while others have their turn the index changes.
+        for number, row in list(view.entries(self.told, start, stop)):
             candidate = Candidate(number, row, view.shown(row))
             verdict = test(candidate)
             if verdict:
                 found.append((number, row))
             elif verdict is None:
                 undecided.append(candidate)
+            if not number % 8:
+                await self._breathe()
         for at in range(0, len(undecided), BATCH):
             found += await self._on_content(undecided[at : at + BATCH])
         if undecided:
@@ -132,12 +141,48 @@ class _Search:
         message = Message(self.view.held, item, self.view.place.mailbox.account)
         await message.complete(needs, self.view.dialect)
         candidate.content = item
-        candidate.header = item.prefix + message.header
+        await self._take_fields(candidate, item.prefix + message.header)
         verdict = test(candidate)
         if verdict is None:
             candidate.text = await self._look(message)
             verdict = test(candidate)
         return bool(verdict)
+
+    async def _take_fields(self, candidate: Candidate, header: bytes) -> None:
+        """Have what the keys ask of the header, each field decoded once."""
+        found: dict[bytes, list[str]] = {name: [] for name in self.fields}
+        lines: list[str] = []
+        if found or self.anywhere:
+            for count, field in enumerate(headers.scan(header)):
+                wanted = found.get(field.name.lower())
+                if wanted is not None or self.anywhere:
+                    text = await self._decoded(field.text)
+                    if wanted is not None:
+                        wanted.append(text)
+                    if self.anywhere:
+                        lines.append(fold(field.name.decode("ascii", "replace")) + ": " + text)
+                if not count % 32:
+                    await self._breathe()
+        candidate.fields = found
+        if self.anywhere:
+            candidate.readable = "\n".join(lines)
+
+    async def _decoded(self, value: bytes) -> str:
+        """The value with its encoded words undone, folded; a long one in chunks between words."""
+        if len(value) <= CHUNK:
+            return fold(words.decode(value))
+        pieces: list[str] = []
+        start = 0
+        while start < len(value):
+            stop = value.find(b" ", start + CHUNK)
+            stop = len(value) if stop < 0 else stop
+            piece = value[start:stop].strip()
+            if start and not (piece.startswith(b"=?") and value.endswith(b"?=", 0, start)):
+                pieces.append(" ")
+            pieces.append(fold(words.decode(piece)))
+            start = stop
+            await self._breathe()
+        return "".join(pieces)
 
     async def _look(self, message: Message) -> dict[str, bool]:
         """Which of the wanted texts the body has."""
@@ -213,7 +258,8 @@ class _Search:
             case keys.ModSeqAtLeast(value):
                 return lambda candidate: candidate.row.modseq >= value
             case keys.Header(name, text):
-                field, wanted = name.encode("ascii", "replace"), fold(text)
+                field, wanted = name.encode("ascii", "replace").lower(), fold(text)
+                self.fields.add(field)
                 return lambda candidate: _has_field(candidate, field, wanted)
             case keys.Body(text):
                 return self._body(fold(text))
@@ -263,9 +309,10 @@ class _Search:
 
     def _anywhere(self, wanted: str) -> Test:
         body = self._body(wanted)
+        self.anywhere = True
 
         def test(candidate: Candidate) -> bool | None:
-            if candidate.header is not None and wanted in _readable(candidate.header):
+            if candidate.readable is not None and wanted in candidate.readable:
                 return True
             return body(candidate)
 
@@ -347,18 +394,7 @@ def _saved(candidate: Candidate, low: int, high: int) -> bool | None:
 
 
 def _has_field(candidate: Candidate, name: bytes, wanted: str) -> bool | None:
-    if candidate.header is None:
+    if candidate.fields is None:
         return None
-    values = headers.every(candidate.header, name)
-    if not wanted:
-        return bool(values)
-    return any(wanted in fold(words.decode(value)) for value in values)
-
-
-def _readable(header: bytes) -> str:
-    """A header block with its encoded words undone, for TEXT."""
-    fields: Iterator[str] = (
-        f"{field.name.decode('ascii', 'replace')}: {words.decode(field.text)}"
-        for field in headers.fields(header)
-    )
-    return fold("\n".join(fields))
+    values = candidate.fields[name]
+    return any(wanted in value for value in values) if wanted else bool(values)

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
     from imsd.sessions.imap4.account import ImapAccount
 
 BATCH = 1000
+MANY = 200
+"""Ranges for which a copy of the UIDs is quicker to search than their chunks."""
 
 
 @implementer(IView)
@@ -251,7 +254,11 @@ class View:
             return ()
         if which.uid:
             ranges = which.resolve(told.last)
-            found = ((told.lower(low), told.lower(high + 1) - 1) for low, high in ranges)
+            if len(ranges) > MANY:
+                flat = told.slice(0, len(told))
+                found = ((bisect_left(flat, low), bisect_right(flat, high) - 1) for low, high in ranges)
+            else:
+                found = ((told.lower(low), told.lower(high + 1) - 1) for low, high in ranges)
         else:
             size = len(told)
             found = ((low - 1, min(high, size) - 1) for low, high in which.resolve(size) if low <= size)
@@ -274,18 +281,21 @@ class View:
     def rows(self, which: SequenceSet, changed_since: int = 0) -> Iterator[Sequence[Row]]:
         return self._rows(self.told, self.positions(which), changed_since)
 
-    def _rows(self, told: UidMap, ranges: Ranges, changed_since: int = 0) -> Iterator[Sequence[Row]]:
+    def _rows(
+        self, told: UidMap, ranges: Ranges, changed_since: int = 0, most: int = BATCH
+    ) -> Iterator[Sequence[Row]]:
+        """Rows in batches of `most`, each worked out when it is asked for."""
         batch: list[Row] = []
         make = self.row
         for low, high in ranges:
-            for start in range(low, high + 1, BATCH):
-                stop = min(start + BATCH, high + 1)
+            for start in range(low, high + 1, most):
+                stop = min(start + most, high + 1)
                 for number, found in self.entries(told, start, stop):
                     if found.modseq > changed_since:
                         batch.append(make(number, found))
-                if len(batch) >= BATCH:
-                    yield batch[:BATCH]
-                    batch = batch[BATCH:]
+                if len(batch) >= most:
+                    yield batch[:most]
+                    batch = batch[most:]
         if batch:
             yield batch
 

@@ -160,6 +160,7 @@ class Fetch:
                     channel.send(b" ")
                 if isinstance(item, Item):
                     await content.send(item, message, channel)
+                    await channel.breathe()
                 elif item in _INDEX:
                     shape, place = _INDEX[item]
                     value: Any = row[place]

@@ -224,3 +224,20 @@ def test_changed_since(held, database):
     put(database, 3)
     view = select(session(held))
     assert [row.uid for row, _ in fetch(view, number_set(EVERY), Needs(summary=True), 3)] == [3]
+
+
+def test_long_fields_and_many_fields_are_searched_whole(held, database):
+    words = b" ".join([b"=?utf-8?q?zebr?="] + [b"=?utf-8?q?a_n?="] + [b"=?utf-8?q?x?="] * 4000)
+    names = b" ".join(b"name%d" % number for number in range(4000))
+    many = b"".join(b"X-%d: value%d\r\n" % (number, number) for number in range(2000))
+    store(database, b"Subject: %b end\r\nTo: %b\r\n%b\r\nx\r\n" % (words, names, many))
+    view = select(session(held))
+
+    def found(key):
+        return list(run(view.search(key)).uids)
+
+    assert found(keys.Header("subject", "ZEBRA N" + "X" * 4000 + " end")) == [1]
+    assert found(keys.Header("to", "name1999 name2000")) == [1]
+    assert found(keys.Header("X-1999", "value1999")) == found(keys.Text("x-1998: value1998")) == [1]
+    assert found(keys.And((keys.Header("x-7", "value7"), keys.Not(keys.Header("X-8", "value9"))))) == [1]
+    assert found(keys.Header("x-7", "value8")) == found(keys.Header("x-2000", "")) == []
