@@ -6,12 +6,14 @@ class BadSyntax(Exception):
 
     what: what was expected, in the protocol's terms, printable ASCII, shown to the peer.
     position: offset in the command where it was expected, or -1 where that has no meaning.
+    code: a word of the protocol that says which input that was, where there is one.
     """
 
-    def __init__(self, what: str, position: int = -1) -> None:
+    def __init__(self, what: str, position: int = -1, code: bytes = b"") -> None:
         super().__init__(what)
         self.what = what
         self.position = position
+        self.code = code
 
 
 class LineTooLong(BadSyntax):

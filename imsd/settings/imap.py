@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from imsd.settings.page import Page
 
@@ -37,3 +37,26 @@ class Imap(Page):
     unauthenticate: bool = Field(
         True, description="Let a client give up its login for another on the same connection (RFC 8437)"
     )
+    message_limit: int = Field(
+        0,
+        ge=0,
+        le=2_147_483_647,
+        description="Messages that one SEARCH, FETCH, STORE, COPY, MOVE, THREAD or UID EXPUNGE is about "
+        "at most, 1000 at least; 0: no limit. Clients that do not know MESSAGELIMIT see the end of large "
+        "mailboxes alone (RFC 9738 4.1)",
+    )
+    save_limit: int = Field(
+        0,
+        ge=0,
+        le=2_147_483_647,
+        description="Messages that one COPY is about at most, 1000 at least; 0: no limit. Where "
+        "message_limit is set, that goes for COPY too",
+    )
+
+    @field_validator("message_limit", "save_limit")
+    @classmethod
+    def _not_too_few(cls, limit: int) -> int:
+        """RFC 9738 3."""
+        if 0 < limit < 1000:
+            raise ValueError("0, or 1000 at least")
+        return limit

@@ -6,7 +6,7 @@ each batch (`move`: every message is in one of the two places), or noted in a ta
 (`purge`: a deleted mailbox stands in `doomed` until the last of its rows is gone).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, delete, literal_column, select, update
@@ -26,6 +26,13 @@ BATCH = 250
 """Messages in one unit."""
 
 Place = tuple[AccountId, MailboxId]
+Report = Callable[[int, int], object]
+"""Called between units with the messages done and their number, 0 where that is not known."""
+
+
+def _unheard(done: int, goal: int) -> None:
+    pass
+
 
 _NONE: ColumnElement[int] = literal_column("0")
 _r = t.message.c
@@ -86,11 +93,13 @@ async def store_flags(
     keywords: tuple[str, ...] = (),
     unchanged_since: int | None = None,
     reader: AccountId | None = None,
+    report: Report = _unheard,
 ) -> Marked:
     """`marking.store_flags` for any number of ascending UIDs."""
     rows: list[Any] = []
     failed: list[Uid] = []
     missing: list[Uid] = []
+    done = 0
     for batch in _batches(uids):
         marked = await db.write(
             marking.store_flags, *place, batch, mark, flags, keywords, unchanged_since, reader,
@@ -99,16 +108,27 @@ async def store_flags(
         rows.extend(marked.rows)
         failed.extend(marked.failed)
         missing.extend(marked.missing)
+        done += len(batch)
+        report(done, len(uids))
     return Marked(tuple(rows), tuple(failed), tuple(missing))
 
 
 async def expunge(
-    db: Database, place: Place, uids: Sequence[int], now: int, *, only_deleted: bool = True
+    db: Database,
+    place: Place,
+    uids: Sequence[int],
+    now: int,
+    *,
+    only_deleted: bool = True,
+    report: Report = _unheard,
 ) -> list[Uid]:
     """`moving.expunge` for any number of ascending UIDs."""
     removed: list[Uid] = []
+    done = 0
     for batch in _batches(uids):
         removed.extend(await db.write(_expunge, place, batch, now, only_deleted, account=place[0]))
+        done += len(batch)
+        report(done, len(uids))
     return removed
 
 
@@ -123,6 +143,7 @@ async def copy(
     target: Place,
     now: int,
     reader: AccountId | None = None,
+    report: Report = _unheard,
 ) -> Copied:
     """`moving.copy` for any number of UIDs; all or none (RFC 9051 6.4.7): what was copied
     before a refusal is removed again."""
@@ -130,6 +151,7 @@ async def copy(
     try:
         for batch in _batches(uids) or [()]:
             done.append(await db.write(moving.copy, source, batch, target, now, reader, account=target[0]))
+            report(min(len(done) * BATCH, len(uids)), len(uids))
     except Refusal:
         copied = [uid for part in done for uid in part.target]
         await expunge(db, target, copied, now, only_deleted=False)
@@ -144,13 +166,14 @@ async def move(
     target: Place,
     now: int,
     reader: AccountId | None = None,
+    report: Report = _unheard,
 ) -> Copied:
     """`moving.move` for any number of UIDs; a refusal after some batches leaves those moved
     (RFC 6851 4.3 has each message in one place)."""
-    done = [
-        await db.write(moving.move, source, batch, target, now, reader, account=target[0])
-        for batch in _batches(uids) or [()]
-    ]
+    done: list[Copied] = []
+    for batch in _batches(uids) or [()]:
+        done.append(await db.write(moving.move, source, batch, target, now, reader, account=target[0]))
+        report(min(len(done) * BATCH, len(uids)), len(uids))
     return _joined(done)
 
 
@@ -162,7 +185,9 @@ def _joined(done: Sequence[Copied]) -> Copied:
     )
 
 
-async def rename(db: Database, account: AccountId, old: str, new: str, now: int) -> None:
+async def rename(
+    db: Database, account: AccountId, old: str, new: str, now: int, report: Report = _unheard
+) -> None:
     """`mailboxes.rename`; the INBOX is emptied into a new mailbox (RFC 9051 6.3.6)."""
     if account == PUBLIC or names.canonical(old) != names.INBOX:
         await db.write(mailboxes.rename, account, old, new, account=account)
@@ -170,8 +195,11 @@ async def rename(db: Database, account: AccountId, old: str, new: str, now: int)
     made = await db.write(mailboxes.create, account, new, now, account=account)
     if made.id == INBOX:
         raise MailboxExists
+    moved = 0
     while uids := await db.read(_first_uids, account, INBOX):
         await move(db, (account, INBOX), uids, (account, made.id), now, account)
+        moved += len(uids)
+        report(moved, 0)
 
 
 def _first_uids(tx: Transaction, account: AccountId, mailbox: MailboxId) -> list[int]:

@@ -88,6 +88,14 @@ class Channel(Protocol):
         """What is offered now."""
 
     @property
+    def message_limit(self) -> int:
+        """Messages that one command may be about (RFC 9738), 0: no limit."""
+
+    @property
+    def save_limit(self) -> int:
+        """Messages that one COPY may be about, 0: no limit."""
+
+    @property
     def tls_available(self) -> bool:
         """STARTTLS can be given now."""
 

@@ -13,7 +13,8 @@ class Dialect:
     condstore: a CONDSTORE-enabling command was given (RFC 7162 3.1): every untagged
     FETCH that tells of flags carries MODSEQ.
     qresync: VANISHED is sent instead of EXPUNGE (RFC 7162 3.2.10); implies condstore.
-    uidonly: reserved for RFC 9586.
+    uidonly: message numbers are neither taken nor sent (RFC 9586 3): UIDFETCH instead of
+    FETCH, VANISHED instead of EXPUNGE. EXISTS and RECENT are counts and stay.
     """
 
     rev2: bool = False

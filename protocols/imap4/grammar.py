@@ -121,8 +121,8 @@ class Cursor:
         self.dialect = dialect
         self.pending = pending
 
-    def fail(self, what: str) -> BadSyntax:
-        return BadSyntax(what, self.position)
+    def fail(self, what: str, code: bytes = b"") -> BadSyntax:
+        return BadSyntax(what, self.position, code)
 
     def _take(self, pattern: re.Pattern[bytes], what: str) -> bytes:
         found = pattern.match(self.data, self.position)
@@ -284,6 +284,9 @@ class Cursor:
         """sequence-set, or `$` (RFC 9051 9, seq-last-command)."""
         if self.skip(b"$"):
             return SequenceSet((), uid, saved=True)
+        if self.dialect.uidonly and not uid:
+            # RFC 9586 3; what `$` stands for is UIDs.
+            raise self.fail("UIDs, once UIDONLY is enabled", b"UIDREQUIRED")
         start = self.position
         text = self._take(_SEQUENCE, "a sequence set")
         if text.isdigit() and len(text) < 10 and text[0] != 48:

@@ -269,6 +269,11 @@ class IAppend(Interface):
 class IAccount(Interface):
     """What an authenticated connection holds. One per connection."""
 
+    progress = Attribute(
+        "Callable[[int, int], object], set by the connection: who works long for a command says "
+        "with it how many items are done, of how many (0: not known)"
+    )
+
     async def mailboxes(prefix: str, subscribed: bool) -> Sequence[Listed]:
         """Every name the account may see that starts with `prefix` (literal; may end in
         the middle of a level), ordered by name. With

@@ -62,10 +62,9 @@ class Frame:
 class Refused(BadSyntax):
     """A command that could not be read whole; it has been skipped. tag: as far as known."""
 
-    def __init__(self, what: str, tag: bytes, too_big: bool = False, position: int = -1) -> None:
-        super().__init__(what, position)
+    def __init__(self, what: str, tag: bytes, position: int = -1, code: bytes = b"") -> None:
+        super().__init__(what, position, code)
         self.tag = tag
-        self.too_big = too_big
 
 
 def leading_tag(data: bytes) -> bytes:
@@ -131,7 +130,7 @@ class Reader:
             self._pending = announced
             held = len(self._data) + sum(map(len, self._literals.values()))
             if held > bounds.command or len(self._literals) >= LITERALS_LIMIT:
-                self.refuse("a shorter command", too_big=True)
+                self.refuse("a shorter command", code=b"TOOBIG")
                 continue
             return Frame(self._data, dict(self._literals), announced)
 
@@ -154,14 +153,14 @@ class Reader:
         assert self._pending is not None
         held = len(self._data) + sum(map(len, self._literals.values()))
         if held + self._pending.size > self._bounds().command:
-            self.refuse("a shorter literal", too_big=True)
+            self.refuse("a shorter literal", code=b"TOOBIG")
             return False
         self._reading = True
         return True
 
-    def refuse(self, what: str, too_big: bool = False, position: int = -1) -> None:
+    def refuse(self, what: str, position: int = -1, code: bytes = b"") -> None:
         """Give up the command; the next `next` raises Refused once it has been skipped."""
-        self._refusal = Refused(what, leading_tag(self._data), too_big, position)
+        self._refusal = Refused(what, leading_tag(self._data), position, code)
         pending = self._pending
         self._forget()
         self._skip_literal(pending)

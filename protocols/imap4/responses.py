@@ -98,6 +98,12 @@ def condition(tag: bytes, kind: bytes, code: bytes, text: str) -> bytes:
     return b"%b %b %b\r\n" % (tag, kind, words)
 
 
+def in_progress(tag: bytes, done: int, goal: int) -> bytes:
+    """RFC 9585 4: INPROGRESS (tag done goal). goal 0: not known; a tag with `]` is not told."""
+    shown = b"NIL" if b"]" in tag else quoted(tag)
+    return b"* OK [INPROGRESS (%b %d %b)] Still at work\r\n" % (shown, done, b"%d" % goal if goal else b"NIL")
+
+
 def untagged(data: bytes) -> bytes:
     return b"* %b\r\n" % data
 
@@ -195,10 +201,17 @@ def flags_of(rows: Iterable[Row], dialect: Dialect, uid: bool, flags: bool = Tru
 
     uid: the command was a UID command. flags: False leaves MODSEQ alone (STORE .SILENT).
     """
-    shape = b"UID %d " if uid or dialect.condstore else b""
-    shape += b"FLAGS (%b)" if flags else b""
+    shape = b"FLAGS (%b)" if flags else b""
     shape += (b" MODSEQ (%d)" if flags else b"MODSEQ (%d)") if dialect.condstore else b""
-    shape = b"* %d FETCH (" + shape + b")\r\n"
+    if dialect.uidonly:
+        # RFC 9586 3.3: the UID stands in front.
+        shape = b"* %d UIDFETCH (" + shape + b")\r\n"
+        if not dialect.condstore:
+            return b"".join([shape % (row.uid, row.flags) for row in rows])
+        if not flags:
+            return b"".join([shape % (row.uid, row.modseq) for row in rows])
+        return b"".join([shape % (row.uid, row.flags, row.modseq) for row in rows])
+    shape = b"* %d FETCH (" + (b"UID %d " if uid or dialect.condstore else b"") + shape + b")\r\n"
     if dialect.condstore:
         if flags:
             return b"".join([shape % (row.sequence, row.uid, row.flags, row.modseq) for row in rows])
@@ -214,7 +227,7 @@ def updates(changes: Iterable[Update], dialect: Dialect, uid: bool = False) -> b
     gone: list[int] = []
     for change in changes:
         if isinstance(change, Expunged):
-            if dialect.qresync:
+            if dialect.qresync or dialect.uidonly:
                 gone.append(change.uid)
             else:
                 out.append(b"* %d EXPUNGE\r\n" % change.sequence)
@@ -234,7 +247,7 @@ def updates(changes: Iterable[Update], dialect: Dialect, uid: bool = False) -> b
 
 
 def vanished(uids: Ranges, earlier: bool = False) -> bytes:
-    """RFC 7162 3.2.10; earlier: they were not told in this session."""
+    """RFC 7162 3.2.10, RFC 9586 3.4; earlier: they were not told in this session."""
     return b"* VANISHED %b%b\r\n" % (b"(EARLIER) " if earlier else b"", encode_ranges(uids))
 
 

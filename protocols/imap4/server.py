@@ -31,6 +31,7 @@ from protocols.imap4 import responses, verbs
 from protocols.imap4.dialect import PLAIN, Dialect
 from protocols.imap4.grammar import Announced, Cursor, LiteralPending
 from protocols.imap4.interfaces import Explained
+from protocols.imap4.progress import Progress
 from protocols.imap4.reader import SKIP_LIMIT, Bounds, Frame, Reader, Refused, leading_tag
 from protocols.imap4.responses import No
 from protocols.imap4.sets import STAR, Ranges, SequenceSet
@@ -47,7 +48,9 @@ class Limits:
     """bounds, login_bounds: of commands, after and before login. idle: seconds without
     a command (RFC 9051 5.4: at least 30 minutes after login). login: seconds to log in. bad_commands: in a
     row, before the connection is ended; failed_logins: likewise. unauthenticate: a login may be
-    given up for another (RFC 8437 8 wants this to be switched off where a proxy stands before)."""
+    given up for another (RFC 8437 8 wants this to be switched off where a proxy stands before).
+    messages: that one command may be about, 0 for no limit; saved_messages: that one COPY or
+    APPEND may be about, where there is no limit for all (RFC 9738 3)."""
 
     bounds: Bounds = field(default_factory=Bounds)
     login_bounds: Bounds = field(default_factory=lambda: Bounds(line=16 * 1024, command=32 * 1024))
@@ -56,6 +59,8 @@ class Limits:
     bad_commands: int = 25
     failed_logins: int = 5
     unauthenticate: bool = True
+    messages: int = 0
+    saved_messages: int = 0
 
 
 class Imap4Server(Conversation):
@@ -77,6 +82,7 @@ class Imap4Server(Conversation):
         self.saved: Ranges = ()
         self.dialect: Dialect = PLAIN
         self.reader = Reader(self.input, self._bounds)
+        self._progress = Progress(clock.seconds, self._send_now)
         self._tls = tls
         self._limits = limits
         self._greeting = greeting
@@ -123,13 +129,14 @@ class Imap4Server(Conversation):
         try:
             tag, verb, command = await self._read()
         except Refused as refused:
-            self._answer_bad(refused.tag, refused, b"TOOBIG" if refused.too_big else b"")
+            self._answer_bad(refused.tag, refused)
             return
         self.tag = tag
         self._uid = verb.uid
         Connection.doing.verb = verb.label
         # RFC 7162 3.2.10.2: a UID SEARCH by message numbers keeps them as they are.
         expunges = verb.expunges and not getattr(command, "numbered", False)
+        self._progress.begin(tag)
         try:
             done = await command.run(self._held(verb), self)
         except CancelledError:
@@ -137,9 +144,11 @@ class Imap4Server(Conversation):
         except Flood:
             raise
         except Exception as error:
+            self._progress.end()
             self.tell(expunges)
             self._refused(verb, error)
             return
+        self._progress.end()
         self._bad = 0
         self.tell(expunges)
         if verb.answers_itself:
@@ -167,8 +176,8 @@ class Imap4Server(Conversation):
                 pass
             except BadSyntax as error:
                 if frame.pending is None:
-                    raise Refused(error.what, tag, position=error.position) from None
-                self.reader.refuse(error.what, position=error.position)
+                    raise Refused(error.what, tag, error.position, error.code) from None
+                self.reader.refuse(error.what, error.position, error.code)
                 continue
             self._collect()
             # A command is looked at again behind each of its literals, of which it may have many.
@@ -200,6 +209,8 @@ class Imap4Server(Conversation):
             verb.held is Held.VIEW and self.view is None
         ):
             raise BadSyntax(f"{verb.held.value} first")
+        if self.dialect.uidonly and verb.numbers:
+            raise BadSyntax(f"UID {verb.label}, once UIDONLY is enabled", code=b"UIDREQUIRED")
         if verb.secret and frame.pending is not None and not self.security.private:
             raise BadSyntax("TLS before a password")
         return found[1], verb, Cursor(frame.data, position, frame.literals, self.dialect, frame.pending)
@@ -208,6 +219,10 @@ class Imap4Server(Conversation):
         if verb.held is Held.VIEW:
             return self.view
         return self.account if verb.held is Held.ACCOUNT else self.door
+
+    def _send_now(self, data: bytes) -> None:
+        self.send(data)
+        self.flush()
 
     # Refusals ----------------------------------------------------------------------------
 
@@ -236,12 +251,12 @@ class Imap4Server(Conversation):
             if self._failures >= self._limits().failed_logins:
                 self._bye(b"", "Too many failed logins")
 
-    def _answer_bad(self, tag: bytes, error: BadSyntax, code: bytes = b"") -> None:
+    def _answer_bad(self, tag: bytes, error: BadSyntax) -> None:
         if isinstance(error, BadExchange):
             text = error.what.capitalize()
         else:
             text = f"Expected {error.what}" + (f" at octet {error.position}" if error.position >= 0 else "")
-        self.send(responses.condition(tag, b"BAD", code, text))
+        self.send(responses.condition(tag, b"BAD", error.code, text))
         self._bad += 1
         if self._bad >= self._limits().bad_commands:
             self._bye(b"", "Too many bad commands")
@@ -348,6 +363,7 @@ class Imap4Server(Conversation):
         self.account = account
         self.idle_time_out = self._limits().idle
         account.watch(self._ended)
+        account.progress = self._progress.report
 
     def logged_out(self) -> None:
         if not self._limits().unauthenticate:
@@ -391,11 +407,27 @@ class Imap4Server(Conversation):
 
     def capabilities(self) -> Sequence[bytes]:
         if self.account is not None:
-            if self._limits().unauthenticate:
-                return verbs.AFTER_LOGIN
-            return [name for name in verbs.AFTER_LOGIN if name != b"UNAUTHENTICATE"]
+            limits = self._limits()
+            names = list(verbs.AFTER_LOGIN)
+            if not limits.unauthenticate:
+                names.remove(b"UNAUTHENTICATE")
+            # RFC 9738 3: one or the other.
+            if limits.messages:
+                names.append(b"MESSAGELIMIT=%d" % limits.messages)
+            elif limits.saved_messages:
+                names.append(b"SAVELIMIT=%d" % limits.saved_messages)
+            return names
         mechanisms = self.door.authenticator.mechanisms(self.security)
         return verbs.before_login(self.tls_available, self.security.private, mechanisms)
+
+    @property
+    def message_limit(self) -> int:
+        return self._limits().messages
+
+    @property
+    def save_limit(self) -> int:
+        limits = self._limits()
+        return limits.messages or limits.saved_messages
 
     @property
     def tls_available(self) -> bool:

@@ -51,6 +51,21 @@ def contains(ranges: Ranges, number: int) -> bool:
     return at >= 0 and ranges[at][1] >= number
 
 
+def common(one: Ranges, other: Ranges) -> Ranges:
+    """What two merged sets have in common."""
+    found: list[tuple[int, int]] = []
+    at = there = 0
+    while at < len(one) and there < len(other):
+        low, high = max(one[at][0], other[there][0]), min(one[at][1], other[there][1])
+        if low <= high:
+            found.append((low, high))
+        if one[at][1] < other[there][1]:
+            at += 1
+        else:
+            there += 1
+    return tuple(found)
+
+
 class Listed(Sequence[int]):
     """The numbers of ranges by their place, without expanding them."""
 

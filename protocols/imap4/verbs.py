@@ -54,6 +54,7 @@ class Verb:
     capabilities: what is whole because of it.
     expunges: EXPUNGE may be sent while it is answered (RFC 9051 7.5.1).
     codes: other words for a response code: a missing target is TRYCREATE (RFC 9051 7.1).
+    numbers: it is about message numbers: not once UIDONLY is enabled (RFC 9586 3.2, 3.8).
     streams: its last literal is not collected.
     answers_itself: it sends its own tagged OK.
     secret: its literals are not asked for where others could read them (RFC 9051 11.2).
@@ -65,6 +66,7 @@ class Verb:
     capabilities: tuple[bytes, ...] = ()
     expunges: bool = True
     codes: Mapping[bytes, bytes] = field(default_factory=dict)
+    numbers: bool = False
     streams: bool = False
     answers_itself: bool = False
     secret: bool = False
@@ -89,7 +91,7 @@ _TABLE: Final = (
     Verb(b"AUTHENTICATE", login.Authenticate, Held.DOOR, (b"SASL-IR",)),
     Verb(b"LOGIN", login.Login, Held.DOOR, secret=True),
     Verb(b"UNAUTHENTICATE", login.Unauthenticate, Held.ACCOUNT, (b"UNAUTHENTICATE",)),
-    Verb(b"ENABLE", session.Enable, Held.ACCOUNT, (b"ENABLE",)),
+    Verb(b"ENABLE", session.Enable, Held.ACCOUNT, (b"ENABLE", b"UIDONLY")),
     Verb(b"SELECT", selection.Select, Held.ACCOUNT, (b"QRESYNC",)),
     Verb(b"EXAMINE", selection.Examine, Held.ACCOUNT),
     Verb(b"CREATE", mailboxes.Create, Held.ACCOUNT, (b"CREATE-SPECIAL-USE", b"OBJECTID")),
@@ -114,7 +116,7 @@ _TABLE: Final = (
         codes=_TARGET,
         streams=True,
     ),
-    Verb(b"REPLACE", append.Replace, Held.VIEW, (b"REPLACE",), codes=_TARGET, streams=True),
+    Verb(b"REPLACE", append.Replace, Held.VIEW, (b"REPLACE",), codes=_TARGET, streams=True, numbers=True),
     Verb(b"UID REPLACE", append.Replace, Held.VIEW, codes=_TARGET, streams=True),
     Verb(
         b"GETQUOTA",
@@ -132,7 +134,12 @@ _TABLE: Final = (
     Verb(b"EXPUNGE", selection.Expunge, Held.VIEW),
     Verb(b"UID EXPUNGE", selection.Expunge, Held.VIEW, (b"UIDPLUS",)),
     Verb(
-        b"SEARCH", search.Search, Held.VIEW, (b"ESEARCH", b"SEARCHRES", b"PARTIAL", b"WITHIN"), expunges=False
+        b"SEARCH",
+        search.Search,
+        Held.VIEW,
+        (b"ESEARCH", b"SEARCHRES", b"PARTIAL", b"WITHIN"),
+        expunges=False,
+        numbers=True,
     ),
     Verb(b"UID SEARCH", search.Search, Held.VIEW),
     Verb(
@@ -141,6 +148,7 @@ _TABLE: Final = (
         Held.VIEW,
         (b"SORT", b"SORT=DISPLAY", b"ESORT", b"I18NLEVEL=1"),
         expunges=False,
+        numbers=True,
     ),
     Verb(b"UID SORT", sort.Sort, Held.VIEW),
     Verb(
@@ -149,15 +157,18 @@ _TABLE: Final = (
         Held.VIEW,
         (b"THREAD=ORDEREDSUBJECT", b"THREAD=REFERENCES", b"THREAD=REFS"),
         expunges=False,
+        numbers=True,
     ),
     Verb(b"UID THREAD", sort.Thread, Held.VIEW),
-    Verb(b"FETCH", fetch.Fetch, Held.VIEW, (b"BINARY", b"SAVEDATE", b"PREVIEW"), expunges=False),
+    Verb(
+        b"FETCH", fetch.Fetch, Held.VIEW, (b"BINARY", b"SAVEDATE", b"PREVIEW"), expunges=False, numbers=True
+    ),
     Verb(b"UID FETCH", fetch.Fetch, Held.VIEW),
-    Verb(b"STORE", store.Store, Held.VIEW, (b"CONDSTORE",), expunges=False),
+    Verb(b"STORE", store.Store, Held.VIEW, (b"CONDSTORE",), expunges=False, numbers=True),
     Verb(b"UID STORE", store.Store, Held.VIEW),
-    Verb(b"COPY", copy.Copy, Held.VIEW, codes=_TARGET),
+    Verb(b"COPY", copy.Copy, Held.VIEW, (b"INPROGRESS",), codes=_TARGET, numbers=True),
     Verb(b"UID COPY", copy.Copy, Held.VIEW, codes=_TARGET),
-    Verb(b"MOVE", copy.Move, Held.VIEW, (b"MOVE",), codes=_TARGET),
+    Verb(b"MOVE", copy.Move, Held.VIEW, (b"MOVE",), codes=_TARGET, numbers=True),
     Verb(b"UID MOVE", copy.Move, Held.VIEW, codes=_TARGET),
 )
 

@@ -31,7 +31,7 @@ def read(pieces: list[bytes]) -> list[object]:
                     continue
                 seen.append((frame.data, *frame.literals.items()))
             except Refused as error:
-                seen.append(("refused", error.tag, error.too_big))
+                seen.append(("refused", error.tag, error.code == b"TOOBIG"))
             except Flood:
                 return [*seen, "flood"]
     return seen

@@ -260,6 +260,7 @@ class FakeAccount:
         self.closed = False
         self.end: Callable[[Explained], object] = lambda why: None
         self.sinks: list[FakeAppend] = []
+        self.progress: Callable[[int, int], object] = lambda done, goal: None
 
     def _may_fail(self) -> None:
         if self.world.fail is not None:

@@ -53,6 +53,8 @@ def make_imap4(core: Core, contexts: Any) -> Callable[[], Connection]:
             bad_commands=page.bad_commands,
             failed_logins=page.failed_logins,
             unauthenticate=page.unauthenticate,
+            messages=page.message_limit,
+            saved_messages=page.save_limit,
         )
 
     return lambda: Imap4Server(core.reactor, door, lambda: contexts, limits, "imsd IMAP4 server ready")

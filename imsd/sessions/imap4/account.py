@@ -45,6 +45,7 @@ class ImapAccount:
         self.account = account
         self.places = Places(held, account)
         self.rights_watch: Any = None
+        self.progress: Callable[[int, int], object] = _unheard
         self._ended = False
         self._ending: Callable[[Explained], object] | None = None
         self._views: set[View] = set()
@@ -195,7 +196,9 @@ class ImapAccount:
         target = await self._own_tree(new.rstrip("/"), "k")
         if source.account != target.account:
             raise NotPermitted("A mailbox cannot be moved between namespaces")
-        await jobs.rename(self.held.db, source.account, source.name, target.name, self.held.now())
+        await jobs.rename(
+            self.held.db, source.account, source.name, target.name, self.held.now(), self.progress
+        )
 
     async def _own_tree(self, name: str, letter: str) -> Spot:
         """The spot of a name whose tree this account may change."""
@@ -271,6 +274,10 @@ class ImapAccount:
         view.begin(pin)
         self._views.add(view)
         return view
+
+
+def _unheard(done: int, goal: int) -> None:
+    """Nobody asked how far the work has come."""
 
 
 def _may_meet(root: str, prefix: str) -> bool:

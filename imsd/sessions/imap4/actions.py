@@ -43,8 +43,9 @@ async def store(
     uids = view.uids(which)
     told = view.told
     marked = await jobs.store_flags(
-        view.held.db, view.place.key, uids, mark, bits, keywords, unchanged_since, view.reader
-    )
+        view.held.db, view.place.key, uids, mark, bits, keywords, unchanged_since, view.reader,
+        report=view.owner.progress,
+    )  # fmt: skip
     for row in marked.rows:
         view.own[row.uid] = row.modseq
     failed: Sequence[int] = marked.failed
@@ -96,8 +97,9 @@ async def copy(view: View, which: SequenceSet, target: str) -> Copied:
     place = await view.owner.places.find(target)
     place.need("i")
     done = await jobs.copy(
-        view.held.db, view.place.key, uids, place.key, view.held.now(), view.owner.account.id
-    )
+        view.held.db, view.place.key, uids, place.key, view.held.now(), view.owner.account.id,
+        report=view.owner.progress,
+    )  # fmt: skip
     return Copied(done.uidvalidity, compact(done.source), compact(done.target))
 
 
@@ -109,8 +111,9 @@ async def move(view: View, which: SequenceSet, target: str) -> Copied:
     place = await view.owner.places.find(target)
     place.need("i")
     done = await jobs.move(
-        view.held.db, view.place.key, uids, place.key, view.held.now(), view.owner.account.id
-    )
+        view.held.db, view.place.key, uids, place.key, view.held.now(), view.owner.account.id,
+        report=view.owner.progress,
+    )  # fmt: skip
     return Copied(done.uidvalidity, compact(done.source), compact(done.target))
 
 
@@ -150,4 +153,7 @@ async def expunge(view: View, which: SequenceSet | None) -> int:
     else:
         found = ((uid, view.index.get(uid)) for uid in view.uids(which))
         uids = [uid for uid, row in found if row is not None and row.flags & DELETED]
-    return len(await jobs.expunge(view.held.db, view.place.key, uids, view.held.now()))
+    removed = await jobs.expunge(
+        view.held.db, view.place.key, uids, view.held.now(), report=view.owner.progress
+    )
+    return len(removed)

@@ -49,6 +49,7 @@ async def traits(view: View, uids: Sequence[int]) -> list[Traits | None]:
     found: list[Traits | None] = []
     for at in range(0, len(uids), PAGE):
         found += await _page(view, uids[at : at + PAGE])
+        view.owner.progress(len(found), len(uids))
         if at:
             await view.held.breath()
     return found

@@ -79,6 +79,7 @@ class _Search:
         self._names = {name.lower(): bit for bit, name in enumerate(view.index.names)}
         self._since = time.perf_counter()
         self._limits = _limits(view, key)
+        self._done, self._goal = 0, sum(high - low + 1 for low, high in self._limits)
         self._test = self.compile(key)
 
     async def run(self) -> Found:
@@ -90,11 +91,13 @@ class _Search:
                     sequences.append(number)
                     uids.append(row.uid)
                     highest = max(highest, row.modseq)
+                self._done += min(STEP, high + 1 - start)
                 await self._breathe()
         return Found(sequences, uids, highest)
 
     async def _breathe(self) -> None:
         if time.perf_counter() - self._since > SLICE:
+            self.view.owner.progress(self._done, self._goal)
             await self.view.held.breath()
             self._since = time.perf_counter()
 

@@ -16,5 +16,6 @@ fetch         FETCH;  content: sections of a message as octets to send;
 store         STORE
 search        SEARCH;  searchkeys: the grammar of its keys
 copy          COPY MOVE
+limits        how many messages one command may be about
 quota         GETQUOTA GETQUOTAROOT SETQUOTA
 """

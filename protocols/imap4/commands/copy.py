@@ -7,6 +7,7 @@ from typing import Any
 
 from protocols.imap4 import responses
 from protocols.imap4.channel import Channel
+from protocols.imap4.commands import limits
 from protocols.imap4.commands.mailboxes import named
 from protocols.imap4.commands.selection import changed
 from protocols.imap4.grammar import Cursor
@@ -26,7 +27,10 @@ class Copy:
         return cls(which, named(cursor))
 
     async def run(self, view: Any, channel: Channel) -> Completed:
-        copied = await view.copy(channel.chosen(self.which), self.target)
+        which = channel.chosen(self.which)
+        if channel.save_limit:
+            limits.refuse_more(channel.save_limit, view.uids(which))
+        copied = await view.copy(which, self.target)
         return Completed(responses.copyuid(copied), "Copied")
 
 
@@ -43,9 +47,12 @@ class Move:
         which = cursor.sequence_set(uid)
         return cls(which, named(cursor))
 
-    async def run(self, view: Any, channel: Channel) -> Completed:
-        moved = await view.move(channel.chosen(self.which), self.target)
+    async def run(self, view: Any, channel: Channel) -> Completed | None:
+        part = limits.within(view, channel, channel.chosen(self.which))
+        moved = await view.move(part.which, self.target)
         code = responses.copyuid(moved)
         if code:
             channel.send(responses.condition(b"*", b"OK", code, "Moved UIDs"))
-        return (changed(channel, "Moved") if code else None) or Completed(b"", "Moved")
+        return part.completed(
+            channel, (changed(channel, "Moved") if code else None) or Completed(b"", "Moved")
+        )

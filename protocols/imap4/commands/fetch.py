@@ -10,12 +10,14 @@ from typing import Any, Final
 
 from protocols.imap4 import responses, sectionspecs
 from protocols.imap4.channel import Channel
-from protocols.imap4.commands import content
+from protocols.imap4.commands import content, limits
 from protocols.imap4.commands.attributes import ATTRIBUTES, modifiers
 from protocols.imap4.commands.content import Form, Item
 from protocols.imap4.commands.results import Range
+from protocols.imap4.dialect import Dialect
 from protocols.imap4.grammar import MAX63, Cursor
 from protocols.imap4.interfaces import Needs, Row
+from protocols.imap4.responses import Completed
 from protocols.imap4.sets import SequenceSet
 from protocols.message.sections import Kind, Section
 
@@ -103,20 +105,27 @@ class Fetch:
             raise cursor.fail("CHANGEDSINCE with VANISHED")
         if changed_since is not None and b"MODSEQ" not in items:
             items.append(b"MODSEQ")
-        if uid and b"UID" not in items:
+        if uid and b"UID" not in items and not cursor.dialect.uidonly:
             items.insert(0, b"UID")
         return cls(which, tuple(dict.fromkeys(items)), changed_since or 0, vanished, partial)
 
-    async def run(self, view: Any, channel: Channel) -> None:
+    async def run(self, view: Any, channel: Channel) -> Completed | None:
         which = channel.chosen(self.which)
         if self.partial is not None:
+            # RFC 9738 3.1: not even a part of it.
+            limits.refuse_count(channel.message_limit, self.partial.size)
             which = _some(which, self.partial.of(view.uids(which)), view)
         if b"MODSEQ" in self.items:
             channel.enable(condstore=True)
         if self.vanished:
             await send_vanished(view, channel, which, self.changed_since)
+        fetched = limits.within(view, channel, which)
+        await self._fetch(fetched.which, view, channel)
+        return fetched.completed(channel)
+
+    async def _fetch(self, which: SequenceSet, view: Any, channel: Channel) -> None:
         if all(isinstance(item, bytes) and item in _INDEX for item in self.items):
-            render = renderer(self.items)
+            render = renderer(self.items, channel.dialect)
             for rows in view.rows(which, self.changed_since):
                 channel.send(render(rows))
                 await channel.breathe()
@@ -146,13 +155,15 @@ class Fetch:
 
     async def _send(self, row: Row, seen: bool, message: Any, channel: Channel) -> None:
         """One FETCH response. seen: \\Seen was just set, so the flags are told with it."""
-        channel.send(b"* %d FETCH (" % row.sequence)
+        uidonly = channel.dialect.uidonly
+        channel.send(b"* %d UIDFETCH (" % row.uid if uidonly else b"* %d FETCH (" % row.sequence)
         items = self.items
         if seen and b"FLAGS" not in items:
             items = (b"FLAGS", *items)
         if seen and channel.dialect.condstore:
             # RFC 7162 3.2.4
-            items = (*(name for name in (b"UID", b"MODSEQ") if name not in items), *items)
+            more = (b"MODSEQ",) if uidonly else (b"UID", b"MODSEQ")
+            items = (*(name for name in more if name not in items), *items)
         whole = False
         try:
             for index, item in enumerate(items):
@@ -195,11 +206,13 @@ async def send_vanished(view: Any, channel: Channel, which: SequenceSet, since: 
         await pieces.aclose()
 
 
-def renderer(items: Sequence[Attribute]) -> Callable[[Sequence[Row]], bytes]:
-    """A function from rows to FETCH responses: one formatting per row, one join."""
+def renderer(items: Sequence[Attribute], dialect: Dialect) -> Callable[[Sequence[Row]], bytes]:
+    """A function from rows to FETCH responses, or UIDFETCH (RFC 9586 3.3): one formatting per
+    row, one join."""
     known = [_INDEX[item] for item in items if isinstance(item, bytes)]
-    shape = b"* %d FETCH (" + b" ".join(text for text, _ in known) + b")\r\n"
-    places = [0, *(place for _, place in known)]
+    head, first = (b"* %d UIDFETCH (", 1) if dialect.uidonly else (b"* %d FETCH (", 0)
+    shape = head + b" ".join(text for text, _ in known) + b")\r\n"
+    places = [first, *(place for _, place in known)]
     if _DATE not in places:
         pick = itemgetter(*places)
         return lambda rows: b"".join([shape % pick(row) for row in rows])

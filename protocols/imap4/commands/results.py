@@ -38,6 +38,11 @@ class Range:
         low, high = sorted((first, last))
         return cls(sign * low, sign * high, cursor.data[start : cursor.position])
 
+    @property
+    def size(self) -> int:
+        """Places in the range."""
+        return abs(self.last - self.first) + 1
+
     def of(self, numbers: Sequence[int]) -> Sequence[int]:
         """Those numbers, in the order in which they are."""
         if self.first > 0:

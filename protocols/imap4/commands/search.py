@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from protocols.imap4 import responses
+from protocols.imap4 import keys, responses
 from protocols.imap4.channel import Channel
 from protocols.imap4.commands import searchkeys
+from protocols.imap4.commands.limits import Within, within
 from protocols.imap4.commands.results import Returned
 from protocols.imap4.grammar import Cursor
 from protocols.imap4.interfaces import Found
 from protocols.imap4.keys import Key
-from protocols.imap4.responses import No
-from protocols.imap4.sets import compact
+from protocols.imap4.responses import Completed, No
+from protocols.imap4.sets import STAR, SequenceSet, compact
+
+_EVERY: Final = SequenceSet(((1, STAR),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,11 @@ class Wanted:
     def with_modseq(self) -> bool:
         return self.key is not None and searchkeys.asks_modseq(self.key)
 
-    async def find(self, view: Any, channel: Channel, saves: bool = False) -> Found:
-        """The messages. saves: the saved result is replaced, whatever happens."""
+    async def find(
+        self, view: Any, channel: Channel, saves: bool = False, limited: bool = False
+    ) -> tuple[Found, Within]:
+        """The messages. saves: the saved result is replaced, whatever happens. limited: only as
+        many are looked at as one command may be about."""
         saved = channel.saved
         if saves:
             channel.saved = ()
@@ -53,8 +59,14 @@ class Wanted:
             raise self.refusal
         if self.with_modseq:
             channel.enable(condstore=True)
-        found: Found = await view.search(searchkeys.with_saved(self.key, saved))
-        return found
+        key = searchkeys.with_saved(self.key, saved)
+        part = Within(_EVERY)
+        if limited and channel.message_limit:
+            part = within(view, channel, searchkeys.span(key, view.uid_of(view.exists)))
+            if part.code:
+                key = keys.And((keys.Numbers(part.which), key))
+        found: Found = await view.search(key)
+        return found, part
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +94,13 @@ class Search:
     def numbered(self) -> bool:
         return self.wanted.numbered
 
-    async def run(self, view: Any, channel: Channel) -> None:
+    async def run(self, view: Any, channel: Channel) -> Completed | None:
         saves = self.returned is not None and self.returned.saves
-        found = await self.wanted.find(view, channel, saves)
+        found, part = await self.wanted.find(view, channel, saves, limited=True)
+        self._answer(found, saves, view, channel)
+        return part.completed(channel)
+
+    def _answer(self, found: Found, saves: bool, view: Any, channel: Channel) -> None:
         if self.returned is not None and saves:
             channel.saved = compact(self.returned.to_save(found.uids))
         numbers = found.uids if self.uid else found.sequences

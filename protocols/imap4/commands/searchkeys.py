@@ -10,13 +10,13 @@ import codecs
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeGuard
 
 from protocols.imap4 import keys
-from protocols.imap4.grammar import MAX63, Cursor
+from protocols.imap4.grammar import MAX32, MAX63, Cursor
 from protocols.imap4.keys import Key, When
 from protocols.imap4.responses import No
-from protocols.imap4.sets import Ranges, SequenceSet
+from protocols.imap4.sets import STAR, Ranges, SequenceSet, common
 
 DEPTH: Final = 50
 COUNT: Final = 2000
@@ -157,6 +157,11 @@ def _modseq(cursor: Cursor, word: bytes, charset: str) -> Key:
     return keys.ModSeqAtLeast(cursor.number(MAX63))
 
 
+def _uids(low: int, high: int) -> Key:
+    """RFC 9738 3.2: UIDs above or below one, which need not exist."""
+    return keys.Numbers(SequenceSet(((low, high),) if low <= high else (), uid=True))
+
+
 def _header(cursor: Cursor, word: bytes, charset: str) -> Key:
     name = cursor.astring().decode("ascii", "replace").lower()
     cursor.space()
@@ -194,6 +199,8 @@ _WITH_ARGUMENT: Final[dict[bytes, Callable[[Cursor, bytes, str], Key]]] = {
     b"LARGER": lambda cursor, word, charset: keys.Larger(cursor.number(MAX63)),
     b"SMALLER": lambda cursor, word, charset: keys.Smaller(cursor.number(MAX63)),
     b"UID": lambda cursor, word, charset: keys.Numbers(cursor.sequence_set(uid=True)),
+    b"UIDAFTER": lambda cursor, word, charset: _uids(cursor.number() + 1, MAX32),
+    b"UIDBEFORE": lambda cursor, word, charset: _uids(1, cursor.number() - 1),
     b"MODSEQ": _modseq,
     **{
         word: lambda cursor, word, charset: keys.Header(_ADDRESSED[word], _text(cursor, charset))
@@ -247,6 +254,23 @@ def leaves(key: Key) -> Iterator[Key]:
             yield from leaves(each)
     else:
         yield key
+
+
+def span(key: Key, last: int) -> SequenceSet:
+    """What a search has to look at: where the key names UIDs at the top, those (all of them
+    together), else numbers, else every message. last: the greatest UID."""
+    sets = [each.which for each in (key.keys if isinstance(key, keys.And) else (key,)) if _names(each)]
+    of_uids = [which for which in sets if which.uid]
+    if not of_uids:
+        return sets[0] if sets else SequenceSet(((1, STAR),))
+    ranges = of_uids[0].resolve(last)
+    for which in of_uids[1:]:
+        ranges = common(ranges, which.resolve(last))
+    return SequenceSet(ranges, uid=True)
+
+
+def _names(key: Key) -> TypeGuard[keys.Numbers]:
+    return isinstance(key, keys.Numbers)
 
 
 def asks_modseq(key: Key) -> bool:

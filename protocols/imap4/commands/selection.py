@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from protocols.imap4 import responses
 from protocols.imap4.channel import Channel
+from protocols.imap4.commands import limits
 from protocols.imap4.commands.fetch import send_vanished
 from protocols.imap4.commands.mailboxes import named
 from protocols.imap4.grammar import MAX63, Cursor
@@ -42,6 +43,9 @@ class Known:
             if not cursor.at(b"("):
                 uids = _known(cursor)
             if uids is None or cursor.skip(b" "):
+                if cursor.dialect.uidonly:
+                    # RFC 9586 3.7
+                    raise cursor.fail("no message numbers, once UIDONLY is enabled", b"UIDREQUIRED")
                 cursor.expect(b"(")
                 numbers = _known(cursor).ranges
                 cursor.space()
@@ -117,7 +121,7 @@ class Select:
                     b"* FLAGS (%b)\r\n" % view.flags,
                     responses.grown(view.exists, view.recent, dialect),
                     b"* OK [UNSEEN %d] First unseen\r\n" % view.first_unseen
-                    if view.first_unseen and not dialect.rev2
+                    if not (dialect.rev2 or dialect.uidonly) and view.first_unseen
                     else b"",
                     b"* OK [PERMANENTFLAGS (%b)] Flags that can be changed\r\n" % view.permanent_flags,
                     b"* OK [UIDVALIDITY %d] UIDs valid\r\n" % view.uid_validity,
@@ -208,8 +212,15 @@ class Expunge:
         return cls(cursor.sequence_set(uid=True))
 
     async def run(self, view: Any, channel: Channel) -> Completed | None:
-        count = await view.expunge(None if self.which is None else channel.chosen(self.which))
-        return changed(channel) if count else None
+        if self.which is None:
+            # RFC 9738 3.1: never limited.
+            return changed(channel) if await view.expunge(None) else None
+        which = channel.chosen(self.which)
+        part = limits.Within(which)
+        if channel.message_limit:
+            part = limits.among(view, channel, which, limits.flagged(view, which, b"\\Deleted"))
+        count = await view.expunge(part.which)
+        return part.completed(channel, changed(channel) if count else None)
 
 
 def changed(channel: Channel, text: str = "") -> Completed | None:

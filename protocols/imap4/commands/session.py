@@ -91,6 +91,7 @@ ENABLES: Final[Mapping[bytes, Mapping[str, bool]]] = {
     b"UTF8=ACCEPT": {"utf8": True},
     b"CONDSTORE": {"condstore": True},
     b"QRESYNC": {"condstore": True, "qresync": True},
+    b"UIDONLY": {"uidonly": True},
 }
 _SPELLED: Final = {b"IMAP4REV2": b"IMAP4rev2"}
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from protocols.imap4 import ordering, responses, threads
 from protocols.imap4.channel import Channel
+from protocols.imap4.commands import limits
 from protocols.imap4.commands.results import Returned
 from protocols.imap4.commands.search import Wanted
 from protocols.imap4.grammar import Cursor
@@ -68,7 +69,7 @@ class Sort:
 
     async def run(self, view: Any, channel: Channel) -> None:
         saves = self.returned is not None and self.returned.saves
-        found = await self.wanted.find(view, channel, saves)
+        found, _ = await self.wanted.find(view, channel, saves)
         uids, sequences, traits = await _described(view, channel, found.uids, found.sequences)
         order = await ordering.arrange(traits, self.criteria, channel.breathe)
         uids = [uids[at] for at in order]
@@ -113,7 +114,9 @@ class Thread:
         return self.wanted.numbered
 
     async def run(self, view: Any, channel: Channel) -> None:
-        found = await self.wanted.find(view, channel)
+        # RFC 9738 3.3; SORT has what it sorts by at hand and is not limited.
+        limits.refuse_count(channel.message_limit, view.exists)
+        found, _ = await self.wanted.find(view, channel)
         _, numbers, traits = await _described(
             view, channel, found.uids, found.uids if self.uid else found.sequences
         )

@@ -7,6 +7,7 @@ from typing import Any
 
 from protocols.imap4 import responses
 from protocols.imap4.channel import Channel
+from protocols.imap4.commands.limits import within
 from protocols.imap4.grammar import MAX63, Cursor
 from protocols.imap4.interfaces import FlagChange
 from protocols.imap4.responses import Completed, No
@@ -52,10 +53,10 @@ class Store:
         return cls(which, change, flags, word.endswith(b".SILENT"), unchanged_since)
 
     async def run(self, view: Any, channel: Channel) -> Completed | None:
-        which = channel.chosen(self.which)
+        part = within(view, channel, channel.chosen(self.which))
         if self.unchanged_since is not None:
             channel.enable(condstore=True)
-        stored = await view.store(which, self.change, self.flags, self.unchanged_since)
+        stored = await view.store(part.which, self.change, self.flags, self.unchanged_since)
         dialect = channel.dialect
         if not self.silent or dialect.condstore:
             for rows in stored.rows:
@@ -63,6 +64,8 @@ class Store:
                 await channel.breathe()
         code = responses.modified(stored.modified)
         if stored.missing and not self.which.uid:
+            part.tell(channel)
             # RFC 2180 4.2.1: told under the message number of one that is gone.
             raise No(code or b"EXPUNGEISSUED", "Some messages were expunged")
-        return Completed(code, "Conditional STORE failed for some") if code else None
+        failed = Completed(code, "Conditional STORE failed for some") if code else None
+        return part.completed(channel, failed)
