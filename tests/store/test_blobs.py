@@ -55,9 +55,12 @@ def files(blobs: Blobs) -> list[str]:
 
 def settled(blobs: Blobs) -> list[str]:
     """The files that are left when the threads had their turns to remove them."""
+    # Empty once may mean that the thread has not made its file yet; empty for a while does not.
+    empty = 0
     for _ in range(20_000):
         run(blobs.db.in_thread(int))
-        if not files(blobs):
+        empty = 0 if files(blobs) else empty + 1
+        if empty == 50:
             break
     return files(blobs)
 
