@@ -52,6 +52,7 @@ from protocols.ldap.messages import (
     PasswordModify,
     SearchRequest,
 )
+from protocols.ldap.reader import Budget
 from protocols.ldap.results import Result
 from protocols.ldap.server import LdapConnection
 from protocols.security import Security
@@ -341,4 +342,5 @@ def _subschema() -> SpecialEntry:
 def make_ldap(core: Core, contexts: Any) -> Callable[[], Connection]:
     """What builds the connections of one listener. contexts: the server side of StartTLS."""
     door = Door(core.directory, core.settings, core.authenticator)
-    return lambda: LdapConnection(core.reactor, door, lambda: contexts)
+    budget = Budget()
+    return lambda: LdapConnection(core.reactor, door, lambda: contexts, budget)

@@ -6,7 +6,7 @@ it is kept. BadEncoding from here means that the stream cannot be followed any m
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from protocols.ldap.ber import LENGTH_OCTETS, BadEncoding
 from protocols.lines import NEED_DATA, NeedData
@@ -19,13 +19,48 @@ class TooBig(BadEncoding):
         super().__init__(f"a message of at most {limit} octets")
 
 
+class NoRoom(Exception):
+    """The budget for large messages is spent on those of others."""
+
+
+LARGE: Final = 1 << 16
+"""Octets of a message up to which a connection needs no share of the budget."""
+
+
+class Budget:
+    """Octets that the unfinished large messages of all connections of a listener may take.
+
+    One connection may send a large message; many at once must not fill the memory.
+    """
+
+    __slots__ = ("left",)
+
+    def __init__(self, octets: int = 64 << 20) -> None:
+        self.left = octets
+
+    def take(self, octets: int) -> None:
+        """Raises NoRoom."""
+        if octets > self.left:
+            raise NoRoom
+        self.left -= octets
+
+    def give(self, octets: int) -> None:
+        self.left += octets
+
+
 class Reader:
-    """Bytes that have arrived; `next` takes one whole LDAPMessage."""
+    """Bytes that have arrived; `next` takes one whole LDAPMessage.
 
-    __slots__ = ("_at", "_data", "_more", "_wanted", "limit")
+    budget: shared with other readers; what a large message announces is taken from it until the
+    message is whole. None: there are no others.
+    """
 
-    def __init__(self, limit: int) -> None:
+    __slots__ = ("_at", "_budget", "_data", "_more", "_taken", "_wanted", "limit")
+
+    def __init__(self, limit: int, budget: Budget | None = None) -> None:
         self.limit = limit
+        self._budget = budget
+        self._taken = 0
         self._data = b""
         self._at = 0
         self._more = bytearray()
@@ -47,9 +82,10 @@ class Reader:
         """Forget everything, as StartTLS requires (RFC 4511 4.14.1)."""
         self._data, self._at, self._wanted = b"", 0, 0
         self._more.clear()
+        self._give_back()
 
     def next(self) -> bytes | Literal[NeedData.NEED_DATA]:
-        """One LDAPMessage with its tag and length, not decoded."""
+        """One LDAPMessage with its tag and length, not decoded. Raises TooBig, NoRoom."""
         if self._more:
             if self._wanted > len(self._more):
                 return NEED_DATA
@@ -76,10 +112,20 @@ class Reader:
                 raise TooBig(self.limit)
         stop = start + size
         if stop > len(data):
+            if size > LARGE and self._budget is not None and not self._taken:
+                self._budget.take(size)
+                self._taken = size
             return self._wait(stop - len(data))
         self._at = stop
+        if self._taken:
+            self._give_back()
         return data if at == 0 and stop == len(data) else data[at:stop]
 
     def _wait(self, octets: int) -> Literal[NeedData.NEED_DATA]:
         self._wanted = octets
         return NEED_DATA
+
+    def _give_back(self) -> None:
+        if self._budget is not None:
+            self._budget.give(self._taken)
+        self._taken = 0

@@ -39,7 +39,7 @@ from protocols.ldap.dn import BadDN
 from protocols.ldap.interfaces import IDoor
 from protocols.ldap.messages import ExtendedResponse, Response
 from protocols.ldap.operation import SLICE, Operation
-from protocols.ldap.reader import Reader
+from protocols.ldap.reader import Budget, NoRoom, Reader
 from protocols.ldap.requests import Envelope
 from protocols.ldap.results import Failed, Result, ResultCode
 from protocols.ldap.session import Answers, Session
@@ -62,13 +62,20 @@ class LdapConnection(Connection):
     """A peer that speaks LDAP.
 
     tls: gives the context factory for StartTLS; None where that is not offered.
+    budget: for unfinished large messages, shared by the connections of a listener.
     """
 
-    def __init__(self, clock: IReactorTime, door: IDoor, tls: Callable[[], Any] | None = None) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        door: IDoor,
+        tls: Callable[[], Any] | None = None,
+        budget: Budget | None = None,
+    ) -> None:
         super().__init__(clock)
         self._door = door
         self._tls = tls
-        self._reader = Reader(door.limits.unbound_message)
+        self._reader = Reader(door.limits.unbound_message, budget)
         self.operations: dict[int, Operation] = {}
         """Those in progress and waiting, by message id."""
         self._updates: deque[Operation] = deque()
@@ -179,6 +186,8 @@ class LdapConnection(Connection):
                     break
         except BadEncoding as error:
             self._disconnect(ResultCode.PROTOCOL_ERROR, f"Expected {error.what}")
+        except NoRoom:
+            self._disconnect(ResultCode.BUSY, "Too many large requests at once; try again")
         finally:
             self._pumping = False
         self.flush()

@@ -28,7 +28,7 @@ from protocols.ldap.messages import (
     Scope,
     SearchRequest,
 )
-from protocols.ldap.reader import Reader
+from protocols.ldap.reader import Budget, Reader
 from protocols.ldap.responses import encode_attribute, encode_entry
 from protocols.ldap.results import Failed, Result, ResultCode
 from protocols.ldap.schema import AttributeType, Schema
@@ -258,12 +258,13 @@ class Peer:
     clock: Clock = field(default_factory=Clock)
     tls: Callable[[], Any] | None = None
     address: str = "127.0.0.1"
+    budget: Budget | None = None
 
     def __post_init__(self) -> None:
         from twisted.internet.address import IPv4Address
 
         self.transport = Transport(peerAddress=IPv4Address("TCP", self.address, 4444))
-        self.connection = LdapConnection(self.clock, self.door, self.tls)
+        self.connection = LdapConnection(self.clock, self.door, self.tls, self.budget)
         self.connection.makeConnection(self.transport)
         self._reader = Reader(1 << 30)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from protocols.ldap import client
 from protocols.ldap.ber import BadEncoding
 from protocols.ldap.messages import DeleteRequest, Request
-from protocols.ldap.reader import Reader, TooBig
+from protocols.ldap.reader import LARGE, Budget, NoRoom, Reader, TooBig
 from protocols.lines import NEED_DATA
 from tests.ldap import strategies
 
@@ -84,4 +84,30 @@ def test_cleared() -> None:
     reader.clear()
     assert len(reader) == 0
     reader.feed(message)
+    assert everything(reader) == [message]
+
+
+def test_large_messages_share_a_budget() -> None:
+    budget = Budget(300_000)
+    message = client.write(1, DeleteRequest("dc=" + "x" * 200_000))
+    first, second = Reader(1 << 20, budget), Reader(1 << 20, budget)
+    first.feed(message[:10])
+    assert first.next() is NEED_DATA
+    second.feed(message[:10])
+    with pytest.raises(NoRoom):
+        second.next()
+    first.feed(message[10:])
+    assert everything(first) == [message]
+    second.feed(b"")
+    assert second.next() is NEED_DATA
+    second.clear()
+    assert budget.left == 300_000
+
+
+def test_small_messages_need_no_budget() -> None:
+    reader = Reader(1 << 20, Budget(0))
+    message = client.write(1, DeleteRequest("dc=" + "x" * (LARGE - 100)))
+    reader.feed(message[:10])
+    assert reader.next() is NEED_DATA
+    reader.feed(message[10:])
     assert everything(reader) == [message]

@@ -44,6 +44,7 @@ from protocols.ldap.messages import (
     Simple,
     UnbindRequest,
 )
+from protocols.ldap.reader import Budget
 from protocols.ldap.results import Result, ResultCode
 from protocols.ldap.server import NOTICE_OF_DISCONNECTION
 from protocols.ldap.verbs import MANAGE_DSA_IT
@@ -230,6 +231,23 @@ def test_an_unknown_choice_of_authentication(peer: Peer) -> None:
     peer.feed(bytes.fromhex("300c02010160070201030400aa00"))
     [answer] = peer.receive()
     assert code(answer.operation) is ResultCode.AUTH_METHOD_NOT_SUPPORTED
+
+
+def test_too_many_large_messages_at_once() -> None:
+    budget = Budget(100_000)
+    first, second = Peer(budget=budget), Peer(budget=budget)
+    request = client.write(1, search(base="dc=" + "x" * 80_000))
+    first.feed(request[:100])
+    second.feed(request[:100])
+    [told] = second.receive()
+    assert told.message_id == 0
+    assert code(told.operation) is ResultCode.BUSY
+    assert second.disconnecting
+    first.feed(request[100:])
+    assert first.receive()
+    first.feed(request[:100])
+    first.connection.connectionLost()
+    assert budget.left == 100_000
 
 
 def test_anonymous_can_be_off(peer: Peer) -> None:
