@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -34,6 +34,9 @@ class Imap(Page):
     )
     bad_commands: int = Field(25, ge=1, le=10_000, description="Bad commands in a row before the end")
     failed_logins: int = Field(5, ge=1, le=1000, description="Failed logins of a connection before its end")
+    language: Literal["en", "de", "fr"] = Field(
+        "en", description="The language of a client that asks for the default one (RFC 5255)"
+    )
     unauthenticate: bool = Field(
         True, description="Let a client give up its login for another on the same connection (RFC 8437)"
     )

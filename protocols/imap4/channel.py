@@ -30,6 +30,9 @@ class Channel(Protocol):
     def send(self, data: bytes) -> None:
         """Gathers output; flushed when the command waits or ends."""
 
+    def say(self, tag: bytes, kind: bytes, code: bytes, text: str) -> None:
+        """A status response in the connection's language; the text is English here."""
+
     async def breathe(self) -> None:
         """Between pieces of a long answer: gives way, and waits while the peer is slow."""
 
@@ -76,6 +79,13 @@ class Channel(Protocol):
 
     def idle(self, on: bool) -> None:
         """Between these, changes are told as they happen."""
+
+    def speak(self, language: str) -> None:
+        """Human-readable text is in this language from here on."""
+
+    @property
+    def preferred_language(self) -> str:
+        """The one that the administrator prefers."""
 
     def enable(self, **features: bool) -> None:
         """Adds to the dialect."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from protocols.languages import DEFAULT
+
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
@@ -15,6 +17,7 @@ class Dialect:
     qresync: VANISHED is sent instead of EXPUNGE (RFC 7162 3.2.10); implies condstore.
     uidonly: message numbers are neither taken nor sent (RFC 9586 3): UIDFETCH instead of
     FETCH, VANISHED instead of EXPUNGE. EXISTS and RECENT are counts and stay.
+    language: in which people are spoken to (RFC 5255 3).
     """
 
     rev2: bool = False
@@ -22,6 +25,7 @@ class Dialect:
     condstore: bool = False
     qresync: bool = False
     uidonly: bool = False
+    language: str = DEFAULT
 
 
 PLAIN = Dialect()

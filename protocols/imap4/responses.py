@@ -27,12 +27,14 @@ from protocols.imap4.interfaces import (
     Update,
 )
 from protocols.imap4.sets import Ranges, compact, encode_ranges
+from protocols.languages import DEFAULT, translate
 
 _ATOM: Final = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+")
 _ASTRING: Final = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]+")
 _QUOTABLE: Final = re.compile(rb"[\x20-\x7e]{0,1000}")
 _QUOTABLE8: Final = re.compile(rb"[\x20-\x7e\x80-\xff]{0,1000}")
 _TEXT_UNSAFE: Final = re.compile(r"[^\x20-\x7e]")
+_TEXT_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class No(Exception):
@@ -82,17 +84,21 @@ def mailbox(name: str, dialect: Dialect) -> bytes:
     return astring(mailboxnames.encode(name, dialect.utf8), dialect.utf8)
 
 
-def line_text(text: str) -> bytes:
-    """Human-readable text: one line of printable ASCII."""
-    return _TEXT_UNSAFE.sub("?", text).encode("ascii")[:400]
+def line_text(text: str, language: str = DEFAULT) -> bytes:
+    """Human-readable text: one line of printable ASCII, or of UTF-8 in another language than
+    the default one (RFC 5255 3.5, resp-text)."""
+    if language == DEFAULT:
+        return _TEXT_UNSAFE.sub("?", text).encode("ascii")[:400]
+    return _TEXT_UNPRINTABLE.sub("?", translate(text, language))[:400].encode("utf-8")
 
 
 # Status responses --------------------------------------------------------------------------
 
 
-def condition(tag: bytes, kind: bytes, code: bytes, text: str) -> bytes:
-    """resp-cond-state under a tag or `*` (RFC 9051 7.1). Text is never empty."""
-    words = line_text(text) or kind
+def condition(tag: bytes, kind: bytes, code: bytes, text: str, language: str = DEFAULT) -> bytes:
+    """resp-cond-state under a tag or `*` (RFC 9051 7.1). Text is never empty; it is English here
+    and goes out in the language."""
+    words = line_text(text, language) or kind
     if code:
         return b"%b %b [%b] %b\r\n" % (tag, kind, code, words)
     return b"%b %b %b\r\n" % (tag, kind, words)
@@ -168,14 +174,20 @@ def quota_root(name: str, root: str, dialect: Dialect) -> bytes:
 def namespace(found: Namespaces, dialect: Dialect) -> bytes:
     """RFC 9051 7.3.4."""
 
+    def spelled(prefix: str) -> bytes:
+        return string(mailboxnames.encode(prefix, dialect.utf8), dialect.utf8)
+
+    def one(prefix: str) -> bytes:
+        shown = translate(prefix, dialect.language)
+        if shown == prefix:
+            return b'(%b "/")' % spelled(prefix)
+        # namespace-trans = SP DQUOTE "TRANSLATION" DQUOTE SP "(" string ")" (RFC 5255 3.4)
+        return b'(%b "/" "TRANSLATION" (%b))' % (spelled(prefix), spelled(shown))
+
     def group(prefixes: Sequence[str]) -> bytes:
         if not prefixes:
             return b"NIL"
-        each = (
-            b'(%b "/")' % string(mailboxnames.encode(prefix, dialect.utf8), dialect.utf8)
-            for prefix in prefixes
-        )
-        return b"(%b)" % b"".join(each)
+        return b"(%b)" % b"".join(map(one, prefixes))
 
     return b"* NAMESPACE %b %b %b\r\n" % (group(found.personal), group(found.others), group(found.shared))
 
@@ -240,7 +252,7 @@ def updates(changes: Iterable[Update], dialect: Dialect, uid: bool = False) -> b
         elif isinstance(change, FlagsNow):
             out.append(flags_of(change.rows, dialect, uid))
         elif isinstance(change, KeywordsNow):
-            out.append(keywords(change.flags, change.permanent))
+            out.append(keywords(change.flags, change.permanent, dialect.language))
     if gone:
         out.append(vanished(compact(gone)))
     return b"".join(out)
@@ -258,8 +270,9 @@ def grown(exists: int, recent: int, dialect: Dialect) -> bytes:
     return b"* %d EXISTS\r\n* %d RECENT\r\n" % (exists, recent)
 
 
-def keywords(flags: bytes, permanent: bytes) -> bytes:
-    return b"* FLAGS (%b)\r\n* OK [PERMANENTFLAGS (%b)] Flags that can be changed\r\n" % (flags, permanent)
+def keywords(flags: bytes, permanent: bytes, language: str = DEFAULT) -> bytes:
+    may = condition(b"*", b"OK", b"PERMANENTFLAGS (%b)" % permanent, "Flags that can be changed", language)
+    return b"* FLAGS (%b)\r\n%b" % (flags, may)
 
 
 # Search ------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ from protocols.imap4.reader import SKIP_LIMIT, Bounds, Frame, Reader, Refused, l
 from protocols.imap4.responses import No
 from protocols.imap4.sets import STAR, Ranges, SequenceSet
 from protocols.imap4.verbs import VERBS, Command, Held, Verb
+from protocols.languages import DEFAULT, translate
 from protocols.lines import NeedData
 from protocols.sasl import MAX_RESPONSE_LINE, BadExchange
 
@@ -50,7 +51,8 @@ class Limits:
     row, before the connection is ended; failed_logins: likewise. unauthenticate: a login may be
     given up for another (RFC 8437 8 wants this to be switched off where a proxy stands before).
     messages: that one command may be about, 0 for no limit; saved_messages: that one COPY or
-    APPEND may be about, where there is no limit for all (RFC 9738 3)."""
+    APPEND may be about, where there is no limit for all (RFC 9738 3).
+    language: what "default" means for LANGUAGE (RFC 5255 3.2)."""
 
     bounds: Bounds = field(default_factory=Bounds)
     login_bounds: Bounds = field(default_factory=lambda: Bounds(line=16 * 1024, command=32 * 1024))
@@ -61,6 +63,7 @@ class Limits:
     unauthenticate: bool = True
     messages: int = 0
     saved_messages: int = 0
+    language: str = "en"
 
 
 class Imap4Server(Conversation):
@@ -106,7 +109,7 @@ class Imap4Server(Conversation):
         try:
             self._login_by = self.clock.seconds() + self._limits().login
             code = responses.capability(self.capabilities())
-            self.send(responses.condition(b"*", b"OK", code, self._greeting))
+            self.say(b"*", b"OK", code, self._greeting)
             while not self.closing:
                 if self.leaving:
                     self._leave(timed_out=False)
@@ -154,10 +157,9 @@ class Imap4Server(Conversation):
         if verb.answers_itself:
             return
         if done is None:
-            self.send(b"%b OK %b completed\r\n" % (tag, verb.name))
+            self.say(tag, b"OK", b"", verb.completed)
         else:
-            text = done.text or f"{verb.name.decode()} completed"
-            self.send(responses.condition(tag, b"OK", done.code, text))
+            self.say(tag, b"OK", done.code, done.text or verb.completed)
         if self._quitting:
             self.close()
 
@@ -242,8 +244,8 @@ class Imap4Server(Conversation):
             explained = Explained(b"SERVERBUG", f"Internal error {number}")
         code = verb.codes.get(explained.code, explained.code)
         if explained.bye:
-            self.send(responses.condition(b"*", b"BYE", code, explained.text))
-        self.send(responses.condition(self.tag, b"NO", code, explained.text))
+            self.say(b"*", b"BYE", code, explained.text)
+        self.say(self.tag, b"NO", code, explained.text)
         if explained.bye:
             self.close()
         if verb.held is Held.DOOR:
@@ -253,24 +255,27 @@ class Imap4Server(Conversation):
 
     def _answer_bad(self, tag: bytes, error: BadSyntax) -> None:
         if isinstance(error, BadExchange):
-            text = error.what.capitalize()
+            text = translate(error.what, self.dialect.language)
+            text = text[:1].upper() + text[1:]
         else:
             text = f"Expected {error.what}" + (f" at octet {error.position}" if error.position >= 0 else "")
-        self.send(responses.condition(tag, b"BAD", error.code, text))
+        self.say(tag, b"BAD", error.code, text)
         self._bad += 1
         if self._bad >= self._limits().bad_commands:
             self._bye(b"", "Too many bad commands")
 
     def _bye(self, code: bytes, text: str) -> None:
-        self.send(responses.condition(b"*", b"BYE", code, text))
+        self.say(b"*", b"BYE", code, text)
         self.close()
 
     def farewell(self, timed_out: bool) -> bytes:
         if self._why is not None:
-            return responses.condition(b"*", b"BYE", self._why.code, self._why.text)
-        if timed_out:
-            return b"* BYE Idle for too long\r\n"
-        return b"* BYE [UNAVAILABLE] The service ends here for now\r\n"
+            code, text = self._why.code, self._why.text
+        elif timed_out:
+            code, text = b"", "Idle for too long"
+        else:
+            code, text = b"UNAVAILABLE", "The service ends here for now"
+        return responses.condition(b"*", b"BYE", code, text, self.dialect.language)
 
     # News of the mailbox -------------------------------------------------------------------
 
@@ -284,7 +289,7 @@ class Imap4Server(Conversation):
         if self.dialect.qresync and (view.holds_back or self._lowered):
             # RFC 7162 3.2: mod-sequences above a VANISHED that is held back may have been sent.
             self._lowered = view.holds_back
-            self.send(b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % view.highest_modseq)
+            self.say(b"*", b"OK", b"HIGHESTMODSEQ %d" % view.highest_modseq, "Highest")
         if view.gone:
             self._bye(b"UNAVAILABLE", "The selected mailbox is gone")
 
@@ -311,6 +316,9 @@ class Imap4Server(Conversation):
         if self._news_kept:
             self._news_kept = False
             self._news()
+
+    def say(self, tag: bytes, kind: bytes, code: bytes, text: str) -> None:
+        self.send(responses.condition(tag, kind, code, text, self.dialect.language))
 
     # For commands --------------------------------------------------------------------------
 
@@ -389,11 +397,19 @@ class Imap4Server(Conversation):
         self.saved = ()
         self._lowered = False
 
+    @property
+    def preferred_language(self) -> str:
+        return self._limits().language
+
+    def speak(self, language: str) -> None:
+        self.dialect = replace(self.dialect, language=language)
+
     def enable(self, **features: bool) -> None:
-        before, self.dialect = self.dialect, replace(self.dialect, **features)
+        changes: dict[str, Any] = dict(features)
+        before, self.dialect = self.dialect, replace(self.dialect, **changes)
         if self.dialect.condstore and not before.condstore and self.view is not None:
             # RFC 7162 3.1: the client now wants to know where it stands.
-            self.send(b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % self.view.highest_modseq)
+            self.say(b"*", b"OK", b"HIGHESTMODSEQ %d" % self.view.highest_modseq, "Highest")
 
     def chosen(self, which: SequenceSet) -> SequenceSet:
         if which.saved:
@@ -435,6 +451,8 @@ class Imap4Server(Conversation):
 
     async def begin_tls(self) -> None:
         assert self._tls is not None
+        # What was chosen before may have been chosen by somebody else (RFC 5255 7).
+        self.speak(DEFAULT)
         await self.discard_and_start_tls(self._tls())
 
     def compress(self) -> None:
@@ -442,7 +460,7 @@ class Imap4Server(Conversation):
             raise BadSyntax("one COMPRESS")
         if len(self.input):
             raise BadSyntax("nothing behind COMPRESS before its answer")
-        self.send(responses.condition(self.tag, b"OK", b"", "DEFLATE active"))
+        self.say(self.tag, b"OK", b"", "DEFLATE active")
         self.begin_layer(Deflate())
 
     def quit(self) -> None:

@@ -76,6 +76,11 @@ class Verb:
         return self.name.startswith(b"UID ")
 
     @property
+    def completed(self) -> str:
+        """What its tagged OK says."""
+        return f"{self.label} completed"
+
+    @property
     def label(self) -> str:
         return self.name.decode("ascii")
 
@@ -87,6 +92,7 @@ _TABLE: Final = (
     Verb(b"NOOP", session.Noop, Held.ANY),
     Verb(b"LOGOUT", session.Logout, Held.ANY),
     Verb(b"ID", session.Id, Held.ANY, (b"ID",)),
+    Verb(b"LANGUAGE", session.Language, Held.ANY, (b"LANGUAGE",)),
     Verb(b"STARTTLS", login.StartTls, Held.DOOR, answers_itself=True),
     Verb(b"AUTHENTICATE", login.Authenticate, Held.DOOR, (b"SASL-IR",)),
     Verb(b"LOGIN", login.Login, Held.DOOR, secret=True),

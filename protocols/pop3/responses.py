@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from protocols.languages import DEFAULT, translate
+
 END: Final = b".\r\n"
 
 _MOST_TEXT: Final = 480
 """Octets of text; a first line has 512 with everything (RFC 2449 4)."""
 
 
-def ok(text: str = "") -> bytes:
-    return b"+OK " + _line(text) + b"\r\n" if text else b"+OK\r\n"
+def ok(text: str = "", language: str = DEFAULT) -> bytes:
+    return b"+OK " + _line(text, language) + b"\r\n" if text else b"+OK\r\n"
 
 
-def err(text: str, code: bytes = b"") -> bytes:
+def err(text: str, code: bytes = b"", language: str = DEFAULT) -> bytes:
     """code: extended response code without its brackets (RFC 2449 8)."""
     mark = b"[" + code + b"] " if code else b""
-    return b"-ERR " + mark + _line(text) + b"\r\n"
+    return b"-ERR " + mark + _line(text, language) + b"\r\n"
 
 
-def listing(text: str, lines: Iterable[bytes]) -> bytes:
+def listing(text: str, lines: Iterable[bytes], language: str = DEFAULT) -> bytes:
     """A multi-line answer; lines never begin with a dot here but for content."""
-    return ok(text) + b"".join(line + b"\r\n" for line in lines) + END
+    return ok(text, language) + b"".join(line + b"\r\n" for line in lines) + END
 
 
 def prompt(challenge: bytes) -> bytes:
@@ -31,5 +33,9 @@ def prompt(challenge: bytes) -> bytes:
     return b"+ " + challenge + b"\r\n"
 
 
-def _line(text: str) -> bytes:
-    return " ".join(text.split()).encode("ascii", "replace")[:_MOST_TEXT]
+def _line(text: str, language: str) -> bytes:
+    """UTF-8 in another language than the default one (RFC 6856 3.2)."""
+    if language == DEFAULT:
+        return " ".join(text.split()).encode("ascii", "replace")[:_MOST_TEXT]
+    words = " ".join(translate(text, language).split()).encode("utf-8", "replace")[:_MOST_TEXT]
+    return words.decode("utf-8", "ignore").encode("utf-8")

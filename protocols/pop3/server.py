@@ -23,6 +23,7 @@ from twisted.internet.interfaces import IReactorTime
 from protocols.connection import Connection
 from protocols.conversation import Conversation
 from protocols.errors import BadSyntax, Flood, LineTooLong
+from protocols.languages import DEFAULT
 from protocols.lines import NeedData
 from protocols.pop3 import responses
 from protocols.pop3.commands.command import Command, Refused, Session
@@ -45,6 +46,7 @@ class Server(Conversation):
         super().__init__(clock)
         self._door = door
         self._session = Session(door)
+        self.language = DEFAULT
         self._bad = 0
 
     async def converse(self) -> None:
@@ -57,7 +59,7 @@ class Server(Conversation):
                     line = await self.pull(self._line, between=True)
                 except BadSyntax as error:
                     self._count(1)
-                    self.send(responses.err(f"Syntax error: {error.what}"))
+                    self.send(responses.err(f"Syntax error: {error.what}", b"", self.language))
                     if isinstance(error, Flood):
                         self.close()
                     continue
@@ -101,7 +103,7 @@ class Server(Conversation):
             self._explain(error, verb)
 
     def _refuse(self, refused: Refused) -> None:
-        self.send(responses.err(refused.text, refused.code))
+        self.send(responses.err(refused.text, refused.code, self.language))
         if refused.bad:
             self._count(1)
 
@@ -110,9 +112,9 @@ class Server(Conversation):
         if explained is None:
             label = secrets.token_hex(4)
             self.log.failure("bug {label} in {verb}", label=label, verb=verb.name)
-            self.send(responses.err(f"Local error {label}", b"SYS/TEMP"))
+            self.send(responses.err(f"Local error {label}", b"SYS/TEMP", self.language))
             return
-        self.send(responses.err(explained.text, explained.code))
+        self.send(responses.err(explained.text, explained.code, self.language))
         if self._session.maildrop is None:
             self._count(_FAILED_LOGIN)
 

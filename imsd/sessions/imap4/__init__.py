@@ -55,6 +55,7 @@ def make_imap4(core: Core, contexts: Any) -> Callable[[], Connection]:
             unauthenticate=page.unauthenticate,
             messages=page.message_limit,
             saved_messages=page.save_limit,
+            language=page.language,
         )
 
     return lambda: Imap4Server(core.reactor, door, lambda: contexts, limits, "imsd IMAP4 server ready")

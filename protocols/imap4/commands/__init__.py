@@ -5,7 +5,7 @@
 tagged OK has something to say. The verb table (`verbs`) says what each holds: the door, the
 account or the view.
 
-session       CAPABILITY NOOP LOGOUT ID ENABLE IDLE COMPRESS
+session       CAPABILITY NOOP LOGOUT ID LANGUAGE ENABLE IDLE COMPRESS
 login         STARTTLS AUTHENTICATE LOGIN UNAUTHENTICATE
 mailboxes     CREATE DELETE RENAME SUBSCRIBE UNSUBSCRIBE NAMESPACE STATUS
 listing       LIST LSUB

@@ -323,5 +323,5 @@ class Replace:
 
         done = await _Receiver(begin, channel.account, channel, several=False).run(self.todo)
         if done.uid:
-            channel.send(responses.condition(b"*", b"OK", responses.appenduid(done), "Replacement is there"))
+            channel.say(b"*", b"OK", responses.appenduid(done), "Replacement is there")
         return Completed(b"", "Replaced")

@@ -52,7 +52,7 @@ class Move:
         moved = await view.move(part.which, self.target)
         code = responses.copyuid(moved)
         if code:
-            channel.send(responses.condition(b"*", b"OK", code, "Moved UIDs"))
+            channel.say(b"*", b"OK", code, "Moved UIDs")
         return part.completed(
             channel, (changed(channel, "Moved") if code else None) or Completed(b"", "Moved")
         )

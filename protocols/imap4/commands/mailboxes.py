@@ -70,7 +70,7 @@ class Delete:
         if channel.view is not None and channel.view.gone:
             channel.select(None)
             # RFC 9051 7.1, CLOSED.
-            channel.send(b"* OK [CLOSED] The selected mailbox was deleted\r\n")
+            channel.say(b"*", b"OK", b"CLOSED", "The selected mailbox was deleted")
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,29 +109,24 @@ class Select:
         if channel.view is not None:
             channel.select(None)
             # RFC 7162 3.2.11: whatever was enabled.
-            channel.send(b"* OK [CLOSED] Previous mailbox closed\r\n")
+            channel.say(b"*", b"OK", b"CLOSED", "Previous mailbox closed")
         if self.condstore:
             channel.enable(condstore=True)
         dialect = channel.dialect
         view = await account.select(self.name, self.read_only, dialect)
         channel.select(view)
-        channel.send(
-            b"".join(
-                [
-                    b"* FLAGS (%b)\r\n" % view.flags,
-                    responses.grown(view.exists, view.recent, dialect),
-                    b"* OK [UNSEEN %d] First unseen\r\n" % view.first_unseen
-                    if not (dialect.rev2 or dialect.uidonly) and view.first_unseen
-                    else b"",
-                    b"* OK [PERMANENTFLAGS (%b)] Flags that can be changed\r\n" % view.permanent_flags,
-                    b"* OK [UIDVALIDITY %d] UIDs valid\r\n" % view.uid_validity,
-                    b"* OK [UIDNEXT %d] Predicted next UID\r\n" % view.uid_next,
-                    b"* OK [MAILBOXID (%b)] Identity\r\n" % view.mailbox_id,
-                    b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % view.highest_modseq,
-                    responses.listed(b"LIST", [], self.name, dialect) if dialect.rev2 else b"",
-                ]
-            )
-        )
+        channel.send(b"* FLAGS (%b)\r\n" % view.flags)
+        channel.send(responses.grown(view.exists, view.recent, dialect))
+        if not (dialect.rev2 or dialect.uidonly) and view.first_unseen:
+            channel.say(b"*", b"OK", b"UNSEEN %d" % view.first_unseen, "First unseen")
+        may = b"PERMANENTFLAGS (%b)" % view.permanent_flags
+        channel.say(b"*", b"OK", may, "Flags that can be changed")
+        channel.say(b"*", b"OK", b"UIDVALIDITY %d" % view.uid_validity, "UIDs valid")
+        channel.say(b"*", b"OK", b"UIDNEXT %d" % view.uid_next, "Predicted next UID")
+        channel.say(b"*", b"OK", b"MAILBOXID (%b)" % view.mailbox_id, "Identity")
+        channel.say(b"*", b"OK", b"HIGHESTMODSEQ %d" % view.highest_modseq, "Highest")
+        if dialect.rev2:
+            channel.send(responses.listed(b"LIST", [], self.name, dialect))
         if self.known is not None and self.known.uid_validity == view.uid_validity:
             await self._resynchronize(self.known, view, channel)
         return Completed(b"READ-ONLY" if view.read_only else b"READ-WRITE", "Selected")

@@ -1,4 +1,4 @@
-"""CAPABILITY, NOOP, LOGOUT, ID, ENABLE, IDLE, COMPRESS."""
+"""CAPABILITY, NOOP, LOGOUT, ID, LANGUAGE, ENABLE, IDLE, COMPRESS."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from protocols import languages
 from protocols.errors import BadSyntax
 from protocols.imap4 import responses
 from protocols.imap4.channel import Channel
 from protocols.imap4.grammar import Cursor, announced_at_end
+from protocols.imap4.responses import Completed, No
 
 ID_FIELDS: Final = 30
 ID_NAME: Final = 30
 ID_VALUE: Final = 1024
+LANGUAGES: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Logout:
 
     async def run(self, held: Any, channel: Channel) -> None:
         channel.select(None)
-        channel.send(b"* BYE Logging out\r\n")
+        channel.say(b"*", b"BYE", b"", "Logging out")
         channel.quit()
 
 
@@ -84,6 +87,37 @@ class Id:
             for name, value in answer.items()
         )
         channel.send(b"* ID %b\r\n" % (b"(%b)" % b" ".join(pairs) if answer else b"NIL"))
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """RFC 5255 3.2. ranges: none to list what there is."""
+
+    ranges: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, cursor: Cursor, uid: bool) -> Language:
+        ranges: list[str] = []
+        while cursor.skip(b" "):
+            ranges.append(cursor.astring().decode("ascii", "replace"))
+            if len(ranges) > LANGUAGES:
+                raise cursor.fail(f"at most {LANGUAGES} language ranges")
+        return cls(tuple(ranges))
+
+    async def run(self, held: Any, channel: Channel) -> Completed | None:
+        if not self.ranges:
+            tags = b" ".join(tag.encode() for tag in languages.NAMES)
+            channel.send(b"* LANGUAGE (%b)\r\n" % tags)
+            return None
+        tag = languages.choose(self.ranges, channel.preferred_language)
+        if tag is None:
+            raise No(b"", "That language is not spoken here")
+        channel.send(b"* LANGUAGE (%b)\r\n" % tag.encode())
+        channel.speak(tag)
+        if channel.account is not None:
+            # RFC 5255 3.4: its prefixes have names in the language.
+            channel.send(responses.namespace(await channel.account.namespaces(), channel.dialect))
+        return Completed(b"", "Language changed")
 
 
 ENABLES: Final[Mapping[bytes, Mapping[str, bool]]] = {

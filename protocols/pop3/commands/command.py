@@ -77,6 +77,7 @@ class Channel(Protocol):
     security: Security
     input: InputBuffer
     closing: bool
+    language: str
 
     def send(self, data: bytes) -> None: ...
     def flush(self) -> None: ...

@@ -71,7 +71,7 @@ async def send_content(session: Session, channel: Channel, number: int, lines: i
         if not session.utf8:
             first, more = await _in_ascii(first, pieces)
             octets += more
-        channel.send(responses.ok(f"{octets} octets"))
+        channel.send(responses.ok(f"{octets} octets", channel.language))
         try:
             await _stream(session, channel, first, pieces, lines)
         except BaseException:

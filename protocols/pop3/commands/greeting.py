@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from protocols import languages
 from protocols.pop3 import responses
 from protocols.pop3.commands.command import Channel, Command, Refused, Session
 from protocols.pop3.grammar import Cursor
@@ -27,7 +28,9 @@ class Capa(Command):
             lines.append(f"LOGIN-DELAY {delay}")
         if session.maildrop is not None:  # RFC 2449 6.9: not told to strangers
             lines.append(f"IMPLEMENTATION {session.door.implementation}")
-        channel.send(responses.listing("Capability list follows", [line.encode() for line in lines]))
+        channel.send(
+            responses.listing("Capability list follows", [line.encode() for line in lines], channel.language)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class Quit(Command):
     async def run(self, session: Session, channel: Channel) -> None:
         maildrop = session.maildrop
         if maildrop is None:
-            channel.send(responses.ok("Bye"))
+            channel.send(responses.ok("Bye", channel.language))
             channel.finish()
             return
         try:
@@ -49,7 +52,11 @@ class Quit(Command):
             # Before the answer: a client may log in again as soon as it has read it.
             session.maildrop = None
             maildrop.drop.close()
-        channel.send(responses.ok("Bye") if done else responses.err("Some messages were not deleted"))
+        channel.send(
+            responses.ok("Bye", channel.language)
+            if done
+            else responses.err("Some messages were not deleted", b"", channel.language)
+        )
         channel.finish()
 
 
@@ -65,7 +72,7 @@ class Noop(Command):
 
 @dataclass(frozen=True, slots=True)
 class Lang(Command):
-    """RFC 6856 3. We speak English. tag: a language range, None to list them."""
+    """RFC 6856 3. tag: a language range, None to list what there is."""
 
     name: ClassVar[str] = "LANG"
     authorization: ClassVar[bool] = True
@@ -80,11 +87,14 @@ class Lang(Command):
 
     async def run(self, session: Session, channel: Channel) -> None:
         if self.tag is None:
-            channel.send(responses.listing("Language listing follows", [b"en English"]))
-        elif self.tag.lower() in (b"*", b"en", b"en-us", b"en-gb", b"i-default"):
-            channel.send(responses.ok("en Language changed"))
-        else:
+            names = [f"{tag} {name}".encode() for tag, name in languages.NAMES.items()]
+            channel.send(responses.listing("Language listing follows", names, channel.language))
+            return
+        tag = languages.choose([self.tag.decode("ascii", "replace")])
+        if tag is None:
             raise Refused("That language is not spoken here")
+        channel.language = tag
+        channel.send(responses.ok(f"{tag} {languages.translate('Language changed', tag)}", tag))
 
     @staticmethod
     def capabilities(session: Session, channel: Channel) -> list[str]:
@@ -101,7 +111,7 @@ class Utf8(Command):
 
     async def run(self, session: Session, channel: Channel) -> None:
         session.utf8 = True
-        channel.send(responses.ok("UTF8 enabled"))
+        channel.send(responses.ok("UTF8 enabled", channel.language))
 
     @staticmethod
     def capabilities(session: Session, channel: Channel) -> list[str]:

@@ -42,7 +42,7 @@ class _Scan(Command):
         if self.number is not None:
             channel.send(b"+OK " + line(maildrop.index(self.number)) + b"\r\n")
             return
-        channel.send(responses.ok(title))
+        channel.send(responses.ok(title, channel.language))
         total = len(maildrop.drop.sizes)
         for start in range(0, total, LINES_A_TURN):
             indexes = range(start, min(start + LINES_A_TURN, total))
@@ -108,7 +108,7 @@ class Dele(Command):
     async def run(self, session: Session, channel: Channel) -> None:
         maildrop = opened(session)
         maildrop.delete(maildrop.index(self.number))
-        channel.send(responses.ok(f"Message {self.number} deleted"))
+        channel.send(responses.ok(f"Message {self.number} deleted", channel.language))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,4 +118,8 @@ class Rset(Command):
     async def run(self, session: Session, channel: Channel) -> None:
         maildrop = opened(session)
         maildrop.reset()
-        channel.send(responses.ok(f"Maildrop has {maildrop.count} messages ({maildrop.octets} octets)"))
+        channel.send(
+            responses.ok(
+                f"Maildrop has {maildrop.count} messages ({maildrop.octets} octets)", channel.language
+            )
+        )

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from protocols import sasl
 from protocols.errors import LineTooLong
+from protocols.languages import DEFAULT
 from protocols.pop3 import responses
 from protocols.pop3.commands.command import Channel, Command, Maildrop, Refused, Session
 from protocols.pop3.grammar import Cursor
@@ -25,7 +26,9 @@ async def enter(session: Session, channel: Channel, identity: Any) -> None:
         return
     session.name = None
     session.maildrop = maildrop = Maildrop(drop)
-    channel.send(responses.ok(f"Maildrop has {maildrop.count} messages ({maildrop.octets} octets)"))
+    channel.send(
+        responses.ok(f"Maildrop has {maildrop.count} messages ({maildrop.octets} octets)", channel.language)
+    )
 
 
 def clear_text_allowed(session: Session, channel: Channel) -> None:
@@ -49,7 +52,9 @@ class Stls(Command):
         if context_factory is None:
             raise Refused("TLS is not available")
         session.name = None
-        channel.send(responses.ok("Begin TLS negotiation"))
+        # What was chosen before may have been chosen by somebody else.
+        channel.language = DEFAULT
+        channel.send(responses.ok("Begin TLS negotiation", channel.language))
         await channel.discard_and_start_tls(context_factory)
 
     @staticmethod
@@ -75,7 +80,7 @@ class User(Command):
     async def run(self, session: Session, channel: Channel) -> None:
         clear_text_allowed(session, channel)
         session.name = self.who.strip(" ")
-        channel.send(responses.ok("Password required"))
+        channel.send(responses.ok("Password required", channel.language))
 
     @staticmethod
     def capabilities(session: Session, channel: Channel) -> list[str]:
@@ -132,7 +137,7 @@ class Auth(Command):
         authenticator = session.door.authenticator
         if self.mechanism is None:
             names = [name.encode() for name in authenticator.mechanisms(channel.security)]
-            channel.send(responses.listing("Mechanisms follow", names))
+            channel.send(responses.listing("Mechanisms follow", names, channel.language))
             return
 
         async def ask(challenge: bytes) -> bytes:
