@@ -282,7 +282,27 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "Unsupported charset": ("Zeichensatz nicht unterstützt", "Jeu de caractères non pris en charge"),
     "Unwilling to perform": ("Das wird hier nicht getan", "Le serveur ne le fera pas"),
+    "At most {} messages": ("Höchstens {} Nachrichten", "Au plus {} messages"),
+    "At most {} messages; try fewer at a time": (
+        "Höchstens {} Nachrichten; bitte weniger auf einmal",
+        "Au plus {} messages ; essayez-en moins à la fois",
+    ),
+    "Done for the last {} messages": (
+        "Für die letzten {} Nachrichten getan",
+        "Fait pour les {} derniers messages",
+    ),
+    "There are more messages": ("Es gibt mehr Nachrichten", "Il y a plus de messages"),
+    "Still at work": ("Noch bei der Arbeit", "Encore au travail"),
     # What a grammar expects
+    "UID {}, once UIDONLY is enabled": (
+        "UID {}, sobald UIDONLY gilt",
+        "UID {}, dès que UIDONLY est actif",
+    ),
+    "UIDs, once UIDONLY is enabled": ("UIDs, sobald UIDONLY gilt", "des UID, dès que UIDONLY est actif"),
+    "no message numbers, once UIDONLY is enabled": (
+        "keine Nachrichtennummern, sobald UIDONLY gilt",
+        "pas de numéros de message, dès que UIDONLY est actif",
+    ),
     '"{}"': ('"{}"', '"{}"'),
     "1 to {} patterns": ("1 bis {} Muster", "1 à {} motifs"),
     "ALL or PARTIAL": ("ALL oder PARTIAL", "ALL ou PARTIAL"),

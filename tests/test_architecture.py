@@ -24,7 +24,17 @@ VALUES = {
     "keys",
     "messages",
 }
-SHARED = {"languages", "lines", "deflate", "conversation", "connection", "security", "errors", "message", "sasl"}
+SHARED = {
+    "languages",
+    "lines",
+    "deflate",
+    "conversation",
+    "connection",
+    "security",
+    "errors",
+    "message",
+    "sasl",
+}
 
 
 def modules(top: str) -> list[tuple[str, Path]]:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from protocols.imap4 import responses
+from protocols.languages import DEFAULT
 
 INTERVAL: Final = 10.0
 """Seconds between two notifications (RFC 9585 4: 10 to 15)."""
@@ -20,18 +21,20 @@ INTERVAL: Final = 10.0
 class Progress:
     """Of the commands of one connection. send: takes a response that is to leave at once."""
 
-    __slots__ = ("_before", "_done", "_due", "_goal", "_now", "_send", "_tag")
+    __slots__ = ("_before", "_done", "_due", "_goal", "_language", "_now", "_send", "_tag")
 
     def __init__(self, now: Callable[[], float], send: Callable[[bytes], object]) -> None:
         self._now = now
         self._send = send
         self._tag = b""
+        self._language = DEFAULT
         self._due = 0.0
         self._goal = self._before = self._done = 0
 
-    def begin(self, tag: bytes) -> None:
+    def begin(self, tag: bytes, language: str = DEFAULT) -> None:
         """The command with this tag runs from here on."""
         self._tag = tag
+        self._language = language
         self._due = self._now() + INTERVAL
         self._goal = self._before = self._done = 0
 
@@ -52,4 +55,4 @@ class Progress:
         if now < self._due or (known and self._done >= known):
             return
         self._due = now + INTERVAL
-        self._send(responses.in_progress(self._tag, self._done, known))
+        self._send(responses.in_progress(self._tag, self._done, known, self._language))

@@ -104,10 +104,11 @@ def condition(tag: bytes, kind: bytes, code: bytes, text: str, language: str = D
     return b"%b %b %b\r\n" % (tag, kind, words)
 
 
-def in_progress(tag: bytes, done: int, goal: int) -> bytes:
+def in_progress(tag: bytes, done: int, goal: int, language: str = DEFAULT) -> bytes:
     """RFC 9585 4: INPROGRESS (tag done goal). goal 0: not known; a tag with `]` is not told."""
     shown = b"NIL" if b"]" in tag else quoted(tag)
-    return b"* OK [INPROGRESS (%b %d %b)] Still at work\r\n" % (shown, done, b"%d" % goal if goal else b"NIL")
+    code = b"INPROGRESS (%b %d %b)" % (shown, done, b"%d" % goal if goal else b"NIL")
+    return condition(b"*", b"OK", code, "Still at work", language)
 
 
 def untagged(data: bytes) -> bytes:

@@ -139,7 +139,7 @@ class Imap4Server(Conversation):
         Connection.doing.verb = verb.label
         # RFC 7162 3.2.10.2: a UID SEARCH by message numbers keeps them as they are.
         expunges = verb.expunges and not getattr(command, "numbered", False)
-        self._progress.begin(tag)
+        self._progress.begin(tag, self.dialect.language)
         try:
             done = await command.run(self._held(verb), self)
         except CancelledError:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from protocols.imap4 import responses
 from protocols.imap4.channel import Channel
 from protocols.imap4.responses import Completed, No
 from protocols.imap4.sets import SequenceSet
@@ -38,7 +37,7 @@ class Within:
     def tell(self, channel: Channel) -> None:
         """Says so untagged, before a tagged response that has another code."""
         if self.code:
-            channel.send(responses.condition(b"*", b"NO", self.code, "There are more messages"))
+            channel.say(b"*", b"NO", self.code, "There are more messages")
 
 
 def within(view: Any, channel: Channel, which: SequenceSet) -> Within:
