@@ -52,8 +52,20 @@ class OverQuota(Refusal):
     default = "Mailbox is full"
 
 
+class OverQuotaForNow(OverQuota):
+    """The same, where the site wants senders to try again."""
+
+    temporary = True
+
+
 class TooLarge(Refusal):
     default = "Message exceeds the size limit"
+
+
+class TooLargeHere(TooLarge):
+    """Too large for this recipient (RFC 3463 3.3, X.2.3)."""
+
+    default = "Message is too large for this recipient"
 
 
 class LimitReached(Refusal):

@@ -30,6 +30,7 @@ from imsd.errors import Refusal
 from imsd.gates import PAGE_OF, Gate, close_what_is_off
 from imsd.listeners import CannotListen, Listeners
 from imsd.mail.queue import QueueRunner
+from imsd.mail.warnings import Warner
 from imsd.sessions.imap4 import make_imap4
 from imsd.sessions.ldap import make_ldap
 from imsd.sessions.pop3 import Pop3Door
@@ -74,6 +75,7 @@ class Server(Service):
         self.started = time.time()
         self.watchdog = Watchdog(reactor, lambda: Connection.doing.verb)
         self.upkeep: Upkeep | None = None
+        self.warner: Warner | None = None
         self._control: IListeningPort | None = None
         self._pop3: Pop3Door | None = None
         self._closing: set[Connection] = set()
@@ -125,6 +127,8 @@ class Server(Service):
         self.reactor.callLater(0, self.watchdog.start)
         self.upkeep = Upkeep(core.db, core.blobs, self.reactor)
         self.upkeep.start()
+        self.warner = Warner(core.db, core.directory, core.settings, self.reactor)
+        self.warner.start()
         self._handle_hangup()
         # What was made up to here stays: a full collection that walks all of it stops the
         # reactor for a tenth of a second and more.
@@ -225,6 +229,8 @@ class Server(Service):
         self.watchdog.stop()
         if self.upkeep is not None:
             self.upkeep.stop()
+        if self.warner is not None:
+            self.warner.stop()
         ended = [factory.stop() for factory in self.factories.values()]
         if self.queue is not None:
             ended.append(self.queue.stop())

@@ -78,6 +78,51 @@ async def delete_user(core: Any, who: str, delete_mailbox: bool = False) -> Json
     await core.directory.delete_user((await _person(core, who)).dn, delete_mailbox=delete_mailbox)
 
 
+@operation("user.quota")
+async def quota(
+    core: Any,
+    who: str,
+    warn_kb: int | None = None,
+    send_kb: int | None = None,
+    most_kb: int | None = None,
+    messages: int | None = None,
+    use_defaults: bool | None = None,
+) -> Json:
+    """A mailbox's limits, changed where values are given (-1: no limit), and what it holds."""
+    person = await _person(core, who)
+    given = {
+        "MDB-Storage-Quota": warn_kb,
+        "MDB-Over-Quota-Limit": send_kb,
+        "DXA-Task": most_kb,
+        "imsMessageQuota": messages,
+    }
+    change: dict[str, list[str]] = {
+        key: [str(value)] if value >= 0 else [] for key, value in given.items() if value is not None
+    }
+    if change or use_defaults is not None:
+        change["MDB-Use-Defaults"] = ["TRUE" if use_defaults else "FALSE"]
+        await core.directory.change(person.dn, change)
+    limits = await core.directory.limits(person.account)
+    usage = await core.db.read_few(mailboxes.usage, person.account)
+    bounds = limits.bounds
+
+    def kilobytes(bound: int) -> int | None:
+        return max(bound, 0) // 1024 if bound else None
+
+    return {
+        "address": person.address,
+        "decided_by": "mailbox" if limits.own else "site",
+        "used_kb": -(-usage.bytes // 1024),
+        "used_messages": usage.messages,
+        "warn_kb": kilobytes(bounds.warn),
+        "send_kb": kilobytes(bounds.send),
+        "most_kb": kilobytes(bounds.most),
+        "messages": max(bounds.messages, 0) if bounds.messages else None,
+        "largest_received_kb": None if limits.receives is None else limits.receives // 1024,
+        "largest_sent_kb": None if limits.sends is None else limits.sends // 1024,
+    }
+
+
 @operation("app-password.add")
 async def add_app_password(core: Any, who: str, label: str) -> Json:
     """Make a password for one device or program of a person; shown here, never again."""
@@ -176,3 +221,9 @@ def _kind(name: str) -> Kind:
     if name not in KINDS:
         raise NoSuchEntry(f"There is no kind {name}; there are {', '.join(KINDS)}")
     return KINDS[name]
+
+
+@operation("quotas.warn", needs_server=True)
+async def warn(core: Any) -> Json:
+    """Look at all mailboxes now, and warn who is near a limit; how many were warned."""
+    return await core.server.warner.look()

@@ -101,6 +101,25 @@ def user_delete(admin: Administrator, who: str, delete_mailbox: bool) -> None:
     click.echo(f"{who} was deleted.")
 
 
+_LIMIT = click.IntRange(min=-1)
+
+
+@user.command("quota")
+@click.argument("who")
+@click.option("--warn", "warn_kb", type=_LIMIT, help="KB from which the owner is warned; -1: never.")
+@click.option("--send", "send_kb", type=_LIMIT, help="KB from which sending is refused; -1: no limit.")
+@click.option("--most", "most_kb", type=_LIMIT, help="KB held at most; -1: no limit.")
+@click.option("--messages", type=_LIMIT, help="Messages held at most; -1: no limit.")
+@click.option(
+    "--use-defaults/--own", default=None, help="The site's limits (quotas.*), or the mailbox's own."
+)
+@json_option
+@click.pass_obj
+def user_quota(admin: Administrator, /, who: str, **given: Any) -> None:
+    """Show, or with options set, the limits of a mailbox."""
+    _show(admin, admin.ask("user.quota", who=who, **given))
+
+
 @imsctl.group("app-password")
 def app_password() -> None:
     """Passwords for one device or program each, besides a person's own."""

@@ -347,6 +347,7 @@ OURS: Final = (
     _ours(38, "Report-To-Originator", "boolean", single=True, visible=_A),
     _ours(39, "Report-To-Owner", "boolean", single=True, visible=_A),
     _ours(40, "OOF-Reply-To-Originator", "boolean", single=True, visible=_A),
+    _ours(60, "imsMessageQuota", "integer", single=True, visible=_O),
     *(
         _ours(100 + n, f"Extension-Attribute-{n} extensionAttribute{n}", single=True, most=1024, visible=_A)
         for n in range(1, 16)

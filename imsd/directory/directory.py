@@ -16,6 +16,7 @@ from imsd.directory.cache import Cache
 from imsd.directory.canonical import canonical_address
 from imsd.directory.domains import Domains, rules_of, visibility_of
 from imsd.directory.entry import Entry, Kind
+from imsd.directory.limits import Limits, limits_of
 from imsd.directory.recipients import Recipients, recipient_of
 from imsd.directory.schema import definition
 from imsd.directory.update import Change, Given, Modification
@@ -30,6 +31,7 @@ from imsd.errors import (
 )
 from imsd.settings import LiveSettings
 from imsd.settings.directory import Addressing, Ldap
+from imsd.settings.quotas import Quotas
 from imsd.store import entries
 from imsd.store import settings as setting_rows
 from imsd.store.database import Database
@@ -78,7 +80,7 @@ class Directory:
     def _settings_changed(self) -> None:
         page, ldap = self.settings[Addressing], self.settings[Ldap]
         self.domains = Domains.of(page)
-        self.rules: Rules = rules_of(page, ldap, self.domains)
+        self.rules: Rules = rules_of(page, ldap, self.settings[Quotas], self.domains)
         self.policy = Policy(visibility_of(ldap))
         self.cache.forget_answers()
 
@@ -170,6 +172,17 @@ class Directory:
         if before == self.cache.generation:
             self.cache.derived.keep(("person", account), person)
         return person
+
+    async def limits(self, account: AccountId) -> Limits:
+        """What the mailbox may hold, send and receive. Raises NoSuchEntry."""
+        known: Limits | None = self.cache.derived.get(("limits", account))
+        if known is not None:
+            return known
+        before = self.cache.generation
+        found = limits_of((await self.cache.entry(EntryId(account))).user, self.rules.bounds)
+        if before == self.cache.generation:
+            self.cache.derived.keep(("limits", account), found)
+        return found
 
     async def people(self) -> list[Person]:
         """Every person, ordered by alias."""

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from imsd.directory.attributes import Visible
 from imsd.directory.canonical import canonical_domain
+from imsd.directory.limits import site_bounds
 from imsd.directory.schema import definition
 from imsd.directory.working import Rules
 from imsd.errors import InvalidSyntax
 from imsd.settings.directory import Addressing, Ldap
+from imsd.settings.quotas import Quotas
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,13 @@ class Domains:
         return cls(tuple(served), page.separator, page.list_limit)
 
 
-def rules_of(addressing: Addressing, ldap: Ldap, domains: Domains) -> Rules:
+def rules_of(addressing: Addressing, ldap: Ldap, quotas: Quotas, domains: Domains) -> Rules:
     return Rules(
         templates=addressing.smtp,
         x400=addressing.x400,
         domains=frozenset(domains.served),
         delete_mailboxes=ldap.delete_mailboxes,
+        bounds=site_bounds(quotas),
     )
 
 

@@ -15,6 +15,8 @@ from imsd.directory import access, draft, schema, tree
 from imsd.directory.access import Viewer
 from imsd.directory.attributes import Definition, Kept, Visible, Writer
 from imsd.directory.entry import Entry, Kind
+from imsd.directory.limits import KEYS as LIMITS
+from imsd.directory.limits import limits_of
 from imsd.directory.tree import Tree
 from imsd.directory.working import Rules, Working, known
 from imsd.errors import (
@@ -26,7 +28,8 @@ from imsd.errors import (
     NotPermitted,
     UnwillingToPerform,
 )
-from imsd.store import credentials, entries, entry_changes, entry_index, mailboxes
+from imsd.store import credentials, entries, entry_changes, entry_index, mailboxes, quotas
+from imsd.store.entries import Draft
 from imsd.store.ids import AccountId, EntryId
 from imsd.store.transaction import Transaction, Unit
 from protocols.errors import BadSyntax
@@ -171,11 +174,18 @@ def add_below(
     entry_id = entry_changes.add(unit, made, now, asking.entry, uuid)
     if made.kind == Kind.MAILBOX:
         mailboxes.create_account_mailboxes(unit, AccountId(entry_id), now)
+        _limit(unit, AccountId(entry_id), made, rules)
         if verifier is not None:
             credentials.set_password(unit, entry_id, verifier)
     elif verifier is not None:
         raise ConstraintViolation("userPassword: mailboxes alone have one")
     return entry_id
+
+
+def _limit(unit: Unit, account: AccountId, made: Draft, rules: Rules) -> None:
+    """Have the store enforce what the entry, or the site, says of the mailbox."""
+    limits = limits_of(made.attributes, rules.bounds)
+    quotas.limit(unit, account, limits.bounds, limits.own)
 
 
 # Modify --------------------------------------------------------------------------------
@@ -284,6 +294,8 @@ def _store(unit: Unit, entry: Entry, working: Working, rules: Rules, now: int, a
     if working.parent != entry.parent:
         draft.place(working, parent)
     entry_changes.replace(unit, entry.id, made, now, asking.entry)
+    if entry.kind == Kind.MAILBOX and any(made.attributes.get(key) != entry.user.get(key) for key in LIMITS):
+        _limit(unit, AccountId(entry.id), made, rules)
     if entry.is_admin and not Entry(entries.load(unit, entry.id)).is_admin:
         _leaves_an_administrator(unit, entry)
 

@@ -21,6 +21,7 @@ from imsd.errors import (
 )
 from imsd.store.entries import EntryRow
 from imsd.store.ids import EntryId
+from imsd.store.quotas import Bounds
 from protocols.ldap.dn import AVA, RDN
 
 INTEGER = "1.3.6.1.4.1.1466.115.121.1.27"
@@ -37,6 +38,8 @@ class Rules:
     x400: str = ""
     domains: frozenset[str] = frozenset()
     delete_mailboxes: bool = False
+    bounds: Bounds = field(default_factory=Bounds)
+    """The site's limits on mailboxes."""
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@
 2. In it, up to 100 local copies are delivered; what is over 100 is left in a fan-out row that
    `drain` works off in small units; foreign recipients get queue rows; every step is tracked.
 3. Queue rows whose domain is LOCAL are for here. They stand for local recipients that could not
-   have their copy now (over quota) while others had it, and for those whose success is to be
+   have their copy (over quota, too large for them) while others had it, and for those whose success is to be
    reported (RFC 3461 4.1): the queue runner calls `deliver_here` for them and reports by its
    usual means, so that no report is lost in a crash.
 4. The reverse-path stays the sender's when a list is expanded: lists here are aliases in the
@@ -24,9 +24,10 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from imsd.directory.values import Contact, DistributionList, Local, PublicFolder, Recipient
-from imsd.errors import LoopDetected, NoSuchRecipient, Refusal
+from imsd.errors import LoopDetected, NoSuchRecipient, OverQuota, Refusal
 from imsd.mail import units
 from imsd.mail.envelope import Addressee, Envelope
+from imsd.mail.room import Room
 from imsd.mail.units import LOCAL, Accepted, Copy, Plan
 from imsd.settings.smtp import Smtp
 from imsd.store import fanout, spool, tracking
@@ -55,6 +56,7 @@ class Delivery:
         self._db = db
         self._directory = directory
         self._settings = settings
+        self.room = Room(directory, settings)
         self._last = 0
         self._node = secrets.token_hex(2).upper()
         self._idle: list[Deferred[None]] = []
@@ -69,22 +71,28 @@ class Delivery:
     async def accept(self, envelope: Envelope, content: NewBlob, queue_id: str = "") -> Accepted:
         """Deliver to local recipients and queue for the others, in one transaction.
 
-        Raises StoreFull, OverQuota, NoSuchMailbox, TryLater, StoreUnavailable, TooManyRecipients.
+        Raises StoreFull, OverQuota, TooLargeHere, NoSuchMailbox, TryLater, StoreUnavailable,
+        TooManyRecipients.
         When it returns the message is on stable storage and in the mailboxes.
         """
-        plan = Plan()
+        plan = Plan(size=content.size)
         for addressee in envelope.addressees:
             await self._plan(plan, addressee, addressee.recipient, 0)
+        if plan.refused and not plan.local and not plan.remote:
+            raise plan.refused[0][1]
         account = next(iter(plan.local))[0] if plan.local else 0
-        accepted = await self._db.write(
-            units.accept,
-            plan,
-            envelope,
-            content,
-            queue_id or self.new_id(),
-            self._lifetime(),
-            account=account,
-        )
+        try:
+            accepted = await self._db.write(
+                units.accept,
+                plan,
+                envelope,
+                content,
+                queue_id or self.new_id(),
+                self._lifetime(),
+                account=account,
+            )
+        except OverQuota:
+            raise self.room.full() from None
         if len(plan.local) > units.MOST:
             self.wake()
         return accepted
@@ -104,7 +112,8 @@ class Delivery:
 
     async def _plan(self, plan: Plan, addressee: Addressee, to: Recipient | None, depth: int) -> None:
         if isinstance(to, Local):
-            _add(plan, to.account, "", addressee)
+            refusal = await self.room.too_large(to.account, plan.size)
+            _add(plan, to.account, "", addressee, refusal)
         elif isinstance(to, PublicFolder):
             _add(plan, PUBLIC, to.pathname, addressee)
         elif isinstance(to, DistributionList):
@@ -155,7 +164,7 @@ class Delivery:
         False: the claim is not ours any more. Raises NoSuchRecipient, LoopDetected, OverQuota,
         NoSuchMailbox and the store's refusals: the caller defers or fails the row.
         """
-        plan = Plan()
+        plan = Plan(size=claim.message.size)
         address = recipient.address
         to = await self._directory.resolve(address)
         notify = tuple(recipient.notify.split(",")) if recipient.notify else ()
@@ -163,6 +172,8 @@ class Delivery:
         await self._plan(plan, given, to, 0)
         if plan.nowhere is not None and not plan.local and len(plan.remote) == 1:
             raise plan.nowhere
+        if plan.refused and not plan.local and not plan.remote:
+            raise plan.refused[0][1]
         done = await self._db.write(units.deliver_queued, plan, claim, recipient, now())
         if len(plan.local) > units.MOST:
             self.wake()
@@ -202,9 +213,14 @@ class Delivery:
         self.log.failure("fan-out was interrupted", failure)
 
 
-def _add(plan: Plan, account: AccountId, folder: str, given: Addressee) -> None:
+def _add(
+    plan: Plan, account: AccountId, folder: str, given: Addressee, refusal: Refusal | None = None
+) -> None:
     copy = Copy(account, given.address, folder, given.notify, given.orcpt_type, given.orcpt)
-    plan.local.setdefault((account, folder), copy)
+    if refusal is not None:
+        plan.refused.append((copy, refusal))
+    else:
+        plan.local.setdefault((account, folder), copy)
 
 
 def _folded(address: str) -> str:

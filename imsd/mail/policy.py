@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from imsd.directory.values import Local, Recipient
 from imsd.errors import NoSuchRecipient, RelayDenied, SenderNotPermitted
 from imsd.mail.envelope import Addressee
+from imsd.mail.room import Room
 from imsd.settings.smtp import Smtp
 from protocols.smtp.grammar import BadPath, Path, parse_address, quote_local
 from protocols.smtp.parameters import RcptParameters
@@ -40,6 +41,7 @@ class Policy:
     def __init__(self, directory: Directory, settings: LiveSettings) -> None:
         self._directory = directory
         self._settings = settings
+        self.room = Room(directory, settings)
         self._networks: tuple[tuple[str, ...], list[object]] = ((), [])
 
     # Relaying --------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from imsd.errors import LoopDetected, NoSuchMailbox, NoSuchRecipient, OverQuota, Refusal
+from imsd.errors import LoopDetected, NoSuchMailbox, NoSuchRecipient, OverQuota, Refusal, TooLargeHere
 from imsd.mail.delivery import LOCAL, Delivery
 from imsd.mail.names import Dns, Names
 from imsd.mail.parcels import Parcels
@@ -378,6 +378,8 @@ class QueueRunner:
                 outcomes[each.id] = Outcome(State.FAILED, "5.1.1", refusal.text)
             except LoopDetected as refusal:
                 outcomes[each.id] = Outcome(State.FAILED, "5.4.6", refusal.text)
+            except TooLargeHere as refusal:
+                outcomes[each.id] = Outcome(State.FAILED, "5.2.3", refusal.text)
             except OverQuota as refusal:
                 outcomes[each.id] = Outcome(State.WAITING, "4.2.2", refusal.text)
             except Refusal as refusal:

@@ -57,13 +57,16 @@ class Copy:
 class Plan:
     """Who gets a copy, worked out before the transaction.
 
-    nowhere: why an address of ours among the remote ones cannot be followed further.
+    nowhere: why an address of ours among the remote ones cannot be followed further. size: of the
+    message; refused: copies it is too large for.
     """
 
     local: dict[tuple[AccountId, str], Copy] = field(default_factory=dict)
     remote: dict[str, Addressee] = field(default_factory=dict)
     events: list[tuple[str, str, str]] = field(default_factory=list)
     nowhere: Refusal | None = None
+    size: int = 0
+    refused: list[tuple[Copy, Refusal]] = field(default_factory=list)
 
 
 def prefix_of(reverse_path: str, address: str) -> bytes:
@@ -84,6 +87,7 @@ def accept(
     delivered, refused = _copies(unit, copies[:MOST], envelope.reverse_path, content, time)
     if refused and not delivered and len(refused) == len(plan.local) and not plan.remote:
         raise refused[0][1]
+    refused += plan.refused
     if len(copies) > MOST:
         refused += _leave(unit, copies[MOST:], envelope, content, queue_id, time)
     later += [copy for copy, _ in refused]
@@ -267,6 +271,7 @@ def deliver_queued(
     delivered, refused = _copies(unit, copies[:MOST], message.reverse_path, content, time)
     if refused and not delivered and len(refused) == len(plan.local) and not plan.remote:
         raise refused[0][1]
+    refused += plan.refused
     if len(copies) > MOST:
         refused += _leave(unit, copies[MOST:], envelope, content, queue_id, time)
     rows = _rows(plan.remote.values(), later + [copy for copy, _ in refused], time)

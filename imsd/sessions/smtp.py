@@ -125,6 +125,7 @@ class Session:
         if self.account is not None:
             try:
                 await self.door.policy.check_sender(self.account, address)
+                await self.door.policy.room.may_send(self.account.id, parameters.size or 0)
             except Refusal as refusal:
                 self.refused(address, "", refusal)
                 raise
@@ -178,6 +179,7 @@ class Transaction:
         relay = self._account is not None or policy.may_relay(security.peer)
         try:
             addressee = await policy.addressee(forward_path, parameters, relay, security.local)
+            await policy.room.may_receive(addressee.recipient, self._parameters.size or 0)
         except Refusal as refusal:
             self._session.refused(self._reverse_path, str(forward_path), refusal)
             raise
@@ -231,6 +233,8 @@ class Transaction:
         intake = self._content()
         try:
             content = await intake.finish()
+            if self._account is not None:
+                await self._session.door.policy.room.may_send(self._account.id, content.size)
         except BaseException as error:
             intake.abandon()
             if isinstance(error, Refusal):

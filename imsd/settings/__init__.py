@@ -21,6 +21,7 @@ from imsd.settings.page import Page
 from imsd.settings.pop3 import Pop3
 from imsd.settings.protocols import Protocols
 from imsd.settings.queue import Queue, Routes
+from imsd.settings.quotas import Quotas
 from imsd.settings.smtp import Smtp
 
 PAGES: tuple[type[Page], ...] = (
@@ -32,6 +33,7 @@ PAGES: tuple[type[Page], ...] = (
     Pop3,
     Imap,
     Logins,
+    Quotas,
     Addressing,
     Ldap,
 )

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, case, delete, func, select, update
 
 from imsd.errors import LimitReached, MailboxExists, MailboxHasChildren, NoSuchMailbox, NotPermitted
-from imsd.store import acl, names
+from imsd.store import acl, names, quotas
 from imsd.store import mailbox_tables as t
 from imsd.store.changes import AccountScope, MailboxCreated, MailboxDeleted, MailboxRenamed
 from imsd.store.ids import INBOX, PUBLIC, AccountId, MailboxId, ModSeq, Uid, UidValidity
+from imsd.store.quotas import NOTHING as NOTHING
 from imsd.store.sql import insert_row, sql
 from imsd.store.transaction import Transaction, Unit
 
@@ -51,10 +52,6 @@ class Mailbox:
     bytes: int
     recent_uid: Uid
     created: int
-
-
-#: A limit that lets nothing in; 0 is no limit.
-NOTHING = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +112,6 @@ _USAGE = sql(
         _acc.account == bindparam("a")
     )
 )
-_SET_QUOTA = sql(
-    update(t.account)
-    .where(_acc.account == bindparam("a"))
-    .values(quota_bytes=bindparam("most_bytes"), quota_messages=bindparam("most_messages"))
-)
 _FREE = sql(
     update(t.account)
     .where(_acc.account == bindparam("a"))
@@ -139,7 +131,7 @@ _COUNT_SUBSCRIPTIONS = sql(
 )
 _FORGET_ACCOUNT = [
     sql(delete(table).where(table.c.account == bindparam("a")))
-    for table in (t.mailbox, t.keyword, t.subscription, t.account)
+    for table in (t.mailbox, t.keyword, t.subscription, quotas.quota, t.account)
 ]
 
 
@@ -185,8 +177,11 @@ def held(tx: Transaction, account: AccountId) -> tuple[Usage, int]:
 
 
 def set_quota(unit: Unit, account: AccountId, most_bytes: int, most_messages: int) -> None:
-    """0 is no limit, NOTHING lets nothing in. Held content may exceed a lowered quota; nothing is removed."""
-    if not unit.run(_SET_QUOTA, a=account, most_bytes=most_bytes, most_messages=most_messages):
+    """Limits of its own for an account that has no entry to say so, such as the public folders.
+
+    0 is no limit, NOTHING lets nothing in. Held content may exceed a lowered quota; nothing is removed.
+    """
+    if not quotas.limit(unit, account, quotas.Bounds(most=most_bytes, messages=most_messages), own=True):
         raise NoSuchMailbox
 
 

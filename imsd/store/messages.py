@@ -97,6 +97,16 @@ _COUNT_IN = sql(
     )
     .returning(_a.next_email)
 )
+_COUNT_IN_ANYWAY = sql(
+    update(t.account)
+    .where(_a.account == bindparam("a"))
+    .values(
+        used_bytes=_a.used_bytes + bindparam("size"),
+        used_messages=_a.used_messages + bindparam("count"),
+        next_email=_a.next_email + bindparam("count"),
+    )
+    .returning(_a.next_email)
+)
 _TAKE_UIDS = sql(
     update(t.mailbox)
     .where(_m.account == bindparam("a"), _m.mailbox == bindparam("m"), _m.selectable == _ONE)
@@ -226,10 +236,11 @@ def append(
     date: int | None = None,
     now: int = 0,
     prefix: bytes = b"",
+    limited: bool = True,
 ) -> Stored:
     """Put one message into one mailbox (RFC 9051 6.3.12). date: internal date, or now."""
     item = Delivery(account, prefix, mailbox, flags, keywords)
-    entry = enter(unit, account, mailbox, content.size + len(prefix), flags)
+    entry = enter(unit, account, mailbox, content.size + len(prefix), flags, limited=limited)
     blob = blobs.keep(unit, content)
     return _put(unit, item, entry, blob, content.size, now if date is None else date, now)
 
@@ -252,10 +263,12 @@ def enter(
     count: int = 1,
     unseen: int | None = None,
     deleted: int | None = None,
+    limited: bool = True,
 ) -> Entry:
     """Take numbers for messages of `size` octets together and count them everywhere.
 
-    flags are those of a single message; of several, say how many are unseen and deleted.
+    flags are those of a single message; of several, say how many are unseen and deleted. limited:
+    False for what no quota may keep out, the warning about it.
     Raises NoSuchMailbox, OverQuota, with nothing counted.
     """
     if unseen is None:
@@ -271,7 +284,7 @@ def enter(
     if uidnext > 1 << 32:
         _uncount(unit, account, mailbox, count, unseen, deleted, size)
         raise LimitReached("The mailbox has used all its UIDs")
-    email = unit.value(_COUNT_IN, a=account, size=size, count=count)
+    email = unit.value(_COUNT_IN if limited else _COUNT_IN_ANYWAY, a=account, size=size, count=count)
     if email is None:
         _uncount(unit, account, mailbox, count, unseen, deleted, size)
         raise OverQuota

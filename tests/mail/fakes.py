@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from imsd.directory.limits import Limits
 from imsd.directory.values import (
     Contact,
     DistributionList,
@@ -13,6 +14,7 @@ from imsd.directory.values import (
 )
 from imsd.errors import NoSuchRecipient
 from imsd.store.ids import AccountId, EntryId
+from imsd.store.quotas import Bounds
 
 DOMAIN = "example.test"
 
@@ -29,6 +31,7 @@ class FakeDirectory:
         self.members: dict[str, list[str]] = {}
         self.persons: list[Person] = []
         self.domains = FakeDomains()
+        self.largest: dict[AccountId, int] = {}
 
     def add(self, alias: str, admin: bool = False) -> AccountId:
         account = AccountId(7 + len(self.persons))
@@ -40,6 +43,9 @@ class FakeDirectory:
             Person(account, EntryId(account), f"cn={alias}", alias, alias, (address,), 1, is_admin=admin)
         )
         return account
+
+    async def limits(self, account: AccountId) -> Limits:
+        return Limits(Bounds(), receives=self.largest.get(account))
 
     def add_list(self, alias: str, *members: str) -> None:
         address = f"{alias}@{DOMAIN}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from imsd.errors import NoSuchMailbox, OverQuota
+from imsd.errors import NoSuchMailbox, OverQuota, TooLargeHere
 from imsd.mail.delivery import LOCAL, Accepted, Delivery
 from imsd.mail.envelope import Addressee, Envelope
 from imsd.settings import PAGES, LiveSettings
@@ -284,3 +284,21 @@ def test_queue_ids_never_repeat(post: Post) -> None:
     ids = [post.delivery.new_id() for _ in range(1000)]
     assert len(set(ids)) == 1000
     assert all(8 <= len(each) <= 20 and each.isalnum() and each == each.upper() for each in ids)
+
+
+# Size limits of recipients ---------------------------------------------------------------
+
+
+def test_a_message_too_large_for_its_only_recipient_is_refused(post: Post) -> None:
+    post.directory.largest[post.alice] = 100
+    with pytest.raises(TooLargeHere):
+        post.send("alice@example.test", body="x" * 200)
+    assert post.references() == []
+
+
+def test_the_others_have_it_and_the_sender_hears_of_the_one(post: Post) -> None:
+    post.directory.largest[post.alice] = 100
+    post.send("alice@example.test", "bob@example.test", body="x" * 200)
+    assert len(post.inbox(post.bob)) == 1
+    assert post.inbox(post.alice) == []
+    assert post.queue() == [("alice@example.test", LOCAL, "")]

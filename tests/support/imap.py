@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from imsd.auth.account import Account
+from imsd.directory.limits import limits_of
 from imsd.directory.values import Person
 from imsd.sessions.imap4.account import ImapAccount
 from imsd.sessions.imap4.held import Mailstore
 from imsd.settings import PAGES, LiveSettings
+from imsd.store import quotas
 from imsd.store.blobs import Blobs
 from imsd.store.database import Database
 from imsd.store.ids import AccountId, EntryId
 from imsd.store.index import MailboxIndexes
+from imsd.store.quotas import Bounds
 from protocols.imap4.dialect import PLAIN, Dialect
 from protocols.imap4.interfaces import Expunged, FlagsNow, Grown
 from protocols.imap4.sets import SequenceSet
@@ -48,6 +51,7 @@ class People:
     """A directory of alice, bob and root."""
 
     names = {"alice": ALICE, "bob": BOB, "root": AccountId(9)}
+    db: Any = None
 
     def _person(self, uid: str, account: AccountId) -> Person:
         return Person(account, EntryId(account), f"cn={uid}", uid, uid, (f"{uid}@example.test",), 1)
@@ -59,10 +63,19 @@ class People:
     async def person(self, account: AccountId) -> Person | None:
         return next((self._person(uid, id) for uid, id in self.names.items() if id == account), None)
 
+    async def change(self, who: str, attributes: Any) -> None:
+        """As the directory's update does it, in what concerns limits."""
+        account = self.names[who.removeprefix("cn=")]
+        values = {key.lower(): tuple(text.encode() for text in texts) for key, texts in attributes.items()}
+        found = limits_of(values, Bounds())
+        await self.db.write(quotas.limit, account, found.bounds, found.own)
+
 
 def mailstore(database: Database) -> Mailstore:
+    people = People()
+    people.db = database
     return Mailstore(
-        database, Blobs(database), MailboxIndexes(database), People(), LiveSettings(PAGES),
+        database, Blobs(database), MailboxIndexes(database), people, LiveSettings(PAGES),
         Turns(database.reactor),
     )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -39,6 +39,8 @@ class PeopleDirectory(Protocol):
     async def person_by_login(self, name: str) -> Person | None: ...
 
     async def person(self, account: AccountId) -> Person | None: ...
+
+    async def change(self, who: str, attributes: Mapping[str, Sequence[str]]) -> Any: ...
 
 
 class Bell:

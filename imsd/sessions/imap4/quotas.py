@@ -1,8 +1,9 @@
 """Quota roots (RFC 9208): one for each account, `#user/alice`, and `#public` for public folders.
 
 Whoever may read a mailbox may know the quota it counts against (RFC 9208 6); otherwise a root is
-its owner's and the administrators', who alone set limits. Limits are the account row's, and are
-decided in the unit that brings a message (design rule 7), by whichever way it comes.
+its owner's and the administrators', who alone set limits. What they set becomes the mailbox's own
+(DXA-Task, imsMessageQuota in its entry), in place of the site's. Limits are decided in the unit that
+brings a message (design rule 7), by whichever way it comes; what is told is what holds.
 """
 
 from __future__ import annotations
@@ -49,11 +50,24 @@ async def change(session: ImapAccount, root: str, limits: Mapping[bytes, int]) -
     owner = await _owner(session, root)
     if not limits.keys() <= {STORAGE, MESSAGE}:
         raise Unsupported("Only STORAGE and MESSAGE can be limited")
-    octets, messages = (
-        NOTHING if limits.get(resource) == 0 else limits.get(resource, 0) * unit
-        for resource, unit in ((STORAGE, 1024), (MESSAGE, 1))
-    )
-    await session.held.db.write(mailboxes.set_quota, owner, octets, messages, account=owner)
+    if owner == PUBLIC:
+        octets, messages = (
+            NOTHING if limits.get(resource) == 0 else limits.get(resource, 0) * unit
+            for resource, unit in ((STORAGE, 1024), (MESSAGE, 1))
+        )
+        await session.held.db.write(mailboxes.set_quota, owner, octets, messages, account=owner)
+    else:
+        person = await session.held.directory.person(owner)
+        if person is None:
+            raise NoSuchMailbox("No such quota root")
+        await session.held.directory.change(
+            person.dn,
+            {
+                "MDB-Use-Defaults": ["FALSE"],
+                "DXA-Task": [str(limits[STORAGE])] if STORAGE in limits else [],
+                "imsMessageQuota": [str(limits[MESSAGE])] if MESSAGE in limits else [],
+            },
+        )
     return await _read(session, owner, root)
 
 
