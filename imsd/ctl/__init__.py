@@ -3,8 +3,9 @@
 command     the group, --home and --json, and how a command asks the server
 client      asks the running server over its control socket
 offline     runs the same operation on a store that no server has open
+mailfiles   Maildir, mbox and .eml files, read and written
 output      tables for people, JSON for programs
-setup, people, directory, settings, server, queue, backup
+setup, people, mailbox, directory, settings, server, queue, backup
             the commands, by what they are about
 """
 
@@ -16,6 +17,7 @@ def main() -> None:
     from imsd.ctl import (  # noqa: F401 - they add their commands
         backup,
         directory,
+        mailbox,
         people,
         queue,
         server,

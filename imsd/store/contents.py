@@ -139,3 +139,23 @@ def _content(row: tuple[Any, ...]) -> Content:
         structure or b"", packed or b"", date, offset, header, data, saved, email,
         message_id or b"", references or b"", preview or b"",
     )  # fmt: skip
+
+
+_HASHES = sql(
+    select(t.message.c.uid, _b.hash)
+    .select_from(t.message.join(blob, _b.id == t.message.c.blob))
+    .where(
+        t.message.c.account == bindparam("a"),
+        t.message.c.mailbox == bindparam("m"),
+        t.message.c.uid > bindparam("after"),
+    )
+    .order_by(t.message.c.uid)
+    .limit(bindparam("most"))
+)
+
+
+def hashes_after(
+    tx: Transaction, account: AccountId, mailbox: MailboxId, uid: int, most: int
+) -> list[tuple[int, bytes]]:
+    """(UID, SHA-256 of the content) of up to `most` messages with greater UIDs, ascending."""
+    return tx.all(_HASHES, a=account, m=mailbox, after=uid, most=most)
