@@ -201,6 +201,10 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
     "No such attribute or value": ("Attribut oder Wert gibt es nicht", "Attribut ou valeur inexistants"),
     "No such entry": ("Den Eintrag gibt es nicht", "Entrée inexistante"),
     "No such mailbox": ("Das Postfach gibt es nicht", "Boîte inexistante"),
+    "Message is too large for this recipient": (
+        "Die Nachricht ist zu groß für diesen Empfänger",
+        "Le message est trop grand pour ce destinataire",
+    ),
     "No such message": ("Die Nachricht gibt es nicht", "Message inexistant"),
     "No such quota root": ("Diese Quotenwurzel gibt es nicht", "Racine de quota inexistante"),
     "No such recipient here": ("Den Empfänger gibt es hier nicht", "Destinataire inconnu ici"),
