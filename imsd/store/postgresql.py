@@ -28,7 +28,7 @@ from psycopg.types.numeric import NumericBinaryLoader, NumericLoader
 from imsd.errors import StoreUnavailable
 from imsd.store.changes import AccountScope, MailboxScope, NamedScope, Scope
 from imsd.store.ids import AccountId, MailboxId
-from imsd.store.sql import POSTGRESQL, Params
+from imsd.store.sql import POSTGRESQL, Bound
 from imsd.store.transaction import Transaction, Unit
 from imsd.store.writer import Fault
 
@@ -113,7 +113,7 @@ class _Connection:
             self.raw.close()
             self.raw = connect(self._url)
 
-    def _execute(self, text: str, params: Params | None = None) -> Any:
+    def _execute(self, text: str, params: Bound | None = None) -> Any:
         # Statements come from imsd.store.sql; psycopg wants literal text to be sure of that.
         return self.raw.execute(text, params, binary=True)
 
@@ -140,7 +140,7 @@ class WriteConnection(_Connection):
     def unit(self) -> Unit:
         return Unit(POSTGRESQL, self._execute, self._many)
 
-    def _many(self, text: str, rows: Iterable[Params]) -> None:
+    def _many(self, text: str, rows: Iterable[Bound]) -> None:
         with self.raw.cursor() as cursor:
             cursor.executemany(text, rows)
 

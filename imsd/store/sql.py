@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 from sqlalchemy import ARRAY, Boolean, Integer, LargeBinary, Table, Text, any_, bindparam, not_, type_coerce
@@ -32,7 +33,8 @@ from sqlalchemy.sql.visitors import iterate
 SQLITE: Final = 0
 POSTGRESQL: Final = 1
 
-DIALECTS: Final = (sqlite.dialect(paramstyle="named"), postgresql_dialect())  # type: ignore[no-untyped-call]
+# sqlite3 binds by position in half the time: by name it looks each name up for each call.
+DIALECTS: Final = (sqlite.dialect(paramstyle="qmark"), postgresql_dialect())  # type: ignore[no-untyped-call]
 
 Params = Mapping[str, Any]
 
@@ -74,12 +76,16 @@ def _among_postgresql(element: among, compiler: SQLCompiler, **kw: Any) -> str:
     return f"({compiler.process(element.column == any_(listed), **kw)})"
 
 
+Bound = Mapping[str, Any] | Sequence[Any]
+"""Parameters as a driver takes them: by name for PostgreSQL, by position for SQLite."""
+
+
 class Form:
     """A statement's text for one driver, and what its parameters need before they are bound."""
 
     __slots__ = ("prepare", "text")
 
-    def __init__(self, text: str, prepare: Callable[[Params], Params] | None) -> None:
+    def __init__(self, text: str, prepare: Callable[[Params], Bound] | None) -> None:
         self.text = text
         self.prepare = prepare
 
@@ -127,16 +133,24 @@ def _compile(construct: ClauseElement, dialect: int) -> Form:
             encoders[element.list_name] = _hex_list if element.of_bytes else _json_list
     else:
         encoders = {element.list_name: list for element in _lists(construct)}
+    place = _places(state.positiontup or ()) if dialect == SQLITE else None
     if not defaults and not encoders:
-        return Form(text, None)
+        return Form(text, place)
 
-    def prepare(params: Params) -> Params:
+    def prepare(params: Params) -> Bound:
         merged = {**defaults, **params}
         for name, encode in encoders.items():
             merged[name] = encode(merged[name])
-        return merged
+        return merged if place is None else place(merged)
 
     return Form(text, prepare)
+
+
+def _places(names: Sequence[str]) -> Callable[[Params], Sequence[Any]]:
+    """What puts named values in the order of a statement's question marks."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda params: [params[name] for name in names]
 
 
 def _lists(construct: ClauseElement) -> list[among]:

@@ -33,6 +33,9 @@ _UNAVAILABLE = {
 }
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT}
 
+# sqlite3 searches for an adapter of each bytes value anew, a microsecond each, unless there is one.
+sqlite3.register_adapter(bytes, bytes.__bytes__)
+
 
 def _unhexed(value: str | None) -> bytes | None:
     return None if value is None else bytes.fromhex(value)

@@ -1,8 +1,8 @@
 """What store functions hold: a `Transaction` to read, a `Unit` to read and write.
 
-Both work alike on sqlite3 and psycopg 3: each driver's connection executes text with a
-mapping of parameters and gives a cursor. A unit function may run more than once (rule 1):
-it has no effect outside its unit, and what it did for others to know it says by `changed`.
+Both work alike on sqlite3 and psycopg 3: each driver's connection executes text with
+parameters and gives a cursor. A unit function may run more than once (rule 1): it has no
+effect outside its unit, and what it did for others to know it says by `changed`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any
 
 from imsd.store import counters
 from imsd.store.changes import Change, Scope
-from imsd.store.sql import SQLITE, Params, Statement
+from imsd.store.sql import SQLITE, Bound, Params, Statement
 from imsd.store.tables import now
 
-Execute = Callable[[str, Params], Any]
+Execute = Callable[[str, Bound], Any]
 Row = tuple[Any, ...]
 
 
@@ -30,9 +30,8 @@ class Transaction:
 
     def _cursor(self, statement: Statement, params: Params) -> Any:
         form = statement.forms[self.dialect] or statement.compile(self.dialect)
-        if form.prepare is not None:
-            params = form.prepare(params)
-        return self._execute(form.text, params)
+        bound = params if form.prepare is None else form.prepare(params)
+        return self._execute(form.text, bound)
 
     def all(self, statement: Statement, /, **params: Any) -> list[Row]:
         """Every row."""
@@ -72,7 +71,7 @@ class Unit(Transaction):
 
     __slots__ = ("_many", "changes")
 
-    def __init__(self, dialect: int, execute: Execute, many: Callable[[str, Iterable[Params]], Any]) -> None:
+    def __init__(self, dialect: int, execute: Execute, many: Callable[[str, Iterable[Bound]], Any]) -> None:
         super().__init__(dialect, execute)
         self._many = many
         self.changes: list[Change] = []
@@ -85,9 +84,7 @@ class Unit(Transaction):
     def many(self, statement: Statement, rows: Iterable[Params]) -> None:
         """Execute once for each mapping of parameters."""
         form = statement.forms[self.dialect] or statement.compile(self.dialect)
-        if form.prepare is not None:
-            rows = [form.prepare(row) for row in rows]
-        self._many(form.text, rows)
+        self._many(form.text, rows if form.prepare is None else map(form.prepare, rows))
 
     def insert(self, statement: Statement, /, **params: Any) -> int:
         """Insert one row; its id, for tables whose key the database numbers."""
@@ -95,9 +92,7 @@ class Unit(Transaction):
             rowid: int = self._cursor(statement, params).lastrowid
             return rowid
         form = statement.returning_id()
-        if form.prepare is not None:
-            params = dict(form.prepare(params))
-        cursor = self._execute(form.text, params)
+        cursor = self._execute(form.text, params if form.prepare is None else form.prepare(params))
         if cursor.description is None:
             return 0
         row = cursor.fetchone()

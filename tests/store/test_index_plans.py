@@ -30,7 +30,8 @@ def test_plan(sqlite_database, statement, found_by):
 
     def plan(tx):
         text = statement.compile(SQLITE).text
-        params = {name: "[1]" if name == "uids" else 1 for name in re.findall(r":(\w+)", text)}
+        lists = re.finditer(r"json_each\(\?\)|\?", text)
+        params = [1 if found[0] == "?" else "[1]" for found in lists]
         return [row[3] for row in tx._execute(f"EXPLAIN QUERY PLAN {text}", params)]
 
     steps = run(sqlite_database.read(plan))
