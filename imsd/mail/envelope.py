@@ -1,12 +1,13 @@
 """The envelope of one message: who sent it, who shall have it, how it came."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from imsd.directory.values import Recipient
 from imsd.store.ids import AccountId
+from protocols.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Addressee:
     """One accepted recipient.
 
@@ -21,7 +22,7 @@ class Addressee:
     orcpt: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Origin:
     """How a message came, for tracking: protocol is the word of the Received line
     ("ESMTPSA", RFC 3848) or of the door ("local"); address is the peer's IP address."""
@@ -31,7 +32,7 @@ class Origin:
     hello: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Envelope:
     """What was agreed about a message before its content.
 

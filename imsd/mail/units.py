@@ -17,6 +17,7 @@ from imsd.store.ids import INBOX, PUBLIC, AccountId, MailboxId
 from imsd.store.tables import now
 from imsd.store.tracking import Event
 from protocols.smtp.parameters import EIGHT_BIT
+from protocols.values import value
 
 if TYPE_CHECKING:
     from imsd.store.blobs import NewBlob
@@ -28,7 +29,7 @@ LOCAL = ""
 MOST = messages.MAX_DELIVERIES
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Accepted:
     """The message is ours: its id, how many copies were delivered, how many wait."""
 
@@ -37,7 +38,7 @@ class Accepted:
     queued: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Copy:
     """A local copy: of a person's INBOX, or of a public folder by its pathname."""
 

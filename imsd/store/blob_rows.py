@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Column, Index, Table, bindparam, case, delete, func, literal_column, select, update
@@ -21,6 +22,7 @@ from imsd.store.sql import among, insert, insert_row, sql
 from imsd.store.tables import Bytes, Id, Int, Number, Small, String, metadata, now
 from imsd.store.transaction import Transaction, Unit
 from protocols.message.summary import Summary
+from protocols.values import value
 
 UNLINK_GRACE = 600 * 1_000_000
 """Microseconds between the end of a row and the end of its file: reads under way may finish."""
@@ -94,7 +96,7 @@ unlinking = Table(
 """Files whose row is gone, or never came, and when they may be removed."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class NewBlob:
     """Finished content that no row names yet: in memory, or in a synced file.
 
@@ -114,6 +116,7 @@ class NewBlob:
 
 _TEXT = frozenset({"preview", "subject", "sender_name", "to_name"})
 _NAMES = tuple(field.name for field in fields(Summary) if field.name != "size")
+_VALUES = attrgetter(*_NAMES)
 _VERSION = _NAMES.index("scan_version")
 _EMPTY: dict[str, Any] = {
     **dict.fromkeys(_NAMES, b""),
@@ -126,7 +129,7 @@ def _columns(summary: Summary | None) -> dict[str, Any]:
     """A summary as the row keeps it."""
     if summary is None:
         return _EMPTY
-    row = {name: getattr(summary, name) for name in _NAMES}
+    row = dict(zip(_NAMES, _VALUES(summary), strict=True))
     for name in _TEXT:
         row[name] = row[name].encode("utf-8", "replace")
     row["raw"] = int(summary.raw)
@@ -150,7 +153,13 @@ _REUSE = sql(
     .values(refs=_b.refs + bindparam("count"), released=0)
     .returning(_b.id, _b.file)
 )
-_INSERT = insert_row(blob, "hash", "size", "refs", "released", "created", "file", *_NAMES)
+# New content is the rule, so it is inserted before it is looked for.
+_INSERT_NAMES = ("hash", "size", "refs", "released", "created", "file", *_NAMES)
+_INSERT = sql(
+    insert(blob)
+    .values({name: bindparam(name) for name in _INSERT_NAMES})
+    .on_conflict_do_nothing(index_elements=["hash"])
+)
 _INSERT_CONTENT = insert_row(content)
 _REFER = sql(
     update(blob).where(_b.id == bindparam("blob")).values(refs=_b.refs + bindparam("count"), released=0)
@@ -200,25 +209,28 @@ _NAMED_UNLINKING = sql(select(unlinking.c.file).where(among(unlinking.c.file, "f
 
 def keep(unit: Unit, new: NewBlob, count: int = 1) -> BlobId:
     """Store the content, or find it stored already, with `count` references more."""
+    if new.data is not None or new.file:
+        made = unit.insert(
+            _INSERT,
+            hash=new.sha256,
+            size=new.size,
+            refs=count,
+            released=0,
+            created=now(),
+            file=new.file,
+            **_columns(new.summary),
+        )
+        if made:
+            if new.data is not None:
+                unit.run(_INSERT_CONTENT, id=made, bytes=new.data)
+            return BlobId(made)
     found = unit.one(_REUSE, sha256=new.sha256, count=count)
-    if found is not None:
-        # The same NewBlob may be kept again: then its file is the row's.
-        if new.file not in ("", found[1]):
-            unlink(unit, new.file)
-        return BlobId(found[0])
-    made = unit.insert(
-        _INSERT,
-        hash=new.sha256,
-        size=new.size,
-        refs=count,
-        released=0,
-        created=now(),
-        file=new.file,
-        **_columns(new.summary),
-    )
-    if new.data is not None:
-        unit.run(_INSERT_CONTENT, id=made, bytes=new.data)
-    return BlobId(made)
+    if found is None:
+        raise StoreUnavailable("Content is missing")
+    # The same NewBlob may be kept again: then its file is the row's.
+    if new.file not in ("", found[1]):
+        unlink(unit, new.file)
+    return BlobId(found[0])
 
 
 def known(tx: Transaction, blob_id: BlobId) -> NewBlob:

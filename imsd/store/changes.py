@@ -7,14 +7,14 @@ number (rule 2). `Missed` says only that: another node, or a gap, moved the coun
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from imsd.store.flags import IndexRow
 from imsd.store.ids import AccountId, EntryId, MailboxId, Uid
+from protocols.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MailboxScope:
     """The messages of one mailbox; the counter is its HIGHESTMODSEQ (RFC 7162 3.1.2.1)."""
 
@@ -22,14 +22,14 @@ class MailboxScope:
     mailbox: MailboxId
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AccountScope:
     """An account's list of mailboxes."""
 
     account: AccountId
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class NamedScope:
     """One of the scopes there is a single one of."""
 
@@ -43,7 +43,7 @@ QUEUE = NamedScope("queue")
 Scope: TypeAlias = MailboxScope | AccountScope | NamedScope
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Change:
     """Base of all changes."""
 
@@ -52,31 +52,31 @@ class Change:
     next: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Missed(Change):
     """The counter moved without us: read the rows after the number you hold."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MessagesAdded(Change):
     """rows: the messages as they now are, ascending by UID."""
 
     rows: tuple[IndexRow, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class FlagsChanged(Change):
     """rows: the messages as they now are, ascending by UID."""
 
     rows: tuple[IndexRow, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MessagesExpunged(Change):
     uids: tuple[Uid, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class KeywordsNamed(Change):
     """All keyword names of the mailbox by bit; goes before the change that first uses one,
     under the same numbers, and is not a change of its own."""
@@ -84,7 +84,7 @@ class KeywordsNamed(Change):
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SeenChanged(Change):
     """What one reader has seen of a public folder, as UID ranges; goes before the change of
     the rows, under the same numbers, and is not a change of its own."""
@@ -93,32 +93,32 @@ class SeenChanged(Change):
     ranges: tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MailboxCreated(Change):
     mailbox: MailboxId
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MailboxRenamed(Change):
     mailbox: MailboxId
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MailboxDeleted(Change):
     mailbox: MailboxId
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class EntriesChanged(Change):
     ids: tuple[EntryId, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SettingsChanged(Change):
     keys: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class QueueChanged(Change):
     """next_due: microseconds; when the earliest row of the change becomes due."""
 

@@ -7,7 +7,6 @@ unit (rule 7). How messages change and leave: `imsd.store.marking`, `imsd.store.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, bindparam, literal_column, or_, select, update
@@ -22,12 +21,13 @@ from imsd.store.flags import DELETED, LOW_MASK, SEEN, IndexRow, join_keywords, p
 from imsd.store.ids import INBOX, AccountId, BlobId, MailboxId, ModSeq, Uid, UidValidity
 from imsd.store.sql import among, insert_row, sql
 from imsd.store.transaction import Transaction, Unit
+from protocols.values import value
 
 MAX_PREFIX = 4096
 MAX_DELIVERIES = 100
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Delivery:
     """One copy of a message for one local mailbox. prefix: this copy's own header fields."""
 
@@ -38,7 +38,7 @@ class Delivery:
     keywords: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Stored:
     """Where a message is. email: the RFC 8474 identity within the account."""
 
@@ -50,7 +50,7 @@ class Stored:
     email: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Refused:
     """This copy could not be stored; the others were."""
 
@@ -58,7 +58,7 @@ class Refused:
     refusal: Refusal
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MessageRow:
     """A message's own row. Times in microseconds; size includes the prefix."""
 

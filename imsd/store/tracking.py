@@ -8,7 +8,6 @@ A query reads both.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -27,6 +26,7 @@ from sqlalchemy import (
 from imsd.store.sql import Statement, among, insert_row, sql
 from imsd.store.tables import Bytes, Id, Number, String, clean, metadata
 from imsd.store.transaction import Transaction, Unit
+from protocols.values import value
 
 
 def _columns() -> list[Column[Any]]:
@@ -65,7 +65,7 @@ tracking_history = Table(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Event:
     """A decision: what happened to which message for whom, and why.
 

@@ -87,10 +87,11 @@ class Unit(Transaction):
         self._many(form.text, rows if form.prepare is None else map(form.prepare, rows))
 
     def insert(self, statement: Statement, /, **params: Any) -> int:
-        """Insert one row; its id, for tables whose key the database numbers."""
+        """Insert one row; its id, for tables whose key the database numbers, 0 where it was there."""
         if self.dialect == SQLITE:
-            rowid: int = self._cursor(statement, params).lastrowid
-            return rowid
+            done = self._cursor(statement, params)
+            # After ON CONFLICT DO NOTHING, lastrowid is still that of the row before.
+            return done.lastrowid if done.rowcount else 0
         form = statement.returning_id()
         cursor = self._execute(form.text, params if form.prepare is None else form.prepare(params))
         if cursor.description is None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from protocols.message.headers import first
 from protocols.message.mime import PLAIN, TEXT, Content, describe
+from protocols.values import value
 
 SCAN_VERSION = 1
 """Number of the stored form and of the rules that made it; older rows are scanned again."""
@@ -55,7 +56,7 @@ class Part:
         return self.content.disposition == b"ATTACHMENT"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@value(frozen=True, slots=True, eq=False)
 class Scan:
     """The part tree of one message.
 

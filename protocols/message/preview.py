@@ -35,9 +35,14 @@ def _order(pair: tuple[Part, bytes]) -> bool:
 
 def clean(text: str) -> str:
     """One line, white space collapsed, cut at 200 characters."""
-    # Collapsed before the rare characters are looked for: the search costs more than the split.
-    text = " ".join(text[: LENGTH * 8].split())[: LENGTH * 2]
-    text = " ".join(_UNWANTED.sub(" ", text).split())
+    short = _clean(text[: LENGTH * 2])
+    return short if len(short) >= LENGTH - 1 or len(text) <= LENGTH * 2 else _clean(text[: LENGTH * 8])
+
+
+def _clean(text: str) -> str:
+    text = " ".join(text.split())
+    if not (text.isascii() and text.isprintable()):
+        text = " ".join(_UNWANTED.sub(" ", text[: LENGTH * 2]).split())
     if len(text) < LENGTH:
         return text
     return text[:LENGTH].rstrip()

@@ -7,7 +7,6 @@ values that SEARCH, SORT, THREAD and the tracking log ask for.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from protocols.message import dates, domains, words
 from protocols.message.addresses import Entry, Group, flat
@@ -17,9 +16,10 @@ from protocols.message.part import SCAN_VERSION, Scan
 from protocols.message.preview import preview
 from protocols.message.scan import Scanner, scan
 from protocols.message.structure import both
+from protocols.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Summary:
     """What is kept beside the content of a message.
 

@@ -8,10 +8,10 @@ because the permission may come after the path on the same line.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from protocols.errors import BadSyntax
+from protocols.values import value
 
 MAX_LOCAL = 64  # RFC 5321 4.5.3.1.1
 MAX_DOMAIN = 255  # RFC 5321 4.5.3.1.2
@@ -26,7 +26,7 @@ class BadPath(BadSyntax):
     """A path that is none (501 5.1.3 for recipients, 5.1.7 for originators)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Path:
     """A reverse-path or forward-path: local part without quoting, domain without its dot.
 

@@ -6,10 +6,10 @@ acceptable is the door's decision.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from protocols.smtp.grammar import BadArgument, decode_orcpt, decode_xtext, encode_xtext
+from protocols.values import value
 
 SEVEN_BIT, EIGHT_BIT, BINARY = "7BIT", "8BITMIME", "BINARYMIME"
 
@@ -18,7 +18,7 @@ class UnknownParameter(BadArgument):
     """A parameter that was not offered (555 5.5.4, RFC 5321 4.1.1.11)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MailParameters:
     """size: declared octets, 0 = not declared; ret: "", "FULL" or "HDRS"; auth: as sent, decoded."""
 
@@ -34,11 +34,11 @@ class MailParameters:
         if not given:
             return NO_MAIL_PARAMETERS
         found: dict[str, Any] = {}
-        for keyword, value in given.items():
+        for keyword, text in given.items():
             read = _MAIL.get(keyword)
             if read is None:
                 raise UnknownParameter(f"{keyword.decode('ascii')} is not supported")
-            found[keyword.decode("ascii").lower()] = read(value)
+            found[keyword.decode("ascii").lower()] = read(text)
         return cls(**found)
 
     def encode(self, offered: Collection[str]) -> bytes:
@@ -119,7 +119,7 @@ _MAIL: dict[bytes, Callable[[bytes], Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RcptParameters:
     """notify: () = not given, else ("NEVER",) or some of SUCCESS, FAILURE, DELAY in that order.
 
@@ -136,11 +136,11 @@ class RcptParameters:
             return NO_RCPT_PARAMETERS
         notify: tuple[str, ...] = ()
         kind = address = ""
-        for keyword, value in given.items():
+        for keyword, text in given.items():
             if keyword == b"NOTIFY":
-                notify = _notify(value)
+                notify = _notify(text)
             elif keyword == b"ORCPT":
-                kind, address = decode_orcpt(value)
+                kind, address = decode_orcpt(text)
             else:
                 raise UnknownParameter(f"{keyword.decode('ascii')} is not supported")
         return cls(notify, kind, address)

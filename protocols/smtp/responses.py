@@ -4,12 +4,14 @@ The enhanced code stands on every 2xx, 4xx and 5xx reply but the greeting and th
 HELO (RFC 2034 4). A line of a reply is at most 512 octets (RFC 5321 4.5.3.1.5): text is cut.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from protocols.values import value
 
 MAX_TEXT = 480
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Reply:
     """code 200 to 599; enhanced "2.1.0" or "" for none; text may have several lines."""
 

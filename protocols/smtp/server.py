@@ -68,7 +68,7 @@ class Server(Conversation):
 
     def _line(self) -> bytes | Literal[NeedData.NEED_DATA]:
         limit = HARD_LINE
-        if self._session is not None and self._session.identity is None:
+        if len(self.input) > HARD_LINE and self._session is not None and self._session.identity is None:
             limit = AUTH_LINE if self.input.peek(5).upper() == b"AUTH " else HARD_LINE
         return self.input.line(limit)
 

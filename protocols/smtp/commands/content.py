@@ -7,16 +7,16 @@ is found, so that what follows is read as commands only when it is: too large, a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Literal
 
-from protocols.lines import END, DottedData, EndOfData
+from protocols.lines import END, DottedData, EndOfData, has_bare
 from protocols.smtp import responses
 from protocols.smtp.commands.command import Channel, Command, Mail, OutOfStep, Refused, Session
 from protocols.smtp.commands.transaction import needs_chunks
 from protocols.smtp.grammar import Cursor
 from protocols.smtp.responses import Reply
+from protocols.values import value
 
 PATIENCE = 64 * 1024 * 1024
 """Octets over the size limit that are read for the sake of a polite answer."""
@@ -65,7 +65,7 @@ async def _commit(session: Session, mail: Mail, channel: Channel) -> None:
     channel.answer(Reply(250, "2.0.0", f"Ok: queued as {queue_id}"))
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Data(Command):
     name: ClassVar[str] = "DATA"
     usage: ClassVar[str] = "DATA"
@@ -99,7 +99,7 @@ class Data(Command):
         await _commit(session, mail, channel)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Bdat(Command):
     """A chunk. It is read even when it cannot be taken: its octets are not commands."""
 
@@ -192,6 +192,5 @@ def _look_for_bare(mail: Mail, piece: bytes) -> None:
     mail.last_cr = piece.endswith(b"\r")
     if mail.last_cr:
         piece = piece[:-1]
-    pairs = piece.count(b"\r\n")
-    if piece.count(b"\n") != pairs or piece.count(b"\r") != pairs:
+    if has_bare(piece):
         mail.bare = True

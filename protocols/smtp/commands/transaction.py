@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from protocols.smtp import responses
@@ -16,9 +15,10 @@ from protocols.smtp.grammar import (
     parse_reverse_path,
 )
 from protocols.smtp.parameters import BINARY, MailParameters, RcptParameters
+from protocols.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MailFrom(Command):
     name: ClassVar[str] = "MAIL"
     usage: ClassVar[str] = (
@@ -70,7 +70,7 @@ class MailFrom(Command):
         ]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RcptTo(Command):
     name: ClassVar[str] = "RCPT"
     usage: ClassVar[str] = "RCPT TO:<forward-path> [NOTIFY=NEVER|SUCCESS,FAILURE,DELAY] [ORCPT=type;address]"
