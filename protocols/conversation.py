@@ -67,6 +67,7 @@ class Conversation(Connection):
         self._leaving = False
         self._paused = False
         self._running = False
+        self._more = False
         self._slice_start = 0.0
 
     async def converse(self) -> None:
@@ -181,10 +182,13 @@ class Conversation(Connection):
             self.input.feed(data)
         else:
             self.layer.feed(data)
+        self._more = True
         if self._waiting is _INPUT:
             self._resume(None)
+            if self._waiting is _INPUT:
+                return
         kept = len(self.input) if self.layer is None else self.layer.waiting
-        if kept > KEEP and not self._paused and self._waiting is not _INPUT and self._alive:
+        if kept > KEEP and not self._paused and self._alive:
             self._paused = True
             self.transport.pauseProducing()
 
@@ -203,7 +207,7 @@ class Conversation(Connection):
         self._slice_start = self.clock.seconds()
         try:
             while True:
-                kept = len(self.input)
+                self._more = False
                 self._waiting = None
                 waiting = steps.send(None) if error is None else steps.throw(error)
                 error = None
@@ -212,7 +216,7 @@ class Conversation(Connection):
                     break
                 if not self._alive:
                     error = Disconnected()
-                elif len(self.input) == kept or not self.input:
+                elif not self._more:
                     return
                 # More input came in while it ran (a transport without a network does that).
         except (StopIteration, CancelledError):

@@ -45,14 +45,14 @@ PIECE: Final = 256 * 1024
 """The largest piece of a stream, in octets."""
 
 
-_NOT_LINE_ENDS: Final = bytes(set(range(256)) - set(b"\r\n"))
+_CRLF: Final = re.compile(rb"\r\n")
 
 
 def has_bare(data: bytes) -> bool:
     """Whether there is a CR or LF that is not part of a CRLF."""
-    # A third of the time that counting the three in all of the data takes.
-    ends = data.translate(None, _NOT_LINE_ENDS)
-    return ends != b"\r\n" * (len(ends) // 2)
+    # bytes.count of the two together takes twice as long.
+    pairs = len(_CRLF.findall(data))
+    return data.count(b"\n") != pairs or data.count(b"\r") != pairs
 
 
 class InputBuffer:

@@ -167,7 +167,7 @@ class BlobBuilder:
         self._blobs = blobs
         self._limit = limit
         self.size = 0
-        self._hash = hashlib.sha256()
+        self._hash = hashlib.sha256()  # of what is in the file
         self._pieces: deque[bytes] = deque()
         self._waiting = 0
         self._spilled = False
@@ -205,9 +205,7 @@ class BlobBuilder:
     async def finish(self, summary: Summary | None = None) -> NewBlob:
         """The finished content; a file is on stable storage. Raises as `drained` does."""
         if not self._spilled:
-            data = b"".join(self._pieces)
-            self._hash.update(data)
-            return NewBlob(self.size, self._hash.digest(), data, "", summary)
+            return new_blob(b"".join(self._pieces), summary)
         while self._waiting and self._error is None:
             await self._turn()
         if self._error is not None:

@@ -129,7 +129,9 @@ class TurnWriter:
         self._busy = False
         self._deliver(outcomes)
         if self._waiting:
-            self._turn()
+            # In the next turn again: who was told in this one, and who is ready, makes the group
+            # a third larger.
+            self._schedule()
         elif self._idle:
             idle, self._idle = self._idle, []
             for waiter in idle:

@@ -8,7 +8,7 @@ MAX_ADDRESSES, and where its odd parts have more than MAX_TOKENS tokens.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from protocols.message import words
@@ -103,7 +103,7 @@ def mailboxes(value: bytes) -> list[Address]:
     return list(flat(parse(value)))
 
 
-def flat(entries: list[Entry]) -> Iterator[Address]:
+def flat(entries: Sequence[Entry]) -> Iterator[Address]:
     """Groups replaced by their members."""
     for entry in entries:
         if isinstance(entry, Group):

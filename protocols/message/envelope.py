@@ -4,12 +4,13 @@ The ASCII form has display names and subject with raw octets turned into encoded
 addresses that have no ASCII form replaced the way RFC 6858 3 proposes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from protocols.message import addresses, domains
 from protocols.message.addresses import Address, Entry, Group
 from protocols.message.headers import first, unfold
-from protocols.message.wire import NIL, nstring, string
+from protocols.message.wire import NIL, new_string, nstring, string
 
 INVALID = b"invalid.address"
 
@@ -19,7 +20,9 @@ def envelope(header: bytes, utf8: bool = False) -> bytes:
     return from_fields(first(header), utf8)[0]
 
 
-Lists = dict[bytes, list[Entry]]
+Lists = dict[bytes, tuple[Entry, ...]]
+SHORT = 200
+"""Octets of an address field that is worth remembering."""
 
 
 def from_fields(fields: Mapping[bytes, bytes], utf8: bool = False) -> tuple[bytes, Lists]:
@@ -30,9 +33,13 @@ def from_fields(fields: Mapping[bytes, bytes], utf8: bool = False) -> tuple[byte
     for name in (b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc"):
         value = fields.get(name)
         if value is not None:
-            lists[name] = entries = addresses.parse(value, room)
+            if len(value) <= SHORT < room:
+                # The same few people stand in most messages that come.
+                entries, shown = _remembered(value, SHORT, utf8)
+            else:
+                entries, shown = _read(value, room, utf8)
+            lists[name], rendered[name] = entries, shown
             room -= len(entries)
-            rendered[name] = _list(entries, utf8) if entries else NIL
     # RFC 9051 7.5.2: absent or empty Sender and Reply-To are those of From.
     author = rendered.get(b"from", NIL)
     sender = rendered.get(b"sender", NIL)
@@ -52,11 +59,21 @@ def from_fields(fields: Mapping[bytes, bytes], utf8: bool = False) -> tuple[byte
     return answer, lists
 
 
+def _read(value: bytes, most: int, utf8: bool) -> tuple[tuple[Entry, ...], bytes]:
+    """The entries of an address field, and how they are shown."""
+    entries = tuple(addresses.parse(value, most))
+    return entries, _list(entries, utf8) if entries else NIL
+
+
+_remembered = lru_cache(2048)(_read)
+
+
 def _text(value: bytes | None, utf8: bool) -> bytes:
-    return NIL if value is None else string(unfold(value), utf8)
+    # Not remembered as `string` does: these are another in each message.
+    return NIL if value is None else new_string(unfold(value), utf8)
 
 
-def _list(entries: list[Entry], utf8: bool) -> bytes:
+def _list(entries: Sequence[Entry], utf8: bool) -> bytes:
     pieces: list[bytes] = []
     for entry in entries:
         if isinstance(entry, Group):

@@ -7,7 +7,7 @@ only when `Scan.raw` says that the wire-ready forms are not enough.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from protocols.message.headers import first
@@ -63,7 +63,8 @@ class Scan:
     root: the message itself as a part. size: octets of the blob. lines: line ends in it.
     raw: header blocks hold octets above 127, or there is a message/global: the stored ASCII
     wire form is a downgrade, and a UTF8 or rev2 client is served from this tree.
-    samples: the first octets of the first text parts, for the preview; not stored.
+    samples: the first octets of the first text parts, for the preview; fields: those of the
+    message's header block (`headers.first`). Both only from a fresh scan, not stored.
     """
 
     root: Part
@@ -71,6 +72,7 @@ class Scan:
     lines: int
     raw: bool = False
     samples: tuple[tuple[Part, bytes], ...] = ()
+    fields: Mapping[bytes, bytes] = field(default_factory=dict)
 
     @property
     def header_size(self) -> int:

@@ -59,6 +59,7 @@ class Scanner:
         self._root = Part(0)
         self._open = [self._root]
         self._boundaries: dict[bytes, int] = {}  # boundary -> index in _open of the innermost that has it
+        self._fields: dict[bytes, bytes] = {}
         self._in_header = True
         self._started = False
         self._held: bytes | bytearray = b""
@@ -88,7 +89,7 @@ class Scanner:
         self._close(self._held, 0, total)
         samples = tuple((part, bytes(sample)) for part, sample in self._samples)
         self._root.start = 0
-        return Scan(self._root, total, self._lines, self._raw, samples)
+        return Scan(self._root, total, self._lines, self._raw, samples, self._fields)
 
     def _whole(self, data: bytes | bytearray) -> None:
         self._held = data
@@ -230,7 +231,10 @@ class Scanner:
         depth = len(self._open)
         parent = self._open[-2] if depth > 1 else None
         in_digest = parent is not None and parent.kind == MULTIPART and parent.content.subtype == b"DIGEST"
-        part.content = content = describe(first(header), in_digest)
+        fields = first(header)
+        if depth == 1:
+            self._fields = fields
+        part.content = content = describe(fields, in_digest)
         if not self._raw and not header.isascii():
             self._raw = True
         kind = content.type

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from protocols.message import dates, domains, words
 from protocols.message.addresses import Entry, Group, flat
 from protocols.message.envelope import Lists, from_fields
-from protocols.message.headers import first
 from protocols.message.part import SCAN_VERSION, Scan
 from protocols.message.preview import preview
 from protocols.message.scan import Scanner, scan
@@ -83,7 +82,7 @@ _ID = re.compile(rb"<[^<>\s]{1,998}>")
 def of(tree: Scan) -> Summary:
     """The summary from a fresh scan."""
     root = tree.root
-    fields = first(root.header)
+    fields = tree.fields
     wire, lists = from_fields(fields)
     body, bodystructure = both(root)
     moment = dates.parse(fields[b"date"]) if b"date" in fields else None

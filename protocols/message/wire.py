@@ -20,10 +20,11 @@ NIL = b"NIL"
 def string(value: bytes, utf8: bool = False) -> bytes:
     """A quoted string, or a literal where it must be one."""
     # The same few types, charsets, domains and people stand in most messages.
-    return _short(value, utf8) if len(value) <= 48 else _string(value, utf8)
+    return _short(value, utf8) if len(value) <= 48 else new_string(value, utf8)
 
 
-def _string(value: bytes, utf8: bool) -> bytes:
+def new_string(value: bytes, utf8: bool) -> bytes:
+    """The same for what is not likely to come again."""
     if _PLAIN.fullmatch(value) is not None:
         return b'"%b"' % value
     if b"\0" in value:
@@ -40,7 +41,7 @@ def _string(value: bytes, utf8: bool) -> bytes:
     return b"{%d}\r\n%b" % (len(value), value)
 
 
-_short = lru_cache(4096)(_string)
+_short = lru_cache(4096)(new_string)
 
 
 def nstring(value: bytes | None, utf8: bool = False) -> bytes:
