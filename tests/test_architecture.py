@@ -27,6 +27,7 @@ VALUES = {
 SHARED = {
     "languages",
     "lines",
+    "values",
     "deflate",
     "conversation",
     "connection",
