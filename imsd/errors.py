@@ -180,6 +180,12 @@ class NotAuthorized(NotPermitted):
     default = "Not permitted to act for that identity"
 
 
+class ProtocolOff(Refusal):
+    """The mailbox may not be used by this protocol."""
+
+    default = "This protocol is switched off for the mailbox"
+
+
 class AccountDisabled(Refusal):
     default = "Account is disabled"
 

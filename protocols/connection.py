@@ -30,6 +30,8 @@ from zope.interface import implementer
 from protocols.security import Security, is_loopback
 
 STALL_TIME_OUT: Final = 300.0
+NEVER: Final = 10 * 365 * 86_400.0
+"""A time-out for those who set none: ten years, in seconds."""
 LINGER: Final = 15.0
 """Seconds a peer has to take the last bytes before the connection is aborted."""
 

@@ -109,7 +109,22 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
         "Für diese Identität darf nicht gehandelt werden",
         "Non autorisé à agir pour cette identité",
     ),
-    "POP3 is switched off": ("POP3 ist abgeschaltet", "POP3 est désactivé"),
+    "{} is switched off for this mailbox": (
+        "{} ist für dieses Postfach abgeschaltet",
+        "{} est désactivé pour cette boîte",
+    ),
+    "This protocol is switched off for the mailbox": (
+        "Dieses Protokoll ist für das Postfach abgeschaltet",
+        "Ce protocole est désactivé pour la boîte",
+    ),
+    "IMAP4 was switched off for this mailbox": (
+        "IMAP4 wurde für dieses Postfach abgeschaltet",
+        "IMAP4 a été désactivé pour cette boîte",
+    ),
+    "Names and passwords in clear text are switched off under TLS": (
+        "Namen und Kennwörter im Klartext sind unter TLS abgeschaltet",
+        "Les noms et mots de passe en clair sont désactivés sous TLS",
+    ),
     "Response too long": ("Antwort zu lang", "Réponse trop longue"),
     "STLS comes before UTF8": ("STLS kommt vor UTF8", "STLS vient avant UTF8"),
     "TLS is active already": ("TLS ist schon aktiv", "TLS est déjà actif"),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from imsd.admin.operations import Json, operation
+from imsd.directory import protocols
 from imsd.directory.entry import Kind
+from imsd.directory.protocols import Format
 from imsd.directory.values import Contact, Person, PublicFolder
 from imsd.errors import NoSuchEntry
 from imsd.store import credentials, mailboxes
@@ -76,6 +79,57 @@ async def disable(core: Any, who: str, disabled: bool = True) -> Json:
 async def delete_user(core: Any, who: str, delete_mailbox: bool = False) -> Json:
     """Delete a person; a mailbox that is not empty goes only with delete_mailbox."""
     await core.directory.delete_user((await _person(core, who)).dn, delete_mailbox=delete_mailbox)
+
+
+@operation("user.protocols")
+async def user_protocols(
+    core: Any,
+    who: str,
+    protocol: str = "",
+    enabled: bool | None = None,
+    use_defaults: bool | None = None,
+    form: Format | None = None,
+    charset: str | None = None,
+    list_public: bool | None = None,
+    delegate: bool | None = None,
+    text: str | None = None,
+) -> Json:
+    """What a mailbox says of each protocol, changed where values are given.
+
+    text: all of Protocol-Settings in its own form, values joined by %, in place of single ones.
+    """
+    person = await _person(core, who)
+    given = {
+        "enabled": enabled, "use_defaults": use_defaults, "form": form, "charset": charset,
+        "list_public": list_public, "delegate": delegate,
+    }  # fmt: skip
+    changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    known = person.protocols
+    if text is not None:
+        known = protocols.parse_all(each for each in text.split(protocols.JOINT) if each)
+    elif changes:
+        name = {"IMAP": "IMAP4"}.get(protocol.upper(), protocol.upper())
+        if name not in protocols.NAMES:
+            raise NoSuchEntry(f"Say which protocol: {', '.join(protocols.NAMES)}")
+        if changes.keys() - {"enabled", "use_defaults"}:
+            # Who sets something for himself does not use the defaults.
+            changes.setdefault("use_defaults", False)
+        known = protocols.put(known, replace(protocols.of(known, name), **changes))
+    if known != person.protocols:
+        await core.directory.change(person.dn, {"Protocol-Settings": [str(each) for each in known]})
+    return [
+        {
+            "protocol": each.protocol,
+            "enabled": each.enabled,
+            "use_defaults": each.use_defaults,
+            "format": each.form.value,
+            "charset": each.charset,
+            "list_public": each.list_public,
+            "delegate": each.delegate,
+            "stored": str(each) if each in known else "",
+        }
+        for each in (protocols.of(known, name) for name in protocols.NAMES)
+    ]
 
 
 @operation("user.quota")

@@ -7,6 +7,7 @@ import tomllib
 from typing import Any
 
 from imsd.admin.operations import Json, operation
+from imsd.auth import protocols
 from imsd.errors import ConstraintViolation, NoSuchEntry
 from imsd.store import settings as rows
 
@@ -107,6 +108,29 @@ async def import_settings(core: Any, text: str, dry_run: bool = False) -> Json:
     if changes and not dry_run:
         await _change(core, checked, tuple(gone))
     return changes
+
+
+@operation("settings.explain")
+async def explain_settings(core: Any, who: str, protocol: str) -> Json:
+    """What holds for a mailbox in a protocol: each value, which level decided, and why."""
+    person = await core.directory.person_by_login(who)
+    if person is None:
+        raise NoSuchEntry(f"There is nobody called {who}")
+    rows = [
+        {"name": each.name, "value": _plain(each.value), "decided_by": each.level, "why": each.why}
+        for each in protocols.explain(core.settings, protocol, person.protocols)
+    ]
+    limits = await core.directory.limits(person.account)
+    level = "mailbox" if limits.own else "site"
+    why = "limits of its own" if limits.own else "the quotas page"
+    for name, bound in (
+        ("warn", limits.bounds.warn),
+        ("send", limits.bounds.send),
+        ("most", limits.bounds.most),
+    ):
+        value = max(bound, 0) // 1024 if bound else None
+        rows.append({"name": f"quotas.{name}_kb", "value": value, "decided_by": level, "why": why})
+    return rows
 
 
 def _toml(value: Json) -> str:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from zope.interface import Interface, implementer
 
+from imsd.directory.protocols import ProtocolSettings
 from imsd.store.ids import AccountId, EntryId
 
 
@@ -30,6 +31,7 @@ class Account:
     rights_version: of the entry when this was made; rights are derived again when it moved.
     is_admin: has the administrator's role, as of rights_version.
     generation: of the credentials of the one who logged in.
+    protocols: what the mailbox's entry says of them.
     actor: who logged in, where he acts for another; else the same as id.
     """
 
@@ -41,6 +43,7 @@ class Account:
     is_admin: bool
     generation: int
     actor: AccountId
+    protocols: tuple[ProtocolSettings, ...] = ()
 
     @property
     def address(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from typing import Any, cast
 
@@ -16,6 +18,7 @@ from imsd.auth.credentials import Certificate, PasswordLogin, ScramProof
 from imsd.auth.interfaces import LoginDirectory
 from imsd.auth.passwords import Passwords
 from imsd.auth.people import People, throttle_name
+from imsd.auth.protocols import Methods, methods
 from imsd.auth.realm import Realm, account_of
 from imsd.auth.rights import Callback, Rights, RightsWatch
 from imsd.auth.throttle import Throttle
@@ -57,6 +60,7 @@ class Authenticator:
         self._verified = Verified(self._logins, reactor.seconds)
         self._realm = Realm(directory)
         self._rights = Rights(db, directory, self._realm, reactor)
+        self._methods: Callable[[], Methods] = lambda: methods(self._logins(), None)
         self._key = b""
         self._watch: Watch | None = None
 
@@ -85,15 +89,15 @@ class Authenticator:
     # SASL (protocols.sasl.IAuthenticator) -------------------------------------------------
 
     def mechanisms(self, security: Security) -> list[str]:
-        settings = self._logins()
+        may = self._methods()
         allowed = []
-        if settings.certificates:
+        if may.certificates:
             allowed += ["EXTERNAL"]
-        if settings.challenge:
+        if may.challenge:
             allowed += ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"]
-        if settings.basic:
+        if self._takes_basic(may, security):
             allowed += ["PLAIN", "LOGIN"]
-        return offered(security, allowed, settings.allow_cleartext)
+        return offered(security, allowed, may.clear)
 
     async def password(self, authzid: str, authcid: str, password: str, security: Security) -> Account:
         self.basic_allowed(security)
@@ -143,11 +147,27 @@ class Authenticator:
 
         For USER/PASS, LOGIN and simple bind, before the password is asked for.
         """
-        settings = self._logins()
-        if not settings.basic:
+        may = self._methods()
+        if not (may.basic or may.clear):
             raise Unsupported("Names and passwords in clear text are switched off")
-        if not (security.private or settings.allow_cleartext):
-            raise EncryptionRequired
+        if not self._takes_basic(may, security):
+            raise (
+                EncryptionRequired
+                if may.basic
+                else Unsupported("Names and passwords in clear text are switched off under TLS")
+            )
+
+    @staticmethod
+    def _takes_basic(may: Methods, security: Security) -> bool:
+        if security.encrypted:
+            return may.basic
+        return may.clear or (may.basic and security.private)
+
+    def of_protocol(self, methods: Callable[[], Methods]) -> Authenticator:
+        """The same, with what one protocol takes in place of the logins page. After `start`."""
+        made = copy(self)
+        made._methods = methods
+        return made
 
     def watch_rights(self, account: Account, callback: Callback) -> RightsWatch:
         """Call back when a session must end (with None) or has other rights (with the Account).

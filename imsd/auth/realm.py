@@ -30,6 +30,7 @@ def account_of(person: Person, generation: int) -> Account:
         is_admin=person.is_admin,
         generation=generation,
         actor=person.account,
+        protocols=person.protocols,
     )
 
 

@@ -101,6 +101,39 @@ def user_delete(admin: Administrator, who: str, delete_mailbox: bool) -> None:
     click.echo(f"{who} was deleted.")
 
 
+@user.command("protocols")
+@click.argument("who")
+@click.option("--protocol", type=click.Choice(["imap", "pop3", "ldap", "http", "nntp"]), default=None)
+@click.option("--enable/--disable", "enabled", default=None, help="May the mailbox be used by it?")
+@click.option("--use-defaults/--own", "use_defaults", default=None, help="The server's settings, or its own.")
+@click.option(
+    "--format",
+    "form",
+    help="How POP3 hands out messages: see pop3.format.",
+    type=click.Choice(["as-composed", "plain", "html", "both", "uuencode", "binhex"]),
+)
+@click.option("--charset", help="Charset of converted text.")
+@click.option("--list-public/--no-list-public", default=None, help="IMAP: list public folders.")
+@click.option("--delegate/--no-delegate", default=None, help="IMAP: show other users' folders.")
+@click.option("--set", "text", metavar="TEXT", help="All of Protocol-Settings as 5.5 wrote it, joined by %.")
+@json_option
+@click.pass_obj
+def user_protocols(admin: Administrator, /, who: str, **given: Any) -> None:
+    """Show, or with options set, what a mailbox says of each protocol."""
+    rows = admin.ask("user.protocols", who=who, **{**given, "protocol": given["protocol"] or ""})
+    columns = (
+        "protocol",
+        "enabled",
+        "use_defaults",
+        "format",
+        "charset",
+        "list_public",
+        "delegate",
+        "stored",
+    )
+    _list(admin, rows, columns)
+
+
 _LIMIT = click.IntRange(min=-1)
 
 

@@ -76,6 +76,23 @@ def reset(admin: Administrator, key: str, server: str) -> None:
 
 
 @settings.command()
+@click.argument("who", metavar="MAILBOX")
+@click.argument("protocol", type=click.Choice(["imap", "pop3", "ldap"], case_sensitive=False))
+@json_option
+@click.pass_obj
+def explain(admin: Administrator, who: str, protocol: str) -> None:
+    """Show what holds for MAILBOX in PROTOCOL: each value, which level decided, and why."""
+    rows = admin.ask("settings.explain", who=who, protocol=protocol)
+    if admin.as_json:
+        show_json(rows)
+        return
+    show_table(
+        ("SETTING", "VALUE", "DECIDED BY", "WHY"),
+        [(row["name"], row["value"], row["decided_by"], row["why"]) for row in rows],
+    )
+
+
+@settings.command()
 @click.pass_obj
 def export(admin: Administrator) -> None:
     """Write every setting that differs from its default as TOML."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from imsd.directory import bootstrap, people, update
+from imsd.directory import bootstrap, people, protocols, update
 from imsd.directory.access import Policy, Viewer
 from imsd.directory.attributes import Kept, Visible
 from imsd.directory.cache import Cache
@@ -397,4 +397,5 @@ def _person(entry: Entry, name: str) -> Person:
         rights_version=entry.row.version,
         is_admin=entry.is_admin,
         disabled=entry.flag("imsaccountdisabled"),
+        protocols=protocols.lenient(entry.user.get(protocols.KEY, ())),
     )

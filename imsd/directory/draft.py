@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from imsd.directory import proxies, schema, tree
+from imsd.directory import protocols, proxies, schema, tree
 from imsd.directory.addressing import Proxy
 from imsd.directory.attributes import Kept
 from imsd.directory.entry import RECIPIENTS, Kind
@@ -90,6 +90,9 @@ def finish(
     names: dict[str, NameKind] = {proxy.name: proxy.kind for proxy in listed}
     if kind is Kind.MAILBOX:
         names.update(proxies.logins(working, names))
+    protocols.parse_all(
+        value.decode("utf-8", "replace") for value in working.attributes.get(protocols.KEY, ())
+    )
     if kind is Kind.CONTACT:
         proxies.check_target(working, rules, names)
     attributes = {key: tuple(values) for key, values in working.attributes.items() if schema.stored(key)}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from imsd.directory.protocols import ProtocolSettings
     from imsd.store.ids import AccountId, EntryId
 
 
@@ -15,7 +16,7 @@ class Person:
 
     account: equals the entry id. addresses: canonical SMTP addresses, the primary
     first. rights_version: grows with every change of the entry or its password; a
-    session that holds an older one derives its rights again.
+    session that holds an older one derives its rights again. protocols: what the entry says of them.
     """
 
     account: AccountId
@@ -27,6 +28,7 @@ class Person:
     rights_version: int
     is_admin: bool = False
     disabled: bool = False
+    protocols: tuple[ProtocolSettings, ...] = ()
 
     @property
     def address(self) -> str:

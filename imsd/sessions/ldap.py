@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from zope.interface import implementer
 
 from imsd import __version__
+from imsd.auth import protocols
 from imsd.auth.account import Account
 from imsd.auth.authenticator import Authenticator
 from imsd.auth.rights import RightsWatch
@@ -36,7 +37,6 @@ from imsd.errors import (
 from imsd.sessions import refusals
 from imsd.settings import LiveSettings
 from imsd.settings.directory import Ldap
-from imsd.settings.logins import Logins
 from imsd.store import credentials
 from imsd.store.ids import AccountId, EntryId
 from protocols.connection import Connection
@@ -108,7 +108,8 @@ class Identity:
 
     def _moved(self, account: Account | None) -> None:
         ended = self._ended
-        if account is None and ended is not None:
+        off = account is not None and not protocols.page_for(self._settings, Ldap, account.protocols).enabled
+        if (account is None or off) and ended is not None:
             self.leave()
             ended()
 
@@ -139,6 +140,7 @@ class Identity:
             person = await self._directory.person(person_id)
             if person is None or person.disabled:
                 raise NotPermitted("The account is not there any more")
+            protocols.check(self._settings, "LDAP", person.protocols)
         actor = EntryId(account.actor)
         if await self._directory.db.read_few(credentials.generation, actor) != account.generation:
             raise NotPermitted("The password was changed: bind again")
@@ -289,7 +291,7 @@ class Door:
         return Limits(
             operations=page.operations,
             idle=page.idle_minutes * 60.0,
-            clear_text=self._settings[Logins].allow_cleartext,
+            clear_text=protocols.methods_of(self._settings, Ldap)().clear,
         )
 
     def root_dse(self) -> SpecialEntry:
@@ -317,10 +319,12 @@ class Door:
         if name.lower().endswith(_SHOW_HIDDEN) and name.count("=") > 1:
             name = name[: -len(_SHOW_HIDDEN)]
         account = await self.authenticator.password("", name, _text(password), security)
+        protocols.check(self._settings, "LDAP", account.protocols)
         return self._identity(account, security)
 
     def bound(self, identity: Any, security: Security) -> Identity:
         assert isinstance(identity, Account)
+        protocols.check(self._settings, "LDAP", identity.protocols)
         return self._identity(identity, security)
 
     def explain(self, error: Exception) -> Result | None:
@@ -341,6 +345,7 @@ def _subschema() -> SpecialEntry:
 
 def make_ldap(core: Core, contexts: Any) -> Callable[[], Connection]:
     """What builds the connections of one listener. contexts: the server side of StartTLS."""
-    door = Door(core.directory, core.settings, core.authenticator)
+    authenticator = core.authenticator.of_protocol(protocols.methods_of(core.settings, Ldap))
+    door = Door(core.directory, core.settings, authenticator)
     budget = Budget()
     return lambda: LdapConnection(core.reactor, door, lambda: contexts, budget)

@@ -16,9 +16,10 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from imsd import __version__
+from imsd.auth import protocols
 from imsd.auth.account import Account
 from imsd.auth.authenticator import Authenticator
-from imsd.errors import LoginTooSoon, NoSuchMessage, NotPermitted, Refusal, StoreUnavailable
+from imsd.errors import LoginTooSoon, NoSuchMessage, Refusal, StoreUnavailable
 from imsd.sessions import refusals
 from imsd.sessions.maildrops import Maildrops
 from imsd.settings import LiveSettings
@@ -31,6 +32,7 @@ from imsd.store.index import MailboxIndexes
 from imsd.store.messages import MessageRow
 from imsd.store.tables import now
 from imsd.store.transaction import Transaction
+from protocols.connection import NEVER
 from protocols.pop3.interfaces import Explained, IDoor, IMaildrop, Limits
 from protocols.security import Security
 
@@ -61,7 +63,7 @@ class Pop3Door:
         self._db = db
         self._indexes = indexes
         self._blobs = blobs
-        self.authenticator = authenticator
+        self.authenticator = authenticator.of_protocol(protocols.methods_of(settings, Pop3))
         self._settings = settings
         self._clock = clock
         self.hostname = hostname
@@ -71,7 +73,7 @@ class Pop3Door:
 
     def limits(self) -> Limits:
         page = self._settings[Pop3]
-        return Limits(idle=page.idle_minutes * 60, bad_commands=page.bad_commands)
+        return Limits(idle=page.idle_minutes * 60 or NEVER, bad_commands=page.bad_commands)
 
     def login_delay(self) -> int:
         return self._settings[Pop3].login_delay
@@ -90,10 +92,9 @@ class Pop3Door:
         return refusals.pop3(error)
 
     async def open(self, identity: Account, ended: Callable[[], None]) -> Maildrop:
-        """Raises NotPermitted (POP3 is off), MailboxInUse, LoginTooSoon, NoSuchMailbox, TryLater."""
+        """Raises ProtocolOff, MailboxInUse, LoginTooSoon, NoSuchMailbox, TryLater."""
         account = identity.id
-        if not self._settings[Pop3].enabled:
-            raise NotPermitted("POP3 is switched off")
+        protocols.check(self._settings, "POP3", identity.protocols)
         await self._maildrops.take(account, ended)
         try:
             self._delay(account)
@@ -112,7 +113,7 @@ class Pop3Door:
             sizes.reverse()
 
         def moved(now: Account | None) -> None:
-            if now is None:
+            if now is None or not protocols.page_for(self._settings, Pop3, now.protocols).enabled:
                 ended()
 
         watch = self.authenticator.watch_rights(identity, moved)

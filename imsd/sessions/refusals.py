@@ -62,6 +62,7 @@ TABLE: Final[dict[type[errors.Refusal], Row]] = {
     errors.AuthenticationFailed: Row(535, "5.7.8", b"AUTH", b"AUTHENTICATIONFAILED", 49),
     errors.NotAuthorized: Row(535, "5.7.8", b"AUTH", b"AUTHORIZATIONFAILED", 49),
     errors.AccountDisabled: Row(535, "5.7.13", b"AUTH", b"AUTHORIZATIONFAILED", 49),
+    errors.ProtocolOff: Row(550, "5.7.1", b"SYS/PERM", b"CONTACTADMIN", 53),
     errors.Throttled: Row(454, "4.7.0", b"SYS/TEMP", b"UNAVAILABLE", 51),
     errors.LoginTooSoon: Row(454, "4.7.0", b"LOGIN-DELAY", b"LIMIT", 51),
     errors.EncryptionRequired: Row(538, "5.7.11", b"", b"PRIVACYREQUIRED", 13),

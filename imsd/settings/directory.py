@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from imsd.settings.authentication import AUTHENTICATION, Authentication
 from imsd.settings.page import Page
 
 
@@ -42,6 +43,7 @@ class Ldap(Page):
     of_servers: ClassVar[bool] = True
 
     enabled: bool = Field(True, description="Whether LDAP is served")
+    authentication: Authentication = Field(None, description=AUTHENTICATION)
     anonymous: bool = Field(
         False, description="Whether clients that are not logged in see recipients and their public attributes"
     )

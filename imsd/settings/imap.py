@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from imsd.settings.authentication import AUTHENTICATION, Authentication
 from imsd.settings.page import Page
 
 
@@ -16,6 +17,7 @@ class Imap(Page):
     of_servers: ClassVar[bool] = True
 
     enabled: bool = Field(True, description="Whether IMAP4 is served")
+    authentication: Authentication = Field(None, description=AUTHENTICATION)
     list_public: bool = Field(True, description="Include all public folders when a folder list is requested")
     delegate: bool = Field(True, description="Show other users' folders to whom rights on them were given")
     largest_append: int = Field(
@@ -23,10 +25,10 @@ class Imap(Page):
     )
     idle_minutes: int = Field(
         31,
-        ge=30,
+        ge=0,
         le=1440,
         description="Minutes without a command after which a client is disconnected "
-        "(RFC 9051 5.4: 30 at least)",
+        "(RFC 9051 5.4: 30 at least); 0: never",
     )
     login_seconds: int = Field(120, ge=10, le=3600, description="Seconds a client has to log in")
     command_octets: int = Field(
@@ -63,3 +65,10 @@ class Imap(Page):
         if 0 < limit < 1000:
             raise ValueError("0, or 1000 at least")
         return limit
+
+    @field_validator("idle_minutes")
+    @classmethod
+    def _long_enough(cls, value: int) -> int:
+        if 0 < value < 30:
+            raise ValueError("30 minutes at least, or 0 for never")
+        return value

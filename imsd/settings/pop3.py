@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from imsd.settings.authentication import AUTHENTICATION, Authentication
 from imsd.settings.page import Page
 
 
@@ -16,11 +17,25 @@ class Pop3(Page):
     of_servers: ClassVar[bool] = True
 
     enabled: bool = Field(True, description="Whether POP3 is served")
+    authentication: Authentication = Field(None, description=AUTHENTICATION)
     order: Literal["oldest_first", "newest_first"] = Field(
         "oldest_first", description="Which message has number 1"
     )
+    format: Literal["as-composed", "plain", "html", "both", "uuencode", "binhex"] = Field(
+        "as-composed",
+        description="How messages are handed out: as they were composed; with their text plain, HTML or in "
+        "both; uuencode: plain text with attachments in it; binhex: the same with attachments in BinHex",
+    )
+    charset: str = Field(
+        "UTF-8",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:+-]{0,63}$",
+        description="Charset of converted text; text that it cannot hold is in UTF-8",
+    )
+    line_wrap: int = Field(
+        72, ge=0, le=998, description="Characters of a line of converted plain text; 0: as long as they are"
+    )
     idle_minutes: float = Field(
-        10, ge=1, le=1440, description="Minutes without a command before the connection is closed"
+        10, ge=0, le=1440, description="Minutes without a command before the connection is closed; 0: never"
     )
     login_delay: int = Field(
         0, ge=0, le=86_400, description="Seconds between two logins of one person at least, 0: any"

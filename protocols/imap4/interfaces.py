@@ -237,6 +237,9 @@ class IDoor(Interface):
     def id(client: Mapping[str, str | None]) -> Mapping[str, str]:
         """The server's ID fields (RFC 2971); the client's are logged, never believed."""
 
+    def takes_login(security: Any) -> bool:
+        """May LOGIN be used here (else LOGINDISABLED, RFC 9051 11.2)?"""
+
     async def login(name: str, password: str, security: Any) -> IAccount:
         """LOGIN (RFC 9051 6.2.3). Raises the refusals of the authenticator."""
 

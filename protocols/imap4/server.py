@@ -129,6 +129,8 @@ class Imap4Server(Conversation):
         if self.account is None:
             # Who does not log in does not stay, whatever else he says meanwhile.
             self.idle_time_out = max(0.0, self._login_by - self.clock.seconds())
+        else:
+            self.idle_time_out = self._limits().idle
         try:
             tag, verb, command = await self._read()
         except Refused as refused:
@@ -213,7 +215,7 @@ class Imap4Server(Conversation):
             raise BadSyntax(f"{verb.held.value} first")
         if self.dialect.uidonly and verb.numbers:
             raise BadSyntax(f"UID {verb.label}, once UIDONLY is enabled", code=b"UIDREQUIRED")
-        if verb.secret and frame.pending is not None and not self.security.private:
+        if verb.secret and frame.pending is not None and not self.door.takes_login(self.security):
             raise BadSyntax("TLS before a password")
         return found[1], verb, Cursor(frame.data, position, frame.literals, self.dialect, frame.pending)
 
@@ -434,7 +436,7 @@ class Imap4Server(Conversation):
                 names.append(b"SAVELIMIT=%d" % limits.saved_messages)
             return names
         mechanisms = self.door.authenticator.mechanisms(self.security)
-        return verbs.before_login(self.tls_available, self.security.private, mechanisms)
+        return verbs.before_login(self.tls_available, self.door.takes_login(self.security), mechanisms)
 
     @property
     def message_limit(self) -> int:

@@ -190,14 +190,14 @@ def _offered(states: Iterable[Held]) -> tuple[bytes, ...]:
     )
 
 
-def before_login(tls: bool, private: bool, mechanisms: Iterable[str]) -> tuple[bytes, ...]:
+def before_login(tls: bool, login: bool, mechanisms: Iterable[str]) -> tuple[bytes, ...]:
     """Capabilities while not authenticated (RFC 9051 6.1.1). tls: STARTTLS can be given.
-    private: clear-text passwords may be sent."""
+    login: LOGIN may be given."""
     names = [*_VERSIONS, *_ALWAYS, *_offered((Held.ANY, Held.DOOR)), b"ENABLE", b"IDLE"]
     if tls:
         names.append(b"STARTTLS")
     names.extend(b"AUTH=" + name.encode() for name in mechanisms)
-    if not private:
+    if not login:
         names.append(b"LOGINDISABLED")
     return tuple(names)
 

@@ -50,11 +50,12 @@ class Server(Conversation):
         self._bad = 0
 
     async def converse(self) -> None:
-        self.idle_time_out = self._door.limits().idle
         session = self._session
+        self.idle_time_out = self._door.limits().idle
         self.send(responses.ok(f"{self._door.hostname} POP3 ready"))
         try:
             while not self.closing:
+                self.idle_time_out = self._door.limits().idle
                 try:
                     line = await self.pull(self._line, between=True)
                 except BadSyntax as error:

@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.testing import StringTransport
 
-from imsd.errors import AuthenticationFailed, LoginTooSoon, MailboxInUse, NotPermitted
+from imsd.errors import AuthenticationFailed, LoginTooSoon, MailboxInUse, ProtocolOff
 from imsd.sessions.pop3 import REMOVE_AT_ONCE, Maildrop, Pop3Door
 from imsd.store import credentials, mailboxes, messages, moving
 from imsd.store.blobs import Blobs, new_blob
@@ -160,7 +160,7 @@ def test_newest_first(sqlite_database: Database) -> None:
 def test_switched_off(sqlite_database: Database) -> None:
     post = Post(sqlite_database)
     post.set(enabled=False)
-    with pytest.raises(NotPermitted):
+    with pytest.raises(ProtocolOff):
         post.open()
 
 

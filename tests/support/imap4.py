@@ -203,6 +203,9 @@ class FakeDoor:
         self.clients.append(client)
         return {"name": "fake"}
 
+    def takes_login(self, security: Security) -> bool:
+        return security.private
+
     async def login(self, name: str, password: str, security: Security) -> FakeAccount:
         await self.world.turn()
         identity = await self.authenticator.password("", name, password, security)

@@ -24,10 +24,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from imsd.auth.protocols import methods_of
 from imsd.sessions.imap4.door import ImapDoor
 from imsd.sessions.imap4.held import Mailstore
 from imsd.settings.imap import Imap
-from protocols.connection import Connection
+from protocols.connection import NEVER, Connection
 from protocols.imap4.reader import Bounds
 from protocols.imap4.server import Imap4Server, Limits
 
@@ -40,16 +41,24 @@ __all__ = ["ImapDoor", "Mailstore", "make_imap4"]
 def make_imap4(core: Core, contexts: Any) -> Callable[[], Connection]:
     """What builds the connections of a listener. contexts: the server side of STARTTLS."""
     held = Mailstore(core.db, core.blobs, core.indexes, core.directory, core.settings, core.reactor)
-    door = ImapDoor(held, core.authenticator)
+    door = ImapDoor(held, core.authenticator.of_protocol(methods_of(core.settings, Imap)))
     # What a crash interrupted goes on.
     held.purge_soon()
 
+    kept: list[tuple[Imap, Limits]] = []
+
     def limits() -> Limits:
+        """Of the page as it is; it is asked for with every command."""
         page = core.settings[Imap]
+        if not kept or kept[0][0] is not page:
+            kept[:] = [(page, made(page))]
+        return kept[0][1]
+
+    def made(page: Imap) -> Limits:
         return Limits(
             bounds=Bounds(command=page.command_octets),
             login=page.login_seconds,
-            idle=page.idle_minutes * 60.0,
+            idle=page.idle_minutes * 60.0 or NEVER,
             bad_commands=page.bad_commands,
             failed_logins=page.failed_logins,
             unauthenticate=page.unauthenticate,

@@ -7,7 +7,7 @@ from typing import Any
 
 from zope.interface import implementer
 
-from imsd.auth import Account
+from imsd.auth import Account, protocols
 from imsd.errors import (
     InvalidName,
     MailboxExists,
@@ -36,6 +36,7 @@ from protocols.imap4.interfaces import Explained, IAccount, Listed, Namespaces, 
 SPECIAL_USES = frozenset({"\\archive", "\\drafts", "\\junk", "\\sent", "\\trash"})
 NOSELECT = b"\\Noselect"
 _ENDED = Explained(b"UNAVAILABLE", AccountEnded.default, bye=True)
+_SWITCHED_OFF = Explained(b"CONTACTADMIN", "IMAP4 was switched off for this mailbox", bye=True)
 
 
 @implementer(IAccount)
@@ -60,8 +61,17 @@ class ImapAccount:
                 view.ended = True
             if self._ending is not None:
                 self._ending(_ENDED)
-        else:
-            self.account = self.places.account = account
+            return
+        self.account = self.places.account = account
+        if not self.page.enabled:
+            self._ended = True
+            if self._ending is not None:
+                self._ending(_SWITCHED_OFF)
+
+    @property
+    def page(self) -> Imap:
+        """The settings as they hold for this mailbox."""
+        return protocols.page_for(self.held.settings, Imap, self.account.protocols)
 
     def closed(self, view: View) -> None:
         self._views.discard(view)
@@ -87,7 +97,7 @@ class ImapAccount:
 
     async def mailboxes(self, prefix: str, subscribed: bool) -> Sequence[Listed]:
         self._alive()
-        settings = self.held.settings[Imap]
+        settings = self.page
         rows, public, granted, subscriptions = await self.held.db.read_few(
             _tree,
             self.account.id,
@@ -153,7 +163,7 @@ class ImapAccount:
                 if deleted_storage and row.deleted
                 else 0
             ),
-            append_limit=self.held.settings[Imap].largest_append,
+            append_limit=self.page.largest_append,
         )
 
     async def quota(self, root: str) -> Quota:
@@ -254,7 +264,7 @@ class ImapAccount:
             raise OverQuota
         if check and usage.quota_messages and usage.messages >= usage.quota_messages:
             raise OverQuota
-        limit = self.held.settings[Imap].largest_append
+        limit = self.page.largest_append
         return Append(self.held, place, self.account.id, flags, internal_date, size, limit, whole)
 
     async def select(self, name: str, read_only: bool, dialect: Dialect) -> View:

@@ -9,12 +9,13 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from imsd import __version__
-from imsd.auth import Account, Authenticator
+from imsd.auth import Account, Authenticator, protocols
 from imsd.errors import Refusal
 from imsd.sessions import refusals
 from imsd.sessions.imap4.account import ImapAccount
 from imsd.sessions.imap4.held import AccountEnded, Mailstore
 from protocols.imap4.interfaces import Explained, IDoor
+from protocols.security import Security
 
 _log = Logger()
 
@@ -32,6 +33,13 @@ class ImapDoor:
             _log.info("IMAP client says it is {client}", client=dict(client))
         return {"name": "imsd", "version": __version__}
 
+    def takes_login(self, security: Security) -> bool:
+        try:
+            self.authenticator.basic_allowed(security)
+        except Refusal:
+            return False
+        return True
+
     async def login(self, name: str, password: str, security: Any) -> ImapAccount:
         return self._account(await self.authenticator.password("", name, password, security))
 
@@ -39,6 +47,7 @@ class ImapDoor:
         return self._account(identity)
 
     def _account(self, account: Account) -> ImapAccount:
+        protocols.check(self._held.settings, "IMAP4", account.protocols)
         session = ImapAccount(self._held, account)
         session.rights_watch = self.authenticator.watch_rights(account, session.rights_moved)
         return session

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from imsd.auth import Account
+from imsd.auth import Account, protocols
 from imsd.errors import NoSuchMailbox, NotPermitted
 from imsd.sessions.imap4.held import Mailstore
 from imsd.settings.imap import Imap
@@ -62,6 +62,10 @@ class Places:
         self._held = held
         self.account = account
 
+    @property
+    def page(self) -> Imap:
+        return protocols.page_for(self._held.settings, Imap, self.account.protocols)
+
     async def spot(self, name: str) -> Spot:
         """Which tree a full name is in. Raises NoSuchMailbox, InvalidName."""
         if name == SHARED or name.startswith(SHARED + "/"):
@@ -95,7 +99,7 @@ class Places:
             return OWNER
         if owner == PUBLIC:
             return OWNER if self.account.is_admin else READER
-        return frozenset(granted) if self._held.settings[Imap].delegate else frozenset()
+        return frozenset(granted) if self.page.delegate else frozenset()
 
     def tree_rights(self, spot: Spot) -> frozenset[str]:
         """Rights to change the tree itself: the owner's, or an administrator's in public."""

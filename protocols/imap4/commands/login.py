@@ -71,7 +71,7 @@ class Login:
         return cls(name, cursor.astring())
 
     async def run(self, door: Any, channel: Channel) -> Completed:
-        if not channel.security.private:
+        if not door.takes_login(channel.security) and not channel.security.private:
             raise No(b"PRIVACYREQUIRED", "Encryption is required")
         try:
             name, password = self.name.decode("utf-8"), self.password.decode("utf-8")
