@@ -50,6 +50,7 @@ class Limits:
     a command (RFC 9051 5.4: at least 30 minutes after login). login: seconds to log in. bad_commands: in a
     row, before the connection is ended; failed_logins: likewise. unauthenticate: a login may be
     given up for another (RFC 8437 8 wants this to be switched off where a proxy stands before).
+    raw_headers: see Channel.
     messages: that one command may be about, 0 for no limit; saved_messages: that one COPY or
     APPEND may be about, where there is no limit for all (RFC 9738 3).
     language: what "default" means for LANGUAGE (RFC 5255 3.2)."""
@@ -61,6 +62,7 @@ class Limits:
     bad_commands: int = 25
     failed_logins: int = 5
     unauthenticate: bool = True
+    raw_headers: bool = False
     messages: int = 0
     saved_messages: int = 0
     language: str = "en"
@@ -423,12 +425,18 @@ class Imap4Server(Conversation):
                     raise BadSyntax(f"message numbers up to {exists}")
         return which
 
+    @property
+    def raw_headers(self) -> bool:
+        return self._limits().raw_headers
+
     def capabilities(self) -> Sequence[bytes]:
         if self.account is not None:
             limits = self._limits()
             names = list(verbs.AFTER_LOGIN)
             if not limits.unauthenticate:
                 names.remove(b"UNAUTHENTICATE")
+            if limits.raw_headers:
+                names.remove(b"UTF8=ACCEPT")
             # RFC 9738 3: one or the other.
             if limits.messages:
                 names.append(b"MESSAGELIMIT=%d" % limits.messages)

@@ -299,6 +299,26 @@ def test_aioimaplib_hears_by_idle(server: RunningServer, person: str) -> None:
     asyncio.run(talk())
 
 
+def test_mail_with_raw_8_bit_headers_moves_here_while_that_is_set(server: RunningServer, person: str) -> None:
+    """As imapsync and mbsync bring it from servers that keep what they were given."""
+    raw = (
+        b"Subject: Gr\xfc\xdfe\r\nFrom: J\xf6rg <j@example.org>\r\nMessage-ID: <raw@example.org>\r\n\r\nx\r\n"
+    )
+    client = imap(server, person)
+    assert client.append("INBOX", None, None, raw)[0] == "NO"  # type: ignore[arg-type]
+    server.imsctl("settings", "set", "imap.raw_headers", "true")
+    try:
+        client = imap(server, person)
+        assert client.append("INBOX", None, None, raw)[0] == "OK"  # type: ignore[arg-type]
+        client.select("INBOX")
+        assert client.fetch("8", "(BODY.PEEK[])")[1][0][1] == raw  # type: ignore[index]
+        envelope = client.fetch("8", "(ENVELOPE)")[1][0]
+        assert isinstance(envelope, bytes) and envelope.isascii()
+    finally:
+        server.imsctl("settings", "set", "imap.raw_headers", "false")
+    client.logout()
+
+
 def test_another_session_is_told_while_mail_is_fetched(server: RunningServer, person: str) -> None:
     """What POP3 deletes, IMAP sees."""
     watching = imap(server, person)
