@@ -29,6 +29,7 @@ from imsd.core import Core
 from imsd.errors import Refusal
 from imsd.gates import PAGE_OF, Gate, close_what_is_off
 from imsd.listeners import CannotListen, Listeners
+from imsd.mail.pickup import Pickup
 from imsd.mail.queue import QueueRunner
 from imsd.mail.warnings import Warner
 from imsd.sessions.imap4 import make_imap4
@@ -75,6 +76,7 @@ class Server(Service):
         self.started = time.time()
         self.watchdog = Watchdog(reactor, lambda: Connection.doing.verb)
         self.upkeep: Upkeep | None = None
+        self.pickup: Pickup | None = None
         self.warner: Warner | None = None
         self._control: IListeningPort | None = None
         self._pop3: Pop3Door | None = None
@@ -127,6 +129,16 @@ class Server(Service):
         self.reactor.callLater(0, self.watchdog.start)
         self.upkeep = Upkeep(core.db, core.blobs, self.reactor)
         self.upkeep.start()
+        self.pickup = Pickup(
+            core.db,
+            core.delivery,
+            core.directory,
+            core.blobs,
+            core.settings,
+            self.config.server.hostname,
+            self.reactor,
+        )
+        self.pickup.start()
         self.warner = Warner(core.db, core.directory, core.settings, self.reactor)
         self.warner.start()
         self._handle_hangup()
@@ -232,6 +244,8 @@ class Server(Service):
         if self.warner is not None:
             self.warner.stop()
         ended = [factory.stop() for factory in self.factories.values()]
+        if self.pickup is not None:
+            ended.append(self.pickup.stop())
         if self.queue is not None:
             ended.append(self.queue.stop())
         hurrying = LoopingCall(self._hurry)

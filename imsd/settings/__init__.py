@@ -18,6 +18,7 @@ from imsd.settings.listeners import Admission
 from imsd.settings.live import LiveSettings
 from imsd.settings.logins import Logins
 from imsd.settings.page import Page
+from imsd.settings.pickup import Pickup
 from imsd.settings.pop3 import Pop3
 from imsd.settings.protocols import Protocols
 from imsd.settings.queue import Queue, Routes
@@ -29,6 +30,7 @@ PAGES: tuple[type[Page], ...] = (
     Smtp,
     Queue,
     Routes,
+    Pickup,
     Protocols,
     Pop3,
     Imap,

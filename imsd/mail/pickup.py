@@ -1,0 +1,270 @@
+"""Files in the pickup folder become messages (ims_spec 1.3).
+
+    X-Sender: from@example.org        the envelope, before the header; each receiver a line.
+    X-Receiver: to@example.org        Without them it is taken from the header: Sender, else
+    Subject: ...                      From; To, Cc and Bcc.
+
+1. Whoever may write into the folder is trusted as the administrator is: any sender, any recipient.
+2. A file enters as a submission does: Date and Message-ID are added, Bcc is removed, line ends
+   become CRLF. An unknown recipient of ours is told to the sender by a report.
+3. A file without a sender or a recipient, or refused for good, is put into the archive; one over
+   the size limit, or that cannot be taken now, stays where it is. Both are logged.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from imsd.directory.values import Recipient
+from imsd.errors import LoopDetected, MalformedMessage, NoSuchRecipient, Refusal
+from imsd.mail import received, submission
+from imsd.mail.envelope import Addressee, Envelope, Origin
+from imsd.mail.intake import Intake
+from imsd.settings.pickup import Pickup as Page
+from imsd.settings.smtp import Smtp
+from imsd.store import tracking
+from imsd.store.pickup import Claimed, PickupFolder
+from protocols.message import addresses, headers
+from protocols.smtp.grammar import BadPath, Path, parse_address
+from protocols.smtp.parameters import EIGHT_BIT, SEVEN_BIT
+
+if TYPE_CHECKING:
+    from imsd.directory.directory import Directory
+    from imsd.mail.delivery import Delivery
+    from imsd.settings import LiveSettings
+    from imsd.store.blobs import Blobs
+    from imsd.store.database import Database
+
+AT_ONCE: Final = 100
+"""Files of one look at the folder."""
+
+PIECE: Final = 128 * 1024
+"""Octets that are scanned in one turn of the reactor."""
+
+_LINE_END: Final = re.compile(rb"\r?\n|\r(?!\n)")
+_ENVELOPE: Final = re.compile(rb"(X-Sender|X-Receiver)[ \t]*:[ \t]*(.*?)[ \t]*\r\n", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A file taken apart. reverse_path: "" is the null path; content has CRLF."""
+
+    reverse_path: str
+    recipients: tuple[Path, ...]
+    content: bytes
+
+
+def parse(data: bytes) -> Dropped:
+    """The envelope and the message of a file. Raises MalformedMessage."""
+    content = _LINE_END.sub(b"\r\n", data)
+    sender: str | None = None
+    receivers: list[Path] = []
+    while (line := _ENVELOPE.match(content)) is not None:
+        content = content[line.end() :]
+        value = line[2].strip(b"<> \t")
+        if line[1].lower() == b"x-receiver":
+            receivers.append(_path(value))
+        else:
+            sender = str(_path(value)) if value else ""
+    end = content.find(b"\r\n\r\n")
+    fields = headers.fields(content if end < 0 else content[: end + 4])
+    named: dict[bytes, list[bytes]] = {}
+    for field in fields:
+        found = (one.spec for one in addresses.mailboxes(field.text) if one.host)
+        named.setdefault(field.name.lower(), []).extend(found)
+    if sender is None:
+        authors = named.get(b"sender") or named.get(b"from")
+        if not authors:
+            raise MalformedMessage("There is no X-Sender, Sender or From")
+        sender = str(_path(authors[0]))
+    if not receivers:
+        receivers = [_path(spec) for name in (b"to", b"cc", b"bcc") for spec in named.get(name, [])]
+    if not receivers:
+        raise MalformedMessage("There is no X-Receiver, To, Cc or Bcc")
+    return Dropped(sender, tuple(dict.fromkeys(receivers)), content)
+
+
+def _path(spec: bytes) -> Path:
+    try:
+        return parse_address(spec)
+    except BadPath:
+        raise MalformedMessage(f"{spec.decode('utf-8', 'replace')} is no address") from None
+
+
+class Pickup:
+    """Looks at the folder now and then."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        db: Database,
+        delivery: Delivery,
+        directory: Directory,
+        blobs: Blobs,
+        settings: LiveSettings,
+        hostname: str,
+        clock: Any,
+    ) -> None:
+        self._db = db
+        self._delivery = delivery
+        self._directory = directory
+        self._blobs = blobs
+        self._settings = settings
+        self._hostname = hostname
+        self._clock = clock
+        self._folder = PickupFolder(db.home)
+        self._not_before: dict[str, float] = {}
+        self._round: Deferred[None] | None = None
+        self._stopping = False
+        self._loop = LoopingCall(self._begin)
+        self._loop.clock = clock
+
+    def start(self) -> None:
+        """Begin with what a crash may have left."""
+        self._loop.start(self._settings[Page].seconds)
+
+    def stop(self) -> Deferred[None]:
+        """No further file; fires when the one in work is done with."""
+        self._stopping = True
+        if self._loop.running:
+            self._loop.stop()
+        done: Deferred[None] = Deferred()
+        if self._round is None:
+            done.callback(None)
+        else:
+            self._round.addBoth(lambda _: done.callback(None))
+        return done
+
+    def _begin(self) -> Deferred[None]:
+        self._loop.interval = self._settings[Page].seconds
+        self._round = Deferred.fromCoroutine(self.look())
+        return self._round.addBoth(self._ended)
+
+    def _ended(self, outcome: Any) -> None:
+        self._round = None
+        if outcome is None:
+            return
+        if outcome.check(OSError):
+            self.log.error(
+                "the pickup folder cannot be used: {reason}", reason=outcome.getErrorMessage(), event_id=4164
+            )
+        elif not outcome.check(CancelledError):
+            self.log.failure("a look at the pickup folder failed; it is tried again", outcome)
+
+    async def look(self) -> None:
+        """Take every file that is whole."""
+        if not self._settings[Page].enabled:
+            return
+        in_thread = self._db.in_thread
+        await in_thread(self._folder.prepare)
+        for claimed in await in_thread(self._folder.left):
+            if await self._accepted_before(claimed):
+                await in_thread(self._folder.finish, claimed)
+            else:
+                await self._take(claimed)
+        now = self._clock.seconds()
+        self._not_before = {name: when for name, when in self._not_before.items() if when > now}
+        for name in await in_thread(self._folder.waiting, AT_ONCE + len(self._not_before)):
+            if self._stopping:
+                return
+            if name in self._not_before:
+                continue
+            try:
+                claimed = await in_thread(self._folder.claim, name, self._delivery.new_id())
+            except OSError as error:
+                self._later(name, f"cannot be taken: {error}")
+                continue
+            await self._take(claimed)
+
+    async def _accepted_before(self, claimed: Claimed) -> bool:
+        """Whether the process that claimed it died between its COMMIT and the file's end."""
+        found = await self._db.read(
+            lambda tx: tracking.query(tx, queue_id=claimed.queue_id, event="accepted", limit=1)
+        )
+        return bool(found)
+
+    async def _take(self, claimed: Claimed) -> None:
+        limit = self._settings[Smtp].size_limit
+        if limit and claimed.size > limit:
+            await self._leave(claimed, f"has {claimed.size} octets, {limit} are allowed")
+            return
+        try:
+            data = await self._db.in_thread(self._folder.read, claimed, claimed.size)
+            await self._accept(parse(data), claimed.queue_id)
+        except Refusal as refusal:
+            if refusal.temporary:
+                await self._leave(claimed, refusal.text)
+                return
+            path = await self._db.in_thread(self._folder.put_aside, claimed)
+            self.log.warn(
+                "file {name} of the pickup folder is put aside as {path}: {reason}",
+                name=claimed.name, path=str(path), reason=refusal.text, event_id=4164,
+            )  # fmt: skip
+            return
+        await self._db.in_thread(self._folder.finish, claimed)
+
+    async def _leave(self, claimed: Claimed, reason: str) -> None:
+        await self._db.in_thread(self._folder.give_back, claimed)
+        self._later(claimed.name, reason)
+
+    def _later(self, name: str, reason: str) -> None:
+        self._not_before[name] = self._clock.seconds() + self._settings[Page].retry_seconds
+        self.log.warn(
+            "file {name} of the pickup folder stays there: {reason}", name=name, reason=reason, event_id=4164
+        )
+
+    async def _accept(self, dropped: Dropped, queue_id: str) -> None:
+        addressees = [await self._addressee(path) for path in dropped.recipients]
+        priority = 0
+
+        async def edit(header: bytes) -> bytes:
+            nonlocal priority
+            if received.hops(header) > self._settings[Smtp].hops:
+                raise LoopDetected
+            priority = received.priority(header)
+            message = submission.Submitted(header)
+            sender = dropped.reverse_path or f"postmaster@{self._hostname}"
+            return message.complete(sender, self._hostname, queue_id, self._clock.seconds())
+
+        intake = Intake(self._blobs.builder(), edit)
+        try:
+            for at in range(0, len(dropped.content), PIECE):
+                intake.write(dropped.content[at : at + PIECE])
+                await intake.drained()
+            content = await intake.finish()
+        except BaseException:
+            intake.abandon()
+            raise
+        envelope = Envelope(
+            dropped.reverse_path,
+            tuple(addressees),
+            EIGHT_BIT if intake.eight_bit else SEVEN_BIT,
+            not all(str(path).isascii() for path in dropped.recipients) or not dropped.reverse_path.isascii(),
+            origin=Origin("pickup"),
+            priority=priority,
+        )
+        try:
+            await self._delivery.accept(envelope, content, queue_id)
+        except Refusal:
+            await self._blobs.discard(content)
+            raise
+
+    async def _addressee(self, path: Path) -> Addressee:
+        """Who leads nowhere is queued, and the queue tells the sender."""
+        recipient: Recipient | None = None
+        address = str(path)
+        if self._directory.serves(path.domain):
+            try:
+                recipient = await self._directory.resolve(address)
+            except NoSuchRecipient:
+                pass
+            else:
+                address = recipient.address
+        return Addressee(address, recipient)

@@ -1,0 +1,113 @@
+"""The pickup folder, HOME/pickup: files that are messages (ims_spec 1.3).
+
+    name              dropped by a program, renamed into place when it is whole
+    .name, name.tmp   being written; not looked at, nor is an empty file
+    .claimed-ID-name  being accepted under the queue id ID
+    archive/name      could not be understood; kept for the administrator
+
+A file is claimed by a rename before it is read, and removed after the transaction that accepts it.
+Who finds a claimed file at a start asks tracking whether its id was accepted: so a crash makes
+neither two messages of a file nor none. All methods block and run away from the reactor.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from imsd.store.blob_files import sync_folder
+
+_CLAIMED: Final = ".claimed-"
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A file that is ours: the id it is accepted under, the name it had, its size in octets."""
+
+    queue_id: str
+    name: str
+    size: int
+
+    @property
+    def file(self) -> str:
+        return f"{_CLAIMED}{self.queue_id}-{self.name}"
+
+
+class PickupFolder:
+    """The folder of one home; made when it is missing."""
+
+    def __init__(self, home: Path) -> None:
+        self.root = home / "pickup"
+        self.archive = self.root / "archive"
+
+    def prepare(self) -> None:
+        self.archive.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def drop(self, data: bytes) -> None:
+        """Put a message there, whole and on stable storage when this returns. Raises OSError."""
+        name = secrets.token_hex(12)
+        temporary = self.root / f".{name}.tmp"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(temporary, self.root / name)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(self.root)
+
+    def waiting(self, most: int) -> list[str]:
+        """Names of up to `most` files that are whole, oldest first."""
+        found = []
+        with os.scandir(self.root) as entries:
+            for entry in entries:
+                if entry.name.startswith(".") or entry.name.endswith(".tmp"):
+                    continue
+                try:
+                    if entry.is_file(follow_symlinks=False):
+                        status = entry.stat(follow_symlinks=False)
+                        if status.st_size:
+                            found.append((status.st_mtime_ns, entry.name))
+                except FileNotFoundError:
+                    continue
+        return [name for _, name in sorted(found)[:most]]
+
+    def left(self) -> list[Claimed]:
+        """Files that were claimed and not finished, by a process that is gone or a round that failed."""
+        found = []
+        for path in sorted(self.root.glob(_CLAIMED + "*")):
+            queue_id, _, name = path.name.removeprefix(_CLAIMED).partition("-")
+            if queue_id and name:
+                found.append(Claimed(queue_id, name, path.stat().st_size))
+        return found
+
+    def claim(self, name: str, queue_id: str) -> Claimed:
+        """Take a file. Raises OSError: it is gone, or the folder does not let us."""
+        claimed = Claimed(queue_id, name, (self.root / name).stat().st_size)
+        os.rename(self.root / name, self.root / claimed.file)
+        return claimed
+
+    def read(self, claimed: Claimed, most: int) -> bytes:
+        """Up to `most` octets of it."""
+        with (self.root / claimed.file).open("rb") as file:
+            return file.read(most)
+
+    def finish(self, claimed: Claimed) -> None:
+        """The message is ours: the file goes."""
+        (self.root / claimed.file).unlink(missing_ok=True)
+
+    def give_back(self, claimed: Claimed) -> None:
+        """Leave the file where it was, for later."""
+        os.rename(self.root / claimed.file, self.root / claimed.name)
+
+    def put_aside(self, claimed: Claimed) -> Path:
+        """Move it to the archive; where it is now."""
+        target = self.archive / f"{claimed.queue_id}-{claimed.name}"
+        os.rename(self.root / claimed.file, target)
+        return target

@@ -1,0 +1,198 @@
+"""The pickup folder: what a file says of its envelope, and that each file is one message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+
+from imsd.errors import MalformedMessage, StoreFull
+from imsd.mail.delivery import Delivery
+from imsd.mail.pickup import Dropped, Pickup, parse
+from imsd.settings import PAGES, LiveSettings
+from imsd.store import messages, spool
+from imsd.store.blobs import Blobs
+from imsd.store.database import Database
+from imsd.store.ids import INBOX
+from tests.mail.fakes import FakeDirectory
+from tests.support.mail import make_account
+from tests.support.stores import run
+
+LETTER = b"From: a@example.org\nTo: Alice <alice@example.test>\nSubject: x\n\nbody\n"
+
+FILES: dict[str, tuple[bytes, str, list[str]]] = {
+    "envelope before the header": (
+        b"X-Sender: <s@example.org>\nX-Receiver: one@example.test\nx-receiver: <two@example.test>\n" + LETTER,
+        "s@example.org",
+        ["one@example.test", "two@example.test"],
+    ),
+    "null path": (b"X-Sender: <>\nX-Receiver: one@example.test\n" + LETTER, "", ["one@example.test"]),
+    "from the header": (LETTER, "a@example.org", ["alice@example.test"]),
+    "Sender wins": (
+        b"From: a@example.org, b@example.org\nSender: b@example.org\nCc: c@example.test\n"
+        b"Bcc: d@example.test, c@example.test\n\nbody\n",
+        "b@example.org",
+        ["c@example.test", "d@example.test"],
+    ),
+    "CRLF": (LETTER.replace(b"\n", b"\r\n"), "a@example.org", ["alice@example.test"]),
+}
+
+
+@pytest.mark.parametrize(("data", "sender", "recipients"), FILES.values(), ids=list(FILES))
+def test_envelope(data: bytes, sender: str, recipients: list[str]) -> None:
+    found: Dropped = parse(data)
+    assert found.reverse_path == sender
+    assert [str(path) for path in found.recipients] == recipients
+    assert not found.content.lower().startswith(b"x-")
+    assert b"\n" not in found.content.replace(b"\r\n", b"")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"Subject: nobody\n\nbody\n",
+        b"From: a@example.org\n\nbody\n",
+        b"X-Sender: a@example.org\nX-Receiver: not an address\n\nbody\n",
+        b"X-Receiver: one@example.test\nSubject: from nobody\n\nbody\n",
+        b"\x00\xff" * 500,
+    ],
+)
+def test_no_envelope(data: bytes) -> None:
+    with pytest.raises(MalformedMessage):
+        parse(data)
+
+
+class Folder:
+    """A pickup on a store with alice."""
+
+    def __init__(self, database: Database) -> None:
+        self.db = database
+        self.directory = FakeDirectory()
+        self.clock = Clock()
+        self.clock.advance(1_700_000_000)
+        self.settings = LiveSettings(PAGES)
+        self.delivery = Delivery(database, self.directory, self.settings)  # type: ignore[arg-type]
+        self.alice = make_account(database, self.directory.add("alice"))
+        self.root = database.home / "pickup"
+        self.pickup = self.another()
+        self.root.mkdir()
+
+    def another(self) -> Pickup:
+        """As made at a start."""
+        return Pickup(
+            self.db, self.delivery, self.directory, Blobs(self.db), self.settings,  # type: ignore[arg-type]
+            "mail.example.test", self.clock,
+        )  # fmt: skip
+
+    def look(self) -> None:
+        run(self.pickup.look())
+
+    def names(self) -> list[str]:
+        return sorted(path.name for path in self.root.iterdir() if path.name != "archive")
+
+    def archived(self) -> list[Path]:
+        return list((self.root / "archive").iterdir())
+
+    def inbox(self) -> list[bytes]:
+        rows = run(self.db.read(messages.rows, self.alice, INBOX, list(range(1, 100))))
+        return [run(Blobs(self.db).read(row.blob)) for row in rows]
+
+    def queue(self) -> list[tuple[str, str]]:
+        return [
+            (message.reverse_path, each.address)
+            for message in run(self.db.read(spool.listed))
+            for each in run(self.db.read(spool.recipients_of, message.id))
+        ]
+
+
+@pytest.fixture
+def folder(database: Database) -> Folder:
+    return Folder(database)
+
+
+def test_a_file_becomes_a_message(folder: Folder) -> None:
+    (folder.root / "one").write_bytes(LETTER.replace(b"Subject", b"Bcc: bob@far.test\nSubject"))
+    folder.look()
+    assert folder.names() == []
+    (content,) = folder.inbox()
+    assert content.endswith(b"\r\n\r\nbody\r\n")
+    assert b"Message-ID: <" in content and b"Date: " in content and b"Bcc" not in content
+    assert folder.queue() == [("a@example.org", "bob@far.test")]
+
+
+def test_unknown_recipients_are_told_by_a_report(folder: Folder) -> None:
+    (folder.root / "one").write_bytes(b"X-Sender: a@example.org\nX-Receiver: gone@example.test\n" + LETTER)
+    folder.look()
+    assert folder.queue() == [("a@example.org", "gone@example.test")]
+
+
+@pytest.mark.parametrize("name", [".hidden", "half.tmp"])
+def test_what_is_being_written_stays(folder: Folder, name: str) -> None:
+    (folder.root / name).write_bytes(LETTER)
+    (folder.root / "empty").touch()
+    (folder.root / "folder").mkdir()
+    (folder.root / "link").symlink_to(folder.root / name)
+    folder.look()
+    assert folder.names() == sorted([name, "empty", "folder", "link"])
+    assert folder.inbox() == []
+
+
+def test_what_cannot_be_understood_is_archived(folder: Folder) -> None:
+    (folder.root / "garbage").write_bytes(b"\x00" * 10_000)
+    folder.look()
+    assert folder.names() == []
+    (archived,) = folder.archived()
+    assert archived.read_bytes() == b"\x00" * 10_000
+
+
+def test_what_is_too_large_stays_until_it_may_come(folder: Folder) -> None:
+    (folder.root / "large").write_bytes(LETTER + b"x" * 5_000 + b"\n")
+    folder.settings.replace({"smtp.size_limit_kb": "1"})
+    folder.look()
+    assert folder.names() == ["large"]
+    folder.settings.replace({})
+    folder.look()
+    assert folder.names() == ["large"], "it is not tried again at once"
+    folder.clock.advance(61)
+    folder.look()
+    assert folder.names() == []
+    assert len(folder.inbox()) == 1
+
+
+def test_a_full_store_leaves_the_file(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(*_: Any, **__: Any) -> None:
+        raise StoreFull
+
+    (folder.root / "one").write_bytes(LETTER)
+    with monkeypatch.context() as patch:
+        patch.setattr(folder.delivery, "accept", full)
+        folder.look()
+    assert folder.names() == ["one"]
+
+
+def test_a_process_that_died_before_the_commit(folder: Folder) -> None:
+    (folder.root / ".claimed-Q1-one").write_bytes(LETTER)
+    folder.look()
+    assert folder.names() == []
+    assert len(folder.inbox()) == 1
+
+
+def test_a_process_that_died_after_the_commit(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder.root / "one").write_bytes(LETTER)
+    with monkeypatch.context() as patch:
+        patch.setattr(folder.pickup._folder, "finish", lambda claimed: None)
+        folder.look()
+    assert len(folder.names()) == 1 and len(folder.inbox()) == 1
+    folder.pickup = folder.another()
+    folder.look()
+    assert folder.names() == []
+    assert len(folder.inbox()) == 1, "not twice"
+
+
+def test_switched_off(folder: Folder) -> None:
+    (folder.root / "one").write_bytes(LETTER)
+    folder.settings.replace({"pickup.enabled": "false"})
+    folder.look()
+    assert folder.names() == ["one"]
