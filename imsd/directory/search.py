@@ -289,9 +289,10 @@ class Search:
         wanted = schema.definition(attribute) if attribute else None
         if wanted is None:
             return
-        if isinstance(item, filters.Equal | filters.Approx) and _names_entries(wanted):
+        value = _equal_to(item)
+        if value is not None and _names_entries(wanted):
             try:
-                names[wanted.key, item.value] = await self._shown(item.value, wanted)
+                names[wanted.key, value] = await self._shown(value, wanted)
             except (InvalidDN, UnicodeDecodeError):
                 return  # Undefined
         else:
@@ -311,6 +312,17 @@ def _names_entries(wanted: Definition) -> bool:
     return wanted.kept in (Kept.REFERENCE, Kept.BACKLINK) or wanted.key == "entrydn"
 
 
+def _equal_to(item: filters.Filter) -> bytes | None:
+    """The value that the item compares with by the attribute's own equality rule: an extensible match
+    that names no rule does so as well (RFC 4511 4.5.1.7.7)."""
+    match item:
+        case filters.Equal(_, value) | filters.Approx(_, value):
+            return value
+        case filters.Extensible(None, str(), value, False):
+            return value
+    return None
+
+
 def _items(item: filters.Filter) -> Iterator[filters.Filter]:
     match item:
         case filters.And(parts) | filters.Or(parts):
@@ -324,14 +336,14 @@ def _items(item: filters.Filter) -> Iterator[filters.Filter]:
 
 def _by_entry(item: filters.Filter, names: Names) -> Test | None:
     """Equality of names compares entries, so either suffix will do (rule 14)."""
-    if not isinstance(item, filters.Equal | filters.Approx):
+    value = _equal_to(item)
+    attribute = getattr(item, "attribute", None)
+    wanted = schema.definition(attribute) if value is not None and attribute else None
+    if value is None or wanted is None or not _names_entries(wanted):
         return None
-    wanted = schema.definition(item.attribute)
-    if wanted is None or not _names_entries(wanted):
-        return None
-    if (wanted.key, item.value) not in names:
+    if (wanted.key, value) not in names:
         return lambda view: None
-    target = names[wanted.key, item.value]
+    target = names[wanted.key, value]
 
     def test(view: Readable) -> bool | None:
         assert isinstance(view, View)

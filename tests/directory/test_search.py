@@ -308,6 +308,14 @@ _filter = st.recursive(
 )
 
 
+def test_an_extensible_match_without_a_rule_finds_names_too(directory: Directory) -> None:
+    name = b"cn=stacey,cn=Recipients,ou=Main,o=Example"
+    equal = found(directory, filters.Equal("member", name), "1.1")
+    assert equal
+    assert found(directory, filters.Extensible(None, "member", name), "1.1") == equal
+    assert found(directory, filters.Extensible(None, "entryDN", name), "1.1").keys() == {name.decode()}
+
+
 def test_a_plan_finds_what_a_walk_finds(directory: Directory) -> None:
     viewers = [SERVER, ANONYMOUS, viewer(directory, "stacey"), viewer(directory, "steve")]
 
