@@ -110,6 +110,11 @@ class Conversation(Connection):
                 self._between = False
                 return taken
 
+    def nudge(self) -> None:
+        """What `pull` takes may have come from elsewhere: ask it again."""
+        if self._waiting is _INPUT and self._alive:
+            self._resume(None)
+
     async def _unpacked(
         self, take: Callable[[], T | Literal[NeedData.NEED_DATA]]
     ) -> T | Literal[NeedData.NEED_DATA]:

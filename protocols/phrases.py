@@ -312,7 +312,49 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "There are more messages": ("Es gibt mehr Nachrichten", "Il y a plus de messages"),
     "Still at work": ("Noch bei der Arbeit", "Encore au travail"),
+    "Events of another kind are not told": (
+        "Ereignisse anderer Art werden nicht gemeldet",
+        "Les événements d'un autre type ne sont pas signalés",
+    ),
+    "No search with UPDATE has such a tag": (
+        "Keine Suche mit UPDATE hat dieses Tag",
+        "Aucune recherche avec UPDATE n'a cette étiquette",
+    ),
+    "This search is not kept up to date": (
+        "Diese Suche wird nicht aktuell gehalten",
+        "Cette recherche n'est pas tenue à jour",
+    ),
+    "Too much happened; use NOTIFY again": (
+        "Es ist zu viel geschehen; bitte NOTIFY noch einmal",
+        "Trop d'événements ; utilisez NOTIFY de nouveau",
+    ),
     # What a grammar expects
+    "MIN, MAX, ALL, COUNT, SAVE, PARTIAL, UPDATE or CONTEXT": (
+        "MIN, MAX, ALL, COUNT, SAVE, PARTIAL, UPDATE oder CONTEXT",
+        "MIN, MAX, ALL, COUNT, SAVE, PARTIAL, UPDATE ou CONTEXT",
+    ),
+    "MessageNew and MessageExpunge with changes": (
+        "MessageNew und MessageExpunge zu Änderungen",
+        "MessageNew et MessageExpunge avec les changements",
+    ),
+    "SELECTED or SELECTED-DELAYED once": (
+        "SELECTED oder SELECTED-DELAYED einmal",
+        "SELECTED ou SELECTED-DELAYED une seule fois",
+    ),
+    "SET or NONE": ("SET oder NONE", "SET ou NONE"),
+    "a mailbox": ("ein Postfach", "une boîte aux lettres"),
+    "a mailbox filter": ("eine Postfachauswahl", "un filtre de boîtes aux lettres"),
+    "a tag that no search with UPDATE has": (
+        "ein Tag, das keine Suche mit UPDATE hat",
+        "une étiquette qu'aucune recherche avec UPDATE n'a",
+    ),
+    "an event of messages": ("ein Ereignis von Nachrichten", "un événement de messages"),
+    "at most {} event groups": ("höchstens {} Ereignisgruppen", "au plus {} groupes d'événements"),
+    "at most {} mailboxes": ("höchstens {} Postfächer", "au plus {} boîtes aux lettres"),
+    "both MessageNew and MessageExpunge": (
+        "sowohl MessageNew als auch MessageExpunge",
+        "MessageNew et MessageExpunge ensemble",
+    ),
     "UID {}, once UIDONLY is enabled": (
         "UID {}, sobald UIDONLY gilt",
         "UID {}, dès que UIDONLY est actif",

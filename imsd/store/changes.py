@@ -95,17 +95,35 @@ class SeenChanged(Change):
 
 @value(frozen=True, slots=True)
 class MailboxCreated(Change):
+    """name: in its account's tree."""
+
     mailbox: MailboxId
+    name: str = ""
 
 
 @value(frozen=True, slots=True)
 class MailboxRenamed(Change):
+    """old, name: before and now; the same where something else of its row changed."""
+
     mailbox: MailboxId
+    old: str = ""
+    name: str = ""
 
 
 @value(frozen=True, slots=True)
 class MailboxDeleted(Change):
+    """name: that it had."""
+
     mailbox: MailboxId
+    name: str = ""
+
+
+@value(frozen=True, slots=True)
+class SubscriptionChanged(Change):
+    """An account subscribed to a name, or does not any more."""
+
+    name: str
+    subscribed: bool
 
 
 @value(frozen=True, slots=True)

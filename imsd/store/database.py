@@ -181,6 +181,11 @@ class Database:
         for outcome in outcomes:
             _fire(outcome.done, outcome.result, outcome.error)
 
+    @property
+    def shared(self) -> bool:
+        """Other nodes may write here too."""
+        return self._poll is not None
+
     def waiting(self) -> int:
         """Units that wait to be written; for metrics and for admission."""
         return sum(writer.waiting() for writer in self._writers)
@@ -196,6 +201,8 @@ class Database:
 
     def _compare(self, scopes: list[Scope] | None) -> None:
         """Compare the counters of watched scopes; one reading at a time, the rest together."""
+        if scopes != []:
+            self.feed.doubt(scopes)
         if scopes is None or self._heard is None:
             self._heard = None
         else:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from imsd.store.changes import Change, Missed, Scope
+from imsd.store.changes import AccountScope, Change, MailboxScope, Missed, Scope
+from imsd.store.ids import AccountId
 
 Callback = Callable[[Change], None]
 
@@ -37,12 +38,21 @@ class Feed:
         self._report = report
         self._watches: dict[Scope, list[Watch]] = {}
         self._every: list[Watch] = []
+        self._accounts: dict[AccountId, list[Watch]] = {}
         self._at: dict[Scope, tuple[int, int]] = {}
 
     def watch(self, scope: Scope, callback: Callback) -> Watch:
         """Call back on the reactor with each change of the scope, after its commit."""
         watch = Watch(self, scope, callback)
         self._watches.setdefault(scope, []).append(watch)
+        return watch
+
+    def watch_account(self, account: AccountId, callback: Callback) -> Watch:
+        """Call back with each change of the account and of its mailboxes, in order, every one as it
+        was made. `Missed` of a mailbox: another node changed it; `Missed` of the account: it may
+        have changed anything of it."""
+        watch = Watch(self, AccountScope(account), callback)
+        self._accounts.setdefault(account, []).append(watch)
         return watch
 
     def watch_all(self, callback: Callback) -> Watch:
@@ -56,6 +66,13 @@ class Feed:
             if watch in self._every:
                 self._every.remove(watch)
             return
+        if isinstance(watch.scope, AccountScope):
+            wide = self._accounts.get(watch.scope.account)
+            if wide and watch in wide:
+                wide.remove(watch)
+                if not wide:
+                    del self._accounts[watch.scope.account]
+                return
         watches = self._watches.get(watch.scope)
         if watches and watch in watches:
             watches.remove(watch)
@@ -66,6 +83,10 @@ class Feed:
     def publish(self, change: Change) -> None:
         """Tell the watchers; a watcher's error is logged and stops nobody else."""
         scope = change.scope
+        if self._accounts and isinstance(scope, MailboxScope | AccountScope):
+            wide = self._accounts.get(scope.account)
+            if wide:
+                self._tell(tuple(wide), change)
         watches = self._watches.get(scope)
         if watches:
             at = self._at.get(scope)
@@ -78,6 +99,16 @@ class Feed:
             self._tell(tuple(watches), change)
         if self._every:
             self._tell(tuple(self._every), change)
+
+    def doubt(self, scopes: Iterable[Scope] | None) -> None:
+        """Another node changed these scopes, or None: may have changed any."""
+        if scopes is None:
+            for account, watches in list(self._accounts.items()):
+                self._tell(tuple(watches), Missed(AccountScope(account), 0, 0))
+            return
+        for scope in scopes:
+            if isinstance(scope, MailboxScope | AccountScope) and scope.account in self._accounts:
+                self._tell(tuple(self._accounts[scope.account]), Missed(scope, 0, 0))
 
     def scopes(self) -> list[Scope]:
         """The scopes somebody watches."""

@@ -15,7 +15,13 @@ from sqlalchemy import bindparam, case, delete, func, select, update
 from imsd.errors import LimitReached, MailboxExists, MailboxHasChildren, NoSuchMailbox, NotPermitted
 from imsd.store import acl, names, quotas
 from imsd.store import mailbox_tables as t
-from imsd.store.changes import AccountScope, MailboxCreated, MailboxDeleted, MailboxRenamed
+from imsd.store.changes import (
+    AccountScope,
+    MailboxCreated,
+    MailboxDeleted,
+    MailboxRenamed,
+    SubscriptionChanged,
+)
 from imsd.store.ids import INBOX, PUBLIC, AccountId, MailboxId, ModSeq, Uid, UidValidity
 from imsd.store.quotas import NOTHING as NOTHING
 from imsd.store.sql import insert_row, sql
@@ -189,7 +195,7 @@ def delete_account_mailboxes(unit: Unit, account: AccountId, now: int) -> None:
     """Take an account's mailboxes away with all they hold; `imsd.store.jobs.purge` goes on."""
     for mailbox in list_mailboxes(unit, account):
         unit.run(_DOOM, account=account, mailbox=mailbox.id, time=now)
-        _announce(unit, MailboxDeleted, account, mailbox.id)
+        _announce(unit, MailboxDeleted, account, mailbox.id, mailbox.name)
     for statement in _FORGET_ACCOUNT:
         unit.run(statement, a=account)
     acl.forget_grantee(unit, account)
@@ -234,7 +240,7 @@ def create(unit: Unit, account: AccountId, name: str, now: int, special: str = "
             raise MailboxExists
         _id, validity = _numbers(unit, account, now)
         unit.run(_REVIVE, a=account, m=old.id, v=validity, now=now)
-        _announce(unit, MailboxCreated, account, old.id)
+        _announce(unit, MailboxCreated, account, old.id, old.name)
         if special:
             unit.run(_SET_SPECIAL, a=account, m=old.id, special_use=special)
         return get_by_id(unit, account, old.id)
@@ -263,9 +269,9 @@ def delete_mailbox(unit: Unit, account: AccountId, name: str, now: int) -> Mailb
     unit.run(_DOOM, account=account, mailbox=old.id, time=now)
     # What it held is free at once, though the rows go later.
     unit.run(_FREE, a=account, size=old.bytes, count=old.messages)
+    _announce(unit, MailboxDeleted, account, old.id, old.name)
     if children:
         _add(unit, account, old.name, "", now, selectable=False)
-    _announce(unit, MailboxDeleted, account, old.id)
     return old
 
 
@@ -294,7 +300,7 @@ def rename(unit: Unit, account: AccountId, old: str, new: str) -> Mailbox:
             raise MailboxExists
         unit.run(_RENAME, a=account, m=mailbox.id, new=name)
         scope = AccountScope(account)
-        unit.changed(MailboxRenamed(scope, *unit.advance(scope), mailbox.id))
+        unit.changed(MailboxRenamed(scope, *unit.advance(scope), mailbox.id, mailbox.name, name))
     return get_by_id(unit, account, source.id)
 
 
@@ -313,10 +319,18 @@ def subscribe(unit: Unit, account: AccountId, name: str) -> None:
     if unit.value(_COUNT_SUBSCRIPTIONS, a=account) >= MAX_SUBSCRIPTIONS:
         raise LimitReached("Too many subscriptions")
     unit.run(_SUBSCRIBE, account=account, name=name)
+    _announce_subscription(unit, account, name, True)
 
 
 def unsubscribe(unit: Unit, account: AccountId, name: str) -> None:
-    unit.run(_UNSUBSCRIBE, a=account, name=names.canonical(name))
+    name = names.canonical(name)
+    if unit.run(_UNSUBSCRIBE, a=account, name=name):
+        _announce_subscription(unit, account, name, False)
+
+
+def _announce_subscription(unit: Unit, account: AccountId, name: str, now: bool) -> None:
+    scope = AccountScope(account)
+    unit.changed(SubscriptionChanged(scope, *unit.advance(scope), name, now))
 
 
 # Inside --------------------------------------------------------------------------------
@@ -342,7 +356,7 @@ def _add(
         highestmodseq=1, special=special, selectable=int(selectable), messages=0, unseen=0,
         deleted=0, bytes=0, recent_uid=0, created=now,
     )  # fmt: skip
-    _announce(unit, MailboxCreated, account, mailbox)
+    _announce(unit, MailboxCreated, account, mailbox, name)
     return mailbox
 
 
@@ -351,6 +365,7 @@ def _announce(
     kind: type[MailboxCreated] | type[MailboxDeleted],
     account: AccountId,
     mailbox: MailboxId,
+    name: str,
 ) -> None:
     scope = AccountScope(account)
-    unit.changed(kind(scope, *unit.advance(scope), mailbox))
+    unit.changed(kind(scope, *unit.advance(scope), mailbox, name))

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
 from protocols.imap4.dialect import Dialect
+from protocols.imap4.events import Wanted
 from protocols.imap4.grammar import Announced, Cursor
 from protocols.imap4.sets import Ranges, SequenceSet
 from protocols.security import Security
@@ -66,6 +67,10 @@ class Channel(Protocol):
     async def discard(self, announced: Announced) -> None:
         """Skips a literal that will not be used, and the end of the command."""
 
+    @property
+    def contexts(self) -> Any:
+        """`contexts.Contexts`: the searches that are kept up to date."""
+
     # State
     def logged_in(self, account: Any) -> None:
         """The connection is authenticated."""
@@ -79,6 +84,9 @@ class Channel(Protocol):
 
     def idle(self, on: bool) -> None:
         """Between these, changes are told as they happen."""
+
+    async def notify(self, wanted: Wanted) -> None:
+        """What is told unasked from now on (RFC 5465); tells where things stand."""
 
     def speak(self, language: str) -> None:
         """Human-readable text is in this language from here on."""
@@ -104,11 +112,6 @@ class Channel(Protocol):
     @property
     def save_limit(self) -> int:
         """Messages that one COPY may be about, 0: no limit."""
-
-    @property
-    def raw_headers(self) -> bool:
-        """APPEND takes 8-bit header fields as they come; then UTF8=ACCEPT is not supported, which would
-        forbid that (RFC 6855 4)."""
 
     @property
     def tls_available(self) -> bool:

@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 from zope.interface import Attribute, Interface
 
 from protocols.imap4.dialect import Dialect
+from protocols.imap4.events import Wanted
 from protocols.imap4.keys import Key
 from protocols.imap4.ordering import Traits
 from protocols.imap4.sets import Ranges, SequenceSet
@@ -226,6 +227,34 @@ class KeywordsNow:
 Update = Expunged | Grown | FlagsNow | KeywordsNow
 
 
+# Notices, of mailboxes that are not selected.
+
+
+@dataclass(frozen=True, slots=True)
+class StatusNow:
+    """Something happened in a mailbox. new, expunged, flags: what of that is wanted (RFC 5465 5.1
+    to 5.3); valid: its UIDVALIDITY may be another."""
+
+    name: str
+    status: Status
+    new: bool = False
+    expunged: bool = False
+    flags: bool = False
+    valid: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ListNow:
+    """A name as it is now (RFC 5465 5.4, 5.5); it does not exist where `listed` says so. old: the
+    name it had."""
+
+    listed: Listed
+    old: str = ""
+
+
+Notice = StatusNow | ListNow
+
+
 # Interfaces ----------------------------------------------------------------------------
 
 
@@ -331,12 +360,35 @@ class IAccount(Interface):
     async def select(name: str, read_only: bool, dialect: Dialect) -> IView:
         """SELECT or EXAMINE: a fresh view. Raises NoSuchMailbox (\\Noselect too)."""
 
+    async def notify(wanted: Wanted, changed: Callable[[], object]) -> INotices:
+        """NOTIFY SET (RFC 5465): listen to mailboxes that are not selected, in place of what was
+        listened to before. changed() is called on the reactor when there may be something to take,
+        once until it was."""
+
     def watch(callback: Callable[[Explained], object]) -> None:
         """callback(why) is called on the reactor when the session has to end: the account
         was disabled or deleted, its password changed (design rule 18)."""
 
     def close() -> None:
         """The connection ended or logged out; the view was closed before."""
+
+
+class INotices(Interface):
+    """What a session hears of mailboxes that it has not selected."""
+
+    overflowed = Attribute("bool: there was more than is kept; it is of no more use")
+    made = Attribute(
+        "set[int]: UIDs of messages this session made in the selected mailbox; cleared by who took them"
+    )
+
+    def first() -> AsyncIterator[Sequence[Notice]]:
+        """What is told before NOTIFY SET is answered. An async generator."""
+
+    async def take() -> Sequence[Notice]:
+        """Some of what there is to tell; empty when that is all."""
+
+    def close() -> None:
+        """Listens no more; may be called twice."""
 
 
 class IView(Interface):
@@ -426,6 +478,10 @@ class IView(Interface):
         """What changed since it was last told, now told. Without `expunge`, expunges are
         kept back and so is everything that would need them told. Consume it whole in one
         reactor turn: this is where numbers move."""
+
+    def stirred() -> Sequence[int]:
+        """Told UIDs that were new in `updates`, or marked by whomever, since this was asked before;
+        it is kept account of from the first time on."""
 
     def watch(callback: Callable[[], object] | None) -> None:
         """callback() is called on the reactor when `updates` may have something to say

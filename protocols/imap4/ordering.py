@@ -58,6 +58,21 @@ class Criterion:
     reverse: bool = False
 
 
+def precedes(
+    one: tuple[Traits | None, int], other: tuple[Traits | None, int], criteria: Sequence[Criterion]
+) -> bool:
+    """Whether one message, its traits and its UID, stands before another. Where content is gone
+    only the UID is left."""
+    mine, theirs = one[0], other[0]
+    if mine is not None and theirs is not None:
+        for criterion in criteria:
+            left: Any = mine[criterion.key.value]
+            right: Any = theirs[criterion.key.value]
+            if left != right:
+                return bool(left < right) is not criterion.reverse
+    return one[1] < other[1]
+
+
 async def arrange(
     traits: Sequence[Traits], criteria: Sequence[Criterion], breathe: Callable[[], Awaitable[None]]
 ) -> Sequence[int]:

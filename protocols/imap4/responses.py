@@ -21,9 +21,11 @@ from protocols.imap4.interfaces import (
     Grown,
     KeywordsNow,
     Namespaces,
+    Notice,
     Quota,
     Row,
     Status,
+    StatusNow,
     Update,
 )
 from protocols.imap4.sets import Ranges, compact, encode_ranges
@@ -159,6 +161,33 @@ def status(name: str, found: Status, items: Iterable[bytes], dialect: Dialect) -
         for item in items
     )
     return b"* STATUS %b (%b)\r\n" % (mailbox(name, dialect), values)
+
+
+def notice(what: Notice, dialect: Dialect) -> bytes:
+    """RFC 5465 5.1 to 5.5; empty where there is nothing that may be told."""
+    if isinstance(what, StatusNow):
+        return _status_now(what, dialect)
+    entry = what.listed
+    attributes = list(entry.attributes)
+    if not entry.exists:
+        attributes.append(b"\\NonExistent")
+    else:
+        attributes.append(b"\\HasChildren" if entry.children else b"\\HasNoChildren")
+    if entry.subscribed:
+        attributes.append(b"\\Subscribed")
+    old = [b'"OLDNAME" (%b)' % mailbox(what.old, dialect)] if what.old else []
+    return listed(b"LIST", attributes, entry.name, dialect, old)
+
+
+def _status_now(what: StatusNow, dialect: Dialect) -> bytes:
+    counts = what.new or what.expunged
+    modseq = (dialect.condstore and (what.new or what.flags)) or (dialect.qresync and what.expunged)
+    items = [b"MESSAGES", b"UIDNEXT"] if counts else []
+    if what.valid or (what.flags and modseq):
+        items.append(b"UIDVALIDITY")
+    if modseq or (what.valid and what.flags):
+        items.append(b"HIGHESTMODSEQ")
+    return status(what.name, what.status, items, dialect) if items else b""
 
 
 def quota(found: Quota) -> bytes:

@@ -5,7 +5,8 @@ Rules:
 1. One command at a time, in order; what it changed is durable before its tagged response.
 2. State is what is held: the door, then the account, then a view. A verb says what it needs.
 3. News of the selected mailbox is sent in one place, `tell`, behind each command's own
-   responses and before its tagged one, and while IDLE lasts. A command says whether EXPUNGE
+   responses and before its tagged one, and while IDLE lasts; with NOTIFY between commands too
+   (`telling`). A command says whether EXPUNGE
    may be among it (RFC 9051 7.5.1); so numbers a client uses are never stale.
 4. An error becomes a reply in one place, `_refused`.
 5. A literal is asked for when the command stands at its turn and can be parsed so far.
@@ -17,7 +18,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import uuid4
 
 from twisted.internet.defer import CancelledError
@@ -28,20 +29,26 @@ from protocols.conversation import Conversation
 from protocols.deflate import Deflate
 from protocols.errors import BadSyntax, Flood
 from protocols.imap4 import responses, verbs
+from protocols.imap4.contexts import Contexts
 from protocols.imap4.dialect import PLAIN, Dialect
+from protocols.imap4.events import Wanted
 from protocols.imap4.grammar import Announced, Cursor, LiteralPending
 from protocols.imap4.interfaces import Explained
 from protocols.imap4.progress import Progress
 from protocols.imap4.reader import SKIP_LIMIT, Bounds, Frame, Reader, Refused, leading_tag
 from protocols.imap4.responses import No
 from protocols.imap4.sets import STAR, Ranges, SequenceSet
+from protocols.imap4.telling import Teller
 from protocols.imap4.verbs import VERBS, Command, Held, Verb
 from protocols.languages import DEFAULT, translate
-from protocols.lines import NeedData
+from protocols.lines import NEED_DATA, NeedData
 from protocols.sasl import MAX_RESPONSE_LINE, BadExchange
 
 _COMMAND: Final = re.compile(rb"([!#$&',\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]{1,256}) ([A-Za-z0-9-]+)")
 _SECOND: Final = re.compile(rb" ([A-Za-z]+)")
+
+MANY: Final = 100
+"""Batches of notices that are told before a command gets its turn again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,6 @@ class Limits:
     a command (RFC 9051 5.4: at least 30 minutes after login). login: seconds to log in. bad_commands: in a
     row, before the connection is ended; failed_logins: likewise. unauthenticate: a login may be
     given up for another (RFC 8437 8 wants this to be switched off where a proxy stands before).
-    raw_headers: see Channel.
     messages: that one command may be about, 0 for no limit; saved_messages: that one COPY or
     APPEND may be about, where there is no limit for all (RFC 9738 3).
     language: what "default" means for LANGUAGE (RFC 5255 3.2)."""
@@ -62,7 +68,6 @@ class Limits:
     bad_commands: int = 25
     failed_logins: int = 5
     unauthenticate: bool = True
-    raw_headers: bool = False
     messages: int = 0
     saved_messages: int = 0
     language: str = "en"
@@ -92,8 +97,8 @@ class Imap4Server(Conversation):
         self._limits = limits
         self._greeting = greeting
         self._uid = False
-        self._idling = False
-        self._news_kept = False
+        self._removes = False
+        self._teller = Teller(self, clock.seconds, self.nudge)
         self._lowered = False
         self._bad = 0
         self._failures = 0
@@ -123,6 +128,7 @@ class Imap4Server(Conversation):
                 await self.breathe()
         finally:
             self.select(None)
+            self._teller.end()
             if self.account is not None:
                 self.account.close()
 
@@ -139,7 +145,7 @@ class Imap4Server(Conversation):
             self._answer_bad(refused.tag, refused)
             return
         self.tag = tag
-        self._uid = verb.uid
+        self._uid, self._removes = verb.uid, verb.removes
         Connection.doing.verb = verb.label
         # RFC 7162 3.2.10.2: a UID SEARCH by message numbers keeps them as they are.
         expunges = verb.expunges and not getattr(command, "numbered", False)
@@ -152,12 +158,12 @@ class Imap4Server(Conversation):
             raise
         except Exception as error:
             self._progress.end()
-            self.tell(expunges)
+            await self._tell_all(expunges)
             self._refused(verb, error)
             return
         self._progress.end()
         self._bad = 0
-        self.tell(expunges)
+        await self._tell_all(expunges)
         if verb.answers_itself:
             return
         if done is None:
@@ -170,7 +176,10 @@ class Imap4Server(Conversation):
     async def _read(self) -> tuple[bytes, Verb, Command]:
         """The next command whose parsing is done. Raises Refused for one that cannot be."""
         while True:
-            frame = await self.pull(self.reader.next, between=self.reader.between)
+            frame = await self.pull(self._next, between=self.reader.between)
+            if frame is None:
+                await self._news()
+                continue
             tag = leading_tag(frame.data)
             try:
                 tag, verb, cursor = self._begin(frame)
@@ -195,6 +204,13 @@ class Imap4Server(Conversation):
         assert pending is not None
         if self.reader.collect() and pending.synchronizing:
             self.send(b"+ Ready\r\n")
+
+    def _next(self) -> Frame | Literal[NeedData.NEED_DATA] | None:
+        """A frame, or None: there is news between two."""
+        frame = self.reader.next()
+        if frame is NEED_DATA and self._teller.heard and self._teller.between and self.reader.between:
+            return None
+        return frame
 
     def _begin(self, frame: Frame) -> tuple[bytes, Verb, Cursor]:
         """Tag and verb of a frame; that the verb may be given now."""
@@ -287,9 +303,7 @@ class Imap4Server(Conversation):
         view = self.view
         if view is None:
             return
-        data = responses.updates(view.updates(expunge), self.dialect, self._uid)
-        if data:
-            self.send(data)
+        self._teller.tell(expunge, self._uid, self._removes)
         if self.dialect.qresync and (view.holds_back or self._lowered):
             # RFC 7162 3.2: mod-sequences above a VANISHED that is held back may have been sent.
             self._lowered = view.holds_back
@@ -297,29 +311,36 @@ class Imap4Server(Conversation):
         if view.gone:
             self._bye(b"UNAVAILABLE", "The selected mailbox is gone")
 
+    async def _tell_all(self, expunge: bool, most: int = 1) -> None:
+        """News, and what has to be read for it; most: batches of that, of other mailboxes."""
+        self.tell(expunge)
+        if not self._teller.rests or self.closing:
+            return
+        try:
+            await self._teller.rest(most)
+        except CancelledError:
+            raise
+        except Exception as error:
+            if self.door.explain(error) is None:
+                self.log.failure("News could not be told")
+            self._teller.give_up()
+
+    async def _news(self) -> None:
+        """There may be news between commands, or in IDLE; the client has its time to read it."""
+        self._teller.heard = False
+        self._uid = self._removes = False
+        await self.breathe()
+        await self._tell_all(self._teller.expunges, MANY)
+
     def idle(self, on: bool) -> None:
-        self._idling = on
-        self._news_kept = False
-        if self.view is not None:
-            self.view.watch(self._news if on else None)
-            if on:
-                self.tell(expunge=True)
+        self._teller.idle(on)
 
-    def _news(self) -> None:
-        """The view has something to say while IDLE lasts."""
-        if not self._idling or self.closing:
-            return
-        if self.congested:
-            self._news_kept = True
-            return
-        self.tell(expunge=True)
-        self.flush()
+    async def notify(self, wanted: Wanted) -> None:
+        await self._teller.notify(wanted)
 
-    def _drained(self) -> None:
-        super()._drained()
-        if self._news_kept:
-            self._news_kept = False
-            self._news()
+    @property
+    def contexts(self) -> Contexts:
+        return self._teller.contexts
 
     def say(self, tag: bytes, kind: bytes, code: bytes, text: str) -> None:
         self.send(responses.condition(tag, kind, code, text, self.dialect.language))
@@ -327,10 +348,14 @@ class Imap4Server(Conversation):
     # For commands --------------------------------------------------------------------------
 
     async def line(self) -> bytes:
-        return await self.pull(self._line, between=self._idling)
+        while (line := await self.pull(self._line, between=self._teller.idling)) is None:
+            await self._news()
+        return line
 
-    def _line(self) -> bytes | NeedData:
-        return self.input.line(MAX_RESPONSE_LINE)
+    def _line(self) -> bytes | Literal[NeedData.NEED_DATA] | None:
+        """A line, or None: there is news in IDLE."""
+        line = self.input.line(MAX_RESPONSE_LINE)
+        return None if line is NEED_DATA and self._teller.idling and self._teller.heard else line
 
     async def ask(self, challenge: bytes) -> bytes:
         self.send(b"+ %b\r\n" % challenge)
@@ -385,6 +410,7 @@ class Imap4Server(Conversation):
             self._bye(b"", "Connect again for another login")
             raise CancelledError
         self.select(None)
+        self._teller.end()
         self.account.close()
         self.account = None
         self.dialect = PLAIN
@@ -396,8 +422,10 @@ class Imap4Server(Conversation):
 
     def select(self, view: Any) -> None:
         if self.view is not None:
+            self._teller.leave()
             self.view.close()
         self.view = view
+        self._teller.attend()
         self.saved = ()
         self._lowered = False
 
@@ -425,18 +453,12 @@ class Imap4Server(Conversation):
                     raise BadSyntax(f"message numbers up to {exists}")
         return which
 
-    @property
-    def raw_headers(self) -> bool:
-        return self._limits().raw_headers
-
     def capabilities(self) -> Sequence[bytes]:
         if self.account is not None:
             limits = self._limits()
             names = list(verbs.AFTER_LOGIN)
             if not limits.unauthenticate:
                 names.remove(b"UNAUTHENTICATE")
-            if limits.raw_headers:
-                names.remove(b"UTF8=ACCEPT")
             # RFC 9738 3: one or the other.
             if limits.messages:
                 names.append(b"MESSAGELIMIT=%d" % limits.messages)

@@ -66,6 +66,12 @@ def common(one: Ranges, other: Ranges) -> Ranges:
     return tuple(found)
 
 
+def without(one: Ranges, other: Ranges) -> Ranges:
+    """What of a merged set is not in another."""
+    edges = [0, *(edge for low, high in other for edge in (low - 1, high + 1)), 1 << 64]
+    return common(one, tuple((a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a <= b))
+
+
 class Listed(Sequence[int]):
     """The numbers of ranges by their place, without expanding them."""
 

@@ -16,6 +16,7 @@ from protocols.imap4.commands import (
     listing,
     login,
     mailboxes,
+    notify,
     quota,
     search,
     selection,
@@ -54,6 +55,7 @@ class Verb:
     capabilities: what is whole because of it.
     expunges: EXPUNGE may be sent while it is answered (RFC 9051 7.5.1).
     codes: other words for a response code: a missing target is TRYCREATE (RFC 9051 7.1).
+    removes: it may remove messages, which is told whatever was asked of NOTIFY.
     numbers: it is about message numbers: not once UIDONLY is enabled (RFC 9586 3.2, 3.8).
     streams: its last literal is not collected.
     answers_itself: it sends its own tagged OK.
@@ -66,6 +68,7 @@ class Verb:
     capabilities: tuple[bytes, ...] = ()
     expunges: bool = True
     codes: Mapping[bytes, bytes] = field(default_factory=dict)
+    removes: bool = False
     numbers: bool = False
     streams: bool = False
     answers_itself: bool = False
@@ -122,8 +125,17 @@ _TABLE: Final = (
         codes=_TARGET,
         streams=True,
     ),
-    Verb(b"REPLACE", append.Replace, Held.VIEW, (b"REPLACE",), codes=_TARGET, streams=True, numbers=True),
-    Verb(b"UID REPLACE", append.Replace, Held.VIEW, codes=_TARGET, streams=True),
+    Verb(
+        b"REPLACE",
+        append.Replace,
+        Held.VIEW,
+        (b"REPLACE",),
+        codes=_TARGET,
+        streams=True,
+        numbers=True,
+        removes=True,
+    ),
+    Verb(b"UID REPLACE", append.Replace, Held.VIEW, codes=_TARGET, streams=True, removes=True),
     Verb(
         b"GETQUOTA",
         quota.GetQuota,
@@ -133,17 +145,18 @@ _TABLE: Final = (
     Verb(b"GETQUOTAROOT", quota.GetQuotaRoot, Held.ACCOUNT),
     Verb(b"SETQUOTA", quota.SetQuota, Held.ACCOUNT, (b"QUOTASET",)),
     Verb(b"COMPRESS", session.Compress, Held.ACCOUNT, (b"COMPRESS=DEFLATE",), answers_itself=True),
+    Verb(b"NOTIFY", notify.Notify, Held.ACCOUNT, (b"NOTIFY",)),
     Verb(b"IDLE", session.Idle, Held.ACCOUNT, (b"IDLE",)),
     Verb(b"CHECK", selection.Check, Held.VIEW),
     Verb(b"CLOSE", selection.Close, Held.VIEW),
     Verb(b"UNSELECT", selection.Unselect, Held.VIEW, (b"UNSELECT",)),
-    Verb(b"EXPUNGE", selection.Expunge, Held.VIEW),
-    Verb(b"UID EXPUNGE", selection.Expunge, Held.VIEW, (b"UIDPLUS",)),
+    Verb(b"EXPUNGE", selection.Expunge, Held.VIEW, removes=True),
+    Verb(b"UID EXPUNGE", selection.Expunge, Held.VIEW, (b"UIDPLUS",), removes=True),
     Verb(
         b"SEARCH",
         search.Search,
         Held.VIEW,
-        (b"ESEARCH", b"SEARCHRES", b"PARTIAL", b"WITHIN"),
+        (b"ESEARCH", b"SEARCHRES", b"PARTIAL", b"WITHIN", b"CONTEXT=SEARCH"),
         expunges=False,
         numbers=True,
     ),
@@ -152,10 +165,11 @@ _TABLE: Final = (
         b"SORT",
         sort.Sort,
         Held.VIEW,
-        (b"SORT", b"SORT=DISPLAY", b"ESORT", b"I18NLEVEL=1"),
+        (b"SORT", b"SORT=DISPLAY", b"ESORT", b"I18NLEVEL=1", b"CONTEXT=SORT"),
         expunges=False,
         numbers=True,
     ),
+    Verb(b"CANCELUPDATE", sort.CancelUpdate, Held.VIEW),
     Verb(b"UID SORT", sort.Sort, Held.VIEW),
     Verb(
         b"THREAD",
@@ -174,8 +188,8 @@ _TABLE: Final = (
     Verb(b"UID STORE", store.Store, Held.VIEW),
     Verb(b"COPY", copy.Copy, Held.VIEW, (b"INPROGRESS",), codes=_TARGET, numbers=True),
     Verb(b"UID COPY", copy.Copy, Held.VIEW, codes=_TARGET),
-    Verb(b"MOVE", copy.Move, Held.VIEW, (b"MOVE",), codes=_TARGET, numbers=True),
-    Verb(b"UID MOVE", copy.Move, Held.VIEW, codes=_TARGET),
+    Verb(b"MOVE", copy.Move, Held.VIEW, (b"MOVE",), codes=_TARGET, numbers=True, removes=True),
+    Verb(b"UID MOVE", copy.Move, Held.VIEW, codes=_TARGET, removes=True),
 )
 
 VERBS: Final[Mapping[bytes, Verb]] = {verb.name: verb for verb in _TABLE}

@@ -19,6 +19,7 @@ from zope.interface import implementer
 from imsd import errors
 from protocols.imap4 import keys
 from protocols.imap4.dialect import Dialect
+from protocols.imap4.events import Wanted
 from protocols.imap4.interfaces import (
     Appended,
     Copied,
@@ -32,11 +33,13 @@ from protocols.imap4.interfaces import (
     IAppend,
     IDoor,
     IMessage,
+    INotices,
     IView,
     KeywordsNow,
     Listed,
     Namespaces,
     Needs,
+    Notice,
     Quota,
     Row,
     Status,
@@ -263,6 +266,7 @@ class FakeAccount:
         self.closed = False
         self.end: Callable[[Explained], object] = lambda why: None
         self.sinks: list[FakeAppend] = []
+        self.notices: FakeNotices | None = None
         self.progress: Callable[[int, int], object] = lambda done, goal: None
 
     def _may_fail(self) -> None:
@@ -400,6 +404,38 @@ class FakeAccount:
     def watch(self, callback: Callable[[Explained], object]) -> None:
         self.end = callback
 
+    async def notify(self, wanted: Wanted, changed: Callable[[], object]) -> FakeNotices:
+        await self.world.turn()
+        self.notices = FakeNotices(wanted, changed)
+        return self.notices
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@implementer(INotices)
+class FakeNotices:
+    """What a test says."""
+
+    def __init__(self, wanted: Wanted, changed: Callable[[], object]) -> None:
+        self.wanted, self.changed = wanted, changed
+        self.overflowed = False
+        self.closed = False
+        self.made: set[int] = set()
+        self.at_first: list[Notice] = []
+        self.kept: list[Notice] = []
+
+    async def first(self) -> AsyncIterator[Sequence[Notice]]:
+        yield self.at_first
+
+    async def take(self) -> Sequence[Notice]:
+        kept, self.kept = self.kept, []
+        return kept
+
+    def say(self, *notices: Notice) -> None:
+        self.kept += notices
+        self.changed()
+
     def close(self) -> None:
         self.closed = True
 
@@ -423,6 +459,8 @@ class FakeView:
         self.callback: Callable[[], object] | None = None
         self.told = [Told(record, record.uid >= box.recent_from) for record in box.records]
         self._keywords = self._known_keywords()
+        self.stir: set[int] | None = None
+        self.seen_modseq = box.modseq
         if not read_only:
             box.recent_from = box.uid_next
         box.views.append(self)
@@ -689,6 +727,10 @@ class FakeView:
     def watch(self, callback: Callable[[], object] | None) -> None:
         self.callback = callback
 
+    def stirred(self) -> Sequence[int]:
+        found, self.stir = self.stir, set()
+        return sorted(found or ())
+
     def updates(self, expunge: bool) -> Iterator[Update]:
         if self._known_keywords() != self._keywords:
             self._keywords = self._known_keywords()
@@ -705,6 +747,11 @@ class FakeView:
             if told.record.modseq != told.modseq:
                 told.modseq = told.record.modseq
                 changed.append(self._row(number, told))
+        if self.stir is not None:
+            # Own changes count too, though they are told elsewhere.
+            self.stir |= {told.uid for told in self.told if told.record.modseq > self.seen_modseq}
+            self.stir |= {record.uid for record in self.box.records if record.modseq > self.seen_modseq}
+        self.seen_modseq = self.box.modseq
         if changed:
             yield FlagsNow(changed)
         last = self.told[-1].uid if self.told else 0

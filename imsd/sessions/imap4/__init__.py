@@ -13,6 +13,8 @@ identities  object identifiers of mailboxes, emails and threads
 reading     FETCH: rows and content in batches
 resync      QRESYNC: what was expunged while a client was away
 arranging   SORT and THREAD: what they ask of messages
+trees       who hears of what happens in the mailboxes of an account
+notices     NOTIFY: what a session hears of mailboxes that it has not selected
 searching   SEARCH: keys evaluated in slices
 
 A command passes: `IDoor.login` -> `ImapAccount.select` -> `View`. Numbers move in
@@ -62,7 +64,6 @@ def make_imap4(core: Core, contexts: Any) -> Callable[[], Connection]:
             bad_commands=page.bad_commands,
             failed_logins=page.failed_logins,
             unauthenticate=page.unauthenticate,
-            raw_headers=page.raw_headers,
             messages=page.message_limit,
             saved_messages=page.save_limit,
             language=page.language,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from zope.interface import implementer
@@ -18,9 +19,10 @@ from imsd.errors import (
     Refusal,
     UnsupportedUse,
 )
-from imsd.sessions.imap4 import identities, quotas, reading
+from imsd.sessions.imap4 import appending, identities, quotas, reading
 from imsd.sessions.imap4.appending import Append
 from imsd.sessions.imap4.held import AccountEnded, Mailstore
+from imsd.sessions.imap4.notices import Notices
 from imsd.sessions.imap4.places import OTHERS, SHARED, Place, Places, Spot
 from imsd.sessions.imap4.reading import Message
 from imsd.sessions.imap4.view import View
@@ -30,6 +32,7 @@ from imsd.store.ids import PUBLIC, AccountId, MailboxId
 from imsd.store.mailboxes import Mailbox
 from imsd.store.transaction import Transaction
 from protocols.imap4.dialect import Dialect
+from protocols.imap4.events import Wanted
 from protocols.imap4.interfaces import Explained, IAccount, Listed, Namespaces, Needs, Quota, Status
 
 #: Special uses that CREATE may ask for (RFC 6154 3). \All and \Flagged are virtual.
@@ -50,6 +53,7 @@ class ImapAccount:
         self._ended = False
         self._ending: Callable[[Explained], object] | None = None
         self._views: set[View] = set()
+        self.notices: Notices | None = None
 
     # The session -----------------------------------------------------------------------
 
@@ -73,6 +77,24 @@ class ImapAccount:
         """The settings as they hold for this mailbox."""
         return protocols.page_for(self.held.settings, Imap, self.account.protocols)
 
+    async def notify(self, wanted: Wanted, changed: Callable[[], object]) -> Notices:
+        self._alive()
+        if self.notices is not None:
+            self.notices.close()
+        self.notices = Notices(self, wanted, changed)
+        await self.notices.start()
+        return self.notices
+
+    def has_selected(self, key: tuple[AccountId, MailboxId]) -> bool:
+        return any(view.place.key == key for view in self._views)
+
+    def making(self) -> AbstractContextManager[Callable[..., None]]:
+        """While messages are made; whoever makes them says which (`Notices.making`)."""
+        return appending.unheard() if self.notices is None else self.notices.making()
+
+    def _changing(self, account: AccountId, *changed: str) -> AbstractContextManager[None]:
+        return nullcontext() if self.notices is None else self.notices.changing(account, *changed)
+
     def closed(self, view: View) -> None:
         self._views.discard(view)
 
@@ -83,6 +105,8 @@ class ImapAccount:
 
     def close(self) -> None:
         self._ending = None
+        if self.notices is not None:
+            self.notices.close()
         if self.rights_watch is not None:
             self.rights_watch.stop()
 
@@ -187,17 +211,19 @@ class ImapAccount:
             raise UnsupportedUse
         spot = await self._own_tree(name.rstrip("/"), "k")
         use = "\\" + uses[0][1:].capitalize() if uses else ""
-        made = await self.held.db.write(
-            mailboxes.create, spot.account, spot.name, self.held.now(), use, account=spot.account
-        )
+        with self._changing(spot.account, spot.name):
+            made = await self.held.db.write(
+                mailboxes.create, spot.account, spot.name, self.held.now(), use, account=spot.account
+            )
         return identities.mailbox(made.account, made.id)
 
     async def delete(self, name: str) -> None:
         self._alive()
         spot = await self._own_tree(name, "x")
-        await self.held.db.write(
-            mailboxes.delete_mailbox, spot.account, spot.name, self.held.now(), account=spot.account
-        )
+        with self._changing(spot.account, spot.name):
+            await self.held.db.write(
+                mailboxes.delete_mailbox, spot.account, spot.name, self.held.now(), account=spot.account
+            )
         self.held.purge_soon()
 
     async def rename(self, old: str, new: str) -> None:
@@ -206,9 +232,10 @@ class ImapAccount:
         target = await self._own_tree(new.rstrip("/"), "k")
         if source.account != target.account:
             raise NotPermitted("A mailbox cannot be moved between namespaces")
-        await jobs.rename(
-            self.held.db, source.account, source.name, target.name, self.held.now(), self.progress
-        )
+        with self._changing(source.account, source.name, target.name):
+            await jobs.rename(
+                self.held.db, source.account, source.name, target.name, self.held.now(), self.progress
+            )
 
     async def _own_tree(self, name: str, letter: str) -> Spot:
         """The spot of a name whose tree this account may change."""
@@ -226,11 +253,13 @@ class ImapAccount:
         self._alive()
         place = await self.places.find(name)
         full = (await self.places.spot(name)).prefix + place.mailbox.name
-        await self.held.db.write(mailboxes.subscribe, self.account.id, full, account=self.account.id)
+        with self._changing(self.account.id, full):
+            await self.held.db.write(mailboxes.subscribe, self.account.id, full, account=self.account.id)
 
     async def unsubscribe(self, name: str) -> None:
         self._alive()
-        await self.held.db.write(mailboxes.unsubscribe, self.account.id, name, account=self.account.id)
+        with self._changing(self.account.id, name):
+            await self.held.db.write(mailboxes.unsubscribe, self.account.id, name, account=self.account.id)
 
     # Messages --------------------------------------------------------------------------
 
@@ -265,7 +294,9 @@ class ImapAccount:
         if check and usage.quota_messages and usage.messages >= usage.quota_messages:
             raise OverQuota
         limit = self.page.largest_append
-        return Append(self.held, place, self.account.id, flags, internal_date, size, limit, whole)
+        sink = Append(self.held, place, self.account.id, flags, internal_date, size, limit, whole)
+        sink.making = self.making
+        return sink
 
     async def select(self, name: str, read_only: bool, dialect: Dialect) -> View:
         self._alive()

@@ -96,10 +96,12 @@ async def copy(view: View, which: SequenceSet, target: str) -> Copied:
     uids = view.uids(which)
     place = await view.owner.places.find(target)
     place.need("i")
-    done = await jobs.copy(
-        view.held.db, view.place.key, uids, place.key, view.held.now(), view.owner.account.id,
-        report=view.owner.progress,
-    )  # fmt: skip
+    with view.owner.making() as made:
+        done = await jobs.copy(
+            view.held.db, view.place.key, uids, place.key, view.held.now(), view.owner.account.id,
+            report=view.owner.progress,
+        )  # fmt: skip
+        made(place.key, done.target)
     return Copied(done.uidvalidity, compact(done.source), compact(done.target))
 
 
@@ -110,10 +112,12 @@ async def move(view: View, which: SequenceSet, target: str) -> Copied:
     uids = view.uids(which)
     place = await view.owner.places.find(target)
     place.need("i")
-    done = await jobs.move(
-        view.held.db, view.place.key, uids, place.key, view.held.now(), view.owner.account.id,
-        report=view.owner.progress,
-    )  # fmt: skip
+    with view.owner.making() as made:
+        done = await jobs.move(
+            view.held.db, view.place.key, uids, place.key, view.held.now(), view.owner.account.id,
+            report=view.owner.progress,
+        )  # fmt: skip
+        made(place.key, done.target)
     return Copied(done.uidvalidity, compact(done.source), compact(done.target))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,6 +21,9 @@ from imsd.store.ids import PUBLIC, AccountId, MailboxId
 from imsd.store.transaction import Unit
 from protocols.imap4.interfaces import Appended, IAppend
 from protocols.message.summary import Summarizer, summarize
+
+Making = Callable[[], AbstractContextManager[Callable[..., None]]]
+"""Entered while messages are made; what it gives is called with their mailbox and UIDs."""
 
 MESSAGES = 100
 """Messages of one APPEND (RFC 3502), which enter in one unit (design rule 11)."""
@@ -61,6 +65,7 @@ class Append:
         self._left = limit
         self._whole: list[_Item] = []
         self.replaces: tuple[AccountId, MailboxId, int] | None = None
+        self.making: Making = unheard
         self._begin(flags, date, size, whole)
 
     def _begin(self, flags: Sequence[bytes], date: int | None, size: int, whole: bool) -> None:
@@ -110,10 +115,12 @@ class Append:
         await self._complete()
         items, self._whole = self._whole, []
         try:
-            stored = await self._held.db.write(
-                _append_all, self._place, items, self._reader, self.replaces, self._held.now(),
-                account=self._place.mailbox.account,
-            )  # fmt: skip
+            with self.making() as made:
+                stored = await self._held.db.write(
+                    _append_all, self._place, items, self._reader, self.replaces, self._held.now(),
+                    account=self._place.mailbox.account,
+                )  # fmt: skip
+                made(self._place.key, range(stored.uid, stored.uid + len(items)))
         except BaseException:
             self._discard(items)
             raise
@@ -129,6 +136,15 @@ class Append:
     def _discard(self, items: Sequence[_Item]) -> None:
         for item in items:
             background(partial(self._held.blobs.discard, item.content))
+
+
+def unheard() -> AbstractContextManager[Callable[..., None]]:
+    """Where nobody wants to know which messages were made."""
+    return nullcontext(_nobody)
+
+
+def _nobody(*_: object) -> None:
+    pass
 
 
 def permitted(place: Place, flags: int, keywords: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:

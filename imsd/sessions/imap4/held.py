@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from imsd.directory.values import Person
 from imsd.errors import AccountDisabled, Refusal
+from imsd.sessions.imap4.trees import Trees
 from imsd.settings import LiveSettings
 from imsd.store import jobs
 from imsd.store.blobs import Blobs
@@ -84,10 +85,12 @@ class Mailstore:
     bell: Bell = field(init=False)
     # What SORT asks of content, by blob (`arranging`).
     sort_keys: dict[int, Any] = field(default_factory=dict, init=False)
+    trees: Trees = field(init=False)
     _purging: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.bell = Bell(self.reactor)
+        self.trees = Trees(self.db, background)
 
     def now(self) -> int:
         """Microseconds since the epoch, UTC, by the reactor's clock."""

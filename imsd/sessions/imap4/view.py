@@ -97,6 +97,7 @@ class View:
         self._recents: uidsets.Ranges = []
         # Changes this view made and has reported itself: UID to mod-sequence.
         self.own: dict[int, int] = {}
+        self._stirred: set[int] | None = None
         self._take_recent(0)
 
     def close(self) -> None:
@@ -228,6 +229,11 @@ class View:
         rows = list(self._changed_rows(last))
         for at in range(0, len(rows), BATCH):
             found.append(FlagsNow(rows[at : at + BATCH]))
+        if self._stirred is not None:
+            self._stirred.update(self.told.slice(self.told.lower(last + 1), len(self.told)))
+            self._stirred.update(
+                row.uid for row in index.changed_since(self._flags_at) if self.told.position(row.uid) >= 0
+            )
         self.own.clear()
         self._flags_at = index.modseq
         self.uid_next = index.uidnext
@@ -235,6 +241,10 @@ class View:
             self.highest_modseq = index.modseq
             index.told(self._pin, index.modseq)
         return found
+
+    def stirred(self) -> Sequence[int]:
+        found, self._stirred = self._stirred, set()
+        return sorted(found or ())
 
     def _changed_rows(self, last: int) -> Iterator[Row]:
         """Rows of messages told before whose flags changed since, but not by us."""

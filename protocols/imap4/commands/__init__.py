@@ -15,6 +15,9 @@ fetch         FETCH;  content: sections of a message as octets to send;
               attributes: items of the message as a whole
 store         STORE
 search        SEARCH;  searchkeys: the grammar of its keys
+results       RETURN options of SEARCH and SORT;  partial: a part of results
+sort          SORT THREAD CANCELUPDATE
+notify        NOTIFY
 copy          COPY MOVE
 limits        how many messages one command may be about
 quota         GETQUOTA GETQUOTAROOT SETQUOTA

@@ -13,12 +13,12 @@ from protocols.imap4.channel import Channel
 from protocols.imap4.commands import content, limits
 from protocols.imap4.commands.attributes import ATTRIBUTES, modifiers
 from protocols.imap4.commands.content import Form, Item
-from protocols.imap4.commands.results import Range
+from protocols.imap4.commands.partial import Range
 from protocols.imap4.dialect import Dialect
 from protocols.imap4.grammar import MAX63, Cursor
 from protocols.imap4.interfaces import Needs, Row
 from protocols.imap4.responses import Completed
-from protocols.imap4.sets import SequenceSet
+from protocols.imap4.sets import SequenceSet, compact
 from protocols.message.sections import Kind, Section
 
 # What the index knows: the shape on the wire and the place in Row.
@@ -75,10 +75,7 @@ class Fetch:
         cursor.space()
         items: list[Attribute] = []
         if cursor.at(b"("):
-            for _ in cursor.items():
-                items.append(_attribute(cursor))
-            if not items:
-                raise cursor.fail("a data item")
+            items.extend(attribute_list(cursor))
         else:
             macro = _MACROS.get(_peek_name(cursor))
             if macro is not None:
@@ -184,6 +181,20 @@ class Fetch:
         finally:
             # A response that has begun is ended well, whatever could not be had (UNKNOWN-CTE).
             channel.send(b")\r\n" if whole else b"UID %d)\r\n" % row.uid)
+
+
+def attribute_list(cursor: Cursor) -> tuple[Attribute, ...]:
+    """ "(" fetch-att *(SP fetch-att) ")"."""
+    found = [_attribute(cursor) for _ in cursor.items()]
+    if not found:
+        raise cursor.fail("a data item")
+    return tuple(dict.fromkeys(found))
+
+
+async def tell_new(view: Any, channel: Channel, uids: Sequence[int], items: tuple[Any, ...]) -> None:
+    """FETCH of messages that were just told to be there, unasked (RFC 5465 5.2)."""
+    which = SequenceSet(compact(uids), uid=True)
+    await Fetch(which, items)._fetch(which, view, channel)
 
 
 def _some(which: SequenceSet, uids: Sequence[int], view: Any) -> SequenceSet:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from protocols.imap4.commands.fetch import attribute_list
+from protocols.imap4.commands.partial import Range
 from protocols.imap4.grammar import Cursor
 from protocols.imap4.interfaces import Found
 from protocols.imap4.sets import SequenceSet, encode_numbers
@@ -15,48 +17,14 @@ OPTIONS: Final = frozenset({b"MIN", b"MAX", b"ALL", b"COUNT", b"SAVE"})
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
-    """partial-range (RFC 9394 4): places from `first` to `last`, from 1 upwards, or
-    backwards from the end where they are negative. text: as the client wrote it."""
-
-    first: int
-    last: int
-    text: bytes
-
-    @classmethod
-    def parse(cls, cursor: Cursor) -> Range:
-        start = cursor.position
-        sign = -1 if cursor.skip(b"-") else 1
-        first = cursor.number()
-        cursor.expect(b":")
-        if sign < 0:
-            cursor.expect(b"-")
-        last = cursor.number()
-        if not first or not last:
-            cursor.position = start
-            raise cursor.fail("a range from 1")
-        low, high = sorted((first, last))
-        return cls(sign * low, sign * high, cursor.data[start : cursor.position])
-
-    @property
-    def size(self) -> int:
-        """Places in the range."""
-        return abs(self.last - self.first) + 1
-
-    def of(self, numbers: Sequence[int]) -> Sequence[int]:
-        """Those numbers, in the order in which they are."""
-        if self.first > 0:
-            return numbers[self.first - 1 : self.last]
-        count = len(numbers)
-        return numbers[max(count + self.last, 0) : max(count + self.first + 1, 0)]
-
-
-@dataclass(frozen=True, slots=True)
 class Returned:
-    """The options of RETURN in the client's order."""
+    """The options of RETURN in the client's order. update: results are kept up to date (RFC 5267
+    4.3); items: what is fetched of new ones (RFC 5465 7). CONTEXT is a hint that is not needed."""
 
     options: tuple[bytes, ...] = (b"ALL",)
     partial: Range | None = None
+    update: bool = False
+    items: tuple[object, ...] = ()
 
     @classmethod
     def parse(cls, cursor: Cursor) -> Returned | None:
@@ -66,21 +34,33 @@ class Returned:
         cursor.space()
         options: list[bytes] = []
         partial = None
+        update = hinted = False
+        fetched: tuple[object, ...] = ()
         for _ in cursor.items():
             start = cursor.position
             option = cursor.word()
+            if option == b"CONTEXT":
+                hinted = True
+                continue
+            if option == b"UPDATE" and not update:
+                update = True
+                if cursor.data[cursor.position : cursor.position + 2] == b" (":
+                    cursor.space()
+                    fetched = attribute_list(cursor)
+                continue
             if option == b"PARTIAL" and partial is None:
                 cursor.space()
                 partial = Range.parse(cursor)
             elif option not in OPTIONS:
                 cursor.position = start
-                raise cursor.fail("MIN, MAX, ALL, COUNT, SAVE or PARTIAL")
+                raise cursor.fail("MIN, MAX, ALL, COUNT, SAVE, PARTIAL, UPDATE or CONTEXT")
             options.append(option)
         if partial is not None and b"ALL" in options:
             raise cursor.fail("ALL or PARTIAL")
         cursor.space()
         # An empty list asks for ALL (RFC 9051 6.4.4).
-        return cls(tuple(dict.fromkeys(options)) or (b"ALL",), partial)
+        told = tuple(dict.fromkeys(options)) or (() if update or hinted else (b"ALL",))
+        return cls(told, partial, update, fetched)
 
     @property
     def saves(self) -> bool:

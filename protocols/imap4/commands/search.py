@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from protocols.imap4 import keys, responses
+from protocols.errors import BadSyntax
+from protocols.imap4 import contexts, keys, responses
 from protocols.imap4.channel import Channel
 from protocols.imap4.commands import searchkeys
 from protocols.imap4.commands.limits import Within, within
 from protocols.imap4.commands.results import Returned
+from protocols.imap4.contexts import Context
 from protocols.imap4.grammar import Cursor
 from protocols.imap4.interfaces import Found
 from protocols.imap4.keys import Key
 from protocols.imap4.responses import Completed, No
-from protocols.imap4.sets import STAR, SequenceSet, compact
+from protocols.imap4.sets import STAR, Ranges, SequenceSet, compact
 
 _EVERY: Final = SequenceSet(((1, STAR),))
 
@@ -45,6 +47,24 @@ class Wanted:
     @property
     def with_modseq(self) -> bool:
         return self.key is not None and searchkeys.asks_modseq(self.key)
+
+    def free_tag(self, returned: Returned | None, channel: Channel) -> None:
+        """RFC 5267 4.3: a tag names one context. Raises BadSyntax."""
+        if returned is not None and returned.update and channel.tag in channel.contexts:
+            raise BadSyntax("a tag that no search with UPDATE has")
+
+    def follow(self, view: Any, channel: Channel, context: Context) -> None:
+        """Keeps the results up to date, or says that they are not."""
+        if not channel.contexts.keep(context):
+            channel.contexts.refuse(channel.tag)
+            return
+        # What stirs from here on is news.
+        view.stirred()
+
+    def lasting(self, view: Any, saved: Ranges) -> Key:
+        """The key as it is evaluated again: message numbers and `$` are those of now."""
+        assert self.key is not None
+        return searchkeys.lasting(searchkeys.with_saved(self.key, saved), view.uids)
 
     async def find(
         self, view: Any, channel: Channel, saves: bool = False, limited: bool = False
@@ -96,8 +116,16 @@ class Search:
 
     async def run(self, view: Any, channel: Channel) -> Completed | None:
         saves = self.returned is not None and self.returned.saves
+        self.wanted.free_tag(self.returned, channel)
+        saved = channel.saved
         found, part = await self.wanted.find(view, channel, saves, limited=True)
         self._answer(found, saves, view, channel)
+        if self.returned is not None and self.returned.update:
+            key = self.wanted.lasting(view, saved)
+            moves = searchkeys.moves(key, view.uid_of(view.exists))
+            context = contexts.Found(channel.tag, self.uid, key, self.returned.items, moves)
+            context.ranges = compact(found.uids)
+            self.wanted.follow(view, channel, context)
         return part.completed(channel)
 
     def _answer(self, found: Found, saves: bool, view: Any, channel: Channel) -> None:

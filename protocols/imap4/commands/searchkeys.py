@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final, TypeGuard
 
@@ -16,7 +16,7 @@ from protocols.imap4 import keys
 from protocols.imap4.grammar import MAX32, MAX63, Cursor
 from protocols.imap4.keys import Key, When
 from protocols.imap4.responses import No
-from protocols.imap4.sets import STAR, Ranges, SequenceSet, common
+from protocols.imap4.sets import STAR, Ranges, SequenceSet, common, compact
 
 DEPTH: Final = 50
 COUNT: Final = 2000
@@ -240,6 +240,32 @@ def with_saved(key: Key, saved: Ranges) -> Key:
     if isinstance(key, keys.And):
         return replace(key, keys=tuple(with_saved(each, saved) for each in key.keys))
     return key
+
+
+def lasting(key: Key, uids: Callable[[SequenceSet], Iterable[int]]) -> Key:
+    """The key with message numbers replaced by the UIDs they have now (RFC 5267 4.3)."""
+    if isinstance(key, keys.Numbers):
+        return key if key.which.uid else keys.Numbers(SequenceSet(compact(uids(key.which)), uid=True))
+    if isinstance(key, keys.Not):
+        return keys.Not(lasting(key.key, uids))
+    if isinstance(key, keys.Or):
+        return keys.Or(lasting(key.left, uids), lasting(key.right, uids))
+    if isinstance(key, keys.And):
+        return replace(key, keys=tuple(lasting(each, uids) for each in key.keys))
+    return key
+
+
+def moves(key: Key, last: int) -> bool:
+    """Whether a message can begin or cease to match though nothing happens to it: by time, or
+    because another is the last one. last: the greatest UID."""
+    return any(
+        isinstance(leaf, keys.Within)
+        or (
+            isinstance(leaf, keys.Numbers)
+            and any(STAR in ends and (ends == (STAR, STAR) or max(ends) > last) for ends in leaf.which.ranges)
+        )
+        for leaf in leaves(key)
+    )
 
 
 def leaves(key: Key) -> Iterator[Key]:

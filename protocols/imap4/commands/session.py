@@ -149,8 +149,6 @@ class Enable:
         if channel.view is not None:
             raise BadSyntax("ENABLE before a mailbox is selected")
         enabled = [name for name in self.names if name in ENABLES]
-        if channel.raw_headers and b"UTF8=ACCEPT" in enabled:
-            enabled.remove(b"UTF8=ACCEPT")
         for name in enabled:
             channel.enable(**ENABLES[name])
         channel.send(

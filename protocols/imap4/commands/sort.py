@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from protocols.imap4 import ordering, responses, threads
+from protocols.imap4 import contexts, ordering, responses, threads
 from protocols.imap4.channel import Channel
-from protocols.imap4.commands import limits
+from protocols.imap4.commands import limits, searchkeys
 from protocols.imap4.commands.results import Returned
 from protocols.imap4.commands.search import Wanted
 from protocols.imap4.grammar import Cursor
 from protocols.imap4.ordering import Criterion, SortKey, Traits
+from protocols.imap4.responses import No
 from protocols.imap4.sets import compact
 
 _KEYS: Final = {key.name.encode(): key for key in SortKey}
@@ -69,6 +71,8 @@ class Sort:
 
     async def run(self, view: Any, channel: Channel) -> None:
         saves = self.returned is not None and self.returned.saves
+        self.wanted.free_tag(self.returned, channel)
+        saved = channel.saved
         found, _ = await self.wanted.find(view, channel, saves)
         uids, sequences, traits = await _described(view, channel, found.uids, found.sequences)
         order = await ordering.arrange(traits, self.criteria, channel.breathe)
@@ -80,12 +84,38 @@ class Sort:
             return
         if saves:
             channel.saved = compact(sorted(self.returned.to_save(uids)))
-        if self.returned.silent:
-            return
-        data = self.returned.data(numbers)
-        if with_modseq and uids:
-            data.append(b"MODSEQ %d" % self.returned.modseq(uids, found, view))
-        channel.send(responses.esearch(channel.tag, self.uid, data))
+        if not self.returned.silent:
+            data = self.returned.data(numbers)
+            if with_modseq and uids:
+                data.append(b"MODSEQ %d" % self.returned.modseq(uids, found, view))
+            channel.send(responses.esearch(channel.tag, self.uid, data))
+        if self.returned.update:
+            key = self.wanted.lasting(view, saved)
+            moves = searchkeys.moves(key, view.uid_of(view.exists))
+            context = contexts.Sorted(channel.tag, self.uid, key, self.returned.items, moves)
+            context.criteria = self.criteria
+            context.order, context.known = array("I", uids), frozenset(uids)
+            self.wanted.follow(view, channel, context)
+
+
+@dataclass(frozen=True, slots=True)
+class CancelUpdate:
+    """RFC 5267 4.3.5."""
+
+    tags: tuple[bytes, ...]
+
+    @classmethod
+    def parse(cls, cursor: Cursor, uid: bool) -> CancelUpdate:
+        # "CANCELUPDATE" 1*(SP quoted)
+        tags: list[bytes] = []
+        while not tags or not cursor.at_end:
+            cursor.space()
+            tags.append(cursor.string())
+        return cls(tuple(tags))
+
+    async def run(self, view: Any, channel: Channel) -> None:
+        if not channel.contexts.cancel(self.tags):
+            raise No(b"", "No search with UPDATE has such a tag")
 
 
 @dataclass(frozen=True, slots=True)

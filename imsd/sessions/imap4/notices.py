@@ -1,0 +1,354 @@
+"""NOTIFY: what one session hears of mailboxes that it has not selected (RFC 5465).
+
+1. Changes are only marked, by mailbox and by name; what they mean is read when the client can
+   take it, some at a time. So a burst in one mailbox costs one STATUS, and a client that does not
+   read costs a mark for each mailbox, no more than `MOST`; then NOTIFICATIONOVERFLOW.
+2. Rights are those at the time of telling: a mailbox that may not be seen is passed over, one
+   that may be seen later is told of from then on.
+3. What this session does itself is not told (RFC 5465 5): names while it changes them, messages
+   by their UIDs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from zope.interface import implementer
+
+from imsd.errors import NoSuchMailbox, Refusal
+from imsd.sessions.imap4.places import OTHERS, SHARED
+from imsd.sessions.imap4.trees import NameChange
+from imsd.store import mailboxes, names
+from imsd.store.changes import Change, FlagsChanged, MessagesAdded, MessagesExpunged
+from imsd.store.ids import PUBLIC, AccountId, MailboxId
+from protocols.imap4.events import Event, Mailboxes, Wanted
+from protocols.imap4.interfaces import INotices, Listed, ListNow, Notice, StatusNow
+
+if TYPE_CHECKING:
+    from imsd.sessions.imap4.account import ImapAccount
+
+MOST = 20_000
+"""Mailboxes and names with something to tell, before the client is told to ask again."""
+AT_ONCE = 50
+"""Mailboxes that are read about between two breaths."""
+
+_NEW, _GONE, _FLAGS, _MADE = 1, 2, 4, 8
+
+Key = tuple[AccountId, MailboxId]
+
+
+@implementer(INotices)
+class Notices:
+    """Made by `ImapAccount.notify`; one at most for each session."""
+
+    def __init__(self, owner: ImapAccount, wanted: Wanted, changed: Callable[[], object]) -> None:
+        self._owner = owner
+        self._wanted = wanted
+        self._changed: Callable[[], object] | None = changed
+        self._called = False
+        self.overflowed = False
+        self._followed: set[AccountId] = set()
+        self._subscribed: set[str] = set()
+        # What happened, by mailbox.
+        self._marks: dict[Key, int] = {}
+        # New messages heard of while this session makes some; those it made in the selected one.
+        self._making = 0
+        self._held: list[tuple[Key, set[int]]] = []
+        self.made: set[int] = set()
+        # Names to be told, with the name before: of the tree, then of subscriptions.
+        self._names: dict[tuple[AccountId, str], str] = {}
+        self._subscriptions: dict[str, None] = {}
+        self._mine: set[tuple[AccountId, str]] = set()
+
+    async def start(self) -> None:
+        """Listen from now on."""
+        groups = self._wanted.groups
+        if not any(group.events for group in groups):
+            return
+        account = self._owner.account.id
+        subscriptions = await self._owner.held.db.read_few(mailboxes.subscriptions, account)
+        self._subscribed = set(subscriptions)
+        self._follow(account)
+        await self._follow_names(name for group in groups for name in group.names)
+        if any(group.which is Mailboxes.SUBSCRIBED for group in groups):
+            await self._follow_names(subscriptions)
+
+    async def _follow_names(self, wanted: Iterable[str]) -> None:
+        """The owners of the mailboxes with these names."""
+        seen: set[str] = set()
+        for name in wanted:
+            top = "/".join(name.split("/")[:2]) if name.startswith(OTHERS + "/") else name.split("/")[0]
+            if top in seen:
+                continue
+            seen.add(top)
+            if top == OTHERS:
+                await self._follow_names(
+                    entry.name for entry in await self._owner.mailboxes(OTHERS + "/", False)
+                )
+            elif top == SHARED or top.startswith(OTHERS + "/"):
+                try:
+                    self._follow((await self._owner.places.spot(top)).account)
+                except NoSuchMailbox:
+                    continue
+
+    def _follow(self, account: AccountId) -> None:
+        if account not in self._followed and self._changed is not None:
+            self._followed.add(account)
+            self._owner.held.trees.follow(account, self)
+
+    def close(self) -> None:
+        self._changed = None
+        for account in self._followed:
+            self._owner.held.trees.leave(account, self)
+        self._followed.clear()
+        self._forget()
+
+    def _forget(self) -> None:
+        for kept in (self._marks, self._names, self._subscriptions):
+            kept.clear()
+
+    # Marking -------------------------------------------------------------------------------
+
+    def messages(self, account: AccountId, mailbox: MailboxId, change: Change) -> None:
+        key = (account, mailbox)
+        if self._owner.has_selected(key):
+            return
+        if isinstance(change, MessagesAdded):
+            if self._making:
+                self._held.append((key, {row.uid for row in change.rows}))
+                return
+            bits = _NEW
+        elif isinstance(change, MessagesExpunged):
+            bits = _GONE
+        elif isinstance(change, FlagsChanged):
+            bits = _FLAGS
+        else:
+            bits = _NEW | _GONE | _FLAGS
+        self._mark(key, bits)
+
+    def _mark(self, key: Key, bits: int) -> None:
+        self._marks[key] = self._marks.get(key, 0) | bits
+        self._ring()
+
+    def named(self, change: NameChange) -> None:
+        account = change.account
+        key = (account, change.mailbox)
+        if not change.new:
+            self._marks.pop(key, None)
+        if (account, change.new or change.old) in self._mine or self._carried(change):
+            return
+        for name in (change.old, change.new):
+            if name:
+                # The latest is what counts, at its latest place.
+                old = self._names.pop((account, name), "")
+                if name == change.new:
+                    self._names[account, name] = change.old or old
+                elif not change.new:
+                    self._names[account, name] = ""
+        if not change.old:
+            self._mark(key, _MADE)
+        self._ring()
+
+    def _carried(self, change: NameChange) -> bool:
+        """Whether this is the name below one that was just renamed (RFC 5465 5.4)."""
+        if not change.old or not change.new:
+            return False
+        above = zip(reversed(names.parents(change.old)), reversed(names.parents(change.new)), strict=False)
+        return any(
+            self._names.get((change.account, new)) == old or (change.account, new) in self._mine
+            for old, new in above
+        )
+
+    def subscribed(self, account: AccountId, name: str, now: bool) -> None:
+        if account != self._owner.account.id:
+            return
+        (self._subscribed.add if now else self._subscribed.discard)(name)
+        if (account, name) in self._mine:
+            return
+        self._subscriptions.pop(name, None)
+        self._subscriptions[name] = None
+        self._ring()
+
+    def _ring(self) -> None:
+        if len(self._marks) + len(self._names) + len(self._subscriptions) > MOST:
+            self.overflowed = True
+            self._forget()
+        if not self._called and self._changed is not None:
+            self._called = True
+            self._owner.held.bell.ring(self._call)
+
+    def _call(self) -> None:
+        if self._changed is not None:
+            self._changed()
+
+    @contextmanager
+    def changing(self, account: AccountId, *changed: str) -> Iterator[None]:
+        """Names that this session is about to change, and those above and below them."""
+        mine = {(account, name) for full in changed for name in (full, *names.parents(full))}
+        self._mine |= mine
+        try:
+            yield
+        finally:
+            self._mine -= mine
+
+    @contextmanager
+    def making(self) -> Iterator[Callable[[Key, Iterable[int]], None]]:
+        """While this session makes messages; it calls what this gives with their mailbox and UIDs."""
+        own: dict[Key, set[int]] = {}
+
+        def made(key: Key, uids: Iterable[int]) -> None:
+            own.setdefault(key, set()).update(uids)
+
+        self._making += 1
+        try:
+            yield made
+        finally:
+            self._making -= 1
+            for key, uids in own.items():
+                if self._owner.has_selected(key):
+                    self.made |= uids
+            if not self._making:
+                held, self._held = self._held, []
+                for key, uids in held:
+                    if not uids <= own.get(key, set()):
+                        self._mark(key, _NEW)
+
+    # Telling -------------------------------------------------------------------------------
+
+    @property
+    def waiting(self) -> bool:
+        return self.overflowed or bool(self._marks or self._names or self._subscriptions)
+
+    async def first(self) -> AsyncIterator[Sequence[Notice]]:
+        """Of each mailbox that is wanted and is there: where it stands, and where it may not be
+        read, that (RFC 5465 3.1)."""
+        if not self._followed:
+            return
+        everything = [entry for entry in await self._owner.mailboxes("", False) if entry.exists]
+        for at in range(0, len(everything), AT_ONCE):
+            found: list[Notice] = []
+            for entry in everything[at : at + AT_ONCE]:
+                found += await self._first(entry)
+            yield found
+
+    async def _first(self, entry: Listed) -> list[Notice]:
+        events = self._events(entry.name)
+        if not events or b"\\Noselect" in entry.attributes:
+            return []
+        if not await self._readable(entry.name):
+            return [ListNow(replace(entry, attributes=(*entry.attributes, b"\\NoAccess")))]
+        if not self._wanted.status or not events & Event.MESSAGES:
+            return []
+        return await self._status(entry.name, events, first=True)
+
+    def _events(self, name: str) -> Event:
+        personal = not (name + "/").startswith((OTHERS + "/", SHARED + "/"))
+        return self._wanted.events(name, personal, self._subscribed)
+
+    async def _readable(self, name: str) -> bool:
+        try:
+            place = await self._owner.places.find(name)
+        except NoSuchMailbox:
+            return False
+        return place.rights.issuperset("lr")
+
+    async def _status(self, name: str, events: Event, bits: int = 0, first: bool = False) -> list[Notice]:
+        status = (await self._owner.status([name])).get(name)
+        if status is None:
+            return []
+        now = StatusNow(
+            name,
+            status,
+            new=first or bool(bits & (_NEW | _MADE) and events & Event.MESSAGES),
+            expunged=bool(bits & _GONE and events & Event.MESSAGES),
+            flags=bool(events & Event.FLAGS and (first or bits & (_FLAGS | _MADE))),
+            valid=first or bool(bits & _MADE),
+        )
+        return [now]
+
+    async def take(self) -> Sequence[Notice]:
+        """Some of what there is to tell, which is told then; nothing when there is no more."""
+        self._called = False
+        if self.overflowed:
+            return ()
+        try:
+            return await self._some_names() or await self._some_marks()
+        except Refusal as refusal:
+            if refusal.temporary:
+                # What was taken is lost: the client has to look for itself.
+                self.overflowed = True
+            return ()
+
+    async def _some_names(self) -> list[Notice]:
+        renamed = [(key, self._names.pop(key)) for key in list(self._names)[:AT_ONCE]]
+        changed: dict[str, tuple[str, Event]] = {}
+        for (account, name), old in renamed:
+            prefix = await self._prefix(account)
+            if prefix is not None:
+                changed[prefix + name] = (prefix + old if old else "", Event.NAME)
+                for parent in names.parents(name)[-1:]:
+                    # RFC 5465 5.4: that it has inferiors may be new.
+                    if not old:
+                        changed.setdefault(prefix + parent, ("", Event.NAME))
+        for name in list(self._subscriptions)[:AT_ONCE]:
+            del self._subscriptions[name]
+            changed[name] = (changed.get(name, ("", Event.NONE))[0], Event.SUBSCRIPTION)
+        wanted = {name: old for name, (old, event) in changed.items() if self._events(name) & event}
+        if not wanted:
+            return []
+        entries = await self._entries(wanted)
+        return [ListNow(entries[name], old) for name, old in wanted.items() if name in entries]
+
+    async def _prefix(self, account: AccountId) -> str | None:
+        """What stands before the names of a tree."""
+        if account == self._owner.account.id:
+            return ""
+        if account == PUBLIC:
+            return SHARED + "/"
+        person = await self._owner.held.directory.person(account)
+        return None if person is None else f"{OTHERS}/{person.uid}/"
+
+    async def _entries(self, wanted: Iterable[str]) -> dict[str, Listed]:
+        """The names as LIST would tell them; those that are not there, as not existing."""
+        listed = {entry.name: entry for entry in await self._owner.mailboxes(_common(list(wanted)), False)}
+        return {
+            name: listed.get(name) or Listed(name, (), exists=False, subscribed=name in self._subscribed)
+            for name in wanted
+        }
+
+    async def _some_marks(self) -> list[Notice]:
+        found: list[Notice] = []
+        for key in list(self._marks)[:AT_ONCE]:
+            bits = self._marks.pop(key, 0)
+            if bits and not self._owner.has_selected(key):
+                found += await self._marked(key, bits)
+        return found
+
+    async def _marked(self, key: Key, bits: int) -> list[Notice]:
+        prefix = await self._prefix(key[0])
+        try:
+            row = await self._owner.held.db.read_few(mailboxes.get_by_id, *key)
+        except NoSuchMailbox:
+            return []
+        if prefix is None or not row.selectable:
+            return []
+        name = prefix + row.name
+        events = self._events(name)
+        told = (_NEW | _GONE if events & Event.MESSAGES else 0) | (
+            _FLAGS | _MADE if events & Event.FLAGS else 0
+        )
+        if not bits & told or not await self._readable(name):
+            return []
+        return await self._status(name, events, bits)
+
+
+def _common(wanted: Sequence[str]) -> str:
+    """What all names start with."""
+    low, high = min(wanted), max(wanted)
+    at = 0
+    while at < len(low) and low[at] == high[at]:
+        at += 1
+    return low[:at]
