@@ -8,7 +8,6 @@ the process at once, which the store survives like any crash.
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import time
@@ -27,6 +26,7 @@ from imsd.admin import control
 from imsd.config import STANDARD_PORTS, Config, ConfigError
 from imsd.core import Core
 from imsd.errors import Refusal
+from imsd.garbage import Garbage
 from imsd.gates import PAGE_OF, Gate, close_what_is_off
 from imsd.listeners import CannotListen, Listeners
 from imsd.mail.pickup import Pickup
@@ -75,6 +75,7 @@ class Server(Service):
         self.ready = False
         self.started = time.time()
         self.watchdog = Watchdog(reactor, lambda: Connection.doing.verb)
+        self.garbage = Garbage(reactor)
         self.upkeep: Upkeep | None = None
         self.pickup: Pickup | None = None
         self.warner: Warner | None = None
@@ -142,11 +143,7 @@ class Server(Service):
         self.warner = Warner(core.db, core.directory, core.settings, self.reactor)
         self.warner.start()
         self._handle_hangup()
-        # What was made up to here stays: a full collection that walks all of it stops the
-        # reactor for a tenth of a second and more.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(20_000, 20, 50)
+        self.garbage.start()
         self.ready = True
         self.log.info(
             "imsd {version} is up on {where}", version=__version__, where=self.listeners.addresses()
@@ -239,6 +236,7 @@ class Server(Service):
         if self._reload.running:
             self._reload.stop()
         self.watchdog.stop()
+        self.garbage.stop()
         if self.upkeep is not None:
             self.upkeep.stop()
         if self.warner is not None:
