@@ -109,6 +109,10 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
         "Für diese Identität darf nicht gehandelt werden",
         "Non autorisé à agir pour cette identité",
     ),
+    "nothing of {}, which is switched off": (
+        "nichts von {}, das abgeschaltet ist",
+        "rien de {}, qui est désactivé",
+    ),
     "{} is switched off for this mailbox": (
         "{} ist für dieses Postfach abgeschaltet",
         "{} est désactivé pour cette boîte",

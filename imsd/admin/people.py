@@ -11,6 +11,7 @@ from imsd.directory.entry import Kind
 from imsd.directory.protocols import Format
 from imsd.directory.values import Contact, Person, PublicFolder
 from imsd.errors import NoSuchEntry
+from imsd.settings.clients import CapabilityName
 from imsd.store import credentials, mailboxes
 
 KINDS: Final = {"group": Kind.LIST, "contact": Kind.CONTACT, "folder": Kind.FOLDER}
@@ -130,6 +131,16 @@ async def user_protocols(
         }
         for each in (protocols.of(known, name) for name in protocols.NAMES)
     ]
+
+
+@operation("user.capabilities")
+async def user_capabilities(core: Any, who: str, off: list[CapabilityName] | None = None) -> Json:
+    """Capabilities of IMAP4 that are off for a mailbox; off: all of them, in place of those there are."""
+    person = await _person(core, who)
+    if off is not None:
+        await core.directory.change(person.dn, {"imsCapabilitiesOff": list(dict.fromkeys(off))})
+        person = await _person(core, who)
+    return list(person.capabilities_off)
 
 
 @operation("user.quota")

@@ -31,7 +31,7 @@ class Account:
     rights_version: of the entry when this was made; rights are derived again when it moved.
     is_admin: has the administrator's role, as of rights_version.
     generation: of the credentials of the one who logged in.
-    protocols: what the mailbox's entry says of them.
+    protocols: what the mailbox's entry says of them. capabilities_off: of IMAP4, for this mailbox.
     actor: who logged in, where he acts for another; else the same as id.
     """
 
@@ -44,6 +44,7 @@ class Account:
     generation: int
     actor: AccountId
     protocols: tuple[ProtocolSettings, ...] = ()
+    capabilities_off: tuple[str, ...] = ()
 
     @property
     def address(self) -> str:

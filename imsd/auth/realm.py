@@ -31,6 +31,7 @@ def account_of(person: Person, generation: int) -> Account:
         generation=generation,
         actor=person.account,
         protocols=person.protocols,
+        capabilities_off=person.capabilities_off,
     )
 
 

@@ -134,6 +134,28 @@ def user_protocols(admin: Administrator, /, who: str, **given: Any) -> None:
     _list(admin, rows, columns)
 
 
+@user.command("capabilities")
+@click.argument("who")
+@click.option("--off", multiple=True, metavar="NAME", help="Switch this one off; may be given again.")
+@click.option("--on", multiple=True, metavar="NAME", help="Switch this one on again; may be given again.")
+@json_option
+@click.pass_obj
+def user_capabilities(admin: Administrator, who: str, off: tuple[str, ...], on: tuple[str, ...]) -> None:
+    """Show which capabilities of IMAP4 are off for a mailbox, or change that.
+
+    For a person whose program trips over one of them.
+    """
+    names = admin.ask("user.capabilities", who=who)
+    if off or on:
+        gone = {name.upper() for name in on}
+        wanted = [name for name in dict.fromkeys([*names, *(one.upper() for one in off)]) if name not in gone]
+        names = admin.ask("user.capabilities", who=who, off=wanted)
+    if admin.as_json:
+        show_json(names)
+    else:
+        click.echo("\n".join(names) or "none is off")
+
+
 _LIMIT = click.IntRange(min=-1)
 
 

@@ -348,6 +348,8 @@ OURS: Final = (
     _ours(39, "Report-To-Owner", "boolean", single=True, visible=_A),
     _ours(40, "OOF-Reply-To-Originator", "boolean", single=True, visible=_A),
     _ours(60, "imsMessageQuota", "integer", single=True, visible=_O),
+    # Capabilities of IMAP4 that are off for this mailbox.
+    _ours(61, "imsCapabilitiesOff", visible=_O, most=64),
     *(
         _ours(100 + n, f"Extension-Attribute-{n} extensionAttribute{n}", single=True, most=1024, visible=_A)
         for n in range(1, 16)

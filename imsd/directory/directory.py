@@ -398,4 +398,7 @@ def _person(entry: Entry, name: str) -> Person:
         is_admin=entry.is_admin,
         disabled=entry.flag("imsaccountdisabled"),
         protocols=protocols.lenient(entry.user.get(protocols.KEY, ())),
+        capabilities_off=tuple(
+            value.decode("ascii", "ignore").upper() for value in entry.user.get("imscapabilitiesoff", ())
+        ),
     )

@@ -17,6 +17,7 @@ class Person:
     account: equals the entry id. addresses: canonical SMTP addresses, the primary
     first. rights_version: grows with every change of the entry or its password; a
     session that holds an older one derives its rights again. protocols: what the entry says of them.
+    capabilities_off: of IMAP4, for this mailbox.
     """
 
     account: AccountId
@@ -29,6 +30,7 @@ class Person:
     is_admin: bool = False
     disabled: bool = False
     protocols: tuple[ProtocolSettings, ...] = ()
+    capabilities_off: tuple[str, ...] = ()
 
     @property
     def address(self) -> str:

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator
 
 from imsd.settings.authentication import AUTHENTICATION, Authentication
+from imsd.settings.clients import KNOWN, CapabilityName, ClientRule
 from imsd.settings.page import Page
 
 
@@ -65,6 +66,18 @@ class Imap(Page):
         if 0 < limit < 1000:
             raise ValueError("0, or 1000 at least")
         return limit
+
+    capabilities_off: tuple[CapabilityName, ...] = Field(
+        (),
+        max_length=200,
+        description="Capabilities that are neither announced nor served, such as COMPRESS=DEFLATE",
+    )
+    clients: tuple[ClientRule, ...] = Field(
+        KNOWN,
+        max_length=1_000,
+        description="Clients that trip over capabilities: a list of name and version (patterns, of what "
+        "their ID says), off (capabilities) and reason",
+    )
 
     @field_validator("idle_minutes")
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from protocols.imap4.dialect import Dialect
@@ -101,6 +101,9 @@ class Channel(Protocol):
     def chosen(self, which: SequenceSet) -> SequenceSet:
         """The set against the view: `$` replaced. Raises BadSyntax for message numbers
         that do not exist (RFC 9051 9, seq-number)."""
+
+    def identified(self, client: Mapping[str, str | None]) -> None:
+        """The client said what it is; capabilities may be others now, which is told."""
 
     def capabilities(self) -> Sequence[bytes]:
         """What is offered now."""

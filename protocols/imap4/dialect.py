@@ -18,6 +18,7 @@ class Dialect:
     uidonly: message numbers are neither taken nor sent (RFC 9586 3): UIDFETCH instead of
     FETCH, VANISHED instead of EXPUNGE. EXISTS and RECENT are counts and stay.
     language: in which people are spoken to (RFC 5255 3).
+    off: capabilities that are switched off (`switches`).
     """
 
     rev2: bool = False
@@ -26,6 +27,7 @@ class Dialect:
     qresync: bool = False
     uidonly: bool = False
     language: str = DEFAULT
+    off: frozenset[bytes] = frozenset()
 
 
 PLAIN = Dialect()

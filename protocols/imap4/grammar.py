@@ -124,6 +124,11 @@ class Cursor:
     def fail(self, what: str, code: bytes = b"") -> BadSyntax:
         return BadSyntax(what, self.position, code)
 
+    def need(self, capability: bytes) -> None:
+        """Raises BadSyntax where what comes here is switched off."""
+        if capability in self.dialect.off:
+            raise self.fail(f"nothing of {capability.decode()}, which is switched off")
+
     def _take(self, pattern: re.Pattern[bytes], what: str) -> bytes:
         found = pattern.match(self.data, self.position)
         if found is None:

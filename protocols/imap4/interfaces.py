@@ -266,6 +266,9 @@ class IDoor(Interface):
     def id(client: Mapping[str, str | None]) -> Mapping[str, str]:
         """The server's ID fields (RFC 2971); the client's are logged, never believed."""
 
+    def capabilities_off(client: Mapping[str, str | None]) -> frozenset[bytes]:
+        """Capabilities that a client which says this of itself trips over; in capitals."""
+
     def takes_login(security: Any) -> bool:
         """May LOGIN be used here (else LOGINDISABLED, RFC 9051 11.2)?"""
 
@@ -301,6 +304,7 @@ class IAppend(Interface):
 class IAccount(Interface):
     """What an authenticated connection holds. One per connection."""
 
+    capabilities_off = Attribute("frozenset[bytes]: capabilities that are off for this account")
     progress = Attribute(
         "Callable[[int, int], object], set by the connection: who works long for a command says "
         "with it how many items are done, of how many (0: not known)"

@@ -15,7 +15,7 @@ Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final, Literal
@@ -28,7 +28,7 @@ from protocols.connection import Connection
 from protocols.conversation import Conversation
 from protocols.deflate import Deflate
 from protocols.errors import BadSyntax, Flood
-from protocols.imap4 import responses, verbs
+from protocols.imap4 import responses, switches, verbs
 from protocols.imap4.contexts import Contexts
 from protocols.imap4.dialect import PLAIN, Dialect
 from protocols.imap4.events import Wanted
@@ -68,6 +68,7 @@ class Limits:
     bad_commands: int = 25
     failed_logins: int = 5
     unauthenticate: bool = True
+    off: frozenset[bytes] = frozenset()
     messages: int = 0
     saved_messages: int = 0
     language: str = "en"
@@ -103,6 +104,8 @@ class Imap4Server(Conversation):
         self._bad = 0
         self._failures = 0
         self._why: Explained | None = None
+        self._client: Mapping[str, str | None] = {}
+        self._named_off: frozenset[bytes] = frozenset()
         self._quitting = False
         self._login_by = 0.0
 
@@ -223,7 +226,8 @@ class Imap4Server(Conversation):
             if second is not None:
                 name, position = b"UID " + second[1].upper(), second.end()
         verb = VERBS.get(name)
-        if verb is None:
+        off = self._switched_off()
+        if verb is None or (off and not switches.usable(verb, VERBS, off)):
             raise BadSyntax("a known command")
         if verb.held is Held.DOOR and self.account is not None:
             raise BadSyntax(verb.held.value)
@@ -400,7 +404,11 @@ class Imap4Server(Conversation):
         self.account = account
         self.idle_time_out = self._limits().idle
         account.watch(self._ended)
-        account.progress = self._progress.report
+        account.progress = self._report
+
+    def _report(self, done: int, goal: int) -> None:
+        if b"INPROGRESS" not in self.dialect.off:
+            self._progress.report(done, goal)
 
     def logged_out(self) -> None:
         if not self._limits().unauthenticate:
@@ -413,7 +421,7 @@ class Imap4Server(Conversation):
         self._teller.end()
         self.account.close()
         self.account = None
-        self.dialect = PLAIN
+        self.dialect = replace(PLAIN, off=self.dialect.off)
         self._login_by = self.clock.seconds() + self._limits().login
 
     def _ended(self, why: Explained) -> None:
@@ -453,7 +461,32 @@ class Imap4Server(Conversation):
                     raise BadSyntax(f"message numbers up to {exists}")
         return which
 
+    def _switched_off(self) -> frozenset[bytes]:
+        """What is off for the site, the account and the client, now; the dialect has it too."""
+        named = self._limits().off
+        if self.account is not None and self.account.capabilities_off:
+            named |= self.account.capabilities_off
+        if self._client:
+            named |= self.door.capabilities_off(self._client)
+        if named != self._named_off:
+            self._named_off = named
+            self.dialect = replace(self.dialect, off=switches.closed(named))
+        return self.dialect.off
+
+    def identified(self, client: Mapping[str, str | None]) -> None:
+        before = self.capabilities()
+        self._client = client
+        after = self.capabilities()
+        if after != before:
+            self.send(responses.untagged(responses.capability(after)))
+
     def capabilities(self) -> Sequence[bytes]:
+        off = self._switched_off()
+        if not off:
+            return self._capabilities()
+        return [name for name in self._capabilities() if not switches.is_off(name, off)]
+
+    def _capabilities(self) -> Sequence[bytes]:
         if self.account is not None:
             limits = self._limits()
             names = list(verbs.AFTER_LOGIN)

@@ -133,6 +133,7 @@ class World:
         self.boxes: dict[str, Box] = {}
         self.subscribed: set[str] = set()
         self.validity = 100
+        self.capabilities_off: frozenset[bytes] = frozenset()
         self.quotas: dict[str, dict[bytes, int]] = {"#user/alice": {b"STORAGE": 512}}
         self.fail: Exception | None = None
         self.accounts: list[FakeAccount] = []
@@ -206,6 +207,9 @@ class FakeDoor:
         self.clients.append(client)
         return {"name": "fake"}
 
+    def capabilities_off(self, client: Mapping[str, str | None]) -> frozenset[bytes]:
+        return frozenset({b"UIDONLY"}) if client.get("name") == "Clumsy" else frozenset()
+
     def takes_login(self, security: Security) -> bool:
         return security.private
 
@@ -267,6 +271,7 @@ class FakeAccount:
         self.end: Callable[[Explained], object] = lambda why: None
         self.sinks: list[FakeAppend] = []
         self.notices: FakeNotices | None = None
+        self.capabilities_off = world.capabilities_off
         self.progress: Callable[[int, int], object] = lambda done, goal: None
 
     def _may_fail(self) -> None:

@@ -67,6 +67,7 @@ def make_imap4(core: Core, contexts: Any) -> Callable[[], Connection]:
             messages=page.message_limit,
             saved_messages=page.save_limit,
             language=page.language,
+            off=frozenset(name.encode() for name in page.capabilities_off),
         )
 
     return lambda: Imap4Server(core.reactor, door, lambda: contexts, limits, "imsd IMAP4 server ready")

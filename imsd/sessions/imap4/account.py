@@ -38,6 +38,7 @@ from protocols.imap4.interfaces import Explained, IAccount, Listed, Namespaces, 
 #: Special uses that CREATE may ask for (RFC 6154 3). \All and \Flagged are virtual.
 SPECIAL_USES = frozenset({"\\archive", "\\drafts", "\\junk", "\\sent", "\\trash"})
 NOSELECT = b"\\Noselect"
+_NONE: frozenset[bytes] = frozenset()
 _ENDED = Explained(b"UNAVAILABLE", AccountEnded.default, bye=True)
 _SWITCHED_OFF = Explained(b"CONTACTADMIN", "IMAP4 was switched off for this mailbox", bye=True)
 
@@ -71,6 +72,11 @@ class ImapAccount:
             self._ended = True
             if self._ending is not None:
                 self._ending(_SWITCHED_OFF)
+
+    @property
+    def capabilities_off(self) -> frozenset[bytes]:
+        names = self.account.capabilities_off
+        return frozenset(name.encode() for name in names) if names else _NONE
 
     @property
     def page(self) -> Imap:

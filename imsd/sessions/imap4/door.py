@@ -14,6 +14,7 @@ from imsd.errors import Refusal
 from imsd.sessions import refusals
 from imsd.sessions.imap4.account import ImapAccount
 from imsd.sessions.imap4.held import AccountEnded, Mailstore
+from imsd.settings.imap import Imap
 from protocols.imap4.interfaces import Explained, IDoor
 from protocols.security import Security
 
@@ -32,6 +33,13 @@ class ImapDoor:
         if client:
             _log.info("IMAP client says it is {client}", client=dict(client))
         return {"name": "imsd", "version": __version__}
+
+    def capabilities_off(self, client: Mapping[str, str | None]) -> frozenset[bytes]:
+        page = self._held.settings[Imap]
+        name, version = client.get("name") or "", client.get("version") or ""
+        return frozenset(
+            each.encode() for rule in page.clients if rule.matches(name, version) for each in rule.off
+        )
 
     def takes_login(self, security: Security) -> bool:
         try:

@@ -81,6 +81,8 @@ def steps(cursor: Cursor, inside: Inside | None = None, several: bool = True) ->
     while not (found and isinstance(found[-1], Text)):
         if inside is not None and not (several and cursor.at(b" ")):
             break
+        if inside is not None:
+            cursor.need(b"MULTIAPPEND")
         inside = inside or Inside.PLAIN
         _message(cursor, found)
     cursor.end()
@@ -100,6 +102,7 @@ def _message(cursor: Cursor, found: list[Step]) -> None:
         cursor.space()
     # append-data =/ "CATENATE" SP "(" cat-part *(SP cat-part) ")"
     if cursor.keyword(b"CATENATE"):
+        cursor.need(b"CATENATE")
         cursor.space()
         cursor.expect(b"(")
         parts: list[Step] = []
@@ -109,6 +112,8 @@ def _message(cursor: Cursor, found: list[Step]) -> None:
         return
     # append-data =/ "UTF8" SP "(" literal8 ")"
     text = _utf8(cursor, Inside.UTF8) or Text(cursor.message_literal(), Inside.PLAIN)
+    if text.inside is Inside.PLAIN and text.literal.binary:
+        cursor.need(b"BINARY")
     found += [Begin(flags, internal_date, text.literal.size, whole=True), text]
 
 
@@ -137,6 +142,7 @@ def _parts(cursor: Cursor, found: list[Step], first: bool) -> None:
 def _utf8(cursor: Cursor, inside: Inside) -> Text | None:
     if not cursor.keyword(b"UTF8"):
         return None
+    cursor.need(b"UTF8=ACCEPT")
     cursor.space()
     cursor.expect(b"(")
     literal = cursor.message_literal()

@@ -89,11 +89,13 @@ class Fetch:
         if cursor.skip(b" "):
             for _ in cursor.items():
                 if cursor.keyword(b"CHANGEDSINCE"):
+                    cursor.need(b"CONDSTORE")
                     cursor.space()
                     changed_since = cursor.number(MAX63)
                 elif uid and cursor.dialect.qresync and cursor.keyword(b"VANISHED"):
                     vanished = True
                 elif uid and partial is None and cursor.keyword(b"PARTIAL"):
+                    cursor.need(b"PARTIAL")
                     cursor.space()
                     partial = Range.parse(cursor)
                 else:
@@ -248,9 +250,24 @@ def _peek_name(cursor: Cursor) -> bytes:
     return found[0].upper() if found else b""
 
 
+_ITEM_OF: Final = {
+    b"MODSEQ": b"CONDSTORE",
+    b"BINARY": b"BINARY",
+    b"BINARY.PEEK": b"BINARY",
+    b"BINARY.SIZE": b"BINARY",
+    b"SAVEDATE": b"SAVEDATE",
+    b"PREVIEW": b"PREVIEW",
+    b"EMAILID": b"OBJECTID",
+    b"THREADID": b"OBJECTID",
+}
+"""The capability that a data item comes with."""
+
+
 def _attribute(cursor: Cursor) -> Attribute:
     """fetch-att."""
     name = _peek_name(cursor)
+    if cursor.dialect.off:
+        cursor.need(_ITEM_OF.get(name, b""))
     start = cursor.position
     cursor.position += len(name)
     if cursor.at(b"[") and name in _SECTIONED:

@@ -59,6 +59,7 @@ class List:
             extended = True
             if not cursor.keyword(b"RETURN"):
                 raise cursor.fail("RETURN")
+            cursor.need(b"LIST-EXTENDED")
             cursor.space()
             returned, status = _return_options(cursor)
         return cls(reference, tuple(patterns), select, returned, status, extended)
@@ -178,10 +179,19 @@ def _options(cursor: Cursor, known: frozenset[bytes]) -> frozenset[bytes]:
     found = set()
     for _ in cursor.items():
         option = cursor.word()
+        cursor.need(b"LIST-EXTENDED")
+        _need(cursor, option)
         if option not in known:
             raise cursor.fail("a known option")
         found.add(option)
     return frozenset(found)
+
+
+def _need(cursor: Cursor, option: bytes) -> None:
+    if option == b"SPECIAL-USE":
+        cursor.need(b"SPECIAL-USE")
+    elif option == b"STATUS":
+        cursor.need(b"LIST-STATUS")
 
 
 def _return_options(cursor: Cursor) -> tuple[frozenset[bytes], tuple[bytes, ...]]:
@@ -189,6 +199,7 @@ def _return_options(cursor: Cursor) -> tuple[frozenset[bytes], tuple[bytes, ...]
     status: tuple[bytes, ...] = ()
     for _ in cursor.items():
         option = cursor.word()
+        _need(cursor, option)
         if option == b"STATUS":
             cursor.space()
             status = status_items(cursor)

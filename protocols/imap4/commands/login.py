@@ -40,6 +40,7 @@ class Authenticate:
         mechanism = cursor.word()
         if cursor.at_end:
             return cls(mechanism, None)
+        cursor.need(b"SASL-IR")
         cursor.space()
         start, cursor.position = cursor.position, len(cursor.data)
         return cls(mechanism, cursor.data[start:])

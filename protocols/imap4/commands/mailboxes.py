@@ -40,6 +40,7 @@ class Create:
             for _ in cursor.items():
                 if not cursor.keyword(b"USE"):
                     raise cursor.fail("USE")
+                cursor.need(b"CREATE-SPECIAL-USE")
                 cursor.space()
                 for _ in cursor.items():
                     cursor.expect(b"\\")
@@ -128,6 +129,16 @@ class Namespace:
         channel.send(responses.namespace(await account.namespaces(), channel.dialect))
 
 
+_ITEM_OF: Final = {
+    b"SIZE": b"STATUS=SIZE",
+    b"HIGHESTMODSEQ": b"CONDSTORE",
+    b"MAILBOXID": b"OBJECTID",
+    b"APPENDLIMIT": b"APPENDLIMIT",
+    b"DELETED-STORAGE": b"QUOTA=RES-STORAGE",
+}
+"""The capability that an item of STATUS comes with."""
+
+
 def status_items(cursor: Cursor) -> tuple[bytes, ...]:
     """ "(" status-att *(SP status-att) ")"."""
     items: list[bytes] = []
@@ -137,6 +148,8 @@ def status_items(cursor: Cursor) -> tuple[bytes, ...]:
         if item not in STATUS_ITEMS:
             cursor.position = start
             raise cursor.fail("a status item")
+        if cursor.dialect.off:
+            cursor.need(_ITEM_OF.get(item, b""))
         items.append(item)
     if not items:
         raise cursor.fail("a status item")

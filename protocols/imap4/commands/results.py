@@ -31,6 +31,7 @@ class Returned:
         """`RETURN (...) `, if that comes next."""
         if not cursor.keyword(b"RETURN"):
             return None
+        cursor.need(b"ESEARCH")
         cursor.space()
         options: list[bytes] = []
         partial = None
@@ -39,6 +40,8 @@ class Returned:
         for _ in cursor.items():
             start = cursor.position
             option = cursor.word()
+            if option in (b"CONTEXT", b"UPDATE"):
+                cursor.need(b"CONTEXT=SEARCH")
             if option == b"CONTEXT":
                 hinted = True
                 continue
@@ -48,7 +51,10 @@ class Returned:
                     cursor.space()
                     fetched = attribute_list(cursor)
                 continue
+            if option == b"SAVE":
+                cursor.need(b"SEARCHRES")
             if option == b"PARTIAL" and partial is None:
+                cursor.need(b"PARTIAL")
                 cursor.space()
                 partial = Range.parse(cursor)
             elif option not in OPTIONS:

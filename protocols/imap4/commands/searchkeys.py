@@ -118,6 +118,19 @@ def _all(operands: list[Key]) -> Key:
     return operands[0] if len(operands) == 1 else keys.And(tuple(operands))
 
 
+_KEY_OF: Final = {
+    b"MODSEQ": b"CONDSTORE",
+    b"OLDER": b"WITHIN",
+    b"YOUNGER": b"WITHIN",
+    b"SAVEDBEFORE": b"SAVEDATE",
+    b"SAVEDON": b"SAVEDATE",
+    b"SAVEDSINCE": b"SAVEDATE",
+    b"EMAILID": b"OBJECTID",
+    b"THREADID": b"OBJECTID",
+}
+"""The capability that a search key comes with."""
+
+
 def _leaf(cursor: Cursor, charset: str) -> Key:
     next_octet = cursor.data[cursor.position : cursor.position + 1]
     if next_octet.isdigit() or next_octet in (b"*", b"$"):
@@ -126,6 +139,8 @@ def _leaf(cursor: Cursor, charset: str) -> Key:
     word = cursor.word()
     if word in _PLAIN:
         return _PLAIN[word]
+    if cursor.dialect.off:
+        cursor.need(_KEY_OF.get(word, b""))
     reads = _WITH_ARGUMENT.get(word)
     if reads is None:
         cursor.position = start

@@ -100,6 +100,7 @@ class Select:
                     cursor.space()
                     known = Known.parse(cursor)
                 elif cursor.keyword(b"CONDSTORE"):
+                    cursor.need(b"CONDSTORE")
                     condstore = True
                 else:
                     raise cursor.fail("a parameter that may be given here")

@@ -87,6 +87,7 @@ class Id:
             for name, value in answer.items()
         )
         channel.send(b"* ID %b\r\n" % (b"(%b)" % b" ".join(pairs) if answer else b"NIL"))
+        channel.identified(self.fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ class Enable:
     async def run(self, account: Any, channel: Channel) -> None:
         if channel.view is not None:
             raise BadSyntax("ENABLE before a mailbox is selected")
-        enabled = [name for name in self.names if name in ENABLES]
+        enabled = [name for name in self.names if name in ENABLES and name not in channel.dialect.off]
         for name in enabled:
             channel.enable(**ENABLES[name])
         channel.send(

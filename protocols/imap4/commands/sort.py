@@ -46,6 +46,10 @@ class Sort:
     def parse(cls, cursor: Cursor, uid: bool) -> Sort:
         cursor.space()
         returned = Returned.parse(cursor)
+        if returned is not None:
+            cursor.need(b"ESORT")
+            if returned.update:
+                cursor.need(b"CONTEXT=SORT")
         criteria: list[Criterion] = []
         for _ in cursor.items():
             start = cursor.position
@@ -54,6 +58,8 @@ class Sort:
             if reverse:
                 cursor.space()
                 word = cursor.word()
+            if word.startswith(b"DISPLAY"):
+                cursor.need(b"SORT=DISPLAY")
             if word not in _KEYS or len(criteria) >= _MOST:
                 cursor.position = start
                 raise cursor.fail("a sort criterion")
@@ -134,6 +140,7 @@ class Thread:
         if algorithm not in threads.ALGORITHMS:
             cursor.position = start
             raise cursor.fail("a threading algorithm")
+        cursor.need(b"THREAD=" + algorithm)
         cursor.space()
         charset = cursor.astring()
         cursor.space()

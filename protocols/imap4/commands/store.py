@@ -34,6 +34,7 @@ class Store:
             for _ in cursor.items():
                 if not cursor.keyword(b"UNCHANGEDSINCE"):
                     raise cursor.fail("UNCHANGEDSINCE")
+                cursor.need(b"CONDSTORE")
                 cursor.space()
                 unchanged_since = cursor.number(MAX63)
             cursor.space()
