@@ -99,7 +99,7 @@ class Client:
 
     def until(self, wanted: bytes) -> bytes:
         heard = b""
-        while not (heard.endswith(b"\r\n") and wanted in heard[-500:]):
+        while not (heard.endswith(b"\r\n") and wanted in heard[-2000:]):
             data = self.socket.recv(1 << 20)
             assert data, heard[-500:]
             heard += data
