@@ -46,6 +46,19 @@ def test_inserted_rows_have_ids_that_ascend(database: Database) -> None:
     assert ids == sorted(set(ids)) and len(ids) == 4
 
 
+def test_a_row_that_was_there_has_no_new_id(database: Database) -> None:
+    put = sql(
+        insert(tracking)
+        .values({name: bindparam(name) for name in ("id", *COLUMNS)})
+        .on_conflict_do_nothing(index_elements=["id"])
+    )
+
+    def twice(unit: Unit) -> list[int]:
+        return [unit.insert(put, id=number, **row(1)) for number in (7, 8, 7)]
+
+    assert run(database.write(twice)) == [7, 8, 0]
+
+
 def test_lists_of_numbers_bytes_and_text(database: Database) -> None:
     run(database.write(fill))
 
