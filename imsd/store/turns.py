@@ -129,8 +129,7 @@ class TurnWriter:
         self._busy = False
         self._deliver(outcomes)
         if self._waiting:
-            # In the next turn again: who was told in this one, and who is ready, makes the group
-            # a third larger.
+            # Not now: those who are ready in the next turn make the group a third larger.
             self._schedule()
         elif self._idle:
             idle, self._idle = self._idle, []
