@@ -44,7 +44,7 @@ class Core:
         self.directory = Directory(db, self.settings, reactor, self.passwords)
         self.authenticator = Authenticator(db, self.directory, self.settings, reactor, self.passwords)
         self.delivery = Delivery(db, self.directory, self.settings)
-        self.policy = Policy(self.directory, self.settings)
+        self.policy = Policy(self.directory, self.settings, self.delivery.connectors)
         self.server: Any = None
         self._watch: Watch | None = None
         self._settings_read = 0

@@ -141,6 +141,32 @@ class AmbiguousRecipient(Refusal):
     default = "Recipient address is ambiguous"
 
 
+class NoRoute(Refusal):
+    """No connector carries such addresses (ims_spec 3.2)."""
+
+    default = "No route to intended recipient"
+
+
+class SecurityRequired(Refusal):
+    """The host must log in or encrypt before it may bring mail (ims_spec 3.4.4)."""
+
+    default = "Must authenticate or encrypt first"
+
+
+class HostRejected(Refusal):
+    default = "Access denied"
+
+
+class NotHomed(Refusal):
+    default = "Mailbox is not local"
+
+
+class QueueElsewhere(Temporary):
+    """ETRN for a domain whose mail is not held here (RFC 1985 5.2)."""
+
+    default = "Node does not store mail here"
+
+
 class RelayDenied(Refusal):
     default = "Relaying is prohibited"
 

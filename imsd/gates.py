@@ -1,4 +1,4 @@
-"""Whether a listener of POP3, IMAP4 or LDAP lets a peer in, and what it says to one it does not.
+"""Whether a listener of POP3, IMAP4, LDAP or SMTP lets a peer in, and what it says to one it does not.
 
 Looked at when a connection comes (ims_spec 7.1): the protocol may be switched off here, and the
 peer's address may be among those that are rejected. Whoever is connected when a protocol is
@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from imsd.settings import LiveSettings
+from imsd.settings.accept import Accept
+from imsd.settings.connectors import Ims
 from imsd.settings.directory import Ldap
 from imsd.settings.imap import Imap
 from imsd.settings.pop3 import Pop3
@@ -59,6 +61,24 @@ class Gate:
         if not self.open:
             return _OFF[self._page]
         return None if self._settings[Protocols].accepts(peer) else _REJECTED[self._page]
+
+
+class SmtpGate:
+    """The same for port 25: hosts that are rejected, and a server that only sends (ims_spec 3.4)."""
+
+    def __init__(self, settings: LiveSettings, hostname: str) -> None:
+        self._settings = settings
+        self._hostname = hostname
+
+    def __call__(self, peer: str) -> bytes | None:
+        if self._settings[Ims].transfer_mode == "outbound":
+            return b""  # Closed without a word, as by a port that nobody listens on.
+        page = self._settings[Accept]
+        if page.refuse_at != "connect" or not page.row_of(peer).rejects:
+            return None
+        if page.refuse_with == "521":
+            return b"521 %b access denied\r\n" % self._hostname.encode("ascii", "replace")
+        return b"554 5.7.1 %b access denied\r\n" % self._hostname.encode("ascii", "replace")
 
 
 def close_what_is_off(settings: LiveSettings, factories: Mapping[str, ConnectionFactory]) -> None:

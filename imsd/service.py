@@ -27,7 +27,7 @@ from imsd.config import STANDARD_PORTS, Config, ConfigError
 from imsd.core import Core
 from imsd.errors import Refusal
 from imsd.garbage import Garbage
-from imsd.gates import PAGE_OF, Gate, close_what_is_off
+from imsd.gates import PAGE_OF, Gate, SmtpGate, close_what_is_off
 from imsd.listeners import CannotListen, Listeners
 from imsd.mail.pickup import Pickup
 from imsd.mail.queue import QueueRunner
@@ -169,7 +169,11 @@ class Server(Service):
             page = settings[AdmissionPage]
             return Limits(page.connections, page.per_address, page.per_minute, page.loopback_exempt)
 
-        gate = Gate(settings, PAGE_OF[name]) if name in PAGE_OF else None
+        gate: Callable[[str], bytes | None] | None = None
+        if name in PAGE_OF:
+            gate = Gate(settings, PAGE_OF[name])
+        elif name == "smtp":
+            gate = SmtpGate(settings, self.config.server.hostname)
         return ConnectionFactory(build, Admission(self.reactor, limits), full, gate)
 
     def _builder(self, name: str, core: Core) -> tuple[Callable[[], Connection], bytes]:

@@ -246,6 +246,17 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
     "Refused": ("Abgelehnt", "Refusé"),
     "Rejected by policy": ("Durch Richtlinie abgelehnt", "Rejeté par la politique"),
     "Relaying is prohibited": ("Weiterleitung ist nicht erlaubt", "Le relais est interdit"),
+    "No route to intended recipient": ("Kein Weg zum Empfänger", "Aucune route vers le destinataire"),
+    "Must authenticate or encrypt first": (
+        "Zuerst ist Anmeldung oder Verschlüsselung nötig",
+        "Il faut d'abord s'authentifier ou chiffrer",
+    ),
+    "Access denied": ("Zugriff verweigert", "Accès refusé"),
+    "Mailbox is not local": ("Das Postfach ist nicht hier", "La boîte aux lettres n'est pas locale"),
+    "Node does not store mail here": (
+        "Für diese Domäne wird hier keine Post gehalten",
+        "Aucun courrier n'est conservé ici pour ce domaine",
+    ),
     "That flag cannot be changed": (
         "Dieses Kennzeichen kann nicht geändert werden",
         "Cette marque ne peut être changée",

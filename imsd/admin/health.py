@@ -12,7 +12,10 @@ from twisted.internet.threads import deferToThreadPool
 
 from imsd.admin.operations import Json, operation
 from imsd.config import Config
+from imsd.errors import NoSuchRecipient
+from imsd.settings.connectors import Delivery, Ims
 from imsd.settings.directory import Addressing
+from imsd.settings.routing import Rerouting
 from imsd.store.verify import verify
 
 SOON = datetime.timedelta(days=14)
@@ -42,6 +45,7 @@ async def check(core: Any) -> Json:
         _finding("error", f"setting {key} does not fit and is not used: {reason}")
         for key, reason in core.settings.rejected.items()
     ]
+    findings += await _routing(core)
     findings += _certificates(core.config)
     findings += _space(core.config)
     findings += await deferToThreadPool(
@@ -49,6 +53,35 @@ async def check(core: Any) -> Json:
     )
     order = {"error": 0, "warning": 1, "info": 2}
     return sorted(findings, key=lambda finding: order[finding["level"]])
+
+
+async def _routing(core: Any) -> list[Json]:
+    """Settings of routing that contradict each other, or that nobody should have."""
+    page, ims, delivery = core.settings[Rerouting], core.settings[Ims], core.settings[Delivery]
+    findings = []
+    if page.allow_open_relay:
+        text = "routing.allow_open_relay is on: where no restriction says who may relay, anybody may"
+        findings.append(_finding("error", text))
+    if delivery.mode == "smarthost" and not delivery.smart_hosts:
+        text = "ims.delivery.mode is smarthost, and ims.delivery.smart_hosts is empty: DNS is used"
+        findings.append(_finding("warning", text))
+    if ims.transfer_mode == "inbound" and ims.address_space:
+        text = "ims.transfer_mode is inbound, and ims has an address space: what it would carry waits"
+        findings.append(_finding("warning", text))
+    wanted = {f"routing.catch_all {domain}": to for domain, to in page.catch_all.items()}
+    if ims.admin_mailbox:
+        wanted["ims.admin_mailbox"] = ims.admin_mailbox
+    for connector in core.delivery.connectors.all:
+        for name in (*connector.restrict.accept_from, *connector.restrict.reject_from):
+            if not await core.directory.entries_of((name,)):
+                text = f"restriction of connector {connector.name}: {name} is nobody, or has no members"
+                findings.append(_finding("warning", text))
+    for key, address in wanted.items():
+        try:
+            await core.directory.resolve(address)
+        except NoSuchRecipient:
+            findings.append(_finding("error", f"{key}: {address} is no address of ours"))
+    return findings
 
 
 def _domains(core: Any) -> list[str]:

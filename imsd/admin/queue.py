@@ -34,7 +34,7 @@ def _list(tx: Transaction) -> list[Json]:
     return rows[:LISTED]
 
 
-_OPEN = (State.WAITING, State.HELD)
+_OPEN = (State.PARKED, State.WAITING, State.HELD)
 
 
 def _row(message: Queued, recipient: QueuedRecipient) -> Json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from imsd.admin.operations import Json, operation
@@ -75,7 +76,7 @@ async def export_settings(core: Any) -> Json:
     sections: dict[str, list[str]] = {}
     for key, value, default, _ in core.settings.describe():
         if value != default or "@" in key:
-            section, _, name = key.partition(".")
+            section, name = _divided(key)
             quoted = json.dumps(name) if "@" in name else name
             sections.setdefault(section, []).append(f"{quoted} = {_toml(_plain(value))}")
     return "\n".join(f"[{section}]\n" + "\n".join(lines) + "\n" for section, lines in sections.items())
@@ -89,12 +90,9 @@ async def import_settings(core: Any, text: str, dry_run: bool = False) -> Json:
     except ValueError as error:
         raise ConstraintViolation(str(error)) from None
     checked: dict[str, str] = {}
-    for section, values in wanted.items():
-        if not isinstance(values, dict):
-            raise NoSuchEntry(f"There is no setting {section}; settings stand below a [section]")
-        for name, value in values.items():
-            key, row = core.settings.parse(f"{section}.{name}", json.dumps(value))
-            checked[key] = row
+    for name, value in _flat(core.settings.sections, wanted):
+        key, row = core.settings.parse(name, json.dumps(value))
+        checked[key] = row
     changes, gone = [], []
     for key in dict.fromkeys([*(key for key, *_ in core.settings.describe()), *sorted(checked)]):
         _, value, default, _ = core.settings.find(key)
@@ -131,6 +129,25 @@ async def explain_settings(core: Any, who: str, protocol: str) -> Json:
         value = max(bound, 0) // 1024 if bound else None
         rows.append({"name": f"quotas.{name}_kb", "value": value, "decided_by": level, "why": why})
     return rows
+
+
+def _divided(key: str) -> tuple[str, str]:
+    """Section and name of a key; a section may have dots, and so may a server's name."""
+    dotted, at, server = key.partition("@")
+    section, _, name = dotted.rpartition(".")
+    return section, name + at + server
+
+
+def _flat(sections: Collection[str], values: dict[str, Json], above: str = "") -> Iterator[tuple[str, Json]]:
+    """Tables of TOML as dotted keys: a table that is no section may hold some."""
+    for name, value in values.items():
+        key = f"{above}{name}"
+        if isinstance(value, dict) and any(f"{one}.".startswith(f"{key}.") for one in sections):
+            yield from _flat(sections, value, f"{key}.")
+        elif above:
+            yield key, value
+        else:
+            raise NoSuchEntry(f"There is no setting {name}; settings stand below a [section]")
 
 
 def _toml(value: Json) -> str:

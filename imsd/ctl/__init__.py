@@ -5,7 +5,7 @@ client      asks the running server over its control socket
 offline     runs the same operation on a store that no server has open
 mailfiles   Maildir, mbox and .eml files, read and written
 output      tables for people, JSON for programs
-setup, people, mailbox, directory, settings, server, queue, backup
+setup, people, mailbox, directory, settings, server, queue, route, backup
             the commands, by what they are about
 """
 
@@ -20,6 +20,7 @@ def main() -> None:
         mailbox,
         people,
         queue,
+        route,
         server,
         settings,
         setup,

@@ -6,6 +6,7 @@ attributes  attribute types, their OIDs, visibility and writers; classes: object
 schema      what descriptions name and values must look like
 tree        organisation, site, containers; both suffixes; names of entries
 entry       one entry in memory; the attribute views (cn, mail, otherMailbox, ...)
+imcea       addresses of other types inside Internet addresses
 addressing  proxy addresses: form and generation; domains: what the settings say of them
 cache       entries and lookups in the process, fed by the change feed
 directory   Directory, the facade that everything else holds

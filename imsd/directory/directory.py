@@ -30,8 +30,10 @@ from imsd.errors import (
     NoSuchRecipient,
 )
 from imsd.settings import LiveSettings
+from imsd.settings.connectors import Ims
 from imsd.settings.directory import Addressing, Ldap
 from imsd.settings.quotas import Quotas
+from imsd.settings.routing import Rerouting
 from imsd.store import entries
 from imsd.store import settings as setting_rows
 from imsd.store.database import Database
@@ -79,7 +81,7 @@ class Directory:
 
     def _settings_changed(self) -> None:
         page, ldap = self.settings[Addressing], self.settings[Ldap]
-        self.domains = Domains.of(page)
+        self.domains = Domains.of(page, self.settings[Rerouting], self.settings[Ims])
         self.rules: Rules = rules_of(page, ldap, self.settings[Quotas], self.domains)
         self.policy = Policy(visibility_of(ldap))
         self.cache.forget_answers()
@@ -101,6 +103,21 @@ class Directory:
         """
         known: Recipient | None = self.cache.derived.get(("recipient", address))
         return known if known is not None else await self._recipients.resolve(address)
+
+    async def resolve_foreign(self, kind: str, value: str) -> Recipient:
+        """Who has an address of another type: X400, MS, CCMAIL, or EX, a name of the directory.
+
+        Raises NoSuchRecipient.
+        """
+        return await self._recipients.resolve_foreign(kind, value)
+
+    async def entries_of(self, names: tuple[str, ...]) -> frozenset[EntryId]:
+        """The entries that addresses or DNs name; a list stands for its members, nested ones too."""
+        return await self._recipients.entries_of(names)
+
+    def share_host(self, domain: str) -> str:
+        """The host that shares an inbound domain with us, "" where none does (ims_spec 4.1)."""
+        return self.domains.shared.find(domain) or "" if self.domains.shared else ""
 
     async def expand(self, recipient: Recipient, limit: int | None = None) -> Expansion:
         """The recipients behind a list, nested lists included, each once, cycles cut.

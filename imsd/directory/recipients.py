@@ -3,24 +3,36 @@
 1. An address is looked up in its canonical form among all proxy addresses.
 2. In a domain of ours, `user+detail` is `user` where that is a mailbox (RFC 5233); the longest
    user that exists is taken.
-3. postmaster is known in every domain of ours (RFC 5321 4.5.1): it is whoever has
-   postmaster@ another of our domains, else an administrator.
+3. postmaster is known in every domain of ours (RFC 5321 4.5.1): it is the administrator's mailbox
+   of the settings, else whoever has postmaster@ another of our domains, else an administrator.
+4. What is for nobody in a domain with a catch-all address goes there (ims_spec 13).
+5. Addresses of other types are looked up as they are; those of type EX name an entry (4.4).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
+from imsd.directory.addressing import Proxy
 from imsd.directory.cache import Cache
 from imsd.directory.canonical import canonical_address, canonical_domain
 from imsd.directory.domains import Domains
 from imsd.directory.entry import Entry, Kind
+from imsd.directory.imcea import distinguished_name
 from imsd.directory.values import Contact, DistributionList, Expansion, Local, PublicFolder, Recipient
-from imsd.errors import InvalidSyntax, NoSuchEntry, NoSuchRecipient, TooManyRecipients
+from imsd.errors import InvalidDN, InvalidSyntax, NoSuchEntry, NoSuchRecipient, TooManyRecipients
 from imsd.store.entries import NameKind
 from imsd.store.ids import AccountId, EntryId
+from protocols.errors import BadSyntax
 
 _SMTP = (NameKind.PRIMARY, NameKind.SECONDARY)
+MOST_RESTRICTED = 1_000_000
+"""Members of a list that restricts a connector."""
+
+IMCEA = re.compile(r"imcea[a-z0-9]+-")
+"""What holds an address of another type is taken apart, not caught."""
+
 _BATCH = 200
 """Members looked at between two turns of the reactor."""
 
@@ -67,7 +79,28 @@ class Recipients:
             raise NoSuchRecipient
         if local == "postmaster":
             return await self._postmaster(canonical, domains)
-        return await self._subaddressed(canonical, local, domain, domains.separator)
+        try:
+            return await self._subaddressed(canonical, local, domain, domains.separator)
+        except NoSuchRecipient:
+            caught = domains.catch_all.find(domain)
+            if caught is None or IMCEA.match(local) or self.is_shared(domain):
+                raise
+            return await self._instead(caught, canonical)
+
+    def is_shared(self, domain: str) -> bool:
+        """Who shares a domain knows of more people than we do; nothing is caught there."""
+        shared = self._domains().shared
+        return bool(shared) and shared.find(domain) is not None
+
+    async def _instead(self, address: str, asked: str) -> Recipient:
+        """Whoever has `address`, for mail to the address that was asked for."""
+        try:
+            found = await self._owner(canonical_address(address))
+        except InvalidSyntax:
+            found = None
+        if found is None:
+            raise NoSuchRecipient
+        return recipient_of(found, asked)
 
     async def _owner(self, canonical: str) -> Entry | None:
         named = await self._cache.named(canonical)
@@ -90,6 +123,11 @@ class Recipients:
         raise NoSuchRecipient
 
     async def _postmaster(self, canonical: str, domains: Domains) -> Recipient:
+        if domains.admin_mailbox:
+            try:
+                return await self._instead(domains.admin_mailbox, canonical)
+            except NoSuchRecipient:
+                pass
         for domain in domains.served:
             found = await self._owner(f"postmaster@{domain}")
             if found is not None:
@@ -99,6 +137,49 @@ class Recipients:
             if entry.is_admin:
                 return recipient_of(entry, canonical)
         raise NoSuchRecipient
+
+    async def resolve_foreign(self, kind: str, value: str) -> Recipient:
+        """Raises NoSuchRecipient."""
+        try:
+            if kind == "EX":
+                name = distinguished_name(value)
+                if name is None:
+                    raise NoSuchRecipient
+                return recipient_of(await self._cache.entry((await self._cache.locate(name))[0]))
+            named = await self._cache.named(Proxy(kind, value, False).name)
+            if named is None or named[1] is not NameKind.FOREIGN:
+                raise NoSuchRecipient
+            return recipient_of(await self._cache.entry(named[0]))
+        except (InvalidDN, NoSuchEntry, InvalidSyntax, BadSyntax):
+            raise NoSuchRecipient from None
+
+    async def entries_of(self, names: tuple[str, ...]) -> frozenset[EntryId]:
+        """Names of nobody count for nothing."""
+        key = ("entries", names)
+        known: frozenset[EntryId] | None = self._cache.derived.get(key)
+        if known is not None:
+            return known
+        before = self._cache.generation
+        found: set[EntryId] = set()
+        for name in names:
+            try:
+                found |= await self._entries_of(name)
+            except (NoSuchRecipient, NoSuchEntry, InvalidDN, InvalidSyntax):
+                continue
+        if before == self._cache.generation:
+            self._cache.derived.keep(key, frozenset(found))
+        return frozenset(found)
+
+    async def _entries_of(self, name: str) -> set[EntryId]:
+        try:
+            found = await self._owner(canonical_address(name))
+        except InvalidSyntax:
+            found = await self._cache.entry((await self._cache.locate(name))[0])
+        if found is None or found.kind != Kind.LIST:
+            return set() if found is None else {found.id}
+        start = DistributionList(found.id, "")
+        expansion = await self.expand(start, MOST_RESTRICTED)
+        return {each.entry for each in expansion.recipients}
 
     async def expand(self, start: Recipient, limit: int | None = None) -> Expansion:
         """Raises TooManyRecipients."""
@@ -149,6 +230,8 @@ def recipient_of(entry: Entry, address: str = "") -> Recipient:
             kind, _, target = entry.text("target-address").partition(":")
             if kind.upper() == "SMTP" and target:
                 return Contact(entry.id, address or target, target)
+            if kind and target:
+                return Contact(entry.id, address or f"{kind.upper()}:{target}", target, kind.upper())
         case Kind.FOLDER if address:
             return PublicFolder(entry.id, address, entry.text("folder-pathname") or entry.row.rdn_value)
     raise NoSuchRecipient

@@ -56,11 +56,12 @@ class DistributionList:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """A custom recipient. target: the address that mail for it is sent to."""
+    """A custom recipient. target: the address that mail for it is sent to; kind: of which type."""
 
     entry: EntryId
     address: str
     target: str
+    kind: str = "SMTP"
 
 
 @dataclass(frozen=True, slots=True)

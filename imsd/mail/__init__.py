@@ -1,7 +1,9 @@
 """A message's way through the server.
 
 envelope    who sent it, who shall have it, how it came
-policy      may this be accepted: recipients, relaying, submission, sizes, hops
+policy      may this be accepted: recipients, relaying, submission, hosts (restrictions: who may relay)
+connectors  by which connector something leaves, under which address (selection: which one fits best;
+            destinations: how that is written in a queue row)
 submission  what is added to and removed from a submitted message
 received    trace lines, hops, priority
 intake      content on its way in: header edited, the rest streamed and summarized

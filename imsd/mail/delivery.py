@@ -23,9 +23,20 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
+from imsd.directory.imcea import Foreign, encode
 from imsd.directory.values import Contact, DistributionList, Local, PublicFolder, Recipient
-from imsd.errors import LoopDetected, NoSuchRecipient, OverQuota, Refusal
+from imsd.errors import (
+    LoopDetected,
+    NoRoute,
+    NoSuchRecipient,
+    OverQuota,
+    PolicyRejected,
+    QueueElsewhere,
+    Refusal,
+)
 from imsd.mail import units
+from imsd.mail.connectors import Connectors, Originator
+from imsd.mail.destinations import Destination
 from imsd.mail.envelope import Addressee, Envelope
 from imsd.mail.room import Room
 from imsd.mail.units import LOCAL, Accepted, Copy, Plan
@@ -57,6 +68,7 @@ class Delivery:
         self._directory = directory
         self._settings = settings
         self.room = Room(directory, settings)
+        self.connectors = Connectors(settings, directory)
         self._last = 0
         self._node = secrets.token_hex(2).upper()
         self._idle: list[Deferred[None]] = []
@@ -75,7 +87,8 @@ class Delivery:
         TooManyRecipients.
         When it returns the message is on stable storage and in the mailboxes.
         """
-        plan = Plan(size=content.size)
+        originator = Originator(envelope.account, envelope.reverse_path)
+        plan = Plan(size=content.size, originator=originator)
         for addressee in envelope.addressees:
             await self._plan(plan, addressee, addressee.recipient, 0)
         if plan.refused and not plan.local and not plan.remote:
@@ -96,6 +109,16 @@ class Delivery:
         if len(plan.local) > units.MOST:
             self.wake()
         return accepted
+
+    async def start_held(self, domain: str, below: bool) -> int:
+        """ETRN: what is held for a domain (below: and those below it) is due; how many recipients.
+
+        Raises QueueElsewhere where nothing is held for the domain (RFC 1985 5.2).
+        """
+        row = self.connectors.domain_row(domain)
+        if row is None or row.route != "etrn":
+            raise QueueElsewhere
+        return await self._db.write(spool.start_parked, domain, below, now())
 
     def track(self, *events: Event) -> None:
         """Have decisions written that nobody waits for; without a store there is nothing to tell."""
@@ -121,7 +144,20 @@ class Delivery:
         elif isinstance(to, Contact):
             await self._readdress(plan, addressee, to, depth)
         else:
-            plan.remote.setdefault(_folded(addressee.address), addressee)
+            plan.remote.setdefault(_folded(addressee.address), await self._bound(plan, addressee))
+
+    async def _bound(self, plan: Plan, addressee: Addressee) -> Addressee:
+        """A foreign addressee with what its connector makes of it."""
+        if addressee.destination or self._directory.serves(addressee.address.rpartition("@")[2]):
+            return addressee
+        try:
+            out = await self.connectors.out(addressee.address, plan.originator)
+        except (NoRoute, PolicyRejected):
+            return addressee  # It is refused when it is tried, and the sender is told.
+        if not out.parked and not out.destination.connector:
+            return addressee
+        bound = str(out.destination) if out.destination.connector else ""
+        return replace(addressee, address=out.address, destination=bound, parked=bool(out.parked))
 
     async def _expand(self, plan: Plan, addressee: Addressee, to: DistributionList, depth: int) -> None:
         found = await self._directory.expand(to)
@@ -144,15 +180,34 @@ class Delivery:
     async def _readdress(self, plan: Plan, addressee: Addressee, to: Contact, depth: int) -> None:
         plan.events.append(("redirected", to.address, to.target))
         next_to: Recipient | None = None
-        if self._directory.serves(to.target.rpartition("@")[2]):
+        address, destination, parked = to.target, "", False
+        if to.kind != "SMTP":
+            try:
+                out = await self.connectors.out_contact(to, plan.originator)
+                address, destination, parked = out.address, str(out.destination), bool(out.parked)
+            except (NoRoute, PolicyRejected) as refusal:
+                # An address of ours that nobody has: the queue runner tells the sender.
+                address, plan.nowhere = self._nowhere(to), refusal
+        elif self._directory.serves(to.target.rpartition("@")[2]):
             # What leads nowhere is queued, and the queue runner tells the sender.
             try:
                 if depth >= DEPTH:
                     raise LoopDetected("Contacts lead to each other")
                 next_to = await self._directory.resolve(to.target)
             except (NoSuchRecipient, LoopDetected) as refusal:
-                plan.nowhere = refusal
-        await self._plan(plan, replace(addressee, address=to.target, recipient=next_to), next_to, depth + 1)
+                host = self._directory.share_host(to.target.rpartition("@")[2])
+                if host and not isinstance(refusal, LoopDetected):
+                    destination = str(Destination(host=host))
+                else:
+                    plan.nowhere = refusal
+        onward = replace(
+            addressee, address=address, recipient=next_to, destination=destination, parked=parked
+        )
+        await self._plan(plan, onward, next_to, depth + 1)
+
+    def _nowhere(self, to: Contact) -> str:
+        domain = (self._directory.domains.served or ("invalid",))[0]
+        return f"{encode(Foreign(to.kind, to.target))}@{domain}"
 
     # What was left for later ---------------------------------------------------------------
 
@@ -164,7 +219,9 @@ class Delivery:
         False: the claim is not ours any more. Raises NoSuchRecipient, LoopDetected, OverQuota,
         NoSuchMailbox and the store's refusals: the caller defers or fails the row.
         """
-        plan = Plan(size=claim.message.size)
+        message = claim.message
+        originator = Originator(message.account, message.reverse_path)
+        plan = Plan(size=message.size, originator=originator)
         address = recipient.address
         to = await self._directory.resolve(address)
         notify = tuple(recipient.notify.split(",")) if recipient.notify else ()

@@ -13,6 +13,8 @@ class Addressee:
 
     address: local@domain as it goes on the wire. recipient: what the directory knows it as;
     None for an address that is not ours. notify, orcpt_type, orcpt: as given (RFC 3461 4).
+    destination: where it is bound for (imsd.mail.destinations), "": its domain. parked: it waits
+    in the queue until somebody asks for it.
     """
 
     address: str
@@ -20,6 +22,8 @@ class Addressee:
     notify: tuple[str, ...] = ()
     orcpt_type: str = ""
     orcpt: str = ""
+    destination: str = ""
+    parked: bool = False
 
 
 @value(frozen=True, slots=True)

@@ -8,9 +8,12 @@ from typing import Any, TypeVar
 
 import dns.exception
 import dns.name
+import dns.nameserver
 import dns.rdatatype
 import dns.resolver
 from twisted.internet.interfaces import IReactorTime
+
+from imsd.settings.connectors import nameserver
 
 T = TypeVar("T")
 InThread = Callable[..., Awaitable[Any]]
@@ -114,6 +117,7 @@ class Dns:
         if self._resolver is None or wanted != self._made_for:
             resolver = dns.resolver.Resolver(configure=not wanted)
             if wanted:
-                resolver.nameservers = list(wanted)
+                servers = [nameserver(text) for text in wanted]
+                resolver.nameservers = [dns.nameserver.Do53Nameserver(*server) for server in servers]
             self._resolver, self._made_for = resolver, wanted
         return self._resolver

@@ -1,25 +1,40 @@
 """May this be accepted: who sends, to whom, through whom.
 
 1. An address is taken apart until it names somebody here or a foreign domain: quoted addresses,
-   the %-hack, bang paths and IMCEASMTP encapsulation in a domain of ours are resolved first,
+   the %-hack, bang paths and encapsulated addresses (IMCEA) in a domain of ours are resolved first,
    and only then is asked whether the sender may relay. So none of them is a way around.
-2. Relaying is for those who logged in and for the networks the administrator named. An empty
-   list names nobody.
-3. postmaster without a domain is that of our first domain; the directory knows one in each
+2. The routing table says what becomes of a domain (ims_spec 3.11): ours, another domain in its
+   place, or sent on. Sending on is decided by the restrictions; a row may override them, except
+   the list of who never may.
+3. In a domain that another system shares, who is unknown here is sent there, for everybody: the
+   domain is ours to accept for.
+4. postmaster without a domain is that of our first domain; the directory knows one in each
    (RFC 5321 4.5.1).
 """
 
 from __future__ import annotations
 
-import re
-from ipaddress import ip_address, ip_network
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from imsd.directory.imcea import Foreign, decode
 from imsd.directory.values import Local, Recipient
-from imsd.errors import NoSuchRecipient, RelayDenied, SenderNotPermitted
+from imsd.errors import (
+    HostRejected,
+    NoSuchRecipient,
+    NotHomed,
+    RelayDenied,
+    SecurityRequired,
+    SenderNotPermitted,
+)
+from imsd.mail.connectors import Connectors, Originator, Out, Tell, silent
+from imsd.mail.destinations import Destination
 from imsd.mail.envelope import Addressee
+from imsd.mail.restrictions import Criteria, Facts, Verdict, decide
 from imsd.mail.room import Room
-from imsd.settings.smtp import Smtp
+from imsd.settings.accept import Accept
+from imsd.settings.domains import normal_domain
+from imsd.settings.routing import Rerouting, Restrictions, TableRow
 from protocols.smtp.grammar import BadPath, Path, parse_address, quote_local
 from protocols.smtp.parameters import RcptParameters
 
@@ -29,55 +44,147 @@ if TYPE_CHECKING:
     from imsd.settings import LiveSettings
 
 DEPTH = 5
-"""Addresses within addresses that are followed."""
+"""Addresses within addresses, and rows of the routing table, that are followed."""
 
-_IMCEA = re.compile(r"IMCEASMTP-(.+)\Z", re.IGNORECASE)
-_HEX = re.compile(r"\+([0-9A-Fa-f]{2})")
+
+@dataclass(frozen=True, slots=True)
+class Submitter:
+    """Who brings a message. peer, local: the addresses of the connection, "" where there is none."""
+
+    peer: str = ""
+    local: str = ""
+    account: int | None = None
+    sender: str = ""
+
+    @property
+    def originator(self) -> Originator:
+        return Originator(self.account, self.sender)
 
 
 class Policy:
-    """Decides about originators and recipients."""
+    """Decides about hosts, originators and recipients."""
 
-    def __init__(self, directory: Directory, settings: LiveSettings) -> None:
+    def __init__(
+        self, directory: Directory, settings: LiveSettings, connectors: Connectors | None = None
+    ) -> None:
         self._directory = directory
         self._settings = settings
         self.room = Room(directory, settings)
-        self._networks: tuple[tuple[str, ...], list[object]] = ((), [])
+        self.connectors = connectors or Connectors(settings, directory)
 
     # Relaying --------------------------------------------------------------------------
 
-    def may_relay(self, peer: str) -> bool:
-        """Whether a peer that did not log in may send to anybody."""
-        texts = self._settings[Smtp].relay_networks
-        if not texts or not peer:
-            return False
-        if self._networks[0] != texts:
-            self._networks = (texts, [ip_network(text, strict=False) for text in texts])
-        address = ip_address(peer.partition("%")[0])
-        return any(address in network for network in self._networks[1])  # type: ignore[operator]
+    def may_relay(self, by: Submitter) -> Verdict:
+        """Whether mail for other domains is sent on for a submitter."""
+        page, lists = self._settings[Rerouting], self._settings[Restrictions]
+        authenticated = by.account is not None
+        criteria = Criteria(bool(lists.deny), bool(lists.allow), bool(lists.local), lists.authenticated)
+        facts = Facts(
+            lists.denied.find(by.peer, False),
+            lists.allowed.find(by.peer, False),
+            lists.internal.find(by.local, False),
+            authenticated,
+        )
+        verdict = decide(criteria, facts, page.allow_open_relay)
+        if page.mode == "local_only" and not authenticated and verdict.allowed:
+            return Verdict(False, "incoming mail is not rerouted (routing.mode)")
+        return verdict
 
     # Recipients ------------------------------------------------------------------------
 
     async def addressee(
-        self, path: Path, parameters: RcptParameters, relay: bool, own_address: str = ""
+        self, path: Path, parameters: RcptParameters, by: Submitter, tell: Tell = silent
     ) -> Addressee:
-        """Who a forward-path is for.
+        """Who a forward-path is for. tell: hears of every rule that was considered.
 
-        own_address: the address the peer connected to; `user@[that address]` is ours.
-        Raises NoSuchRecipient, AmbiguousRecipient, RelayDenied.
+        Raises NoSuchRecipient, AmbiguousRecipient, RelayDenied, NoRoute, PolicyRejected.
         """
-        found = path
+        found = Path(path.local, path.domain.rstrip(". "))
+        override = False
         for _ in range(DEPTH):
-            if not found.domain or self._ours(found.domain, own_address):
-                recipient = await self._local(found)
-                if recipient is not None:
-                    return _addressee(recipient.address, recipient, parameters)
-                found = _inner(found)
+            if not found.domain or self._ours(found.domain, by.local):
+                if tell is not silent:
+                    tell(f"{found.domain or 'no domain'} is inbound: {self._because(found.domain)}")
+                inbound = await self._inbound(found, parameters, by, tell)
+                if isinstance(inbound, Addressee):
+                    return inbound
+                if isinstance(inbound, Foreign):
+                    self._check_relay(by, override, tell)
+                    out = await self.connectors.out_foreign(inbound, by.originator, tell)
+                    return _outward(out, None, parameters)
+                found = inbound
+                tell(f"which is {found}")
                 continue
-            if not relay:
-                raise RelayDenied
-            return _addressee(str(found), None, parameters)
+            row = self._row(found.domain, by)
+            if row is not None:
+                override = override or row.override
+                tell(f"routing table, {row.domain}: {row.action}{', override' if row.override else ''}")
+                if row.reroute:
+                    # Once: host1.ms.com is below ms.com, whose row led there.
+                    found = Path(found.local, row.reroute)
+                    if self._ours(found.domain, by.local):
+                        continue
+            else:
+                tell(f"no row of the routing table fits {found.domain}")
+            return await self._outbound(found, parameters, by, override, tell)
         raise NoSuchRecipient
+
+    def _row(self, domain: str, by: Submitter) -> TableRow | None:
+        if self._settings[Rerouting].mode == "local_only" and by.account is None:
+            return None
+        if not self._settings[Rerouting].table:
+            return None
+        try:
+            return self._directory.domains.row(normal_domain(domain))
+        except ValueError:
+            return None
+
+    def _because(self, domain: str) -> str:
+        if not domain or domain[0] == "[":
+            return "it means this server"
+        row = self._directory.domains.row(normal_domain(domain))
+        return "a domain of addresses" if row is None else f"routing table, {row.domain}: {row.action}"
+
+    async def _inbound(
+        self, path: Path, parameters: RcptParameters, by: Submitter, tell: Tell
+    ) -> Addressee | Foreign | Path:
+        """Who a path in a domain of ours is for; or what it holds."""
+        recipient = await self._local(path)
+        if recipient is not None:
+            tell(f"{path} is {type(recipient).__name__} {recipient.address}")
+            return _addressee(recipient.address, recipient, parameters)
+        tell(f"{path} is nobody's address")
+        inner: Path | Foreign | Recipient | None
+        try:
+            inner = await self._inner(path)
+        except NoSuchRecipient:
+            host = self._directory.share_host(path.domain) if path.domain else ""
+            if not host:
+                raise
+            tell(f"addressing.share_domain_with: {path.domain} is shared with {host}")
+            return Addressee(
+                str(path), None, parameters.notify, parameters.orcpt_type, parameters.orcpt,
+                str(Destination(host=host)),
+            )  # fmt: skip
+        if isinstance(inner, Path | Foreign):
+            return inner
+        return _addressee(inner.address, inner, parameters)
+
+    async def _outbound(
+        self, path: Path, parameters: RcptParameters, by: Submitter, override: bool, tell: Tell
+    ) -> Addressee:
+        self._check_relay(by, override, tell)
+        out = await self.connectors.out(str(path), by.originator, tell=tell)
+        return _outward(out, None, parameters)
+
+    def _check_relay(self, by: Submitter, override: bool, tell: Tell) -> None:
+        verdict = self.may_relay(by)
+        if override and not verdict.denied:
+            tell("relaying: allowed by the row of the routing table")
+            return
+        tell(f"relaying: {'allowed' if verdict.allowed else 'refused'}, {verdict.rule}")
+        if not verdict.allowed:
+            raise RelayDenied
 
     def _ours(self, domain: str, own_address: str) -> bool:
         if domain[0] == "[":
@@ -98,14 +205,56 @@ class Policy:
         served = self._directory.domains.served
         return await self._directory.resolve(f"postmaster@{served[0]}") if served else None
 
-    # Originators -----------------------------------------------------------------------
+    async def _inner(self, path: Path) -> Path | Foreign | Recipient:
+        """What an unknown address of ours holds. Raises NoSuchRecipient if there is nothing."""
+        held = decode(path.local)
+        if held is None:
+            return _rewritten(path)
+        if held.type == "SMTP":
+            return _parsed(held.value)
+        try:
+            return await self._directory.resolve_foreign(held.type, held.value)
+        except NoSuchRecipient:
+            return held
 
-    async def check_sender(self, account: Account, address: str) -> None:
+    # Hosts and originators ----------------------------------------------------------------
+
+    def check_host(self, peer: str, encrypted: bool, authenticated: bool) -> bool:
+        """May this host bring mail to port 25? True: it is a relay server.
+
+        Raises HostRejected, SecurityRequired (ims_spec 3.4.4).
+        """
+        page = self._settings[Accept]
+        row = page.row_of(peer)
+        if row.rejects:
+            raise HostRejected
+        required = page.required(row)
+        if "auth" in required and not authenticated:
+            raise SecurityRequired("Authentication required")
+        if "tls" in required and not encrypted:
+            raise SecurityRequired("Encryption required, use STARTTLS")
+        return row.relay_server
+
+    async def check_home(self, account: Account | None, address: str) -> None:
+        """The originator has logged in and has a mailbox here. Raises NotHomed, SecurityRequired."""
+        if not self._settings[Accept].require_home:
+            return
+        if account is None:
+            raise SecurityRequired("Authentication required")
+        try:
+            sender = await self._directory.resolve(address) if address else None
+        except NoSuchRecipient:
+            sender = None
+        if not account.addresses or (address and not isinstance(sender, Local)):
+            raise NotHomed(f"Mailbox is not local: {address or account.dn}")
+
+    async def check_sender(self, account: Account, address: str, submission: bool = True) -> None:
         """The address must be the account's own; "" is the null reverse-path and always may be.
 
         Raises SenderNotPermitted (RFC 6409 6.1).
         """
-        if not address or not self._settings[Smtp].sender_must_match:
+        when = self._settings[Accept].match_sender
+        if not address or when == "never" or (when == "submission" and not submission):
             return
         if address.lower() in account.addresses:
             return
@@ -121,25 +270,31 @@ def _addressee(address: str, recipient: Recipient | None, given: RcptParameters)
     return Addressee(address, recipient, given.notify, given.orcpt_type, given.orcpt)
 
 
-def _inner(path: Path) -> Path:
-    """The address inside an unknown address of ours. Raises NoSuchRecipient if there is none."""
+def _outward(out: Out, recipient: Recipient | None, given: RcptParameters) -> Addressee:
+    bound = str(out.destination) if out.destination.connector else ""
+    return Addressee(
+        out.address, recipient, given.notify, given.orcpt_type, given.orcpt, bound, bool(out.parked)
+    )
+
+
+def _rewritten(path: Path) -> Path:
+    """A quoted address, a bang path, the %-hack. Raises NoSuchRecipient for anything else."""
     local = path.local
-    encapsulated = _IMCEA.match(local)
-    if encapsulated:
-        text = _HEX.sub(lambda m: chr(int(m[1], 16)), encapsulated[1].replace("_", "/"))
-    elif "@" in local:
-        text = local
-    elif "!" in local:
+    if "@" in local:
+        return _parsed(local)
+    if "!" in local:
         host, _, rest = local.partition("!")
-        text = f"{rest}@{host}"
-    elif "%" in local:
+        return _parsed(f"{rest}@{host}")
+    if "%" in local:
         user, _, host = local.rpartition("%")
-        text = f"{user}@{host}"
-    else:
-        raise NoSuchRecipient
+        return _parsed(f"{user}@{host}")
+    raise NoSuchRecipient
+
+
+def _parsed(text: str) -> Path:
     local, _, domain = text.rpartition("@")
     try:
         # Read again by the grammar: what was encoded may hide octets that no address has.
-        return parse_address(f"{quote_local(local)}@{domain}".encode())
+        return parse_address(f"{quote_local(local)}@{domain.strip()}".encode())
     except (BadPath, UnicodeEncodeError):
         raise NoSuchRecipient from None

@@ -20,6 +20,7 @@ from __future__ import annotations
 import socket
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -27,16 +28,28 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from imsd.errors import LoopDetected, NoSuchMailbox, NoSuchRecipient, OverQuota, Refusal, TooLargeHere
+from imsd.errors import (
+    LoopDetected,
+    NoRoute,
+    NoSuchMailbox,
+    NoSuchRecipient,
+    OverQuota,
+    Refusal,
+    TooLargeHere,
+)
+from imsd.mail.connectors import Originator
 from imsd.mail.delivery import LOCAL, Delivery
+from imsd.mail.destinations import Destination
 from imsd.mail.names import Dns, Names
 from imsd.mail.parcels import Parcels
 from imsd.mail.relay import Courier, LeaseLost, Outcome, Slots
 from imsd.mail.reporting import Reporter
-from imsd.mail.routing import Routing
+from imsd.mail.routing import Route, Routing, route
 from imsd.mail.settling import Settling
 from imsd.mail.work import Active, Work
-from imsd.settings.queue import Queue, Routes
+from imsd.settings.connectors import Delivery as DeliveryPage
+from imsd.settings.connectors import Ims
+from imsd.settings.queue import Queue
 from imsd.store import spool, tables
 from imsd.store.blobs import Blobs
 from imsd.store.changes import QUEUE, Change, QueueChanged
@@ -92,9 +105,10 @@ class QueueRunner:
         self._node = node
         self._now = now
         self._timeouts = timeouts
-        dns = Dns(lambda: settings[Routes].nameservers)
+        dns = Dns(lambda: settings[DeliveryPage].nameservers)
         self.names = names or Names(reactor, partial(in_thread, reactor), dns.lookup)
-        self.routing = Routing(self.names, settings, self._hostname, own)
+        self.routing = Routing(self.names, self._hostname, own)
+        self.connectors = delivery.connectors
         reporter = Reporter(delivery, directory, settings, blobs, self._hostname)
         self._settling = Settling(db, reporter, settings, now, self._hold)
         self._parcels = Parcels(blobs, self._hold)
@@ -112,6 +126,9 @@ class QueueRunner:
         self._renewing.clock = reactor
         self._idle: list[Deferred[None]] = []
         self._stopping = False
+        self._pages = (settings[Ims], settings[DeliveryPage])
+        self._looking: Deferred[None] | None = None
+        self._look_again = self._repark = False
         self._left = False  # Something may be done and not finished.
 
     # Starting and stopping -------------------------------------------------------------------
@@ -123,7 +140,7 @@ class QueueRunner:
             await self._db.write(spool.release_leases, self._node or spool.ANY_NODE)
         await self._finish_left()
         self._watch = self._db.feed.watch(QUEUE, self._changed)
-        self._unwatch_settings = self._settings.on_change(self.wake)
+        self._unwatch_settings = self._settings.on_change(self._settings_changed)
         self._renewing.start(RENEW, now=False)
         self.wake()
 
@@ -150,7 +167,7 @@ class QueueRunner:
             self._renewing.stop()
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
-        waiting = list(self._lanes) + ([self._filling] if self._filling is not None else [])
+        waiting = [*self._lanes, *filter(None, (self._filling, self._looking))]
         if waiting:
             patience = self._reactor.callLater(GRACE, self._give_up)
             await DeferredList([_shadow(each) for each in waiting], consumeErrors=True)
@@ -190,6 +207,13 @@ class QueueRunner:
             self._timer.cancel()
         self._timer = self._reactor.callLater(delay, self.wake)
 
+    def _settings_changed(self) -> None:
+        pages = (self._settings[Ims], self._settings[DeliveryPage])
+        before, self._pages = self._pages, pages
+        if before != pages:
+            self._look(reparking=True)
+        self.wake()
+
     def wake(self) -> None:
         """Look for what is due."""
         if self._stopping:
@@ -221,7 +245,7 @@ class QueueRunner:
             await waiter
 
     def _is_idle(self) -> bool:
-        return self._filling is None and not self._lanes
+        return self._filling is None and self._looking is None and not self._lanes
 
     def _tell_idle(self) -> None:
         if self._is_idle():
@@ -236,7 +260,7 @@ class QueueRunner:
                 return  # A lane that ends wakes us.
             claims = await self._db.write(spool.claim_due, self._now(), CLAIM, LEASE, self._node)
             for claim in claims:
-                self._sort(claim)
+                await self._sort(claim)
             self._pump()
             if not claims:
                 due = await self._db.read(spool.next_due)
@@ -247,21 +271,43 @@ class QueueRunner:
     def _waiting(self) -> int:
         return sum(len(active.left) for active in self._claims.values())
 
-    def _sort(self, claim: Claim) -> None:
+    async def _sort(self, claim: Claim) -> None:
         """Cut a claim into work by destination."""
         active = Active(claim, {each.id for each in claim.recipients}, claim.lease)
         self._claims[claim.token] = active
-        by_destination: dict[str, list[QueuedRecipient]] = {}
+        by_destination: dict[tuple[str, str, str], tuple[Routed, list[QueuedRecipient]]] = {}
         for each in claim.recipients:
-            here = each.domain == LOCAL or self._directory.serves(each.domain)
-            key = LOCAL if here else self.routing.destination(each.domain)
-            by_destination.setdefault(key, []).append(each)
+            routed = await self._routed(claim, each)
+            refused = routed.refusal.text if routed.refusal is not None else ""
+            key = (routed.key, routed.parks, refused)
+            by_destination.setdefault(key, (routed, []))[1].append(each)
         most = self._settings[Queue].recipients_per_message
-        for key, recipients in by_destination.items():
-            waiting = self._pending.setdefault(key, deque())
+        for routed, recipients in by_destination.values():
+            waiting = self._pending.setdefault(routed.key, deque())
             for at in range(0, len(recipients), most):
                 some = tuple(recipients[at : at + most])
-                waiting.append(Work(active, some[0].domain, some))
+                waiting.append(Work(active, some, routed.route, routed.parks, routed.refusal))
+
+    async def _routed(self, claim: Claim, each: QueuedRecipient) -> Routed:
+        """Where a recipient goes at this try, by which connector."""
+        to, connectors = Destination.parse(each.domain), self.connectors
+        if not to.host and (to.domain == LOCAL or self._directory.serves(to.domain)):
+            return Routed()
+        message = claim.message
+        if to.connector or to.host:
+            connector = connectors.named(to.connector)
+        else:
+            originator = Originator(message.account, message.reverse_path)
+            try:
+                out = await connectors.out(each.address, originator, attempts=each.attempts, now=self._now())
+            except Refusal as refusal:
+                return Routed(refusal=refusal)
+            connector = out.connector
+        parks = connectors.parked(connector, to)
+        if parks and message.expires <= self._now():
+            return Routed(refusal=Expired(parks))
+        row = None if to.host else connectors.domain_row(to.domain)
+        return Routed(route(connector, row, to), parks)
 
     def _pump(self) -> None:
         """Start lanes while there is work and room; destinations take turns."""
@@ -329,10 +375,13 @@ class QueueRunner:
             if work.active.lost:
                 raise LeaseLost
             try:
-                if key == LOCAL:
+                if work.refusal is not None:
+                    outcomes = _all(work, _refused(work.refusal))
+                elif work.route is None:
                     outcomes = await self._here(work)
                 else:
-                    outcomes = await courier.carry(work.domain, await self._parcels.parcel(work))
+                    outcomes = await courier.carry(work.route, await self._parcels.parcel(work))
+                    self._watch_over(work.route, outcomes)
             except Refusal as refusal:
                 # Our own store or directory could not (rule 5).
                 outcomes = _all(work, Outcome(State.WAITING, "4.3.0", refusal.text))
@@ -351,6 +400,11 @@ class QueueRunner:
             self.log.failure("{id} could not be sent", id=work.message.queue_id)
             await self._defer(work)
         self._done(work)
+
+    def _watch_over(self, route: Route, outcomes: dict[int, Outcome]) -> None:
+        """Hosts that everything of a connector goes to and that nobody could reach are trouble."""
+        if route.hosts and any(one.state is State.WAITING and not one.peer for one in outcomes.values()):
+            self.connectors.failed(route.connector, self._now())
 
     def _done(self, work: Work) -> None:
         active = work.active
@@ -400,6 +454,56 @@ class QueueRunner:
         if active.lost:
             raise LeaseLost
 
+    def _look(self, reparking: bool = False) -> None:
+        """Look after what is parked, once more if that is being done. reparking: settings changed."""
+        self._repark |= reparking
+        self._look_again = self._looking is not None
+        if self._looking is None and not self._stopping:
+            self._looking = Deferred.fromCoroutine(self._look_after_parked())
+            self._looking.addErrback(self._trouble)
+            self._looking.addCallback(self._looked)
+
+    def _looked(self, _: None) -> None:
+        self._looking = None
+        if self._look_again:
+            self._look()
+        self._tell_idle()
+
+    async def _look_after_parked(self) -> None:
+        """Start what is parked and expired, or need not be parked any more; park what is to be asked
+        for since the settings changed."""
+        reparking, self._repark = self._repark, False
+        start, time = [], self._now()
+        for recipient, text, expires in await self._db.read(spool.parked):
+            if expires <= time or not self._parks(text):
+                start.append(recipient)
+        for at in range(0, len(start), CLAIM):
+            await self._db.write(spool.start, start[at : at + CLAIM], time)
+        if not reparking:
+            return
+        park: dict[str, list[int]] = {}
+        for recipient, text in await self._db.read(spool.waiting):
+            why = self._parks(text)
+            if why:
+                park.setdefault(why, []).append(recipient)
+        for why, recipients in park.items():
+            for at in range(0, len(recipients), CLAIM):
+                await self._db.write(spool.park, recipients[at : at + CLAIM], why)
+
+    def _parks(self, text: str) -> str:
+        """Why what is bound for a destination waits to be asked for; "" if it does not."""
+        to = Destination.parse(text)
+        if not to.host and to.domain == LOCAL:
+            return ""
+        if to.connector or to.host:
+            return self.connectors.parked(self.connectors.named(to.connector), to)
+        row = self.connectors.domain_row(to.domain)
+        if row is not None and row.route == "etrn":
+            return "Held until the domain's host asks for it by ETRN"
+        if any(connector.sends for connector in self.connectors.all):
+            return ""
+        return self.connectors.parked(self.connectors.all[0], to)
+
     async def _renew(self) -> None:
         for active in list(self._claims.values()):
             try:
@@ -408,12 +512,39 @@ class QueueRunner:
                 pass
             except Refusal as refusal:
                 self.log.info("a claim could not be renewed: {why}", why=refusal.text)
+        self._look()
         if self._left:
             try:
                 await self._finish_left()
             except Refusal as refusal:
                 self._left = True
                 self.log.info("what is done could not be finished: {why}", why=refusal.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """Where a recipient goes: by a route, here (None), or nowhere."""
+
+    route: Route | None = None
+    parks: str = ""
+    refusal: Refusal | None = None
+
+    @property
+    def key(self) -> str:
+        return LOCAL if self.route is None else self.route.key
+
+
+class Expired(Refusal):
+    """Nobody asked for the message in time."""
+
+    temporary = True
+
+
+def _refused(refusal: Refusal) -> Outcome:
+    if refusal.temporary:
+        return Outcome(State.WAITING, "4.3.5", refusal.text)
+    status = "5.4.4" if isinstance(refusal, NoRoute) else "5.7.1"
+    return Outcome(State.FAILED, status, refusal.text)
 
 
 def _all(work: Work, outcome: Outcome) -> dict[int, Outcome]:

@@ -26,7 +26,7 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from zope.interface import implementer
 
 from imsd.mail.downgrade import Unconvertible
-from imsd.mail.routing import Routing, Target, Unroutable
+from imsd.mail.routing import Route, Routing, Target, Unroutable
 from imsd.settings.queue import Queue
 from imsd.store.spool import Queued, QueuedRecipient, State
 from protocols.smtp import client as smtp
@@ -147,7 +147,7 @@ class Courier:
     def peer(self) -> str:
         return str(self._target) if self._target is not None else ""
 
-    async def carry(self, domain: str, parcel: Parcel) -> dict[int, Outcome]:
+    async def carry(self, route: Route, parcel: Parcel) -> dict[int, Outcome]:
         """Send to all recipients of the parcel; their outcomes by recipient id.
 
         Raises LeaseLost, and what reading the content raises.
@@ -156,7 +156,7 @@ class Courier:
             used = self._usable()
             if not used:
                 await self.close()
-                refused = await self._connect(domain)
+                refused = await self._connect(route)
                 if refused is not None:
                     return dict.fromkeys((each.id for each in parcel.recipients), refused)
             client = self._client
@@ -203,10 +203,10 @@ class Courier:
 
     # Connecting ----------------------------------------------------------------------------
 
-    async def _connect(self, domain: str) -> Outcome | None:
+    async def _connect(self, route: Route) -> Outcome | None:
         """Be connected and greeted; or why not."""
         try:
-            targets = await self._routing.targets(domain)
+            targets = await self._routing.targets(route)
         except Unroutable as error:
             state = State.WAITING if error.temporary else State.FAILED
             return Outcome(state, error.status, error.text)

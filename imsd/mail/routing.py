@@ -1,7 +1,9 @@
 """Where mail for a domain goes (RFC 5321 5, RFC 7505).
 
-1. A route set for the domain, or for a domain it is below, wins; the most specific one.
-2. Then the smart host, when one is set.
+1. The list of domains says first (ims_spec 3.4.3), the most specific entry: a host or several, the
+   smart hosts, or the domain name system. Without an entry it is as the connector delivers.
+2. A host that is named is one to hand everything to: a name stands for its MX records, or for
+   its addresses where it has none; a name in brackets for its addresses. Several are tried in order.
 3. An address literal is its own destination.
 4. Else the domain's MX records: lower preference first, equal ones shuffled. A null MX accepts
    no mail. Without any MX record the domain itself is the host.
@@ -17,15 +19,12 @@ import random
 from collections.abc import Collection
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
 
 from imsd.errors import Refusal
+from imsd.mail.destinations import Destination
 from imsd.mail.names import LookupFailed, Names
-from imsd.settings.queue import Routes, host_and_port
+from imsd.settings.connectors import Connector, DomainRow, host_and_port
 from protocols.message.domains import to_ascii
-
-if TYPE_CHECKING:
-    from imsd.settings import LiveSettings
 
 MOST_HOSTS = 10
 MOST_ADDRESSES = 4
@@ -52,54 +51,107 @@ class Target:
         return f"{self.host}[{self.address}]:{self.port}"
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How to reach a destination: hosts to hand over to, or () for the domain's own exchangers.
+
+    port: of what DNS finds. why: which rule said so.
+    """
+
+    connector: str
+    domain: str
+    hosts: tuple[str, ...] = ()
+    port: int = 25
+    why: str = ""
+
+    @property
+    def key(self) -> str:
+        """What shares connections."""
+        return f"{self.connector}>" + (",".join(self.hosts) or f"{self.domain}:{self.port}")
+
+
+def route(connector: Connector, row: DomainRow | None, destination: Destination) -> Route:
+    """The route of a destination by a connector; row: what the list of domains says of it."""
+    name, domain, way = connector.name, destination.domain, connector.delivery
+    if destination.host:
+        return Route(name, domain, (destination.host,), why="handed to that host")
+    port = way.port
+    if row is not None:
+        port = row.port or port
+        if row.hosts:
+            hosts = tuple(_with_port(host, row.port) for host in row.hosts)
+            return Route(name, domain, hosts, port, f"ims.domains, {row.domain}: {row.route}")
+        if row.route == "dns" or not way.smart_hosts:
+            return Route(name, domain, (), port, f"ims.domains, {row.domain}: {row.route}")
+        if row.route == "smarthost":
+            return Route(name, domain, way.smart_hosts, port, f"ims.domains, {row.domain}: smarthost")
+    if way.mode == "smarthost":
+        return Route(name, domain, way.smart_hosts, port, f"smart host of connector {name}")
+    return Route(name, domain, (), port, f"domain name system, connector {name}")
+
+
+def _with_port(host: str, port: int | None) -> str:
+    _, given = host_and_port(host, 0)
+    return host if given or port is None else f"{host}:{port}"
+
+
 class Routing:
     """Finds targets. hostname: our name; own: addresses that are ours."""
 
     def __init__(
         self,
         names: Names,
-        settings: LiveSettings,
         hostname: str,
         own: Collection[str] = (),
         shuffle: random.Random | None = None,
     ) -> None:
         self._names = names
-        self._settings = settings
         self._hostname = hostname.lower().rstrip(".")
         self._own = frozenset(own)
         self._random = shuffle or random.SystemRandom()
 
-    def destination(self, domain: str) -> str:
-        """What mail for this domain shares connections with: the set host, or the domain itself."""
-        return self._set_route(domain) or domain.lower()
-
-    async def targets(self, domain: str) -> list[Target]:
+    async def targets(self, route: Route) -> list[Target]:
         """Addresses to try in order, at least one. Raises Unroutable."""
+        domain = route.domain
         try:
-            route = self._set_route(domain)
-            if route:
-                host, port = host_and_port(route)
-                return self._some(await self._addresses(host, port), "5.4.4", f"{host} has no address")
+            if route.hosts:
+                return await self._handed(route)
             if domain.startswith("["):
-                return [self._literal(domain)]
+                return [self._literal(domain, route.port)]
             name = to_ascii(domain.encode("utf-8"))
             if not name:
                 raise Unroutable("5.1.2", f"{domain} is no domain name")
-            return await self._exchangers(name.decode("ascii").rstrip("."))
+            return await self._exchangers(name.decode("ascii").rstrip("."), route.port)
         except LookupFailed as error:
             raise Unroutable("4.4.3", f"Name service: {error}") from error
 
-    def _set_route(self, domain: str) -> str:
-        page = self._settings[Routes]
-        name = domain.lower().rstrip(".")
-        while name and page.domains:
-            found = page.domains.get(name)
-            if found is not None:
-                return "" if found == "dns" else found
-            name = name.partition(".")[2]
-        return page.smart_host
+    async def _handed(self, route: Route) -> list[Target]:
+        """The hosts of a route. One that cannot be found is passed over while there are others."""
+        targets: list[Target] = []
+        failed: LookupFailed | None = None
+        for text in route.hosts:
+            host, port = host_and_port(text)
+            try:
+                targets += await self._host(host, port)
+            except LookupFailed as error:
+                failed = error
+        if not targets and failed is not None:
+            raise failed
+        return self._some(targets, "5.4.4", f"{', '.join(route.hosts)} has no address")
 
-    def _literal(self, domain: str) -> Target:
+    async def _host(self, host: str, port: int) -> list[Target]:
+        if host.startswith("["):
+            return await self._addresses(host[1:-1], port)
+        if _is_address(host):
+            return await self._addresses(host, port)
+        answer = await self._names.exchangers(host.rstrip(".").lower())
+        found = sorted((level, self._random.random(), name) for level, name in answer.records if name)
+        targets: list[Target] = []
+        for _, _, name in found[:MOST_HOSTS]:
+            targets += await self._addresses(name.lower().rstrip("."), port)
+        return targets or await self._addresses(host, port)
+
+    def _literal(self, domain: str, port: int) -> Target:
         text = domain[1:-1]
         if text[:5].lower() == "ipv6:":
             text = text[5:]
@@ -109,10 +161,9 @@ class Routing:
             raise Unroutable("5.1.2", f"{domain} is no address literal") from None
         if self._is_ours(text):
             raise Unroutable("5.4.6", f"{domain} is this server")
-        return Target(domain, text, self._settings[Routes].port)
+        return Target(domain, text, port)
 
-    async def _exchangers(self, domain: str) -> list[Target]:
-        port = self._settings[Routes].port
+    async def _exchangers(self, domain: str, port: int) -> list[Target]:
         answer = await self._names.exchangers(domain)
         if answer.missing:
             raise Unroutable("5.1.2", f"Domain {domain} does not exist")
@@ -158,12 +209,10 @@ class Routing:
         raise Unroutable("5.4.4", f"No mail exchanger of {domain} has an address")
 
     async def _addresses(self, host: str, port: int) -> list[Target]:
-        try:
-            ip_address(host)
-        except ValueError:
-            records = await self._names.addresses(host)
-            return [Target(host, address, port) for address in records[:MOST_ADDRESSES]]
-        return [Target(host, host, port)]
+        if _is_address(host):
+            return [Target(host, host, port)]
+        records = await self._names.addresses(host)
+        return [Target(host, address, port) for address in records[:MOST_ADDRESSES]]
 
     @staticmethod
     def _some(targets: list[Target], status: str, text: str) -> list[Target]:
@@ -179,3 +228,11 @@ class Routing:
             parsed, address = mapped, str(mapped)
         # A name that the DNS puts on the loopback would be delivered to ourselves as well.
         return address in self._own or parsed.is_loopback or parsed.is_unspecified
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -90,6 +90,9 @@ class Settling:
             elif state is State.WAITING and time < message.expires:
                 word = "deferred"
                 due = next_try(time, each.attempts, message.expires, page.waits)
+                if work.parks:
+                    # It was asked for once: the next who asks starts it again.
+                    state, text = State.PARKED, f"{work.parks}. {text}"
                 if self._late(message, each, time):
                     warned = True
                     verdict.tell(_fate(each, Action.DELAYED, outcome, until=message.expires))
@@ -135,7 +138,7 @@ class Settling:
     async def give_up(self, message: Queued, recipients: Iterable[QueuedRecipient], notify: bool) -> None:
         """Remove a message; its sender is told if notify."""
         time, text = self._now(), "Delivery was stopped by the administrator"
-        still = [each for each in recipients if each.state in (State.WAITING, State.HELD)]
+        still = [each for each in recipients if each.state <= State.HELD]
         events = [_event(time, "deleted", message, each.address, text) for each in still]
         fates = [
             Fate(each, Action.FAILED, "5.7.1", text)

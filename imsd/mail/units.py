@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from imsd.errors import NoSuchMailbox, Refusal
+from imsd.mail.connectors import Originator
 from imsd.mail.envelope import Addressee, Envelope
 from imsd.store import blobs, fanout, mailboxes, messages, spool, tracking
 from imsd.store.ids import INBOX, PUBLIC, AccountId, MailboxId
@@ -59,7 +60,8 @@ class Plan:
     """Who gets a copy, worked out before the transaction.
 
     nowhere: why an address of ours among the remote ones cannot be followed further. size: of the
-    message; refused: copies it is too large for.
+    message; refused: copies it is too large for. originator: who sends, for those who accept from
+    some alone.
     """
 
     local: dict[tuple[AccountId, str], Copy] = field(default_factory=dict)
@@ -68,6 +70,7 @@ class Plan:
     nowhere: Refusal | None = None
     size: int = 0
     refused: list[tuple[Copy, Refusal]] = field(default_factory=list)
+    originator: Originator = field(default_factory=Originator)
 
 
 def prefix_of(reverse_path: str, address: str) -> bytes:
@@ -158,9 +161,12 @@ def _copies(
 def _rows(remote: Iterable[Addressee], later: Iterable[Copy], time: int) -> list[spool.NewRecipient]:
     rows = []
     for each in remote:
-        domain = each.address.rpartition("@")[2].lower()
+        domain = each.destination or each.address.rpartition("@")[2].lower()
+        notify = ",".join(each.notify)
         rows.append(
-            spool.NewRecipient(each.address, domain, time, ",".join(each.notify), each.orcpt_type, each.orcpt)
+            spool.NewRecipient(
+                each.address, domain, time, notify, each.orcpt_type, each.orcpt, parked=each.parked
+            )
         )
     for copy in later:
         notify = ",".join(copy.notify)

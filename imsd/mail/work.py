@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from imsd.errors import Refusal
+from imsd.mail.routing import Route
 from imsd.store.spool import Claim, Queued, QueuedRecipient
 
 HOUR = 3_600_000_000
@@ -22,11 +24,17 @@ class Active:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Work:
-    """Recipients of one message at one destination. domain: what to route by."""
+    """Recipients of one message at one destination. route: where, and by which connector; None: here.
+
+    parks: why they wait to be asked for when they cannot go now, "" if they do not. refusal: why they
+    cannot go at all.
+    """
 
     active: Active
-    domain: str
     recipients: tuple[QueuedRecipient, ...]
+    route: Route | None = None
+    parks: str = ""
+    refusal: Refusal | None = None
 
     @property
     def message(self) -> Queued:

@@ -52,6 +52,11 @@ TABLE: Final[dict[type[errors.Refusal], Row]] = {
     errors.NoSuchRecipient: Row(550, "5.1.1", b"", b"NONEXISTENT", 32),
     # An administrator can mend it: the sender tries again.
     errors.AmbiguousRecipient: Row(451, "4.3.5", b"", b"CANNOT", 19),
+    errors.NoRoute: Row(550, "5.4.4", b"", b"CANNOT", 53),
+    errors.SecurityRequired: Row(530, "5.7.0", b"", b"NOPERM", 53),
+    errors.HostRejected: Row(550, "5.7.1", b"", b"NOPERM", 53),
+    errors.NotHomed: Row(550, "5.7.1", b"", b"NOPERM", 50),
+    errors.QueueElsewhere: Row(458, "4.3.0", b"", b"CANNOT", 53),
     errors.RelayDenied: Row(550, "5.7.1", b"", b"NOPERM", 50),
     errors.SenderNotPermitted: Row(550, "5.7.1", b"", b"NOPERM", 50),
     errors.TooManyRecipients: Row(452, "4.5.3", b"", b"LIMIT", 11),

@@ -9,11 +9,11 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from imsd.auth.account import Account
-from imsd.errors import LoopDetected, Refusal, SenderNotPermitted
+from imsd.errors import LoopDetected, NotPermitted, Refusal, SenderNotPermitted
 from imsd.mail import received, submission
 from imsd.mail.envelope import Addressee, Envelope, Origin
 from imsd.mail.intake import Intake
-from imsd.mail.policy import Policy
+from imsd.mail.policy import Policy, Submitter
 from imsd.sessions import refusals
 from imsd.settings.smtp import Smtp
 from imsd.store.tables import now
@@ -81,6 +81,7 @@ class Door:
                 transactions=page.transactions,
                 idle=page.idle_seconds,
                 content=page.content_seconds,
+                etrn=page.etrn,
             )
             self._limits = (page, limits)
         return self._limits[1]
@@ -122,14 +123,31 @@ class Session:
 
     async def begin(self, client: Client, reverse_path: Path, parameters: MailParameters) -> Transaction:
         address = str(reverse_path)
-        if self.account is not None:
-            try:
-                await self.door.policy.check_sender(self.account, address)
+        try:
+            await self._admit(address)
+            if self.account is not None:
                 await self.door.policy.room.may_send(self.account.id, parameters.size or 0)
-            except Refusal as refusal:
-                self.refused(address, "", refusal)
-                raise
+        except Refusal as refusal:
+            self.refused(address, "", refusal)
+            raise
         return Transaction(self, client, address, parameters)
+
+    async def _admit(self, address: str) -> None:
+        """May this host, and this originator, bring a message? (ims_spec 3.4.4)"""
+        policy, account, security = self.door.policy, self.account, self.security
+        exempt = False
+        if not self.door.role.submission:
+            exempt = policy.check_host(security.peer, security.encrypted, account is not None)
+        if not exempt:
+            await policy.check_home(account, address)
+        if account is not None:
+            await policy.check_sender(account, address, self.door.role.submission)
+
+    async def start_held(self, domain: str, below: bool) -> int:
+        """ETRN (RFC 1985)."""
+        if not self.door.settings[Smtp].etrn:
+            raise NotPermitted("ETRN is not offered")
+        return await self.door.delivery.start_held(domain, below)
 
     def refused(self, sender: str, recipient: str, error: Exception, queue_id: str = "") -> None:
         """A decision to be found again (design, decision 12); rows are written in batches."""
@@ -174,11 +192,13 @@ class Transaction:
         self._priority = 0
 
     async def add(self, forward_path: Path, parameters: RcptParameters) -> None:
-        security = self._session.security
+        security, account = self._session.security, self._account
         policy = self._session.door.policy
-        relay = self._account is not None or policy.may_relay(security.peer)
+        by = Submitter(
+            security.peer, security.local, account.id if account is not None else None, self._reverse_path
+        )
         try:
-            addressee = await policy.addressee(forward_path, parameters, relay, security.local)
+            addressee = await policy.addressee(forward_path, parameters, by)
             await policy.room.may_receive(addressee.recipient, self._parameters.size or 0)
         except Refusal as refusal:
             self._session.refused(self._reverse_path, str(forward_path), refusal)
@@ -223,7 +243,7 @@ class Transaction:
         door = self._session.door
         message = submission.Submitted(header)
         for address in (*message.authors, *message.senders, *message.resenders):
-            await door.policy.check_sender(account, address)
+            await door.policy.check_sender(account, address, door.role.submission)
         if not message.authors and (message.has_from or not account.address):
             raise SenderNotPermitted
         return message.complete(account.address, door.hostname, self._queue_id, seconds)
@@ -282,7 +302,7 @@ def make_smtp(core: Core, contexts: Any, role: Role) -> Callable[[], Connection]
     door = Door(
         role,
         core.config.server.hostname,
-        policy=Policy(core.directory, core.settings),
+        policy=core.policy,
         delivery=core.delivery,
         authenticator=core.authenticator,
         blobs=core.blobs,

@@ -3,6 +3,7 @@
 page        what a property page is
 live        the current values, of the site and of servers, kept up to date by the change feed
 networks    networks in settings, and which of them an address is in
+domains     patterns of domains, and which of them a domain matches
 others      one module per property page
 
 A page is found by its class: `settings[Pop3].idle_minutes`. Only what differs from the
@@ -12,6 +13,8 @@ differs from the site (`pop3.idle_minutes@mail.example.org`).
 
 from __future__ import annotations
 
+from imsd.settings.accept import Accept
+from imsd.settings.connectors import Delivery, DeliveryRestrictions, Ims
 from imsd.settings.directory import Addressing, Ldap
 from imsd.settings.imap import Imap
 from imsd.settings.listeners import Admission
@@ -21,16 +24,22 @@ from imsd.settings.page import Page
 from imsd.settings.pickup import Pickup
 from imsd.settings.pop3 import Pop3
 from imsd.settings.protocols import Protocols
-from imsd.settings.queue import Queue, Routes
+from imsd.settings.queue import Queue
 from imsd.settings.quotas import Quotas
+from imsd.settings.routing import Rerouting, Restrictions
 from imsd.settings.smtp import Smtp
 
 PAGES: tuple[type[Page], ...] = (
     Admission,
     Smtp,
     Queue,
-    Routes,
     Pickup,
+    Ims,
+    Accept,
+    Delivery,
+    DeliveryRestrictions,
+    Rerouting,
+    Restrictions,
     Protocols,
     Pop3,
     Imap,

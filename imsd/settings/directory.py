@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from imsd.settings.authentication import AUTHENTICATION, Authentication
+from imsd.settings.connectors import host_and_port
+from imsd.settings.domains import DomainPattern
 from imsd.settings.page import Page
 
 
@@ -28,12 +30,24 @@ class Addressing(Page):
     domains: tuple[str, ...] = Field(
         (), max_length=10_000, description="Domains whose mail is ours besides those of the formats"
     )
+    share_domain_with: dict[DomainPattern, str] = Field(
+        {},
+        description="Inbound domain to host[:port]: another system has people in the domain, too; who is "
+        "unknown here is sent there",
+    )
     separator: str = Field(
         "+", max_length=1, description="What separates a name and a detail (user+detail@); empty: nothing"
     )
     list_limit: int = Field(
         20_000, ge=1, le=1_000_000, description="Recipients that one distribution list may lead to"
     )
+
+    @field_validator("share_domain_with")
+    @classmethod
+    def _share_domain_with(cls, value: dict[str, str]) -> dict[str, str]:
+        for host in value.values():
+            host_and_port(host)
+        return value
 
 
 class Ldap(Page):

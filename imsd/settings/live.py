@@ -31,7 +31,7 @@ class Key:
     @classmethod
     def of(cls, text: str) -> Key:
         dotted, _, server = text.partition("@")
-        section, _, field = dotted.partition(".")
+        section, _, field = dotted.rpartition(".")
         return cls(section, field, server.lower().strip("."))
 
     def __str__(self) -> str:

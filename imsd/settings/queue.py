@@ -1,8 +1,7 @@
-"""Mail that leaves: connections, retries, time-outs, notices, routes."""
+"""Mail that leaves: connections, retries, time-outs, notices."""
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -87,61 +86,3 @@ class Queue(Page):
         if priority == 0:
             return self.notice_hours
         return self.notice_hours_urgent if priority > 0 else self.notice_hours_nonurgent
-
-
-class Routes(Page):
-    """Where mail for other domains goes."""
-
-    section = "routes"
-
-    smart_host: str = Field(
-        "", description="Forward all messages to this host[:port]; empty: use the domain name system"
-    )
-    domains: dict[str, str] = Field(
-        {},
-        description="Domain to host[:port]: forward all messages for this domain and its subdomains there; "
-        '"dns" instead of a host: use the domain name system in spite of the smart host',
-    )
-    port: int = Field(25, ge=1, le=65_535, description="Port of mail exchangers found by DNS")
-    nameservers: tuple[str, ...] = Field(
-        (), description="Addresses of the name servers to ask; empty: those of the operating system"
-    )
-
-    @field_validator("smart_host")
-    @classmethod
-    def _smart_host(cls, value: str) -> str:
-        if value:
-            host_and_port(value)
-        return value
-
-    @field_validator("domains")
-    @classmethod
-    def _domains(cls, value: dict[str, str]) -> dict[str, str]:
-        for target in value.values():
-            if target != "dns":
-                host_and_port(target)
-        return {domain.lower().strip("."): target for domain, target in value.items()}
-
-    @field_validator("nameservers")
-    @classmethod
-    def _nameservers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for address in value:
-            ip_address(address)
-        return value
-
-
-def host_and_port(text: str, port: int = 25) -> tuple[str, int]:
-    """Take apart "host", "host:port", "[address]" or "[address]:port". Raises ValueError."""
-    text = text.strip()
-    if text.startswith("["):
-        host, bracket, rest = text[1:].partition("]")
-        if not bracket or (rest and not rest.startswith(":")):
-            raise ValueError(f"{text}: host or host:port expected")
-        host = host.removeprefix("IPv6:")
-        ip_address(host)
-        digits = rest[1:]
-    else:
-        host, _, digits = text.partition(":")
-    if not host or (digits and not digits.isdigit()) or (digits and not 0 < int(digits) < 65_536):
-        raise ValueError(f"{text}: host or host:port expected")
-    return host, int(digits) if digits else port

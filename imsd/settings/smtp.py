@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
-
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from imsd.settings.page import Page
 
@@ -36,26 +34,15 @@ class Smtp(Page):
     hops: int = Field(
         30, ge=10, le=1_000, description="Received lines from which a message counts as looping"
     )
-    relay_networks: tuple[str, ...] = Field(
-        (),
-        description="Networks (CIDR) that may send to anybody without a login; empty: none at all",
-    )
     expire_hours: int = Field(
         120,
         ge=1,
         le=8_760,
         description="Hours after which mail that cannot be sent is returned",
     )
-    sender_must_match: bool = Field(
-        True, description="Whether From and reverse-path of a submission must belong to the account"
+    etrn: bool = Field(
+        True, description="Let any client start by ETRN what is held for a domain (ims.domains, RFC 1985)"
     )
-
-    @field_validator("relay_networks")
-    @classmethod
-    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for network in value:
-            ip_network(network, strict=False)
-        return value
 
     @property
     def size_limit(self) -> int:

@@ -1,8 +1,9 @@
 """The queue: messages that must leave or must wait, one row for each recipient.
 
 States of a recipient's row: WAITING (due at a time; claimed while `lease` is ahead), HELD by an
-administrator, then DELIVERED, RELAYED, EXPANDED or FAILED, in which it stays until every
-recipient of the message came that far; then `finish` removes the message and its rows.
+administrator, PARKED until its domain's host asks for it (RFC 1985) or its connector sends again;
+then DELIVERED, RELAYED, EXPANDED or FAILED, in which it stays until every recipient of the message
+came that far; then `finish` removes the message and its rows.
 
 A claim is a token with a deadline. Results are written only where the token is still the one
 that claimed (rule 24), so two nodes never both decide about a recipient.
@@ -45,6 +46,7 @@ ANY_NODE = -1
 class State(IntEnum):
     """How far a recipient's row is."""
 
+    PARKED = -1
     WAITING = 0
     HELD = 1
     DELIVERED = 2
@@ -89,7 +91,7 @@ queue_recipient = Table(
     Column("id", Id, primary_key=True),
     _number("message"),
     _text("address"),
-    # What rows are grouped by to share a connection: the domain, or a connector's name.
+    # Where it is bound for (imsd.mail.destinations): a domain, with or without a connector, or a host.
     _text("domain"),
     _text("notify"),
     _text("orcpt_type"),
@@ -126,6 +128,7 @@ class NewRecipient:
     orcpt_type: str = ""
     orcpt: str = ""
     held: bool = False
+    parked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +249,8 @@ _RECORD = sql(
     .values(
         # Held while it was being tried: it stays held, unless the trying ended it.
         state=case(
-            (and_(_r.state == State.HELD.value, bindparam("state", type_=Small) == 0), State.HELD.value),
+            # Parking is what becomes of a row that waits; what an administrator held stays held.
+            (and_(_r.state == State.HELD.value, bindparam("state", type_=Small) <= 0), State.HELD.value),
             else_=bindparam("state", type_=Small),
         ),
         due=bindparam("due"),
@@ -275,6 +279,23 @@ _DELETE_MESSAGE = sql(delete(queue_message).where(_m.id == bindparam("message"))
 _NEXT_FREE = sql(select(func.min(_r.due)).where(_r.state == _ZERO, _r.lease == 0))
 _NEXT_LEASED = sql(select(func.min(_r.lease)).where(_r.state == _ZERO, _r.lease > 0))
 _BY_QUEUE_ID = sql(select(*_MESSAGE).where(_m.queue_id == bindparam("queue_id")))
+_PARKED = sql(
+    select(_r.id, _r.domain, _m.expires)
+    .select_from(queue_recipient.join(queue_message, _m.id == _r.message))
+    .where(_r.state == State.PARKED.value)
+    .order_by(_r.id)
+)
+_FREE = sql(select(_r.id, _r.domain).where(_r.state == _ZERO, _r.lease == 0).order_by(_r.id))
+_START = sql(
+    update(queue_recipient)
+    .where(among(_r.id, "ids"), _r.state == State.PARKED.value)
+    .values(state=State.WAITING.value, due=bindparam("now"))
+)
+_PARK = sql(
+    update(queue_recipient)
+    .where(among(_r.id, "ids"), _r.state == _ZERO, _r.lease == 0)
+    .values(state=State.PARKED.value, last_error=bindparam("why"))
+)
 _REPORTED = sql(update(queue_recipient).where(among(_r.id, "ids")).values(warned=1))
 _UNFINISHED = sql(
     select(*_MESSAGE)
@@ -342,7 +363,7 @@ def enqueue(unit: Unit, message: NewMessage, recipients: Iterable[NewRecipient])
             "notify": each.notify,
             "orcpt_type": clean(each.orcpt_type),
             "orcpt": clean(each.orcpt),
-            "state": int(each.held),
+            "state": State.PARKED.value if each.parked else int(each.held),
             "due": each.due,
             "attempts": 0,
             "last_attempt": 0,
@@ -469,6 +490,42 @@ def next_due(tx: Transaction) -> int | None:
     """When a row next needs somebody: it becomes due, or its claim lapses. None: nothing waits."""
     times = [tx.value(_NEXT_FREE), tx.value(_NEXT_LEASED)]
     return min((each for each in times if each is not None), default=None)
+
+
+def start_parked(unit: Unit, domain: str, below: bool, now: int) -> int:
+    """Make due what is parked for a domain (below: and for those below it); how many recipients."""
+    found = [row[0] for row in unit.all(_PARKED) if _is_for(row[1], domain, below)]
+    for at in range(0, len(found), 500):
+        unit.run(_START, ids=found[at : at + 500], now=now)
+    if found:
+        _changed(unit, now)
+    return len(found)
+
+
+def _is_for(destination: str, domain: str, below: bool) -> bool:
+    name = destination.rpartition(">")[2]
+    return name == domain or (below and name.endswith(f".{domain}"))
+
+
+def parked(tx: Transaction) -> list[tuple[int, str, int]]:
+    """Recipient, destination and when the message expires, of all that is parked."""
+    return [(row[0], row[1], row[2]) for row in tx.all(_PARKED)]
+
+
+def waiting(tx: Transaction) -> list[tuple[int, str]]:
+    """Recipient and destination of all that waits and is not claimed."""
+    return [(row[0], row[1]) for row in tx.all(_FREE)]
+
+
+def start(unit: Unit, recipients: Sequence[int], now: int) -> None:
+    """Make parked recipients due."""
+    unit.run(_START, ids=list(recipients), now=now)
+    _changed(unit, now)
+
+
+def park(unit: Unit, recipients: Sequence[int], why: str) -> None:
+    """Park recipients that wait and are not claimed."""
+    unit.run(_PARK, ids=list(recipients), why=why)
 
 
 def listed(tx: Transaction, after: int = 0, limit: int = 100) -> list[Queued]:

@@ -15,6 +15,7 @@ from protocols.values import value
 
 MAX_LOCAL = 64  # RFC 5321 4.5.3.1.1
 MAX_DOMAIN = 255  # RFC 5321 4.5.3.1.2
+MAX_ENCAPSULATED = 1024
 MAX_PATH = 256  # RFC 5321 4.5.3.1.3, with the brackets
 
 
@@ -154,7 +155,13 @@ def _mailbox(cursor: Cursor) -> Path:
     if match is None:
         raise BadPath("not a path")
     raw, domain = match.group(1, 2)
-    if len(raw) > MAX_LOCAL or len(domain) > MAX_DOMAIN or cursor.position - start > MAX_PATH + 256:
+    # An address within an address needs more room: X.400 ones are long (ims_spec 4.4).
+    longest = MAX_ENCAPSULATED if raw[:5].upper() == b"IMCEA" else MAX_LOCAL
+    if (
+        len(raw) > longest
+        or len(domain) > MAX_DOMAIN
+        or cursor.position - start > MAX_PATH + max(256, longest)
+    ):
         raise BadPath("path too long")
     try:
         local = raw.decode("utf-8")
@@ -208,6 +215,16 @@ def parse_hello(argument: bytes) -> str:
 
 
 _LOOSE = re.compile(rb"[A-Za-z0-9._:\[\]-]+")
+
+
+def parse_node(text: bytes) -> str:
+    """node-name of ETRN: a domain (RFC 1985 5.1), lower case, without its dot."""
+    if len(text) > MAX_DOMAIN or not _DOMAIN_ONLY.fullmatch(text):
+        raise BadArgument("domain expected")
+    try:
+        return text.decode("utf-8").rstrip(".").lower()
+    except UnicodeDecodeError:
+        raise BadArgument("domain expected") from None
 
 
 def parse_parameters(cursor: Cursor) -> Mapping[bytes, bytes]:

@@ -41,7 +41,7 @@ class Limits:
 
     recipients: per transaction (RFC 5321 4.5.3.1.8 asks for 100 at least); refused: recipients
     refused per connection; bad_commands and transactions: per connection; content: for all of one
-    message, however slowly it comes.
+    message, however slowly it comes. etrn: whether that is offered (RFC 1985).
     """
 
     message: int = 50 * 1024 * 1024
@@ -51,6 +51,7 @@ class Limits:
     transactions: int = 1000
     idle: float = 300.0
     content: float = 3600.0
+    etrn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,10 @@ class ISession(Interface):
 
     async def begin(client: Client, reverse_path: Path, parameters: MailParameters) -> ITransaction:
         """MAIL: may this originator send here? A session has one transaction at a time."""
+
+    async def start_held(domain: str, below: bool) -> int:
+        """ETRN: send what is held for a domain, below: and for those below it. How many recipients
+        that starts. A refusal is worded by `IDoor.explain`."""
 
     def logged_in(identity: Any, end: Callable[[], None]) -> None:
         """AUTH succeeded. `end` ends the connection, should the identity cease to be one."""

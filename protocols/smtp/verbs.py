@@ -6,6 +6,7 @@ from protocols.smtp.commands.ask import Expn, Help, Vrfy
 from protocols.smtp.commands.command import Channel, Command, Session
 from protocols.smtp.commands.content import Bdat, Data
 from protocols.smtp.commands.hello import Ehlo, Helo, Noop, Quit, Rset
+from protocols.smtp.commands.queue import Etrn
 from protocols.smtp.commands.security import Auth, Starttls
 from protocols.smtp.commands.transaction import MailFrom, RcptTo
 
@@ -23,6 +24,7 @@ VERBS: dict[bytes, type[Command]] = {
         Vrfy,
         Expn,
         Help,
+        Etrn,
         Auth,
         Starttls,
         Quit,

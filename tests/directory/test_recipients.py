@@ -176,3 +176,90 @@ def test_removing_the_primary_address_stops_internet_mail(directory: Directory) 
     with pytest.raises(NoSuchRecipient):
         run(directory.resolve("ann@example.test"))
     assert run(directory.person(ann.account)).address == ""  # type: ignore[union-attr]
+
+
+# Inbound domains and what is nobody's there (ims_spec 3.11.3) ------------------------------
+
+
+def test_rows_of_the_routing_table_make_domains_inbound(directory: Directory) -> None:
+    rows = '[{"domain": "hosted.test", "action": "inbound"}, {"domain": "#example.test", "action": "relay"}]'
+    run(directory.add_user("alice@example.test", other_addresses=["alice@sub.hosted.test"]))
+    configure(directory, **{"routing.table": rows})
+    assert directory.serves("hosted.test") and directory.serves("SUB.hosted.test")
+    assert not directory.serves("example.test")
+    assert isinstance(run(directory.resolve("alice+tag@sub.hosted.test")), Local)
+
+
+def test_a_served_domain_is_more_specific_than_a_row_for_what_it_is_below(directory: Directory) -> None:
+    configure(directory, **{"routing.table": '[{"domain": "test", "action": "relay"}]'})
+    assert directory.serves("example.test")
+    assert not directory.serves("sub.example.test")
+
+
+def test_catch_all_gets_what_is_nobodys(directory: Directory) -> None:
+    run(directory.add_user("alice@example.test"))
+    configure(directory, **{"routing.catch_all": '{"example.test": "alice@example.test"}'})
+    caught = run(directory.resolve("nobody@example.test"))
+    assert isinstance(caught, Local) and caught.address == "nobody@example.test"
+    assert caught.account == run(directory.resolve("alice@example.test")).account  # type: ignore[union-attr]
+    for other in ("nobody@example.org", "IMCEAX400-x@example.test"):
+        with pytest.raises(NoSuchRecipient):
+            run(directory.resolve(other))
+    configure(
+        directory,
+        **{
+            "routing.catch_all": '{"*": "alice@example.test"}',
+            "addressing.share_domain_with": '{"example.test": "other.test"}',
+        },
+    )
+    assert directory.share_host("example.test") == "other.test"
+    with pytest.raises(NoSuchRecipient):
+        run(directory.resolve("nobody@example.test"))
+
+
+def test_postmaster_is_the_administrators_mailbox_or_who_has_the_address(
+    directory: Directory,
+) -> None:
+    alice = run(directory.add_user("alice@example.test"))
+    rows = '[{"domain": "hosted.test", "action": "inbound"}]'
+    configure(directory, **{"routing.table": rows, "ims.admin_mailbox": '"Alice@example.test"'})
+    found = run(directory.resolve("Postmaster@hosted.test"))
+    assert isinstance(found, Local) and found.account == alice.account
+    assert run(directory.resolve("postmaster@example.test")).entry != alice.entry
+    with pytest.raises(NoSuchRecipient):
+        run(directory.resolve("postm@hosted.test"))
+
+
+def test_addresses_of_other_types_lead_to_who_has_them(directory: Directory) -> None:
+    run(directory.add_user("alice@example.test"))
+    run(
+        directory.change(
+            "alice@example.test", {"otherMailbox": ["X400$c=US;a= ;s=Alice;", "MS$NET/PO/ALICE"]}
+        )
+    )
+    alice = run(directory.resolve("alice@example.test"))
+    assert run(directory.resolve_foreign("X400", "c=us;a= ;s=alice;")).entry == alice.entry
+    assert run(directory.resolve_foreign("MS", "net/po/alice")).entry == alice.entry
+    assert (
+        run(directory.resolve_foreign("EX", "/o=EXAMPLE/ou=main/cn=recipients/cn=alice")).entry == alice.entry
+    )
+    for kind, value in (("MS", "net/po/bob"), ("EX", "/o=Other/cn=alice"), ("EX", "x"), ("X400", "\0")):
+        with pytest.raises(NoSuchRecipient):
+            run(directory.resolve_foreign(kind, value))
+
+
+def test_a_custom_recipient_may_be_of_another_type(directory: Directory) -> None:
+    run(directory.add_contact("jean@example.test", "MS:NET/PO/JEAN"))
+    found = run(directory.resolve("jean@example.test"))
+    assert isinstance(found, Contact)
+    assert (found.kind, found.target) == ("MS", "NET/PO/JEAN")
+
+
+def test_names_in_a_restriction_stand_for_entries_and_lists_for_their_members(directory: Directory) -> None:
+    alice, bob = (run(directory.add_user(f"{name}@example.test")) for name in ("alice", "bob"))
+    inner = run(directory.add_group("inner@example.test", members=["alice@example.test"]))
+    run(directory.add_group("outer@example.test", members=["inner@example.test", "bob@example.test"]))
+    run(directory.change_members("inner@example.test", add=["outer@example.test"]))
+    assert run(directory.entries_of(("outer@example.test",))) == {alice.entry, bob.entry}
+    assert run(directory.entries_of((alice.dn, "nobody@example.test", "no=dn"))) == {alice.entry}
+    assert inner not in run(directory.entries_of(("inner@example.test",)))

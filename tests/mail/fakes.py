@@ -13,6 +13,8 @@ from imsd.directory.values import (
     Recipient,
 )
 from imsd.errors import NoSuchRecipient
+from imsd.settings.domains import DomainTable
+from imsd.settings.routing import TableRow
 from imsd.store.ids import AccountId, EntryId
 from imsd.store.quotas import Bounds
 
@@ -20,7 +22,14 @@ DOMAIN = "example.test"
 
 
 class FakeDomains:
-    served = (DOMAIN,)
+    """Every served domain is inbound, others by the rows of a test."""
+
+    def __init__(self) -> None:
+        self.served = (DOMAIN,)
+        self.table: DomainTable[TableRow] = DomainTable(())
+
+    def row(self, domain: str) -> TableRow | None:
+        return self.table.find(domain)
 
 
 class FakeDirectory:
@@ -32,6 +41,8 @@ class FakeDirectory:
         self.persons: list[Person] = []
         self.domains = FakeDomains()
         self.largest: dict[AccountId, int] = {}
+        self.foreign: dict[tuple[str, str], Recipient] = {}
+        self.shared: dict[str, str] = {}
 
     def add(self, alias: str, admin: bool = False) -> AccountId:
         account = AccountId(7 + len(self.persons))
@@ -52,16 +63,37 @@ class FakeDirectory:
         self.known[address] = DistributionList(EntryId(900 + len(self.members)), address)
         self.members[address] = list(members)
 
-    def add_contact(self, alias: str, target: str) -> None:
+    def add_contact(self, alias: str, target: str, kind: str = "SMTP") -> None:
         address = f"{alias}@{DOMAIN}"
-        self.known[address] = Contact(EntryId(800), address, target)
+        self.known[address] = Contact(EntryId(800), address, target, kind)
 
     def add_folder(self, alias: str, pathname: str) -> None:
         address = f"{alias}@{DOMAIN}"
         self.known[address] = PublicFolder(EntryId(700), address, pathname)
 
+    def add_foreign(self, kind: str, value: str, alias: str) -> None:
+        self.foreign[kind, value] = self.known[f"{alias}@{DOMAIN}"]
+
     def serves(self, domain: str) -> bool:
-        return domain.lower() == DOMAIN
+        row = self.domains.row(domain)
+        return row.inbound if row is not None else domain.lower() == DOMAIN
+
+    def share_host(self, domain: str) -> str:
+        return self.shared.get(domain.lower(), "")
+
+    async def resolve_foreign(self, kind: str, value: str) -> Recipient:
+        try:
+            return self.foreign[kind, value]
+        except KeyError:
+            raise NoSuchRecipient from None
+
+    async def entries_of(self, names: tuple[str, ...]) -> frozenset[EntryId]:
+        found: set[EntryId] = set()
+        for name in names:
+            to = self.known.get(name.lower())
+            if to is not None:
+                found.update(each.entry for each in (await self.expand(to)).recipients)
+        return frozenset(found)
 
     async def resolve(self, address: str) -> Recipient:
         try:

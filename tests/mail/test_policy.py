@@ -6,7 +6,7 @@ import pytest
 
 from imsd.auth.account import Account
 from imsd.errors import NoSuchRecipient, Refusal, RelayDenied, SenderNotPermitted
-from imsd.mail.policy import Policy
+from imsd.mail.policy import Policy, Submitter
 from imsd.settings import PAGES, LiveSettings
 from imsd.store.ids import AccountId, EntryId
 from protocols.smtp.grammar import Cursor, parse_forward_path
@@ -15,13 +15,13 @@ from tests.mail.fakes import FakeDirectory
 from tests.support.stores import run
 
 
-def make(relay_networks: str = "[]") -> Policy:
+def make(allow: str = "[]") -> Policy:
     directory = FakeDirectory()
     directory.add("alice")
     directory.add("root", admin=True)
     directory.add_list("staff", "alice@example.test")
     settings = LiveSettings(PAGES)
-    settings.replace({"smtp.relay_networks": relay_networks})
+    settings.replace({"routing.restrictions.allow": allow})
     return Policy(directory, settings)  # type: ignore[arg-type]
 
 
@@ -29,7 +29,8 @@ def ask(path: str, relay: bool = False, policy: Policy | None = None) -> str:
     """The address that a forward-path is for, or the refusal's name."""
     forward = parse_forward_path(Cursor(path.encode()))
     try:
-        found = run((policy or make()).addressee(forward, NO_RCPT_PARAMETERS, relay, "192.0.2.1"))
+        by = Submitter("198.51.100.9", "192.0.2.1", 7 if relay else None)
+        found = run((policy or make()).addressee(forward, NO_RCPT_PARAMETERS, by))
     except Refusal as refusal:
         return type(refusal).__name__
     return f"{'here' if found.recipient else 'out'} {found.address}"
@@ -91,15 +92,15 @@ def test_addresses_within_addresses_end() -> None:
 
 
 def test_no_network_relays_by_default_not_even_this_machine() -> None:
-    assert not make().may_relay("127.0.0.1")
-    assert not make().may_relay("")
+    assert not make().may_relay(Submitter("127.0.0.1")).allowed
+    assert not make().may_relay(Submitter()).allowed
 
 
 def test_named_networks_relay() -> None:
     policy = make('["192.0.2.0/24", "2001:db8::/32"]')
-    assert policy.may_relay("192.0.2.9")
-    assert policy.may_relay("2001:db8::1")
-    assert not policy.may_relay("198.51.100.1")
+    assert policy.may_relay(Submitter("192.0.2.9")).allowed
+    assert policy.may_relay(Submitter("2001:db8::1")).allowed
+    assert not policy.may_relay(Submitter("198.51.100.1")).allowed
 
 
 ALICE = Account(AccountId(7), EntryId(7), "cn=alice", ("alice@example.test",), 1, False, 1, AccountId(7))

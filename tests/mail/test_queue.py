@@ -221,7 +221,7 @@ def test_a_handshake_that_fails_does_not_keep_mail_from_leaving(world: World, ce
 
 
 def test_a_smart_host_gets_everything(world: World) -> None:
-    world.set(routes__smart_host="192.0.2.3:2525")
+    world.set(ims__delivery__mode="smarthost", ims__delivery__smart_hosts=["192.0.2.3:2525"])
     world.send("x@far.test", "y@other.test")
     world.work()
     assert [each.rcpt for each in world.near.got] == [["<x@far.test>", "<y@other.test>"]]

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
+from imsd.mail.connectors import Connectors
+from imsd.mail.destinations import Destination
 from imsd.mail.names import Names
-from imsd.mail.routing import Routing, Target, Unroutable
+from imsd.mail.routing import Route, Routing, Target, Unroutable, route
 from imsd.settings import PAGES, LiveSettings
+from tests.mail.fakes import FakeDirectory
 from tests.mail.peers import Zone
 from tests.support.stores import run
 
@@ -22,19 +25,27 @@ async def here(fn: Callable[..., Any], *args: Any) -> Any:
 
 
 class World:
-    def __init__(self, seed: int = 1, **rows: object) -> None:
+    def __init__(self, seed: int = 1, domains: object = (), **rows: object) -> None:
         self.zone, self.clock = Zone(), Clock()
         settings = LiveSettings(PAGES)
-        settings.replace({f"routes.{name}": json.dumps(value) for name, value in rows.items()})
+        stored = {f"ims.delivery.{name}": json.dumps(value) for name, value in rows.items()}
+        settings.replace({**stored, "ims.domains": json.dumps(domains)})
+        assert not settings.rejected
         self.names = Names(self.clock, here, self.zone.lookup)
-        self.routing = Routing(self.names, settings, "mx.here.test", ("192.0.2.99",), random.Random(seed))
+        self.connectors = Connectors(settings, FakeDirectory())  # type: ignore[arg-type]
+        self.routing = Routing(self.names, "mx.here.test", ("192.0.2.99",), random.Random(seed))
 
-    def to(self, domain: str) -> list[str]:
-        return [f"{each.host} {each.address}:{each.port}" for each in run(self.routing.targets(domain))]
+    def route(self, destination: str) -> Route:
+        to = Destination.parse(destination)
+        return route(self.connectors.named(to.connector), self.connectors.domain_row(to.domain), to)
 
-    def refused(self, domain: str) -> tuple[str, bool]:
+    def to(self, destination: str) -> list[str]:
+        targets = run(self.routing.targets(self.route(destination)))
+        return [f"{each.host} {each.address}:{each.port}" for each in targets]
+
+    def refused(self, destination: str) -> tuple[str, bool]:
         with pytest.raises(Unroutable) as caught:
-            run(self.routing.targets(domain))
+            run(self.routing.targets(self.route(destination)))
         return caught.value.status, caught.value.temporary
 
 
@@ -119,8 +130,13 @@ def test_address_literals() -> None:
 
 def test_set_routes_win_the_most_specific_one_first() -> None:
     world = World(
-        smart_host="smart.test:2525",
-        domains={"far.test": "127.0.0.1:1025", "dns.far.test": "dns", "x.far.test": "[2001:db8::2]:26"},
+        mode="smarthost",
+        smart_hosts=["smart.test:2525"],
+        domains=[
+            {"domain": "far.test", "route": "host:127.0.0.1:1025"},
+            {"domain": "dns.far.test", "route": "dns"},
+            {"domain": "x.far.test", "route": "host:[2001:db8::2]:26"},
+        ],
     )
     world.zone.a["smart.test"] = ["192.0.2.8"]
     world.zone.add("dns.far.test", (1, "mx.far.test", "192.0.2.1"))
@@ -129,13 +145,51 @@ def test_set_routes_win_the_most_specific_one_first() -> None:
     assert world.to("sub.far.test") == ["127.0.0.1 127.0.0.1:1025"]
     assert world.to("x.far.test") == ["2001:db8::2 2001:db8::2:26"]
     assert world.to("dns.far.test") == ["mx.far.test 192.0.2.1:25"]
-    assert (
-        world.routing.destination("any.test") == world.routing.destination("other.test") == "smart.test:2525"
-    )
-    assert world.routing.destination("DNS.far.test") == "dns.far.test"
+    assert world.route("any.test").key == world.route("other.test").key == "ims>smart.test:2525"
+    assert world.route("dns.far.test").key == "ims>dns.far.test:25"
     world.zone.a.clear()
     world.names.forget()
     assert world.refused("any.test") == ("5.4.4", False)
+
+
+def test_hosts_are_tried_in_their_order_and_a_name_means_its_exchangers() -> None:
+    world = World(mode="smarthost", smart_hosts=["one.test", "[two.test]:26", "[192.0.2.7]:27", "gone.test"])
+    world.zone.add("one.test", (20, "b.one.test", "192.0.2.2"), (10, "a.one.test", "192.0.2.1"))
+    world.zone.add("two.test", (10, "mx.two.test", "192.0.2.3"))
+    world.zone.a["two.test"] = ["192.0.2.4"]
+    assert world.to("any.test") == [
+        "a.one.test 192.0.2.1:25",
+        "b.one.test 192.0.2.2:25",
+        "two.test 192.0.2.4:26",
+        "192.0.2.7 192.0.2.7:27",
+    ]
+    world.zone.failing.add("one.test")
+    world.names.forget()
+    assert world.to("any.test")[0] == "two.test 192.0.2.4:26"
+
+
+def test_a_domain_has_its_own_port_and_may_use_the_smart_host_after_all() -> None:
+    rows = [
+        {"domain": "far.test", "route": "dns", "port": 2525},
+        {"domain": "near.test", "route": "host:192.0.2.5", "port": 26},
+        {"domain": "#x.far.test", "route": "smarthost"},
+    ]
+    world = World(mode="smarthost", smart_hosts=["192.0.2.9"], port=587, domains=rows)
+    world.zone.add("sub.far.test", (10, "a.far.test", "192.0.2.1"))
+    assert world.to("sub.far.test") == ["a.far.test 192.0.2.1:2525"]
+    assert world.to("near.test") == ["192.0.2.5 192.0.2.5:26"]
+    assert world.to("x.far.test") == ["192.0.2.9 192.0.2.9:25"]
+    assert world.route("x.far.test").why == "ims.domains, #x.far.test: smarthost"
+
+
+def test_a_host_in_the_destination_goes_before_everything() -> None:
+    world = World(mode="smarthost", smart_hosts=["192.0.2.9"])
+    assert world.to("=192.0.2.5:26") == ["192.0.2.5 192.0.2.5:26"]
+
+
+@pytest.mark.parametrize("text", ["a.test", "=host.test:25", "two>a.test", "two>=host.test", ""])
+def test_destinations_are_read_as_they_are_written(text: str) -> None:
+    assert str(Destination.parse(text)) == text
 
 
 def test_internationalized_domains_are_asked_for_by_their_a_labels() -> None:

@@ -409,5 +409,75 @@ def test_nothing_is_relayed_by_default_from_this_machine(site: Site) -> None:
     talk = site.talk(host="127.0.0.1")
     talk.say(b"EHLO c.example", b"MAIL FROM:<alice@example.test>")
     assert talk.say(b"RCPT TO:<x@example.net>").startswith("550 5.7.1")
-    site.configure(smtp__relay_networks='["127.0.0.0/8"]')
+    site.configure(routing__restrictions__allow='["127.0.0.0/8"]')
     assert talk.say(b"RCPT TO:<x@example.net>").startswith("250 ")
+
+
+# Accept connections (ims_spec 3.4.4), ETRN ---------------------------------------------------
+
+
+def test_a_host_must_use_what_its_row_asks_for(site: Site) -> None:
+    site.configure(ims__accept__policy='"auth"')
+    talk = site.talk(host="198.51.100.1")
+    talk.say(b"EHLO c.example")
+    assert talk.say(b"MAIL FROM:<x@example.org>").startswith("530 5.7.0")
+    site.configure(ims__accept__hosts='[{"network": "198.51.100.0/24", "require": "any"}]')
+    assert talk.say(b"MAIL FROM:<x@example.org>").startswith("250 ")
+    site.configure(ims__accept__hosts='[{"network": "198.51.100.0/24", "action": "reject"}]')
+    talk.say(b"RSET")
+    assert talk.say(b"MAIL FROM:<x@example.org>").startswith("550 5.7.1")
+    talk.say(b"QUIT")
+    assert refusals(site) == [("x@example.org", "", "530 5.7.0"), ("x@example.org", "", "550 5.7.1")]
+
+
+def test_clients_only_submit_if_homed_here(site: Site) -> None:
+    site.configure(ims__accept__require_home="true", ims__accept__match_sender='"never"')
+    talk = site.talk(host="198.51.100.1")
+    talk.say(b"EHLO c.example")
+    assert talk.say(b"MAIL FROM:<x@example.org>").startswith("530 5.7.0")
+    talk = site.submission()
+    assert talk.say(b"MAIL FROM:<x@example.org>") == "550 5.7.1 Mailbox is not local: x@example.org\r\n"
+    assert talk.say(b"MAIL FROM:<bob@example.test>").startswith("250 ")
+    site.configure(
+        ims__accept__require_home="true",
+        ims__accept__hosts='[{"network": "198.51.100.1", "relay_server": true}]',
+    )
+    talk = site.talk(host="198.51.100.1")
+    talk.say(b"EHLO c.example")
+    assert talk.say(b"MAIL FROM:<x@example.org>").startswith("250 ")
+
+
+def test_the_account_matches_the_sender_where_that_is_asked_for(site: Site) -> None:
+    def mail(role: Role) -> str:
+        talk = site.talk(role)
+        talk.say(b"EHLO c.example")
+        talk.say(b"AUTH PLAIN " + base64.b64encode(b"\0alice\0pw of alice"))
+        return talk.say(b"MAIL FROM:<bob@example.test>")[:3]
+
+    assert (mail(Role.SUBMISSION), mail(Role.MX)) == ("550", "550")
+    site.configure(ims__accept__match_sender='"submission"')
+    assert (mail(Role.SUBMISSION), mail(Role.MX)) == ("550", "250")
+    site.configure(ims__accept__match_sender='"never"')
+    assert (mail(Role.SUBMISSION), mail(Role.MX)) == ("250", "250")
+
+
+def test_a_held_domain_is_started_by_etrn(site: Site) -> None:
+    site.configure(ims__domains='[{"domain": "held.test", "route": "etrn"}]')
+    talk = site.submission()
+    talk.say(b"MAIL FROM:<alice@example.test>", b"RCPT TO:<x@held.test>", b"DATA")
+    assert talk.say(b"From: alice@example.test\r\n\r\nhi\r\n.").startswith("250 ")
+    other = site.talk(host="198.51.100.1")
+    assert "ETRN" in other.say(b"EHLO c.example")
+    assert other.say(b"ETRN other.test").startswith("458 ")
+    assert other.say(b"ETRN held.test") == "253 2.0.0 1 pending messages for node held.test started\r\n"
+    assert other.say(b"ETRN held.test").startswith("251 ")
+    site.configure(smtp__etrn="false")
+    assert site.talk().say(b"ETRN held.test").startswith("5")
+
+
+def test_a_refused_relay_is_tracked(site: Site) -> None:
+    talk = site.talk(host="198.51.100.1")
+    talk.say(b"EHLO c.example", b"MAIL FROM:<x@example.org>")
+    assert talk.say(b"RCPT TO:<y@example.net>") == "550 5.7.1 Relaying is prohibited\r\n"
+    talk.say(b"QUIT")
+    assert refusals(site) == [("x@example.org", "y@example.net", "550 5.7.1")]

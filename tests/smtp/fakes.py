@@ -111,6 +111,7 @@ class FakeDoor:
         self.accepted: list[FakeTransaction] = []
         self.fails_with: Exception | None = None
         self.sessions_closed = 0
+        self.asked: list[tuple[str, bool]] = []
         self.end: Any = None
 
     def limits(self) -> Limits:
@@ -128,6 +129,12 @@ class FakeDoor:
     async def begin(self, client: Client, reverse_path: Path, parameters: MailParameters) -> Any:
         self.begun.append(FakeTransaction(self, client, reverse_path, parameters))
         return self.begun[-1]
+
+    async def start_held(self, domain: str, below: bool) -> int:
+        self.asked.append((domain, below))
+        if domain not in ("held.test", "empty.test"):
+            raise Refusal(Reply(458, "4.3.0", "Node does not store mail here"))
+        return 0 if domain == "empty.test" else 2 + below
 
     def logged_in(self, identity: Any, end: Any) -> None:
         self.end = end

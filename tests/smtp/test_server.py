@@ -220,3 +220,24 @@ def test_long_pipeline_gives_way() -> None:
     talk = Talk()
     out = talk.say(b"NOOP\r\n" * 2000)
     assert out.count(b"250 2.0.0 OK\r\n") == 2000
+
+
+def test_a_connection_may_start_a_queue_twenty_times_and_only_where_that_is_offered() -> None:
+    talk = Talk(FakeDoor(limits=Limits(etrn=True)))
+    talk.say(b"EHLO c.example\r\n")
+    for _ in range(20):
+        assert talk.say(b"ETRN held.test\r\n").startswith(b"253 ")
+    assert talk.say(b"ETRN held.test\r\n") == b"459 4.7.0 Asked too often\r\n"
+    assert len(talk.door.asked) == 20
+    silent = Talk()
+    assert b"ETRN" not in silent.say(b"EHLO c.example\r\n")
+    assert silent.say(b"ETRN held.test\r\n").startswith(b"502 ")
+
+
+def test_an_address_within_an_address_may_be_long() -> None:
+    talk = Talk()
+    talk.say(b"EHLO c.example\r\n")
+    talk.say(b"MAIL FROM:<a@example.net>\r\n")
+    assert talk.say(b"RCPT TO:<IMCEAX400-" + b"a" * 900 + b"@example.test>\r\n").startswith(b"250 ")
+    assert talk.say(b"RCPT TO:<" + b"a" * 65 + b"@example.test>\r\n").startswith(b"501 5.1.3")
+    assert talk.say(b"RCPT TO:<IMCEAX400-" + b"a" * 1100 + b"@example.test>\r\n").startswith(b"501 5.1.3")

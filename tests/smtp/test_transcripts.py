@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from protocols.smtp.interfaces import Role
+from protocols.smtp.interfaces import Limits, Role
 from tests.smtp.fakes import FakeDoor, Talk
 
 SCRIPTS = sorted((Path(__file__).parents[1] / "transcripts" / "smtp").glob("*.txt"))
@@ -19,7 +19,8 @@ SCRIPTS = sorted((Path(__file__).parents[1] / "transcripts" / "smtp").glob("*.tx
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_transcript(script: Path) -> None:
     text = script.read_text("utf-8")
-    door = FakeDoor(Role.SUBMISSION if "# role: submission" in text else Role.MX)
+    role = Role.SUBMISSION if "# role: submission" in text else Role.MX
+    door = FakeDoor(role, Limits(etrn="# etrn" in text))
     if "# tls" in text:
         door.context = object()
     talk = Talk(door, "127.0.0.1" if "# peer: loopback" in text else "192.0.2.7")

@@ -14,7 +14,7 @@ import click
 import pytest
 
 from imsd import config
-from imsd.ctl import backup, directory, people, queue, server, settings, setup  # noqa: F401 - they add commands
+from imsd.ctl import backup, directory, people, queue, route, server, settings, setup  # noqa: F401 - they add commands
 from imsd.ctl.command import imsctl
 from tests.support.clients import subjects
 from tests.support.servers import PASSWORD, RunningServer, free_offset, run

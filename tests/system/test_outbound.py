@@ -25,7 +25,8 @@ def server(make_server: Callable[..., RunningServer]) -> Iterator[RunningServer]
     one = make_server()
     one.add_user("bob")
     # A closed port: whatever a test does not route goes nowhere, never out of this machine.
-    one.imsctl("settings", "set", "routes.smart_host", "127.0.0.1:1")
+    one.imsctl("settings", "set", "ims.delivery.smart_hosts", '["127.0.0.1:1"]')
+    one.imsctl("settings", "set", "ims.delivery.mode", "smarthost")
     yield one
     one.stop()
 
@@ -49,7 +50,8 @@ def nothing_left(server: RunningServer) -> Iterator[None]:
 
 
 def route(server: RunningServer, port: int) -> None:
-    server.imsctl("settings", "set", "routes.domains", json.dumps({"remote.test": f"127.0.0.1:{port}"}))
+    rows = [{"domain": "remote.test", "route": f"host:127.0.0.1:{port}"}]
+    server.imsctl("settings", "set", "ims.domains", json.dumps(rows))
 
 
 def submit(server: RunningServer, subject: str, to: str = "carol@remote.test", body: str = "hello") -> None:
@@ -252,11 +254,11 @@ def test_killed_before_the_first_try_it_leaves_after_the_start(server: RunningSe
 
 
 def test_the_smart_host_takes_the_rest(server: RunningServer, remote: Remote) -> None:
-    server.imsctl("settings", "set", "routes.smart_host", f"127.0.0.1:{remote.port}")
+    server.imsctl("settings", "set", "ims.delivery.smart_hosts", json.dumps([f"127.0.0.1:{remote.port}"]))
     submit(server, "by the smart host", to="dave@anywhere.test")
     poll(lambda: remote.taken)
     assert remote.taken[0].recipients == ("dave@anywhere.test",)
-    server.imsctl("settings", "set", "routes.smart_host", "127.0.0.1:1")
+    server.imsctl("settings", "set", "ims.delivery.smart_hosts", '["127.0.0.1:1"]')
 
 
 def test_no_surprise_in_the_log(server: RunningServer) -> None:
@@ -269,11 +271,11 @@ def test_a_loop_between_two_servers_ends_with_one_report(
     other = make_server()
     try:
         for here, there in ((server, other), (other, server)):
-            here.imsctl("settings", "set", "smtp.relay_networks", '["127.0.0.0/8"]')
+            here.imsctl("settings", "set", "routing.restrictions.allow", '["127.0.0.0/8"]')
             # Enough to see it end; the lowest limit there is.
             here.imsctl("settings", "set", "smtp.hops", "10")
-            routes = {"circle.test": f"127.0.0.1:{there.port('smtp')}"}
-            here.imsctl("settings", "set", "routes.domains", json.dumps(routes))
+            rows = [{"domain": "circle.test", "route": f"host:127.0.0.1:{there.port('smtp')}"}]
+            here.imsctl("settings", "set", "ims.domains", json.dumps(rows))
         # Both serve example.test: whichever gives up tells the bob it knows.
         other.add_user("bob")
         submit(server, "round and round", to="carol@circle.test")
@@ -289,4 +291,4 @@ def test_a_loop_between_two_servers_ends_with_one_report(
         assert b"554 5.4.6" in reports[0]
     finally:
         other.stop()
-        server.imsctl("settings", "set", "smtp.relay_networks", "[]")
+        server.imsctl("settings", "set", "routing.restrictions.allow", "[]")

@@ -59,7 +59,18 @@ class Mail:
 class Session:
     """What a connection holds: who is there, and the transaction if there is one."""
 
-    __slots__ = ("client", "door", "identity", "limits", "mail", "own", "refused", "role", "transactions")
+    __slots__ = (
+        "asked",
+        "client",
+        "door",
+        "identity",
+        "limits",
+        "mail",
+        "own",
+        "refused",
+        "role",
+        "transactions",
+    )
 
     def __init__(self, door: Any, own: Any, limits: Limits) -> None:
         self.door = door
@@ -71,6 +82,7 @@ class Session:
         self.mail: Mail | None = None
         self.transactions = 0
         self.refused = 0
+        self.asked = 0
 
     def reset(self) -> None:
         """No transaction any more (RFC 5321 4.1.1.5)."""

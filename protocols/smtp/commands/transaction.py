@@ -7,6 +7,7 @@ from typing import ClassVar
 from protocols.smtp import responses
 from protocols.smtp.commands.command import GROWTH, Channel, Command, Mail, Refused, Session
 from protocols.smtp.grammar import (
+    MAX_ENCAPSULATED,
     BadArgument,
     Cursor,
     Path,
@@ -77,7 +78,8 @@ class RcptTo(Command):
     greeted: ClassVar[bool] = True
     free: ClassVar[bool] = False
     # NOTIFY 28, ORCPT 507 (RFC 3461 4.1, 4.2); UTF-8 paths are counted in octets
-    longest: ClassVar[int] = GROWTH + 28 + 507
+    # and an address within the address
+    longest: ClassVar[int] = GROWTH + 28 + 507 + MAX_ENCAPSULATED
 
     path: Path
     parameters: RcptParameters

@@ -1,0 +1,64 @@
+"""ETRN (RFC 1985): a client asks that mail held for its domain be sent to the domain's host.
+
+Nothing is sent on the client's own connection, so that asking for somebody else's mail gets nobody
+anything (RFC 1985 4). A client may ask a few times; each costs a look into the queue.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from protocols.smtp.commands.command import GROWTH, Channel, Command, Refused, Session
+from protocols.smtp.grammar import BadArgument, Cursor, parse_node
+from protocols.smtp.responses import Reply
+
+MOST = 20
+"""Questions of one connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Etrn(Command):
+    """etrn = "ETRN" SP [ "@" / "#" ] node-name; `@`: the domain and those below it. `#` names a queue
+    that only the server knows, and there is none here (RFC 1985 5.3)."""
+
+    name: ClassVar[str] = "ETRN"
+    usage: ClassVar[str] = "ETRN [@]<domain>"
+    greeted: ClassVar[bool] = True
+    free: ClassVar[bool] = False
+    longest: ClassVar[int] = GROWTH
+
+    domain: str
+    below: bool
+    queue: bool
+
+    @classmethod
+    def parse(cls, cursor: Cursor) -> Etrn:
+        text = cursor.rest()
+        below, queue = text.startswith(b"@"), text.startswith(b"#")
+        if below or queue:
+            text = text[1:]
+        if not text:
+            raise BadArgument("domain expected")
+        return cls(text.decode("ascii", "replace") if queue else parse_node(text), below, queue)
+
+    async def run(self, session: Session, channel: Channel) -> None:
+        if not session.limits.etrn:
+            raise Refused(Reply(502, "5.5.1", "ETRN is not offered"))
+        if session.mail is not None:
+            # RFC 1985 5: not between MAIL and the end of the message.
+            raise Refused(Reply(503, "5.5.1", "Not during a mail transaction"))
+        session.asked += 1
+        if session.asked > MOST:
+            raise Refused(Reply(459, "4.7.0", "Asked too often"))
+        if self.queue:
+            raise Refused(Reply(458, "4.3.0", f"Unable to queue messages for node {self.domain}"))
+        started = await session.own.start_held(self.domain, self.below)
+        if started:
+            channel.answer(Reply(253, "2.0.0", f"{started} pending messages for node {self.domain} started"))
+        else:
+            channel.answer(Reply(251, "2.0.0", f"No messages waiting for node {self.domain}"))
+
+    @staticmethod
+    def keywords(session: Session, channel: Channel) -> list[str]:
+        return ["ETRN"] if session.limits.etrn else []
