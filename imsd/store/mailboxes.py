@@ -80,6 +80,7 @@ _here = (_m.account == bindparam("a"), _m.mailbox == bindparam("m"))
 _LIST = sql(select(*_columns).where(_m.account == bindparam("a")))
 _BY_NAME = sql(select(*_columns).where(_m.account == bindparam("a"), _m.name == bindparam("name")))
 _BY_ID = sql(select(*_columns).where(*_here))
+_DIGEST = sql(select(func.count(), func.sum(_m.highestmodseq)).where(_m.account == bindparam("a")))
 _COUNT = sql(select(func.count()).select_from(t.mailbox).where(_m.account == bindparam("a")))
 _INSERT = insert_row(t.mailbox)
 _REVIVE = sql(
@@ -207,6 +208,13 @@ def delete_account_mailboxes(unit: Unit, account: AccountId, now: int) -> None:
 def list_mailboxes(tx: Transaction, account: AccountId) -> list[Mailbox]:
     """All of an account, in the order of their names' code points."""
     return sorted((_mailbox(row) for row in tx.all(_LIST, a=account)), key=lambda mailbox: mailbox.name)
+
+
+def digest(tx: Transaction, account: AccountId) -> tuple[int, int, int]:
+    """Another whenever anything in the account's mailboxes, names or subscriptions is."""
+    row = tx.one(_DIGEST, a=account)
+    assert row is not None
+    return tx.counter(AccountScope(account)), int(row[0]), int(row[1] or 0)
 
 
 def get(tx: Transaction, account: AccountId, name: str) -> Mailbox:

@@ -305,6 +305,9 @@ class IAccount(Interface):
     """What an authenticated connection holds. One per connection."""
 
     capabilities_off = Attribute("frozenset[bytes]: capabilities that are off for this account")
+    made = Attribute(
+        "set[int]: UIDs of messages this session made in the selected mailbox; cleared by who took them"
+    )
     progress = Attribute(
         "Callable[[int, int], object], set by the connection: who works long for a command says "
         "with it how many items are done, of how many (0: not known)"
@@ -381,9 +384,6 @@ class INotices(Interface):
     """What a session hears of mailboxes that it has not selected."""
 
     overflowed = Attribute("bool: there was more than is kept; it is of no more use")
-    made = Attribute(
-        "set[int]: UIDs of messages this session made in the selected mailbox; cleared by who took them"
-    )
 
     def first() -> AsyncIterator[Sequence[Notice]]:
         """What is told before NOTIFY SET is answered. An async generator."""

@@ -308,12 +308,15 @@ class Imap4Server(Conversation):
         if view is None:
             return
         self._teller.tell(expunge, self._uid, self._removes)
-        if self.dialect.qresync and (view.holds_back or self._lowered):
-            # RFC 7162 3.2: mod-sequences above a VANISHED that is held back may have been sent.
-            self._lowered = view.holds_back
-            self.say(b"*", b"OK", b"HIGHESTMODSEQ %d" % view.highest_modseq, "Highest")
+        self._tell_where(view)
         if view.gone:
             self._bye(b"UNAVAILABLE", "The selected mailbox is gone")
+
+    def _tell_where(self, view: Any) -> None:
+        """RFC 7162 3.2: mod-sequences above a VANISHED that is held back may have been sent."""
+        if self.dialect.qresync and (view.holds_back or self._lowered):
+            self._lowered = view.holds_back
+            self.say(b"*", b"OK", b"HIGHESTMODSEQ %d" % view.highest_modseq, "Highest")
 
     async def _tell_all(self, expunge: bool, most: int = 1) -> None:
         """News, and what has to be read for it; most: batches of that, of other mailboxes."""
@@ -322,6 +325,8 @@ class Imap4Server(Conversation):
             return
         try:
             await self._teller.rest(most)
+            if self.view is not None and self.view.holds_back:
+                self._tell_where(self.view)
         except CancelledError:
             raise
         except Exception as error:

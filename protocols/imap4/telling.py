@@ -69,8 +69,8 @@ class Teller:
         self.contexts.clear()
         self._stirred.clear()
         self._above = None
-        if self._notices is not None:
-            self._notices.made.clear()
+        if self._channel.account is not None:
+            self._channel.account.made.clear()
 
     def idle(self, on: bool) -> None:
         self.idling = on
@@ -127,6 +127,8 @@ class Teller:
             data = responses.updates(changes, channel.dialect, uid)
             if data:
                 channel.send(data)
+        if self._above is None:
+            channel.account.made.clear()
 
     def _looked_at(self, changes: list[Update], last: int) -> Iterator[Update]:
         """Updates on their way to the client. last: the greatest UID told before."""
@@ -170,7 +172,7 @@ class Teller:
         """FETCH of new messages that others made (RFC 5465 5.2, 7), one response for each."""
         above, self._above = self._above or 0, None
         items = self._selected.items if self._selected is not None else ()
-        made: set[int] = self._notices.made if self._notices is not None else set()
+        made: set[int] = self._channel.account.made
         together: list[int] = []
         for uid in view.uids(SequenceSet(((above + 1, MAX32),), uid=True)):
             more = fetched.get(uid, ())

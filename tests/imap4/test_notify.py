@@ -172,6 +172,36 @@ def test_uids_alone_for_who_wants_only_those() -> None:
     assert client.heard() == b"* VANISHED 1\r\n"
 
 
+def test_where_a_client_stands_is_told_behind_what_says_more() -> None:
+    """An expunge is held back; what was fetched since has higher mod-sequences (RFC 7162 3.2)."""
+    client = Client(world_with(3)).login()
+    client.say(b"e ENABLE QRESYNC")
+    client.say(b"s SELECT INBOX")
+    client.say(b"n NOTIFY SET (selected-delayed (MessageNew (UID MODSEQ) MessageExpunge))")
+    box = client.world.boxes["INBOX"]
+    before = box.modseq
+    box.remove([1])
+    client.heard()
+    box.add(message())
+    lines = client.heard().splitlines()
+    assert lines[-2:] == [
+        b"* 4 FETCH (UID 4 MODSEQ (%d))" % box.modseq, b"* OK [HIGHESTMODSEQ %d] Highest" % before,
+    ]  # fmt: skip
+    assert b"* VANISHED 1\r\n" in client.say(b"o NOOP")
+
+
+def test_what_the_session_made_is_not_fetched_for_it() -> None:
+    client = listening(asked=b"(selected (MessageNew (UID) MessageExpunge))")
+    account = client.world.accounts[0]
+    uid = client.world.boxes["INBOX"].uid_next
+    account.made.add(uid)
+    client.world.boxes["INBOX"].add(message())
+    assert client.heard() == b"* 3 EXISTS\r\n* 3 RECENT\r\n"
+    assert not account.made
+    client.world.boxes["INBOX"].add(message())
+    assert client.heard().endswith(b"* 4 FETCH (UID 4)\r\n")
+
+
 # Contexts ------------------------------------------------------------------------------------
 
 

@@ -272,6 +272,7 @@ class FakeAccount:
         self.sinks: list[FakeAppend] = []
         self.notices: FakeNotices | None = None
         self.capabilities_off = world.capabilities_off
+        self.made: set[int] = set()
         self.progress: Callable[[int, int], object] = lambda done, goal: None
 
     def _may_fail(self) -> None:
@@ -426,7 +427,6 @@ class FakeNotices:
         self.wanted, self.changed = wanted, changed
         self.overflowed = False
         self.closed = False
-        self.made: set[int] = set()
         self.at_first: list[Notice] = []
         self.kept: list[Notice] = []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import smtplib
 import socket
 import zlib
 
@@ -62,3 +63,40 @@ def test_extensions_over_a_packed_connection(server: RunningServer) -> None:
     wire.say(b"j UNSELECT")
     assert b"j2 OK" in wire.say(b"j2 DELETE Packed")
     wire.socket.close()
+
+
+def test_news_comes_without_a_command(server: RunningServer) -> None:
+    """NOTIFY: packed and over TLS, of mail that SMTP brings, beside a client of UIDs alone in IDLE."""
+    name = server.address("bob")
+    login = b' LOGIN "%b" "%b"' % (name.encode(), PASSWORD.encode())
+    wire, idler = Wire(server), Wire(server)
+    for each in (wire, idler):
+        assert b" OK" in each.say(b"a" + login)
+    wire.pack()
+    assert b"OK" in wire.say(b"b CREATE Elsewhere")
+    assert b"OK" in wire.say(b"c SELECT Elsewhere")
+    done = wire.say(
+        b"d NOTIFY SET STATUS (selected (MessageNew (UID BODY.PEEK[HEADER.FIELDS (SUBJECT)]) MessageExpunge))"
+        b" (personal (MessageNew MessageExpunge MailboxName))"
+    )
+    assert b"* STATUS INBOX (MESSAGES " in done and b"Elsewhere (" not in done
+    assert b"ENABLED UIDONLY" in idler.say(b"b ENABLE UIDONLY")
+    assert b"OK" in idler.say(b"c SELECT INBOX")
+    assert b"UPDATE" not in idler.say(b"e UID SEARCH RETURN (UPDATE COUNT) UNSEEN")
+    idler.socket.sendall(b"d IDLE\r\n")
+    idler.until(rb"\+ .*\r\n")
+    with smtplib.SMTP("127.0.0.1", server.port("smtp"), timeout=30) as smtp:
+        smtp.sendmail("someone@example.org", [name], "Subject: News\r\n\r\nHello\r\n")
+    assert wire.until(rb"\* STATUS INBOX \(MESSAGES \d+ UIDNEXT \d+\)\r\n")
+    told = idler.until(rb'\* ESEARCH \(TAG "e"\) UID ADDTO \(0 \d+\)\r\n')
+    assert b" EXISTS\r\n" in told
+    idler.socket.sendall(b"DONE\r\n")
+    idler.until(rb"d OK .*\r\n")
+    assert b"OK" in idler.say(b"f UID COPY 1:* Elsewhere")
+    assert wire.until(
+        rb"\* \d+ FETCH \(UID 1 BODY\[HEADER\.FIELDS \(SUBJECT\)\] \{17\}\r\nSubject: News\r\n\r\n\)"
+    )
+    assert b"OK" in idler.say(b"g RENAME Elsewhere There")
+    assert wire.until(rb'\* LIST \(.*\) "/" There \("OLDNAME" \(Elsewhere\)\)\r\n')
+    # It still is the selected mailbox, and answers.
+    assert b"OK" in wire.say(b"e NOOP")

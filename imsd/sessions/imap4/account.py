@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from zope.interface import implementer
@@ -19,7 +19,7 @@ from imsd.errors import (
     Refusal,
     UnsupportedUse,
 )
-from imsd.sessions.imap4 import appending, identities, quotas, reading
+from imsd.sessions.imap4 import identities, quotas, reading
 from imsd.sessions.imap4.appending import Append
 from imsd.sessions.imap4.held import AccountEnded, Mailstore
 from imsd.sessions.imap4.notices import Notices
@@ -55,6 +55,7 @@ class ImapAccount:
         self._ending: Callable[[Explained], object] | None = None
         self._views: set[View] = set()
         self.notices: Notices | None = None
+        self.made: set[int] = set()
 
     # The session -----------------------------------------------------------------------
 
@@ -94,9 +95,19 @@ class ImapAccount:
     def has_selected(self, key: tuple[AccountId, MailboxId]) -> bool:
         return any(view.place.key == key for view in self._views)
 
-    def making(self) -> AbstractContextManager[Callable[..., None]]:
-        """While messages are made; whoever makes them says which (`Notices.making`)."""
-        return appending.unheard() if self.notices is None else self.notices.making()
+    @contextmanager
+    def making(self) -> Iterator[Callable[[tuple[AccountId, MailboxId], Iterable[int]], None]]:
+        """While messages are made; whoever makes them calls what this gives with their mailbox and
+        UIDs: they are no news."""
+        own: dict[tuple[AccountId, MailboxId], set[int]] = {}
+
+        def made(key: tuple[AccountId, MailboxId], uids: Iterable[int]) -> None:
+            own.setdefault(key, set()).update(uids)
+            if self.has_selected(key):
+                self.made.update(own[key])
+
+        with nullcontext() if self.notices is None else self.notices.making(own):
+            yield made
 
     def _changing(self, account: AccountId, *changed: str) -> AbstractContextManager[None]:
         return nullcontext() if self.notices is None else self.notices.changing(account, *changed)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from zope.interface import implementer
 
 from imsd.errors import NoSuchMailbox, Refusal
-from imsd.sessions.imap4.places import OTHERS, SHARED
+from imsd.sessions.imap4.places import OTHERS, SHARED, Place
 from imsd.sessions.imap4.trees import NameChange
 from imsd.store import mailboxes, names
 from imsd.store.changes import Change, FlagsChanged, MessagesAdded, MessagesExpunged
@@ -54,10 +54,9 @@ class Notices:
         self._subscribed: set[str] = set()
         # What happened, by mailbox.
         self._marks: dict[Key, int] = {}
-        # New messages heard of while this session makes some; those it made in the selected one.
+        # New messages heard of while this session makes some.
         self._making = 0
         self._held: list[tuple[Key, set[int]]] = []
-        self.made: set[int] = set()
         # Names to be told, with the name before: of the tree, then of subscriptions.
         self._names: dict[tuple[AccountId, str], str] = {}
         self._subscriptions: dict[str, None] = {}
@@ -195,21 +194,13 @@ class Notices:
             self._mine -= mine
 
     @contextmanager
-    def making(self) -> Iterator[Callable[[Key, Iterable[int]], None]]:
-        """While this session makes messages; it calls what this gives with their mailbox and UIDs."""
-        own: dict[Key, set[int]] = {}
-
-        def made(key: Key, uids: Iterable[int]) -> None:
-            own.setdefault(key, set()).update(uids)
-
+    def making(self, own: dict[Key, set[int]]) -> Iterator[None]:
+        """While this session makes messages; their mailboxes and UIDs are in `own` at the end."""
         self._making += 1
         try:
-            yield made
+            yield
         finally:
             self._making -= 1
-            for key, uids in own.items():
-                if self._owner.has_selected(key):
-                    self.made |= uids
             if not self._making:
                 held, self._held = self._held, []
                 for key, uids in held:
@@ -238,7 +229,10 @@ class Notices:
         events = self._events(entry.name)
         if not events or b"\\Noselect" in entry.attributes:
             return []
-        if not await self._readable(entry.name):
+        place = await self._place(entry.name)
+        if place is not None and self._owner.has_selected(place.key):
+            return []
+        if not _readable(place):
             return [ListNow(replace(entry, attributes=(*entry.attributes, b"\\NoAccess")))]
         if not self._wanted.status or not events & Event.MESSAGES:
             return []
@@ -248,12 +242,11 @@ class Notices:
         personal = not (name + "/").startswith((OTHERS + "/", SHARED + "/"))
         return self._wanted.events(name, personal, self._subscribed)
 
-    async def _readable(self, name: str) -> bool:
+    async def _place(self, name: str) -> Place | None:
         try:
-            place = await self._owner.places.find(name)
+            return await self._owner.places.find(name)
         except NoSuchMailbox:
-            return False
-        return place.rights.issuperset("lr")
+            return None
 
     async def _status(self, name: str, events: Event, bits: int = 0, first: bool = False) -> list[Notice]:
         status = (await self._owner.status([name])).get(name)
@@ -340,9 +333,14 @@ class Notices:
         told = (_NEW | _GONE if events & Event.MESSAGES else 0) | (
             _FLAGS | _MADE if events & Event.FLAGS else 0
         )
-        if not bits & told or not await self._readable(name):
+        if not bits & told or not _readable(await self._place(name)):
             return []
         return await self._status(name, events, bits)
+
+
+def _readable(place: Place | None) -> bool:
+    """RFC 5465 5: the rights l and r."""
+    return place is not None and place.rights.issuperset("lr")
 
 
 def _common(wanted: Sequence[str]) -> str:

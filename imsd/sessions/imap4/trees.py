@@ -4,7 +4,8 @@
    changes of the account and passes them on at once, so nothing here grows with mailboxes.
 2. A change by another node comes as `Missed`: of a mailbox it means that anything may have
    happened to its messages; of the account, or of nothing in particular, the tree is read
-   again and compared with what it was. Only where there are other nodes is that remembered.
+   again, if its digest is another, and compared with what it was. Only where there are other
+   nodes is that remembered.
 """
 
 from __future__ import annotations
@@ -85,11 +86,13 @@ class Trees:
 
 @dataclass(slots=True)
 class _Snapshot:
-    """What a tree was when it was last read: names and mod-sequences by id, subscriptions."""
+    """What a tree was when it was last read: names and mod-sequences by id, subscriptions. Changes
+    heard of go into these, and not into the digest."""
 
     names: dict[MailboxId, str]
     modseqs: dict[MailboxId, int]
     subscriptions: set[str]
+    digest: tuple[int, int, int]
 
 
 class _Tree:
@@ -161,6 +164,10 @@ class _Tree:
             while self._again and self.listeners:
                 self._again = False
                 stamp = self._stamp
+                if self._snapshot is not None and self._snapshot.digest == await self._db.read(
+                    mailboxes.digest, self._account
+                ):
+                    continue
                 now = await self._db.read(_snapshot, self._account)
                 if stamp != self._stamp:
                     self._again = True
@@ -194,4 +201,5 @@ def _snapshot(tx: Transaction, account: AccountId) -> _Snapshot:
         {row.id: row.name for row in rows},
         {row.id: row.highestmodseq for row in rows},
         set(mailboxes.subscriptions(tx, account)),
+        mailboxes.digest(tx, account),
     )

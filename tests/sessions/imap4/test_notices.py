@@ -217,6 +217,19 @@ def test_the_selected_mailbox_is_left_to_its_view(held, database):
     assert told(heard) == ["* STATUS INBOX (MESSAGES 2 UIDNEXT 3)"]
 
 
+def test_what_is_made_in_the_selected_mailbox_is_known(held, database):
+    alice = session(held)
+    view = select(alice)
+    put(database)
+    run(view.copy(uid_set((1, 0)), "INBOX"))
+    list(view.updates(True))
+    run(view.copy(uid_set(1), "INBOX"))
+    sink = run(alice.append("INBOX", (), None, 5))
+    sink.write(b"a: b\n")
+    run(sink.finish())
+    assert alice.made == {2, 3}
+
+
 def test_status_of_all_mailboxes_first(held, database):
     put(database, 2)
     alice = session(held)
