@@ -22,6 +22,7 @@ from imsd.auth.authenticator import Authenticator
 from imsd.errors import LoginTooSoon, NoSuchMessage, Refusal, StoreUnavailable
 from imsd.sessions import refusals
 from imsd.sessions.maildrops import Maildrops
+from imsd.sessions.retrieval import Retrieval, Shape
 from imsd.settings import LiveSettings
 from imsd.settings.pop3 import Pop3
 from imsd.store import messages, moving
@@ -35,6 +36,9 @@ from imsd.store.transaction import Transaction
 from protocols.connection import NEVER
 from protocols.pop3.interfaces import Explained, IDoor, IMaildrop, Limits
 from protocols.security import Security
+
+PIECE = 256 * 1024
+"""Octets of a converted message that are sent between two looks at the peer."""
 
 REMOVE_AT_ONCE = 100
 """Messages deleted in one unit (rule 11)."""
@@ -68,6 +72,7 @@ class Pop3Door:
         self._clock = clock
         self.hostname = hostname
         self._tls = tls
+        self._retrieval = Retrieval(db, blobs)
         self._maildrops = Maildrops(db, clock)
         self._logins: OrderedDict[AccountId, float] = OrderedDict()
 
@@ -99,15 +104,19 @@ class Pop3Door:
         try:
             self._delay(account)
             pin = await self._indexes.open(account, INBOX)
+            uids, sizes = array("I"), array("I")
+            for segment in pin.index.segments:
+                uids.extend(segment.uids)
+                sizes.extend(segment.sizes)
+            validity = pin.index.uidvalidity
+            self._indexes.release(pin)
+            shape = self._retrieval.shape(protocols.page_for(self._settings, Pop3, identity.protocols))
+            changed = {} if shape is None else await self._retrieval.sizes(account, uids, shape)
         except BaseException:
             self._maildrops.free(account)
             raise
-        uids, sizes = array("I"), array("I")
-        for segment in pin.index.segments:
-            uids.extend(segment.uids)
-            sizes.extend(segment.sizes)
-        validity = pin.index.uidvalidity
-        self._indexes.release(pin)
+        for at, uid in enumerate(uids if changed else ()):
+            sizes[at] = changed.get(uid, sizes[at])
         if self._settings[Pop3].order == "newest_first":
             uids.reverse()
             sizes.reverse()
@@ -122,7 +131,10 @@ class Pop3Door:
             watch.stop()
             self._maildrops.free(account)
 
-        return Maildrop(self._db, self._blobs, account, validity, uids, sizes, unlock)
+        drop = Maildrop(self._db, self._blobs, account, validity, uids, sizes, unlock)
+        if shape is not None and changed:
+            drop.convert(self._retrieval, shape, frozenset(changed))
+        return drop
 
     def _delay(self, account: AccountId) -> None:
         """RFC 2449 6.5. Raises LoginTooSoon."""
@@ -160,6 +172,13 @@ class Maildrop:
         self._uids = uids
         self.sizes = sizes
         self._unlock: Callable[[], None] | None = unlock
+        self._retrieval: tuple[Retrieval, Shape] | None = None
+        self._converted: frozenset[int] = frozenset()
+
+    def convert(self, retrieval: Retrieval, shape: Shape, uids: frozenset[int]) -> None:
+        """Hand these messages out in another form; `sizes` are those of that form."""
+        self._retrieval = retrieval, shape
+        self._converted = uids
 
     def unique_id(self, index: int) -> bytes:
         """UIDVALIDITY and UID never come again together (RFC 9051 2.3.1.1)."""
@@ -169,6 +188,14 @@ class Maildrop:
         row = await self._db.read_few(_row, self._account, self._uids[index])
         if row is None:
             raise NoSuchMessage("The message was deleted by another session")
+        if self._retrieval is not None and row.uid in self._converted:
+            retrieval, shape = self._retrieval
+            data = row.prefix + await retrieval.converted(row.blob, shape)
+            if len(data) != self.sizes[index]:
+                raise StoreUnavailable("The message is not there any more")
+            for start in range(0, len(data), PIECE):
+                yield data[start : start + PIECE]
+            return
         left = row.size - len(row.prefix)
         prefix = row.prefix
         async for piece in self._blobs.stream(row.blob):
