@@ -74,6 +74,12 @@ class LimitReached(Refusal):
     default = "Limit reached"
 
 
+class TooManyAnnotations(LimitReached):
+    """RFC 5464 4.3, TOOMANY."""
+
+    default = "Too many annotations"
+
+
 class InvalidName(Refusal):
     default = "Invalid name"
 

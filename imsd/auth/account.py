@@ -33,6 +33,8 @@ class Account:
     generation: of the credentials of the one who logged in.
     protocols: what the mailbox's entry says of them. capabilities_off: of IMAP4, for this mailbox.
     actor: who logged in, where he acts for another; else the same as id.
+    restricted: the actor holds no more rights than the owner's lists and delegation give him.
+    anonymous: nobody logged in (RFC 4505); id is of no entry.
     """
 
     id: AccountId
@@ -45,6 +47,8 @@ class Account:
     actor: AccountId
     protocols: tuple[ProtocolSettings, ...] = ()
     capabilities_off: tuple[str, ...] = ()
+    restricted: bool = False
+    anonymous: bool = False
 
     @property
     def address(self) -> str:

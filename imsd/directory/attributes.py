@@ -294,7 +294,8 @@ def _ours(number: int, names: str, syntax: str = "text", **more: object) -> Defi
 
 _VOICE: Final = ("Flags", "Greeting", "Password-ID", "Recorded-Name", "Recording-Length", "Speed", "User-ID")
 _SENDERS: Final = (
-    "Auth-Orig", "Unauth-Orig", "DL-Mem-Submit-Perms", "DL-Mem-Reject-Perms", "Public-Delegates",
+    "Auth-Orig", "Unauth-Orig", "DL-Mem-Submit-Perms", "DL-Mem-Reject-Perms",
+    "Public-Delegates publicDelegates",
 )  # fmt: skip
 _SIZES: Final = (
     "Deliv-Cont-Length", "Incoming-Msg-Size-Limit", "Submission-Cont-Length", "MDB-Storage-Quota",

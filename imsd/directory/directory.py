@@ -6,7 +6,7 @@ one unit each, and are seen by every question asked after they returned.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from imsd.directory import bootstrap, people, protocols, update
@@ -17,6 +17,7 @@ from imsd.directory.canonical import canonical_address
 from imsd.directory.domains import Domains, rules_of, visibility_of
 from imsd.directory.entry import Entry, Kind
 from imsd.directory.limits import Limits, limits_of
+from imsd.directory.membership import Membership
 from imsd.directory.recipients import Recipients, recipient_of
 from imsd.directory.schema import definition
 from imsd.directory.update import Change, Given, Modification
@@ -65,6 +66,7 @@ class Directory:
         self._passwords = passwords
         self._settings_changed()
         self._recipients = Recipients(self.cache, lambda: self.domains)
+        self._membership = Membership(self.cache)
         self._unwatch: Any = None
 
     async def start(self) -> None:
@@ -242,6 +244,28 @@ class Directory:
             if ids and found is not None:
                 shown[found.type.name] = [await self.cache.dn(each) for each in ids]
         return await self.cache.dn(entry.id), shown
+
+    # Access --------------------------------------------------------------------------
+
+    async def groups_of(self, entry_id: EntryId) -> frozenset[EntryId]:
+        """The lists somebody is a member of, by other lists, too."""
+        return await self._membership.groups_of(entry_id)
+
+    async def delegates(self, owner: AccountId) -> frozenset[EntryId]:
+        """Whom a person named as delegates (Public-Delegates): people or lists."""
+        return await self._membership.delegates(owner)
+
+    async def delegators(self, ids: Collection[EntryId]) -> list[AccountId]:
+        """Who named one of these as a delegate."""
+        return await self._membership.delegators(ids)
+
+    async def grantee(self, identifier: str) -> EntryId:
+        """Who an identifier of an access control list is. Raises NoSuchEntry."""
+        return await self._membership.grantee(identifier)
+
+    async def identifier(self, grantee: EntryId) -> str:
+        """How a grantee is written in an access control list; "" for one that is gone."""
+        return await self._membership.identifier(grantee)
 
     # Changing people and other recipients ----------------------------------------------
 

@@ -28,7 +28,7 @@ from imsd.errors import (
     NotPermitted,
     UnwillingToPerform,
 )
-from imsd.store import credentials, entries, entry_changes, entry_index, mailboxes, quotas
+from imsd.store import acl, credentials, entries, entry_changes, entry_index, mailboxes, quotas
 from imsd.store.entries import Draft
 from imsd.store.ids import AccountId, EntryId
 from imsd.store.transaction import Transaction, Unit
@@ -338,6 +338,8 @@ def delete_entry(unit: Unit, entry: Entry, rules: Rules, now: int, delete_mailbo
             raise UnwillingToPerform("The mailbox is not empty: say what becomes of it (imsMailboxFate)")
         credentials.forget(unit, entry.id)
         mailboxes.delete_account_mailboxes(unit, account, now)
+    if entry.kind in (Kind.MAILBOX, Kind.LIST):
+        acl.forget_grantee(unit, entry.id)
     entry_changes.remove(unit, entry.id)
 
 

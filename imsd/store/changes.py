@@ -127,6 +127,22 @@ class SubscriptionChanged(Change):
 
 
 @value(frozen=True, slots=True)
+class RightsChanged(Change):
+    """The access control list of a mailbox is another."""
+
+    mailbox: MailboxId
+
+
+@value(frozen=True, slots=True)
+class AnnotationsChanged(Change):
+    """Annotations of a mailbox (0: of the server). reader: who alone sees them, 0 for everybody."""
+
+    mailbox: MailboxId
+    names: tuple[str, ...]
+    reader: AccountId
+
+
+@value(frozen=True, slots=True)
 class EntriesChanged(Change):
     ids: tuple[EntryId, ...]
 

@@ -12,13 +12,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, bindparam, delete, literal_column, select, update
 
 from imsd.errors import MailboxExists, Refusal
-from imsd.store import acl, blobs, mailboxes, marking, moving, names
+from imsd.store import acl, blobs, mailbox_annotations, mailboxes, marking, moving, names
 from imsd.store import index as indexes
 from imsd.store import mailbox_tables as t
 from imsd.store.database import Database
 from imsd.store.ids import INBOX, PUBLIC, AccountId, MailboxId, Uid, UidValidity
 from imsd.store.marking import Mark, Marked
-from imsd.store.moving import Copied
+from imsd.store.moving import ALL_FLAGS, Copied, Kept
 from imsd.store.sql import among, sql
 from imsd.store.transaction import Transaction, Unit
 
@@ -143,6 +143,7 @@ async def copy(
     target: Place,
     now: int,
     reader: AccountId | None = None,
+    kept: Kept = ALL_FLAGS,
     report: Report = _unheard,
 ) -> Copied:
     """`moving.copy` for any number of UIDs; all or none (RFC 9051 6.4.7): what was copied
@@ -150,7 +151,9 @@ async def copy(
     done: list[Copied] = []
     try:
         for batch in _batches(uids) or [()]:
-            done.append(await db.write(moving.copy, source, batch, target, now, reader, account=target[0]))
+            done.append(
+                await db.write(moving.copy, source, batch, target, now, reader, kept, account=target[0])
+            )
             report(min(len(done) * BATCH, len(uids)), len(uids))
     except Refusal:
         copied = [uid for part in done for uid in part.target]
@@ -166,13 +169,14 @@ async def move(
     target: Place,
     now: int,
     reader: AccountId | None = None,
+    kept: Kept = ALL_FLAGS,
     report: Report = _unheard,
 ) -> Copied:
     """`moving.move` for any number of UIDs; a refusal after some batches leaves those moved
     (RFC 6851 4.3 has each message in one place)."""
     done: list[Copied] = []
     for batch in _batches(uids) or [()]:
-        done.append(await db.write(moving.move, source, batch, target, now, reader, account=target[0]))
+        done.append(await db.write(moving.move, source, batch, target, now, reader, kept, account=target[0]))
         report(min(len(done) * BATCH, len(uids)), len(uids))
     return _joined(done)
 
@@ -237,6 +241,7 @@ def _purge_some(unit: Unit, account: AccountId, mailbox: MailboxId) -> bool:
             return True
     unit.run(_DROP_SEEN, a=account, m=mailbox)
     acl.forget(unit, account, mailbox)
+    mailbox_annotations.forget(unit, account, mailbox)
     indexes.drop_pack(unit, account, mailbox)
     unit.run(_UNDOOM, a=account, m=mailbox)
     return False

@@ -8,12 +8,13 @@ small units by `imsd.store.jobs` (design rule 11).
 Everything here raises refusals of `imsd.errors` and reports what it changed to the unit.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, case, delete, func, select, update
 
 from imsd.errors import LimitReached, MailboxExists, MailboxHasChildren, NoSuchMailbox, NotPermitted
-from imsd.store import acl, names, quotas
+from imsd.store import acl, mailbox_annotations, names, quotas
 from imsd.store import mailbox_tables as t
 from imsd.store.changes import (
     AccountScope,
@@ -199,7 +200,7 @@ def delete_account_mailboxes(unit: Unit, account: AccountId, now: int) -> None:
         _announce(unit, MailboxDeleted, account, mailbox.id, mailbox.name)
     for statement in _FORGET_ACCOUNT:
         unit.run(statement, a=account)
-    acl.forget_grantee(unit, account)
+    mailbox_annotations.forget_account(unit, account)
 
 
 # Reading -------------------------------------------------------------------------------
@@ -222,6 +223,28 @@ def get(tx: Transaction, account: AccountId, name: str) -> Mailbox:
     if row is None:
         raise NoSuchMailbox
     return _mailbox(row)
+
+
+def get_many(tx: Transaction, keys: Iterable[tuple[AccountId, MailboxId]]) -> list[Mailbox]:
+    """Those that exist."""
+    rows = (tx.one(_BY_ID, a=account, m=mailbox) for account, mailbox in keys)
+    return [_mailbox(row) for row in rows if row is not None]
+
+
+def nearest(tx: Transaction, account: AccountId, name: str) -> Mailbox | None:
+    """The nearest existing superior of a name, None where there is none."""
+    for parent in reversed(names.parents(names.canonical(name))):
+        row = tx.one(_BY_NAME, a=account, name=parent)
+        if row is not None:
+            return _mailbox(row)
+    return None
+
+
+def set_special(unit: Unit, account: AccountId, mailbox: MailboxId, use: str) -> None:
+    """use: an attribute of RFC 6154 2 with its backslash, "" for none."""
+    unit.run(_SET_SPECIAL, a=account, m=mailbox, special_use=use)
+    scope = AccountScope(account)
+    unit.changed(MailboxRenamed(scope, *unit.advance(scope), mailbox))
 
 
 def get_by_id(tx: Transaction, account: AccountId, mailbox: MailboxId) -> Mailbox:
@@ -254,10 +277,15 @@ def create(unit: Unit, account: AccountId, name: str, now: int, special: str = "
         return get_by_id(unit, account, old.id)
     if unit.value(_COUNT, a=account) >= MAX_MAILBOXES:
         raise LimitReached("Too many mailboxes")
-    for parent in names.parents(name):
-        if unit.one(_BY_NAME, a=account, name=parent) is None:
-            _add(unit, account, parent, "", now)
-    return get_by_id(unit, account, _add(unit, account, name, special, now))
+    made = MailboxId(0)
+    for level in (*names.parents(name), name):
+        above, row = made, unit.one(_BY_NAME, a=account, name=level)
+        made = (
+            row[1] if row is not None else _add(unit, account, level, special if level == name else "", now)
+        )
+        if row is None and above:
+            acl.inherit(unit, account, above, made)
+    return get_by_id(unit, account, made)
 
 
 def delete_mailbox(unit: Unit, account: AccountId, name: str, now: int) -> Mailbox:
@@ -273,6 +301,8 @@ def delete_mailbox(unit: Unit, account: AccountId, name: str, now: int) -> Mailb
     if children and not old.selectable:
         raise MailboxHasChildren
     unit.run(_DELETE, a=account, m=old.id)
+    acl.forget(unit, account, old.id)
+    mailbox_annotations.forget(unit, account, old.id)
     unit.run(_FORGET_KEYWORDS, a=account, m=old.id)
     unit.run(_DOOM, account=account, mailbox=old.id, time=now)
     # What it held is free at once, though the rows go later.
@@ -299,9 +329,15 @@ def rename(unit: Unit, account: AccountId, old: str, new: str) -> Mailbox:
     if new in taken:
         raise MailboxExists
     moving = [m for m in tree if m.id == source.id or names.is_below(m.name, source.name)]
+    above = None
     for parent in names.parents(new):
         if parent not in taken:
-            _add(unit, account, parent, "", source.created)
+            made = _add(unit, account, parent, "", source.created)
+            if above is not None:
+                acl.inherit(unit, account, above, made)
+            above = made
+        else:
+            above = next(mailbox.id for mailbox in tree if mailbox.name == parent)
     for mailbox in moving:
         name = names.canonical(new + mailbox.name[len(source.name) :])
         if name in taken:

@@ -31,6 +31,16 @@ class Copied:
     target: tuple[Uid, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a message brings along: a mask of system flags, and whether its keywords."""
+
+    flags: int = ~0
+    keywords: bool = True
+
+
+ALL_FLAGS = Kept()
+
 _m = t.mailbox.c
 _r = t.message.c
 _x = t.expunged.c
@@ -100,13 +110,14 @@ def copy(
     target: tuple[AccountId, MailboxId],
     now: int,
     reader: AccountId | None = None,
+    kept: Kept = ALL_FLAGS,
 ) -> Copied:
     """Copy messages with flags, keywords and dates (RFC 9051 6.4.7); missing ones are left out.
 
     reader: whose \\Seen is read from and written to a public folder on either side.
     Raises NoSuchMailbox (target), OverQuota, LimitReached.
     """
-    return _enter_rows(unit, source, rows(unit, *source, uids), target, now, reader)
+    return _enter_rows(unit, source, rows(unit, *source, uids), target, now, reader, kept)
 
 
 def move(
@@ -116,13 +127,14 @@ def move(
     target: tuple[AccountId, MailboxId],
     now: int,
     reader: AccountId | None = None,
+    kept: Kept = ALL_FLAGS,
 ) -> Copied:
     """Move messages: in this unit they leave the one and enter the other (RFC 6851 3.3)."""
     going = rows(unit, *source, uids)
     if going:
         # First out, so that a full account can still be tidied up.
         _leave(unit, *source, going, now)
-    return _enter_rows(unit, source, going, target, now, reader)
+    return _enter_rows(unit, source, going, target, now, reader, kept)
 
 
 def _leave(unit: Unit, account: AccountId, mailbox: MailboxId, going: Sequence[MessageRow], now: int) -> None:
@@ -149,6 +161,7 @@ def _enter_rows(
     target: tuple[AccountId, MailboxId],
     now: int,
     reader: AccountId | None,
+    kept: Kept,
 ) -> Copied:
     account, mailbox = target
     if not coming:
@@ -158,7 +171,7 @@ def _enter_rows(
         return Copied(UidValidity(validity), (), ())
     seen_there = seen.ranges(unit, *source, reader) if source[0] == PUBLIC and reader is not None else []
     flags = [
-        row.flags | SEEN if seen_there and uidsets.contains(seen_there, row.uid) else row.flags
+        (row.flags | SEEN if seen_there and uidsets.contains(seen_there, row.uid) else row.flags) & kept.flags
         for row in coming
     ]
     was_seen = [bool(bits & SEEN) for bits in flags]
@@ -169,7 +182,7 @@ def _enter_rows(
         unseen=sum(not bits & SEEN for bits in flags),
         deleted=sum(bool(bits & DELETED) for bits in flags),
     )  # fmt: skip
-    translated = _translate(unit, source, target, coming, entry.modseq)
+    translated = _translate(unit, source, target, coming, entry.modseq) if kept.keywords else {}
     same_account = source[0] == account
     arrived = tuple(
         IndexRow(

@@ -57,6 +57,7 @@ class Listed:
     \\HasChildren, \\HasNoChildren, \\Subscribed, \\NonExistent, which are worked out.
     exists: False for a name that is only subscribed (or is only a level of others).
     children: it has at least one inferior that this account may see.
+    rights: of the account there (RFC 8440), b"" for a name that is no mailbox.
     """
 
     name: str
@@ -64,6 +65,24 @@ class Listed:
     exists: bool = True
     subscribed: bool = False
     children: bool = False
+    rights: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Acl:
+    """An access control list (RFC 4314 3.6): identifiers, with `-` before those denied rights,
+    and rights without the virtual `c` and `d`. name: as the client gave it."""
+
+    name: str
+    entries: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Grantable:
+    """LISTRIGHTS (RFC 4314 3.7): rights an identifier always has, and those it can be given."""
+
+    required: str
+    optional: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +243,14 @@ class KeywordsNow:
     permanent: bytes
 
 
-Update = Expunged | Grown | FlagsNow | KeywordsNow
+@dataclass(frozen=True, slots=True)
+class AccessNow:
+    """Rights on the mailbox moved (RFC 4314 5.1.1): it can, or cannot any more, be changed."""
+
+    read_only: bool
+
+
+Update = Expunged | Grown | FlagsNow | KeywordsNow | AccessNow
 
 
 # Notices, of mailboxes that are not selected.
@@ -336,6 +362,19 @@ class IAccount(Interface):
     async def namespaces() -> Namespaces:
         """RFC 9051 6.3.10."""
 
+    async def acl(name: str) -> Acl:
+        """GETACL (RFC 4314 3.3). Raises NoSuchMailbox, NotPermitted (right a)."""
+
+    async def set_acl(name: str, identifier: str, rights: str, how: str) -> None:
+        """SETACL and DELETEACL (RFC 4314 3.1, 3.2): how is "+", "-" or "" (exactly these rights).
+        Raises NoSuchMailbox, NotPermitted, NoSuchEntry, LimitReached."""
+
+    async def grantable(name: str, identifier: str) -> Grantable:
+        """LISTRIGHTS (RFC 4314 3.4). Refusals as of `set_acl`."""
+
+    async def my_rights(name: str) -> str:
+        """MYRIGHTS (RFC 4314 3.5). Raises NoSuchMailbox."""
+
     async def create(name: str, special_use: Collection[bytes]) -> bytes:
         """CREATE; makes missing superiors (RFC 9051 6.3.4, RFC 6154 3). Gives the MAILBOXID
         (RFC 8474 4.1). Raises
@@ -410,7 +449,7 @@ class IView(Interface):
     first_unseen = Attribute("int: the number of the first message without \\Seen, or 0")
     flags = Attribute("bytes: flags and keywords in use, joined by spaces")
     permanent_flags = Attribute("bytes: those that can be changed, with \\* if new ones can")
-    read_only = Attribute("bool: EXAMINE, or no right to change anything")
+    read_only = Attribute("bool: EXAMINE, or no right to change what others see (RFC 4314 5.2)")
     may_expunge = Attribute("bool: not read only, and the account may expunge here (RFC 4314 4, right e)")
 
     def rows(which: SequenceSet, changed_since: int = 0) -> Iterator[Sequence[Row]]:

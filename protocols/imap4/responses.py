@@ -14,10 +14,13 @@ from protocols.imap4 import mailboxnames
 from protocols.imap4.dialect import Dialect
 from protocols.imap4.grammar import MONTHS
 from protocols.imap4.interfaces import (
+    AccessNow,
+    Acl,
     Appended,
     Copied,
     Expunged,
     FlagsNow,
+    Grantable,
     Grown,
     KeywordsNow,
     Namespaces,
@@ -201,6 +204,40 @@ def quota_root(name: str, root: str, dialect: Dialect) -> bytes:
     return b"* QUOTAROOT %b %b\r\n" % (mailbox(name, dialect), astring(root.encode()))
 
 
+def rights(held: bytes) -> bytes:
+    """Rights as they are told: with the obsolete `c` and `d` where a member is held (RFC 4314 2.1.1)."""
+    create = b"c" if b"k" in held or b"x" in held else b""
+    delete = b"d" if b"t" in held or b"e" in held else b""
+    return held + create + delete
+
+
+def acl(found: Acl, dialect: Dialect) -> bytes:
+    """ACL (RFC 4314 3.6)."""
+    pairs = b"".join(
+        b" %b %b" % (astring(identifier.encode(), dialect.utf8), astring(rights(held.encode())))
+        for identifier, held in found.entries
+    )
+    return b"* ACL %b%b\r\n" % (mailbox(found.name, dialect), pairs)
+
+
+def list_rights(name: str, identifier: str, found: Grantable, dialect: Dialect) -> bytes:
+    """LISTRIGHTS (RFC 4314 3.7): no right is tied to another, so `c` and `d` stand alone (2.1.1)."""
+    required = rights(found.required.encode())
+    optional = [word.encode() for word in found.optional]
+    every = b"".join(optional)
+    optional += [word for word in (b"c", b"d") if word in rights(every) and word not in required]
+    return b"* LISTRIGHTS %b %b %b\r\n" % (
+        mailbox(name, dialect),
+        astring(identifier.encode(), dialect.utf8),
+        b" ".join([astring(required), *optional]),
+    )
+
+
+def my_rights(name: str, held: bytes, dialect: Dialect) -> bytes:
+    """MYRIGHTS (RFC 4314 3.8)."""
+    return b"* MYRIGHTS %b %b\r\n" % (mailbox(name, dialect), astring(rights(held)))
+
+
 def namespace(found: Namespaces, dialect: Dialect) -> bytes:
     """RFC 9051 7.3.4."""
 
@@ -283,6 +320,8 @@ def updates(changes: Iterable[Update], dialect: Dialect, uid: bool = False) -> b
             out.append(flags_of(change.rows, dialect, uid))
         elif isinstance(change, KeywordsNow):
             out.append(keywords(change.flags, change.permanent, dialect.language))
+        elif isinstance(change, AccessNow):
+            out.append(access(change.read_only, dialect.language))
     if gone:
         out.append(vanished(compact(gone)))
     return b"".join(out)
@@ -303,6 +342,12 @@ def grown(exists: int, recent: int, dialect: Dialect) -> bytes:
 def keywords(flags: bytes, permanent: bytes, language: str = DEFAULT) -> bytes:
     may = condition(b"*", b"OK", b"PERMANENTFLAGS (%b)" % permanent, "Flags that can be changed", language)
     return b"* FLAGS (%b)\r\n%b" % (flags, may)
+
+
+def access(read_only: bool, language: str = DEFAULT) -> bytes:
+    """READ-ONLY or READ-WRITE of a mailbox that is selected (RFC 9051 7.1)."""
+    word = b"READ-ONLY" if read_only else b"READ-WRITE"
+    return condition(b"*", b"OK", word, "Rights on the mailbox changed", language)
 
 
 # Search ------------------------------------------------------------------------------------

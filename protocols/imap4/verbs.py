@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 from protocols.imap4.channel import Channel
 from protocols.imap4.commands import (
+    acl,
     append,
     copy,
     fetch,
@@ -112,7 +113,7 @@ _TABLE: Final = (
         b"LIST",
         listing.List,
         Held.ACCOUNT,
-        (b"CHILDREN", b"SPECIAL-USE", b"LIST-EXTENDED", b"LIST-STATUS"),
+        (b"CHILDREN", b"SPECIAL-USE", b"LIST-EXTENDED", b"LIST-STATUS", b"LIST-MYRIGHTS"),
     ),
     Verb(b"LSUB", listing.Lsub, Held.ACCOUNT),
     Verb(b"NAMESPACE", mailboxes.Namespace, Held.ACCOUNT, (b"NAMESPACE",)),
@@ -144,6 +145,11 @@ _TABLE: Final = (
     ),
     Verb(b"GETQUOTAROOT", quota.GetQuotaRoot, Held.ACCOUNT),
     Verb(b"SETQUOTA", quota.SetQuota, Held.ACCOUNT, (b"QUOTASET",)),
+    Verb(b"SETACL", acl.SetAcl, Held.ACCOUNT, (b"ACL", b"RIGHTS=kxte")),
+    Verb(b"DELETEACL", acl.DeleteAcl, Held.ACCOUNT),
+    Verb(b"GETACL", acl.GetAcl, Held.ACCOUNT),
+    Verb(b"LISTRIGHTS", acl.ListRights, Held.ACCOUNT),
+    Verb(b"MYRIGHTS", acl.MyRights, Held.ACCOUNT),
     Verb(b"COMPRESS", session.Compress, Held.ACCOUNT, (b"COMPRESS=DEFLATE",), answers_itself=True),
     Verb(b"NOTIFY", notify.Notify, Held.ACCOUNT, (b"NOTIFY",)),
     Verb(b"IDLE", session.Idle, Held.ACCOUNT, (b"IDLE",)),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from imsd.auth.account import Account
 from imsd.directory.limits import limits_of
+from imsd.directory.membership import SPECIAL
 from imsd.directory.values import Person
+from imsd.errors import NoSuchEntry
 from imsd.sessions.imap4.account import ImapAccount
 from imsd.sessions.imap4.held import Mailstore
 from imsd.settings import PAGES, LiveSettings
@@ -21,6 +25,8 @@ from protocols.imap4.interfaces import Expunged, FlagsNow, Grown
 from protocols.imap4.sets import SequenceSet
 from tests.support.mail import ALICE, BOB
 from tests.support.stores import run
+
+TEAM = EntryId(77)
 
 
 class Turns:
@@ -59,6 +65,36 @@ class People:
     async def person_by_login(self, name: str) -> Person | None:
         account = self.names.get(name.lower())
         return None if account is None else self._person(name.lower(), account)
+
+    members: Mapping[EntryId, frozenset[EntryId]] = MappingProxyType({})
+    """Groups by member, for tests to set."""
+    named: Mapping[AccountId, frozenset[EntryId]] = MappingProxyType({})
+    """Delegates by owner."""
+
+    async def groups_of(self, entry_id: EntryId) -> frozenset[EntryId]:
+        return self.members.get(entry_id, frozenset())
+
+    async def delegates(self, owner: AccountId) -> frozenset[EntryId]:
+        return self.named.get(owner, frozenset())
+
+    async def delegators(self, ids: Collection[EntryId]) -> list[AccountId]:
+        return [owner for owner, named in self.named.items() if not named.isdisjoint(ids)]
+
+    async def grantee(self, identifier: str) -> EntryId:
+        special = SPECIAL.get(identifier)
+        if special is not None:
+            return special
+        if identifier == "$team":
+            return TEAM
+        person = await self.person_by_login(identifier.partition("@")[0])
+        if person is None:
+            raise NoSuchEntry
+        return person.entry
+
+    async def identifier(self, grantee: EntryId) -> str:
+        names = {TEAM: "$team", **{entry: name for name, entry in SPECIAL.items() if name != "authusers"}}
+        person = await self.person(AccountId(grantee))
+        return names.get(grantee, person.uid if person else "")
 
     async def person(self, account: AccountId) -> Person | None:
         return next((self._person(uid, id) for uid, id in self.names.items() if id == account), None)

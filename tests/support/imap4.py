@@ -21,6 +21,7 @@ from protocols.imap4 import keys
 from protocols.imap4.dialect import Dialect
 from protocols.imap4.events import Wanted
 from protocols.imap4.interfaces import (
+    Acl,
     Appended,
     Copied,
     Explained,
@@ -28,6 +29,7 @@ from protocols.imap4.interfaces import (
     FlagChange,
     FlagsNow,
     Found,
+    Grantable,
     Grown,
     IAccount,
     IAppend,
@@ -57,6 +59,7 @@ from protocols.message.subjects import base_subject
 from protocols.sasl import IAuthenticator, offered
 from protocols.security import Security
 
+ALL_RIGHTS = "lrswipkxtea"
 SYSTEM = (b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Seen", b"\\Draft")
 
 CODES: Mapping[type[Exception], bytes] = {
@@ -98,6 +101,7 @@ class Box:
         self.views: list[FakeView] = []
         self.recent_from = 1
         self.limit = 1 << 30
+        self.acl: dict[str, str] = {"alice": ALL_RIGHTS}
         self.identity = b"F%d" % uid_validity
 
     def add(self, data: bytes, flags: Collection[bytes] = (), when: int = 0) -> int:
@@ -290,6 +294,7 @@ class FakeAccount:
                 name in self.world.boxes,
                 name in self.world.subscribed,
                 any(other.startswith(name + "/") for other in self.world.boxes),
+                self.world.boxes[name].acl["alice"].encode() if name in self.world.boxes else b"",
             )
             for name in sorted(names)
             if name.startswith(prefix)
@@ -333,6 +338,28 @@ class FakeAccount:
     async def namespaces(self) -> Namespaces:
         await self.world.turn()
         return Namespaces(("",), ("Other Users/",), ("Public Folders/",))
+
+    async def acl(self, name: str) -> Acl:
+        await self.world.turn()
+        return Acl(name, tuple(self.world.box(name).acl.items()))
+
+    async def set_acl(self, name: str, identifier: str, rights: str, how: str) -> None:
+        await self.world.turn()
+        held = self.world.box(name).acl
+        old = held.pop(identifier, "")
+        before = set(old if how else "")
+        kept = before - set(rights) if how == "-" else before | set(rights)
+        if kept:
+            held[identifier] = "".join(letter for letter in ALL_RIGHTS if letter in kept)
+
+    async def grantable(self, name: str, identifier: str) -> Grantable:
+        await self.world.turn()
+        required = self.world.box(name).acl["alice"] if identifier == "alice" else ""
+        return Grantable(required, tuple(letter for letter in ALL_RIGHTS if letter not in required))
+
+    async def my_rights(self, name: str) -> str:
+        await self.world.turn()
+        return self.world.box(name).acl["alice"]
 
     async def create(self, name: str, special_use: Collection[bytes]) -> bytes:
         await self.world.turn()

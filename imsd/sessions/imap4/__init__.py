@@ -3,7 +3,11 @@
 held        Mailstore, what all sessions share: database, blobs, indexes, directory, settings
 door        login and refusals in IMAP's words
 account     one authenticated connection: names to mailboxes, create, append, select
-places      full names to accounts and mailboxes: namespaces and rights
+places      full names to accounts and mailboxes: the three namespaces
+rights      what an account is to the owner of a tree, and so what it may do
+lists       access control lists: SETACL and its like
+access      views that hear of rights that moved
+naming      the names an account sees: LIST
 appending   messages on their way into a mailbox
 quotas      quota roots
 view        what a session was told of the selected mailbox: the owner of message numbers

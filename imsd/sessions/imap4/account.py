@@ -11,33 +11,39 @@ from zope.interface import implementer
 from imsd.auth import Account, protocols
 from imsd.errors import (
     InvalidName,
-    MailboxExists,
-    MailboxHasChildren,
     NoSuchMailbox,
     NotPermitted,
     OverQuota,
     Refusal,
     UnsupportedUse,
 )
-from imsd.sessions.imap4 import identities, quotas, reading
+from imsd.sessions.imap4 import identities, lists, naming, quotas, reading
 from imsd.sessions.imap4.appending import Append
 from imsd.sessions.imap4.held import AccountEnded, Mailstore
 from imsd.sessions.imap4.notices import Notices
-from imsd.sessions.imap4.places import OTHERS, SHARED, Place, Places, Spot
+from imsd.sessions.imap4.places import OTHERS, SHARED, Place, Places
 from imsd.sessions.imap4.reading import Message
+from imsd.sessions.imap4.rights import ANY, actor
 from imsd.sessions.imap4.view import View
 from imsd.settings.imap import Imap
 from imsd.store import acl, counting, jobs, mailboxes, names
 from imsd.store.ids import PUBLIC, AccountId, MailboxId
-from imsd.store.mailboxes import Mailbox
-from imsd.store.transaction import Transaction
 from protocols.imap4.dialect import Dialect
 from protocols.imap4.events import Wanted
-from protocols.imap4.interfaces import Explained, IAccount, Listed, Namespaces, Needs, Quota, Status
+from protocols.imap4.interfaces import (
+    Acl,
+    Explained,
+    Grantable,
+    IAccount,
+    Listed,
+    Namespaces,
+    Needs,
+    Quota,
+    Status,
+)
 
 #: Special uses that CREATE may ask for (RFC 6154 3). \All and \Flagged are virtual.
 SPECIAL_USES = frozenset({"\\archive", "\\drafts", "\\junk", "\\sent", "\\trash"})
-NOSELECT = b"\\Noselect"
 _NONE: frozenset[bytes] = frozenset()
 _ENDED = Explained(b"UNAVAILABLE", AccountEnded.default, bye=True)
 _SWITCHED_OFF = Explained(b"CONTACTADMIN", "IMAP4 was switched off for this mailbox", bye=True)
@@ -112,6 +118,11 @@ class ImapAccount:
     def _changing(self, account: AccountId, *changed: str) -> AbstractContextManager[None]:
         return nullcontext() if self.notices is None else self.notices.changing(account, *changed)
 
+    @property
+    def reader(self) -> AccountId:
+        """Whose \\Seen of public folders and whose private annotations are meant."""
+        return actor(self.account)
+
     def closed(self, view: View) -> None:
         self._views.discard(view)
 
@@ -134,36 +145,31 @@ class ImapAccount:
     # Names -----------------------------------------------------------------------------
 
     async def namespaces(self) -> Namespaces:
-        return Namespaces(("",), (OTHERS + "/",), (SHARED + "/",))
+        if self.account.anonymous:
+            return Namespaces((), (), (SHARED + "/",))
+        others = (OTHERS + "/",) if self.page.delegate else ()
+        return Namespaces(("",), others, (SHARED + "/",))
 
     async def mailboxes(self, prefix: str, subscribed: bool) -> Sequence[Listed]:
         self._alive()
         settings = self.page
-        rows, public, granted, subscriptions = await self.held.db.read_few(
-            _tree,
-            self.account.id,
-            (settings.list_public or prefix.startswith(SHARED)) and _may_meet(SHARED, prefix),
-            settings.delegate and _may_meet(OTHERS, prefix),
+        found = await naming.names(
+            self,
+            public=(settings.list_public or prefix.startswith(SHARED)) and _may_meet(SHARED, prefix),
+            others=settings.delegate and _may_meet(OTHERS, prefix),
         )
-        every = {row.name: _attributes(row) for row in rows}
-        if public:
-            every[SHARED] = (NOSELECT,)
-            every.update((f"{SHARED}/{row.name}", _attributes(row)) for row in public)
-        for row, rights in granted:
-            person = await self.held.directory.person(row.account) if "l" in rights else None
-            if person is not None:
-                every[OTHERS] = every[f"{OTHERS}/{person.uid}"] = (NOSELECT,)
-                every[f"{OTHERS}/{person.uid}/{row.name}"] = _attributes(row)
+        every, rights, subscriptions = found.attributes, found.rights, found.subscriptions
         parents = {parent for name in every for parent in names.parents(name)}
         subscribed_to = set(subscriptions)
         chosen: Iterable[str] = subscribed_to if subscribed else every.keys() | (parents - every.keys())
         return [
             Listed(
                 name,
-                every.get(name, (NOSELECT,)),
+                every.get(name, (naming.NOSELECT,)),
                 exists=name in every,
                 subscribed=name in subscribed_to,
                 children=name in parents,
+                rights=rights.get(name, b""),
             )
             for name in sorted(chosen)
             if name.startswith(prefix)
@@ -176,7 +182,7 @@ class ImapAccount:
             if count % 50 == 0:
                 await self.held.breath()
             try:
-                place = await self.places.find(name)
+                place = await self.places.find(name, ANY)
                 if place.mailbox.selectable and "r" in place.rights:
                     found[name] = await self._status(place, deleted_storage)
             except Refusal as refusal:
@@ -185,7 +191,7 @@ class ImapAccount:
         return found
 
     async def _status(self, place: Place, deleted_storage: bool) -> Status:
-        reader = self.account.id if place.mailbox.account == PUBLIC else None
+        reader = self.reader if place.mailbox.account == PUBLIC else None
         row, recent, unseen = await self.held.db.read_few(
             counting.status, *place.key, reader, self.held.indexes.recent_uid(*place.key)
         )
@@ -219,6 +225,24 @@ class ImapAccount:
         self._alive()
         return await quotas.change(self, root, limits)
 
+    # Rights (RFC 4314) -----------------------------------------------------------------
+
+    async def acl(self, name: str) -> Acl:
+        self._alive()
+        return await lists.show(self, name)
+
+    async def set_acl(self, name: str, identifier: str, rights: str, how: str) -> None:
+        self._alive()
+        await lists.change(self, name, identifier, rights, how)
+
+    async def grantable(self, name: str, identifier: str) -> Grantable:
+        self._alive()
+        return await lists.grantable(self, name, identifier)
+
+    async def my_rights(self, name: str) -> str:
+        self._alive()
+        return acl.ordered((await self.places.find(name, ANY)).rights)
+
     # Changing the tree -----------------------------------------------------------------
 
     async def create(self, name: str, special_use: Collection[bytes]) -> bytes:
@@ -226,7 +250,9 @@ class ImapAccount:
         uses = [use.decode("ascii", "replace") for use in special_use]
         if len(uses) > 1 or not SPECIAL_USES.issuperset(use.lower() for use in uses):
             raise UnsupportedUse
-        spot = await self._own_tree(name.rstrip("/"), "k")
+        spot = await self.places.room(name.rstrip("/"))
+        if uses and spot.account != self.account.id:
+            raise UnsupportedUse("Special use is for mailboxes of one's own")
         use = "\\" + uses[0][1:].capitalize() if uses else ""
         with self._changing(spot.account, spot.name):
             made = await self.held.db.write(
@@ -236,7 +262,7 @@ class ImapAccount:
 
     async def delete(self, name: str) -> None:
         self._alive()
-        spot = await self._own_tree(name, "x")
+        spot = await self.places.leaving(name)
         with self._changing(spot.account, spot.name):
             await self.held.db.write(
                 mailboxes.delete_mailbox, spot.account, spot.name, self.held.now(), account=spot.account
@@ -245,8 +271,8 @@ class ImapAccount:
 
     async def rename(self, old: str, new: str) -> None:
         self._alive()
-        source = await self._own_tree(old, "x")
-        target = await self._own_tree(new.rstrip("/"), "k")
+        source = await self.places.leaving(old)
+        target = await self.places.room(new.rstrip("/"))
         if source.account != target.account:
             raise NotPermitted("A mailbox cannot be moved between namespaces")
         with self._changing(source.account, source.name, target.name):
@@ -254,20 +280,14 @@ class ImapAccount:
                 self.held.db, source.account, source.name, target.name, self.held.now(), self.progress
             )
 
-    async def _own_tree(self, name: str, letter: str) -> Spot:
-        """The spot of a name whose tree this account may change."""
-        if name in (SHARED, OTHERS):
-            raise MailboxExists if letter == "k" else MailboxHasChildren
-        spot = await self.places.spot(name)
-        if letter not in self.places.tree_rights(spot):
-            if spot.account not in (self.account.id, PUBLIC):
-                # Not even that the name exists is told to whom it was not opened.
-                await self.places.find(name)
+    async def _own_list(self) -> None:
+        """Subscriptions are the owner's, or his delegate's, to change."""
+        if "k" not in (await self.places.standing(self.account.id)).top:
             raise NotPermitted
-        return spot
 
     async def subscribe(self, name: str) -> None:
         self._alive()
+        await self._own_list()
         place = await self.places.find(name)
         full = (await self.places.spot(name)).prefix + place.mailbox.name
         with self._changing(self.account.id, full):
@@ -275,6 +295,7 @@ class ImapAccount:
 
     async def unsubscribe(self, name: str) -> None:
         self._alive()
+        await self._own_list()
         with self._changing(self.account.id, name):
             await self.held.db.write(mailboxes.unsubscribe, self.account.id, name, account=self.account.id)
 
@@ -301,7 +322,7 @@ class ImapAccount:
         check: bool = True,
     ) -> Append:
         self._alive()
-        place = await self.places.find(name)
+        place = await self.places.find(name, ANY)
         if not place.mailbox.selectable:
             raise NoSuchMailbox
         place.need("i")
@@ -311,13 +332,13 @@ class ImapAccount:
         if check and usage.quota_messages and usage.messages >= usage.quota_messages:
             raise OverQuota
         limit = self.page.largest_append
-        sink = Append(self.held, place, self.account.id, flags, internal_date, size, limit, whole)
+        sink = Append(self.held, place, self.reader, flags, internal_date, size, limit, whole)
         sink.making = self.making
         return sink
 
     async def select(self, name: str, read_only: bool, dialect: Dialect) -> View:
         self._alive()
-        place = await self.places.find(name)
+        place = await self.places.find(name, ANY)
         if not place.mailbox.selectable:
             raise NoSuchMailbox
         place.need("r")
@@ -330,6 +351,10 @@ class ImapAccount:
             self.held.indexes.release(pin)
             raise
         view.begin(pin)
+        if not (await self.places.standing(place.mailbox.account)).owner or place.mailbox.account == PUBLIC:
+            self.held.access.follow(view)
+            # What moved since the rights were read was not heard of.
+            view.stale = True
         self._views.add(view)
         return view
 
@@ -341,28 +366,3 @@ def _unheard(done: int, goal: int) -> None:
 def _may_meet(root: str, prefix: str) -> bool:
     """Whether names that start with prefix can be in the namespace."""
     return root.startswith(prefix) or prefix.startswith(root)
-
-
-def _attributes(row: Mailbox) -> tuple[bytes, ...]:
-    if not row.selectable:
-        return (NOSELECT,)
-    return (row.special.encode(),) if row.special else ()
-
-
-def _tree(
-    tx: Transaction, account: AccountId, public: bool, others: bool
-) -> tuple[list[Mailbox], list[Mailbox], list[tuple[Mailbox, str]], list[str]]:
-    granted: list[tuple[Mailbox, str]] = []
-    if others:
-        rights: dict[tuple[AccountId, MailboxId], str] = acl.granted_to(tx, account)
-        for (owner, mailbox), letters in rights.items():
-            try:
-                granted.append((mailboxes.get_by_id(tx, owner, mailbox), letters))
-            except NoSuchMailbox:
-                continue
-    return (
-        mailboxes.list_mailboxes(tx, account),
-        mailboxes.list_mailboxes(tx, PUBLIC) if public else [],
-        granted,
-        mailboxes.subscriptions(tx, account),
-    )

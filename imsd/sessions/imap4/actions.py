@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from imsd.errors import AlreadyExpunged, NotPermitted
 from imsd.sessions.imap4 import marks
-from imsd.sessions.imap4.appending import Append
+from imsd.sessions.imap4.appending import Append, kept
 from imsd.sessions.imap4.marks import DELETED, SEEN
+from imsd.sessions.imap4.rights import ANY
 from imsd.store import jobs
 from imsd.store.marking import Mark
 from protocols.imap4.interfaces import Copied, FlagChange, Row, Stored
@@ -36,7 +37,7 @@ async def store(
     flags: Sequence[bytes],
     unchanged_since: int | None,
 ) -> Stored:
-    if view.read_only:
+    if view.examined:
         raise NotPermitted("The mailbox is selected read only")
     bits, keywords = marks.parse(flags)
     mark, bits, keywords = _allowed(view.place.rights, _MARKS[change], bits, keywords)
@@ -77,7 +78,7 @@ def _allowed(
 
 async def seen(view: View, uids: Sequence[int]) -> Iterator[Sequence[Row]]:
     """\\Seen for what was fetched without PEEK; nothing where it may not be set."""
-    if view.read_only or "s" not in view.place.rights:
+    if view.examined or "s" not in view.place.rights:
         return iter(())
     fresh = [
         found.uid for found in map(view.index.get, uids) if found is not None and not view.shown(found) & SEEN
@@ -94,11 +95,11 @@ async def seen(view: View, uids: Sequence[int]) -> Iterator[Sequence[Row]]:
 
 async def copy(view: View, which: SequenceSet, target: str) -> Copied:
     uids = view.uids(which)
-    place = await view.owner.places.find(target)
+    place = await view.owner.places.find(target, ANY)
     place.need("i")
     with view.owner.making() as made:
         done = await jobs.copy(
-            view.held.db, view.place.key, uids, place.key, view.held.now(), view.owner.account.id,
+            view.held.db, view.place.key, uids, place.key, view.held.now(), view.owner.reader, kept(place),
             report=view.owner.progress,
         )  # fmt: skip
         made(place.key, done.target)
@@ -106,15 +107,15 @@ async def copy(view: View, which: SequenceSet, target: str) -> Copied:
 
 
 async def move(view: View, which: SequenceSet, target: str) -> Copied:
-    if view.read_only:
+    if view.examined:
         raise NotPermitted("The mailbox is selected read only")
     view.place.need("te")
     uids = view.uids(which)
-    place = await view.owner.places.find(target)
+    place = await view.owner.places.find(target, ANY)
     place.need("i")
     with view.owner.making() as made:
         done = await jobs.move(
-            view.held.db, view.place.key, uids, place.key, view.held.now(), view.owner.account.id,
+            view.held.db, view.place.key, uids, place.key, view.held.now(), view.owner.reader, kept(place),
             report=view.owner.progress,
         )  # fmt: skip
         made(place.key, done.target)
@@ -131,7 +132,7 @@ async def replace(
     whole: bool,
 ) -> Append:
     """REPLACE: the rights of STORE \\Deleted, EXPUNGE and APPEND (RFC 8508 4.1)."""
-    if view.read_only:
+    if view.examined:
         raise NotPermitted("The mailbox is selected read only")
     view.place.need("te")
     uids = view.uids(which)
@@ -144,7 +145,7 @@ async def replace(
 
 
 async def expunge(view: View, which: SequenceSet | None) -> int:
-    if view.read_only:
+    if view.examined:
         raise NotPermitted("The mailbox is selected read only")
     view.place.need("e")
     if which is None:

@@ -18,6 +18,7 @@ from imsd.sessions.imap4.places import Place
 from imsd.store import messages, moving, seen
 from imsd.store.blobs import THRESHOLD, NewBlob
 from imsd.store.ids import PUBLIC, AccountId, MailboxId
+from imsd.store.moving import Kept
 from imsd.store.transaction import Unit
 from protocols.imap4.interfaces import Appended, IAppend
 from protocols.message.summary import Summarizer, summarize
@@ -151,14 +152,15 @@ def permitted(place: Place, flags: int, keywords: tuple[str, ...]) -> tuple[int,
     """What of the flags may be set on a message put there; others are dropped (RFC 4314 4)."""
     if "i" not in place.rights:
         raise NotPermitted
-    if "w" not in place.rights:
-        flags &= SEEN | DELETED
-        keywords = ()
-    if "s" not in place.rights:
-        flags &= ~SEEN
-    if "t" not in place.rights:
-        flags &= ~DELETED
-    return flags, keywords
+    keeps = kept(place)
+    return flags & keeps.flags, keywords if keeps.keywords else ()
+
+
+def kept(place: Place) -> Kept:
+    """The flags that a message may bring along (RFC 4314 4)."""
+    rights = place.rights
+    may = (SEEN if "s" in rights else 0) | (DELETED if "t" in rights else 0)
+    return Kept(may | (~(SEEN | DELETED) if "w" in rights else 0), "w" in rights)
 
 
 def _append_all(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,12 +14,13 @@ from twisted.logger import Logger
 
 from imsd.directory.values import Person
 from imsd.errors import AccountDisabled, Refusal
+from imsd.sessions.imap4.access import Access
 from imsd.sessions.imap4.trees import Trees
 from imsd.settings import LiveSettings
 from imsd.store import jobs
 from imsd.store.blobs import Blobs
 from imsd.store.database import Database
-from imsd.store.ids import AccountId
+from imsd.store.ids import AccountId, EntryId
 from imsd.store.index import MailboxIndexes
 
 _log = Logger()
@@ -42,6 +43,16 @@ class PeopleDirectory(Protocol):
     async def person(self, account: AccountId) -> Person | None: ...
 
     async def change(self, who: str, attributes: Mapping[str, Sequence[str]]) -> Any: ...
+
+    async def groups_of(self, entry_id: EntryId) -> frozenset[EntryId]: ...
+
+    async def delegates(self, owner: AccountId) -> frozenset[EntryId]: ...
+
+    async def delegators(self, ids: Collection[EntryId]) -> list[AccountId]: ...
+
+    async def grantee(self, identifier: str) -> EntryId: ...
+
+    async def identifier(self, grantee: EntryId) -> str: ...
 
 
 class Bell:
@@ -83,6 +94,7 @@ class Mailstore:
     settings: LiveSettings
     reactor: Any
     bell: Bell = field(init=False)
+    access: Access = field(init=False)
     # What SORT asks of content, by blob (`arranging`).
     sort_keys: dict[int, Any] = field(default_factory=dict, init=False)
     trees: Trees = field(init=False)
@@ -91,6 +103,7 @@ class Mailstore:
     def __post_init__(self) -> None:
         self.bell = Bell(self.reactor)
         self.trees = Trees(self.db, background)
+        self.access = Access(self.db, self.reactor, self.bell)
 
     def now(self) -> int:
         """Microseconds since the epoch, UTC, by the reactor's clock."""

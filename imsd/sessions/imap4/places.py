@@ -4,29 +4,27 @@
     Other Users/bob/INBOX      another's, by his alias
     Public Folders/News        the organisation's
 
-Rights are letters of RFC 4314 2.1. The owner has all of them on what is his. Everybody who
-is logged in reads public folders, keeps his own \\Seen there and posts; administrators do
-everything there. Other people's mailboxes are seen by whom rights on them were given
-(`imsd.store.acl`); a name that may not be looked up does not exist.
+Rights are letters of RFC 4314 2.1; whose they are is worked out in `rights`. A name that may
+not be looked up does not exist.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from imsd.auth import Account, protocols
-from imsd.errors import NoSuchMailbox, NotPermitted
+from imsd.errors import MailboxExists, MailboxHasChildren, NoSuchMailbox, NotPermitted
 from imsd.sessions.imap4.held import Mailstore
+from imsd.sessions.imap4.rights import ANY, Standing, standing
 from imsd.settings.imap import Imap
-from imsd.store import acl, mailboxes
+from imsd.store import acl, mailboxes, names
 from imsd.store.ids import PUBLIC, AccountId, MailboxId
 from imsd.store.mailboxes import Mailbox
 from imsd.store.transaction import Transaction
 
 OTHERS = "Other Users"
 SHARED = "Public Folders"
-OWNER = frozenset(acl.ALL)
-READER = frozenset("lrsip")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,35 +77,86 @@ class Places:
             return Spot(person.account, rest, f"{OTHERS}/{person.uid}/")
         return Spot(self.account.id, name, "")
 
-    async def find(self, name: str) -> Place:
-        """The mailbox of this name. Raises NoSuchMailbox where it may not be looked up."""
+    async def standing(self, owner: AccountId) -> Standing:
+        """What the account is to the owner of a tree."""
+        if owner not in (self.account.id, PUBLIC) and not self.page.delegate:
+            return Standing(frozenset())
+        return await standing(self._held.directory, self.account, owner)
+
+    async def find(self, name: str, letters: str = "l") -> Place:
+        """The mailbox of this name. Raises NoSuchMailbox where none of the letters is held."""
         spot = await self.spot(name)
         if not spot.name:
             raise NoSuchMailbox
-        own = spot.account == self.account.id
-        row, letters = await self._held.db.read_few(
-            _find, spot.account, spot.name, None if own or spot.account == PUBLIC else self.account.id
-        )
-        place = Place(row, self.rights(spot.account, letters))
-        if "l" not in place.rights:
+        who = await self.standing(spot.account)
+        row, grants = await self._held.db.read_few(_find, spot.account, spot.name, who.owner)
+        place = Place(row, who.rights(grants))
+        if place.rights.isdisjoint(letters):
             raise NoSuchMailbox
         return place
 
-    def rights(self, owner: AccountId, granted: str) -> frozenset[str]:
-        """The rights in a tree, given what a row of `acl` grants."""
-        if owner == self.account.id:
-            return OWNER
-        if owner == PUBLIC:
-            return OWNER if self.account.is_admin else READER
-        return frozenset(granted) if self.page.delegate else frozenset()
+    async def again(self, place: Place) -> Place:
+        """The place with the rights as they are now. Raises NoSuchMailbox."""
+        who = await self.standing(place.mailbox.account)
+        row, grants = await self._held.db.read_few(_by_id, *place.key, who.owner)
+        return Place(row, who.rights(grants))
 
-    def tree_rights(self, spot: Spot) -> frozenset[str]:
-        """Rights to change the tree itself: the owner's, or an administrator's in public."""
-        return self.rights(spot.account, "")
+    # Changing the tree -------------------------------------------------------------------
+
+    async def room(self, name: str) -> Spot:
+        """Where a new mailbox may stand: who holds k on the nearest superior (RFC 4314 4, CREATE).
+
+        At the top of a tree that is its owner, or his delegate; among public folders an
+        administrator. Raises MailboxExists, NotPermitted, NoSuchMailbox.
+        """
+        spot = await self._inside(name, MailboxExists)
+        who = await self.standing(spot.account)
+        if who.owner:
+            return spot
+        above, grants = await self._held.db.read_few(_nearest, spot.account, spot.name)
+        rights = who.top if above is None else who.rights(grants)
+        if "k" not in rights:
+            # Not even that the tree exists is told to whom nothing of it was opened.
+            if above is None and spot.account != PUBLIC:
+                await self.find(name)
+            if above is not None and rights.isdisjoint(ANY):
+                raise NoSuchMailbox
+            raise NotPermitted
+        return spot
+
+    async def leaving(self, name: str) -> Spot:
+        """A mailbox that may be deleted or renamed (right x). Raises MailboxHasChildren,
+        NoSuchMailbox, NotPermitted."""
+        spot = await self._inside(name, MailboxHasChildren)
+        (await self.find(name, ANY)).need("x")
+        return spot
+
+    async def _inside(self, name: str, root: type[Exception]) -> Spot:
+        if name in (SHARED, OTHERS):
+            raise root
+        spot = await self.spot(name)
+        if not spot.name:
+            raise NoSuchMailbox
+        names.canonical(spot.name)
+        return spot
 
 
-def _find(tx: Transaction, account: AccountId, name: str, grantee: AccountId | None) -> tuple[Mailbox, str]:
+def _grants(tx: Transaction, row: Mailbox, owner: bool) -> Sequence[acl.Grant]:
+    return () if owner else acl.of_mailbox(tx, row.account, row.id)
+
+
+def _find(tx: Transaction, account: AccountId, name: str, owner: bool) -> tuple[Mailbox, Sequence[acl.Grant]]:
     row = mailboxes.get(tx, account, name)
-    if grantee is None:
-        return row, ""
-    return row, acl.granted_to(tx, grantee).get((account, row.id), "")
+    return row, _grants(tx, row, owner)
+
+
+def _by_id(
+    tx: Transaction, account: AccountId, mailbox: MailboxId, owner: bool
+) -> tuple[Mailbox, Sequence[acl.Grant]]:
+    row = mailboxes.get_by_id(tx, account, mailbox)
+    return row, _grants(tx, row, owner)
+
+
+def _nearest(tx: Transaction, account: AccountId, name: str) -> tuple[Mailbox | None, Sequence[acl.Grant]]:
+    row = mailboxes.nearest(tx, account, name)
+    return row, () if row is None else _grants(tx, row, False)

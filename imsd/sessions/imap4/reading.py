@@ -145,6 +145,7 @@ async def summary_of(held: Mailstore, content: Content) -> Summary:
 async def fetch(
     view: View, which: SequenceSet, needs: Needs, changed_since: int
 ) -> AsyncIterator[Sequence[tuple[Row, IMessage]]]:
+    await view.current()
     told = view.told
     refused: Refusal | None = None
     for batch in _batches(view._rows(told, view.positions(which), changed_since, MOST), needs.content):

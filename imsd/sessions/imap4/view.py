@@ -9,7 +9,9 @@
 4. HIGHESTMODSEQ is what everything up to has been told, expunges too (RFC 7162 6).
 5. \\Recent belongs to the first view that may write and is told of a message: what is above
    the mailbox's high-water UID then (RFC 3501 2.3.2).
-6. In a public folder \\Seen is the reader's overlay (design rule 9).
+6. Rights on a mailbox that is not the session's own are looked up again once they may have
+   moved (`access`): without `r` the view ends, else what can be changed is told anew.
+7. In a public folder \\Seen is the reader's overlay (design rule 9).
 """
 
 from __future__ import annotations
@@ -20,8 +22,9 @@ from typing import TYPE_CHECKING
 
 from zope.interface import implementer
 
+from imsd.errors import NoSuchMailbox, Refusal
 from imsd.sessions.imap4 import actions, arranging, identities, marks, reading, resync, searching
-from imsd.sessions.imap4.held import Mailstore
+from imsd.sessions.imap4.held import Mailstore, background
 from imsd.sessions.imap4.marks import ALL_SYSTEM, DELETED, RECENT_BIT, SEEN, Words
 from imsd.sessions.imap4.places import Place
 from imsd.store import uidsets
@@ -31,6 +34,7 @@ from imsd.store.mailbox_index import Pin
 from imsd.store.uidmap import UidMap
 from protocols.imap4.dialect import Dialect
 from protocols.imap4.interfaces import (
+    AccessNow,
     Copied,
     Expunged,
     FlagChange,
@@ -76,9 +80,11 @@ class View:
         self.owner = owner
         self.place = place
         self.dialect = dialect
-        self.reader: AccountId | None = owner.account.id if place.mailbox.account == PUBLIC else None
-        self.read_only = read_only or not place.rights & set("swte")
+        self.reader: AccountId | None = owner.reader if place.mailbox.account == PUBLIC else None
+        self.examined = read_only
         self.ended = False
+        self.stale = False
+        self._told_rights = place.rights
         self._words = Words()
         self._callback: Callable[[], object] | None = None
         self._called = False
@@ -104,7 +110,42 @@ class View:
         self._callback = None
         self.ended = True
         self.owner.closed(self)
+        self.held.access.leave(self)
         self.held.indexes.release(self._pin)
+
+    # Rights ------------------------------------------------------------------------------
+
+    @property
+    def read_only(self) -> bool:
+        """EXAMINE, or none of the rights of RFC 4314 5.2: i, e and those of shared flags."""
+        shared = "iewt" if self.reader is not None else "iewts"
+        return self.examined or self.place.rights.isdisjoint(shared)
+
+    async def current(self) -> View:
+        """The view with the rights as they are now. Raises NoSuchMailbox where `r` is lost."""
+        if self.stale and not self.ended:
+            self.stale = False
+            try:
+                place = await self.owner.places.again(self.place)
+            except Refusal as refusal:
+                self.stale = refusal.temporary
+                self.ended = self.ended or not refusal.temporary
+                raise
+            self.place = place
+            self.ended = self.ended or "r" not in place.rights
+        if self.ended:
+            raise NoSuchMailbox
+        return self
+
+    def look_again(self) -> None:
+        """The same for a session that does nothing just now, which hears of it."""
+        background(self._look)
+
+    async def _look(self) -> None:
+        try:
+            await self.current()
+        finally:
+            self.changed()
 
     # What is told ----------------------------------------------------------------------
 
@@ -124,7 +165,7 @@ class View:
 
     @property
     def may_expunge(self) -> bool:
-        return not self.read_only and "e" in self.place.rights
+        return not self.examined and "e" in self.place.rights
 
     @property
     def holds_back(self) -> bool:
@@ -140,7 +181,7 @@ class View:
 
     @property
     def permanent_flags(self) -> bytes:
-        if self.read_only:
+        if self.examined:
             return b""
         rights = self.place.rights
         words = [
@@ -196,7 +237,12 @@ class View:
             self._callback()
 
     def _behind(self) -> bool:
-        return self.gone or self.index.modseq > self._flags_at or self._names is not self.index.names
+        return (
+            self.gone
+            or self.index.modseq > self._flags_at
+            or self._names is not self.index.names
+            or self._told_rights != self.place.rights
+        )
 
     def updates(self, expunge: bool) -> Iterator[Update]:
         self._called = False
@@ -204,9 +250,14 @@ class View:
 
     def _updates(self, expunge: bool) -> list[Update]:
         index = self.index
-        if index.modseq == self._flags_at and not (expunge and self.holds_back):
-            return []
         found: list[Update] = []
+        if self._told_rights != self.place.rights:
+            self._told_rights = self.place.rights
+            found.append(KeywordsNow(self.flags, self.permanent_flags))
+            if not self.examined:
+                found.append(AccessNow(self.read_only))
+        if index.modseq == self._flags_at and not (expunge and self.holds_back):
+            return found
         told, newer = self.told, index.map()
         last = told.last
         gone = told.gone(newer)
@@ -372,22 +423,22 @@ class View:
         flags: Sequence[bytes],
         unchanged_since: int | None,
     ) -> Stored:
-        return await actions.store(self, which, change, flags, unchanged_since)
+        return await actions.store(await self.current(), which, change, flags, unchanged_since)
 
     async def seen(self, uids: Sequence[int]) -> Iterator[Sequence[Row]]:
-        return await actions.seen(self, uids)
+        return await actions.seen(await self.current(), uids)
 
     async def search(self, key: Key) -> Found:
-        return await searching.search(self, key)
+        return await searching.search(await self.current(), key)
 
     async def traits(self, uids: Sequence[int]) -> Sequence[Traits | None]:
-        return await arranging.traits(self, uids)
+        return await arranging.traits(await self.current(), uids)
 
     async def copy(self, which: SequenceSet, target: str) -> Copied:
-        return await actions.copy(self, which, target)
+        return await actions.copy(await self.current(), which, target)
 
     async def move(self, which: SequenceSet, target: str) -> Copied:
-        return await actions.move(self, which, target)
+        return await actions.move(await self.current(), which, target)
 
     async def replace(
         self,
@@ -398,10 +449,10 @@ class View:
         size: int,
         whole: bool = True,
     ) -> IAppend:
-        return await actions.replace(self, which, name, flags, internal_date, size, whole)
+        return await actions.replace(await self.current(), which, name, flags, internal_date, size, whole)
 
     async def expunge(self, uids: SequenceSet | None) -> int:
-        return await actions.expunge(self, uids)
+        return await actions.expunge(await self.current(), uids)
 
     def vanished(self, which: SequenceSet, since: int, after: int = 0) -> AsyncIterator[Ranges]:
         return resync.vanished(self, which, since, after)

@@ -1,4 +1,4 @@
-"""LIST (RFC 9051 6.3.9; RFC 5258, 3348, 5819, 6154) and LSUB (RFC 3501 6.3.9)."""
+"""LIST (RFC 9051 6.3.9; RFC 5258, 3348, 5819, 6154, 8440) and LSUB (RFC 3501 6.3.9)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PATTERNS: Final = 100
 """Patterns of one LIST."""
 
 _SELECT: Final = frozenset({b"SUBSCRIBED", b"REMOTE", b"RECURSIVEMATCH", b"SPECIAL-USE"})
-_RETURN: Final = frozenset({b"SUBSCRIBED", b"CHILDREN", b"SPECIAL-USE"})
+_RETURN: Final = frozenset({b"SUBSCRIBED", b"CHILDREN", b"SPECIAL-USE", b"MYRIGHTS"})
 _SPECIAL: Final = frozenset(SPECIAL_USES.values())
 
 
@@ -89,6 +89,8 @@ class List:
             counters = await account.status(names, b"DELETED-STORAGE" in self.status)
         for entry, attributes, items in answers:
             channel.send(responses.listed(b"LIST", attributes, entry.name, channel.dialect, items))
+            if b"MYRIGHTS" in self.returned and entry.rights:
+                channel.send(responses.my_rights(entry.name, entry.rights, channel.dialect))
             found = counters.get(entry.name)
             if found is not None:
                 channel.send(responses.status(entry.name, found, self.status, channel.dialect))

@@ -1,0 +1,118 @@
+"""The names one account sees, with their attributes and its rights: what LIST chooses from.
+
+All three namespaces come from one snapshot. A mailbox without the right `l` is not there
+(RFC 4314 4, LIST); special use is told of one's own alone, for a client would take another's
+Sent for its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from imsd.sessions.imap4.places import OTHERS, SHARED
+from imsd.sessions.imap4.rights import DELEGATE, Standing, identities_of
+from imsd.store import acl, mailboxes
+from imsd.store.ids import PUBLIC, AccountId, EntryId, MailboxId
+from imsd.store.mailboxes import Mailbox
+from imsd.store.transaction import Transaction
+
+if TYPE_CHECKING:
+    from imsd.sessions.imap4.account import ImapAccount
+
+NOSELECT: Final = b"\\Noselect"
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """attributes, rights: by full name; rights as MYRIGHTS has them, without `c` and `d`."""
+
+    attributes: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
+    rights: dict[str, bytes] = field(default_factory=dict)
+    subscriptions: list[str] = field(default_factory=list)
+
+    def add(self, name: str, row: Mailbox, rights: frozenset[str], special: bool = False) -> None:
+        if "l" in rights:
+            self.attributes[name] = _attributes(row, special)
+            self.rights[name] = acl.ordered(rights).encode()
+
+
+def _attributes(row: Mailbox, special: bool) -> tuple[bytes, ...]:
+    if not row.selectable:
+        return (NOSELECT,)
+    return (row.special.encode(),) if special and row.special else ()
+
+
+async def names(session: ImapAccount, public: bool, others: bool) -> Names:
+    """public, others: whether names of these namespaces are wanted."""
+    held, account, places = session.held, session.account, session.places
+    own = await places.standing(account.id)
+    shared = await places.standing(PUBLIC)
+    identities = await identities_of(held.directory, account)
+    delegators = await held.directory.delegators(identities) if others else []
+    seen = await (held.db.read if delegators else held.db.read_few)(
+        _trees, account.id, public, identities if others else frozenset(), tuple(delegators)
+    )
+    found = Names(subscriptions=seen.subscriptions)
+    _fill(found, "", seen.own, own, special=True)
+    _fill(found, SHARED + "/", seen.public, shared)
+    if any(name.startswith(SHARED + "/") for name in found.attributes):
+        found.attributes[SHARED] = (NOSELECT,)
+    delegated = Standing(identities, DELEGATE)
+    for owner, tree in seen.delegated.items():
+        person = await held.directory.person(owner)
+        if person is not None and owner != account.id:
+            _fill(found, f"{OTHERS}/{person.uid}/", tree, delegated)
+    for row, rights in seen.granted:
+        if row.account in (account.id, PUBLIC) or row.account in seen.delegated:
+            continue
+        person = await held.directory.person(row.account)
+        if person is not None:
+            found.add(f"{OTHERS}/{person.uid}/{row.name}", row, frozenset(rights))
+    for name in [name for name in found.attributes if name.startswith(OTHERS + "/")]:
+        alias = name[len(OTHERS) + 1 :].partition("/")[0]
+        found.attributes[OTHERS] = found.attributes[f"{OTHERS}/{alias}"] = (NOSELECT,)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    rows: Sequence[Mailbox] = ()
+    lists: dict[MailboxId, list[acl.Grant]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    own: _Tree
+    public: _Tree
+    delegated: dict[AccountId, _Tree]
+    granted: list[tuple[Mailbox, str]]
+    subscriptions: list[str]
+
+
+def _fill(found: Names, prefix: str, tree: _Tree, who: Standing, special: bool = False) -> None:
+    for row in tree.rows:
+        grants = tree.lists.get(row.id) or (acl.PUBLIC_DEFAULT if row.account == PUBLIC else ())
+        found.add(prefix + row.name, row, who.rights(grants), special)
+
+
+def _tree(tx: Transaction, account: AccountId) -> _Tree:
+    return _Tree(mailboxes.list_mailboxes(tx, account), acl.of_tree(tx, account))
+
+
+def _trees(
+    tx: Transaction,
+    account: AccountId,
+    public: bool,
+    identities: frozenset[EntryId],
+    delegators: Sequence[AccountId],
+) -> _Seen:
+    granted = acl.granted_to(tx, identities) if identities else {}
+    return _Seen(
+        _tree(tx, account),
+        _tree(tx, PUBLIC) if public else _Tree(),
+        {owner: _tree(tx, owner) for owner in delegators},
+        [(row, granted[row.account, row.id]) for row in mailboxes.get_many(tx, list(granted))],
+        mailboxes.subscriptions(tx, account),
+    )
