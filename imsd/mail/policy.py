@@ -99,7 +99,7 @@ class Policy:
 
         Raises NoSuchRecipient, AmbiguousRecipient, RelayDenied, NoRoute, PolicyRejected.
         """
-        found = Path(path.local, path.domain.rstrip(". "))
+        found = path if path.domain[-1:] not in (".", " ") else Path(path.local, path.domain.rstrip(". "))
         override = False
         for _ in range(DEPTH):
             if not found.domain or self._ours(found.domain, by.local):
@@ -151,7 +151,8 @@ class Policy:
         """Who a path in a domain of ours is for; or what it holds."""
         recipient = await self._local(path)
         if recipient is not None:
-            tell(f"{path} is {type(recipient).__name__} {recipient.address}")
+            if tell is not silent:
+                tell(f"{path} is {type(recipient).__name__} {recipient.address}")
             return _addressee(recipient.address, recipient, parameters)
         tell(f"{path} is nobody's address")
         inner: Path | Foreign | Recipient | None
