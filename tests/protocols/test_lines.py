@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.errors import BareLineEnding, Flood, LineTooLong
-from protocols.lines import END, NEED_DATA, DotStuffer, DottedData, InputBuffer
+from protocols.lines import END, NEED_DATA, DotStuffer, DottedData, InputBuffer, has_bare
 
 
 def lines_of(pieces: list[bytes], limit: int = 20) -> list[object]:
@@ -133,3 +133,17 @@ def test_stuffing_is_undone_by_unstuffing(parts: list[bytes]) -> None:
     expected = content if not content or content.endswith(b"\r\n") else content + b"\r\n"
     assert undot([wire])[0] == expected
     assert undot([wire])[2:] == (True, b"")
+
+
+@given(st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"x", b"\xff"]), max_size=12))
+def test_bare_line_ends_are_those_outside_of_crlf(pieces: list[bytes]) -> None:
+    data = b"".join(pieces)
+    left = data.replace(b"\r\n", b"")
+    # A CR and a LF that meet only because what stood between them went are bare both.
+    expected = b"\r" in left or b"\n" in left
+    assert has_bare(data) is expected
+
+
+@pytest.mark.parametrize("data", [b"a\rb\nc", b"\r\r\n\n", b"\n\r", b"x\n.\r\n", b"\r.\n"])
+def test_one_cr_and_one_lf_apart_are_bare(data: bytes) -> None:
+    assert has_bare(data)
