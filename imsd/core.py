@@ -25,6 +25,7 @@ from imsd.store.blobs import Blobs
 from imsd.store.changes import SETTINGS, Change
 from imsd.store.database import Database, Watch
 from imsd.store.index import MailboxIndexes
+from imsd.store.search.index import SearchIndex
 
 
 class Core:
@@ -39,6 +40,7 @@ class Core:
         self.settings = LiveSettings(PAGES, config.server.hostname)
         self.blobs = Blobs(db)
         self.indexes = MailboxIndexes(db)
+        self.search = SearchIndex(db)
         self.hashing = Hashing(reactor, lambda: self.settings[Logins])
         self.passwords = Passwords(self.hashing, lambda: self.settings[Logins])
         self.directory = Directory(db, self.settings, reactor, self.passwords)
@@ -63,6 +65,7 @@ class Core:
     async def _start(self) -> None:
         self._watch = self.db.feed.watch(SETTINGS, self._settings_changed)
         await self.read_settings()
+        await self.search.start()
         await self.directory.start()
         await self.authenticator.start()
         self.delivery.start()
@@ -98,4 +101,5 @@ class Core:
         self.directory.stop()
         self.indexes.close()
         await self.db.close()
+        self.search.close()
         self.hashing.stop()

@@ -28,6 +28,7 @@ from imsd.core import Core
 from imsd.errors import Refusal
 from imsd.garbage import Garbage
 from imsd.gates import PAGE_OF, Gate, SmtpGate, close_what_is_off
+from imsd.indexing import Indexing
 from imsd.listeners import CannotListen, Listeners
 from imsd.mail.pickup import Pickup
 from imsd.mail.queue import QueueRunner
@@ -79,6 +80,7 @@ class Server(Service):
         self.upkeep: Upkeep | None = None
         self.pickup: Pickup | None = None
         self.warner: Warner | None = None
+        self.indexing: Indexing | None = None
         self._control: IListeningPort | None = None
         self._pop3: Pop3Door | None = None
         self._closing: set[Connection] = set()
@@ -142,6 +144,8 @@ class Server(Service):
         self.pickup.start()
         self.warner = Warner(core.db, core.directory, core.settings, self.reactor)
         self.warner.start()
+        self.indexing = Indexing(core.db, core.search, self.config.database.url, self.reactor)
+        self.indexing.start()
         self._handle_hangup()
         self.garbage.start()
         self.ready = True
@@ -258,6 +262,8 @@ class Server(Service):
         for factory in self.factories.values():
             factory.abort()
         await DeferredList([one for one in closing if one is not None], consumeErrors=True)
+        if self.indexing is not None:
+            await self.indexing.stop()
         if self.core is not None:
             await self.core.close()
         self.log.info("imsd is down")

@@ -2,10 +2,21 @@
 
 operations  the table, and how an operation is called
 control     the table over HTTP on a local socket
-people, mailbox, directory, settings, queue, routes, status, health, backup
+people, mailbox, directory, settings, queue, routes, search, status, health, backup
             the operations, by what they are about; importing this package enters them
 """
 
-from imsd.admin import backup, directory, health, mailbox, people, queue, routes, settings, status
+from imsd.admin import backup, directory, health, mailbox, people, queue, routes, search, settings, status
 
-__all__ = ["backup", "directory", "health", "mailbox", "people", "queue", "routes", "settings", "status"]
+__all__ = [
+    "backup",
+    "directory",
+    "health",
+    "mailbox",
+    "people",
+    "queue",
+    "routes",
+    "search",
+    "settings",
+    "status",
+]

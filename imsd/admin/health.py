@@ -10,6 +10,7 @@ from typing import Any
 from cryptography import x509
 from twisted.internet.threads import deferToThreadPool
 
+from imsd.admin import search
 from imsd.admin.operations import Json, operation
 from imsd.config import Config
 from imsd.errors import NoSuchRecipient
@@ -28,14 +29,25 @@ def _finding(level: str, text: str) -> Json:
 
 @operation("verify")
 async def verify_store(core: Any, repair: bool = False) -> Json:
-    """Prove the store: hashes, references, counters."""
+    """Prove the store: hashes, references, counters, the search index."""
     report = await verify(core.db, core.blobs, repair=repair)
-    findings = []
+    findings = await _search_index(core, repair)
     for problem in report.problems:
         mended = problem.repair and repair
         done = f" ({problem.repair}{'' if mended else ', with --repair'})" if problem.repair else ""
         findings.append(_finding("warning" if mended else "error", f"{problem.kind}: {problem.what}{done}"))
     return findings
+
+
+async def _search_index(core: Any, repair: bool) -> list[Json]:
+    """The index is derived: what is wrong with it is mended by making it anew."""
+    found = await core.search.check()
+    if not found:
+        return []
+    if repair:
+        await search.rebuild(core)
+    level, mended = ("warning", "made anew") if repair else ("error", "made anew, with --repair")
+    return [_finding(level, f"search: {text} ({mended})") for text in found]
 
 
 @operation("check")

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from imsd import __version__
+from imsd.admin import search
 from imsd.admin.operations import Json, operation
 from imsd.errors import StoreUnavailable
 
@@ -31,6 +32,7 @@ async def status(core: Any) -> Json:
             "index_bytes": core.indexes.memory(),
             "rounds_of_upkeep": server.upkeep.rounds,
         },
+        "search": await search.describe(core),
         "reactor": {
             "late_ticks": server.watchdog.late,
             "longest_delay_ms": round(server.watchdog.longest * 1000, 1),

@@ -5,7 +5,7 @@ client      asks the running server over its control socket
 offline     runs the same operation on a store that no server has open
 mailfiles   Maildir, mbox and .eml files, read and written
 output      tables for people, JSON for programs
-setup, people, mailbox, directory, settings, server, queue, route, backup
+setup, people, mailbox, directory, settings, server, queue, route, search, backup
             the commands, by what they are about
 """
 
@@ -21,6 +21,7 @@ def main() -> None:
         people,
         queue,
         route,
+        search,
         server,
         settings,
         setup,

@@ -13,6 +13,8 @@ from sqlalchemy import Integer, bindparam, case, cast, func, literal_column, nul
 from imsd.store import mailbox_tables as t
 from imsd.store.blob_rows import blob, content
 from imsd.store.ids import AccountId, BlobId, MailboxId
+from imsd.store.search.grams import skeleton
+from imsd.store.search.texts import readable
 from imsd.store.sql import Statement, among, sql
 from imsd.store.transaction import Transaction
 
@@ -122,6 +124,31 @@ def read(
         found += tx.all(_statement(t.expunged, *wanted), a=account, m=mailbox, uids=gone)
         found.sort(key=lambda row: int(row[0]))
     return [_content(row) for row in found]
+
+
+_PREFIXES = {
+    table.name: sql(
+        select(table.c.blob, table.c.prefix).where(
+            table.c.account == bindparam("a"), table.c.mailbox == bindparam("m"), table.c.blob > 0
+        )
+    )
+    for table in (t.message, t.expunged)
+}
+
+
+def with_prefix(tx: Transaction, account: AccountId, mailbox: MailboxId, text: str) -> frozenset[int]:
+    """Content of messages in front of which delivery put this text, without regard to case or accents."""
+    wanted = skeleton(text)
+    known: dict[bytes, bool] = {b"": False}
+    found: set[int] = set()
+    for statement in _PREFIXES.values():
+        for blob_id, prefix in tx.each(statement, a=account, m=mailbox):
+            has = known.get(prefix)
+            if has is None:
+                has = known[bytes(prefix)] = wanted in skeleton(readable(prefix))
+            if has:
+                found.add(blob_id)
+    return frozenset(found)
 
 
 def _content(row: tuple[Any, ...]) -> Content:

@@ -257,6 +257,12 @@ class MailboxIndex:
             for uid in [uid for uid, (modseq, _row) in self.departed.items() if modseq <= floor]:
                 del self.departed[uid]
 
+    def blob_range(self) -> tuple[int, int]:
+        """The lowest and the highest id of content here, or (0, 0)."""
+        ends = [(min(each.blobs), max(each.blobs)) for each in self.segments if each.blobs]
+        ends += [(row.blob, row.blob) for _, row in self.departed.values()]
+        return (min(low for low, _ in ends), max(high for _, high in ends)) if ends else (0, 0)
+
     def departed_row(self, uid: int) -> IndexRow | None:
         found = self.departed.get(uid)
         return found[1] if found else None

@@ -47,6 +47,7 @@ __all__ = ["ImapDoor", "Mailstore", "make_imap4"]
 def make_imap4(core: Core, contexts: Any) -> Callable[[], Connection]:
     """What builds the connections of a listener. contexts: the server side of STARTTLS."""
     held = Mailstore(core.db, core.blobs, core.indexes, core.directory, core.settings, core.reactor)
+    held.search = core.search
     door = ImapDoor(held, core.authenticator.of_protocol(methods_of(core.settings, Imap)))
     # What a crash interrupted goes on.
     held.purge_soon()

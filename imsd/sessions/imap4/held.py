@@ -22,6 +22,7 @@ from imsd.store.blobs import Blobs
 from imsd.store.database import Database
 from imsd.store.ids import AccountId, EntryId
 from imsd.store.index import MailboxIndexes
+from imsd.store.search.index import SearchIndex
 
 _log = Logger()
 
@@ -95,6 +96,8 @@ class Mailstore:
     reactor: Any
     bell: Bell = field(init=False)
     access: Access = field(init=False)
+    # Which messages may hold a text; without it, all are read.
+    search: SearchIndex | None = field(default=None, init=False)
     # What SORT asks of content, by blob (`arranging`).
     sort_keys: dict[int, Any] = field(default_factory=dict, init=False)
     trees: Trees = field(init=False)

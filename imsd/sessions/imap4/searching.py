@@ -1,8 +1,9 @@
 """SEARCH: keys evaluated over what was told, in slices that never keep the reactor (rule 12).
 
 Every key becomes a test of one message that answers True, False, or None for "not from what
-is known so far". First all tests run on the index alone; messages that stay undecided are
-read in batches: header and date first, decoded text only where that leaves them undecided.
+is known so far". First all tests run on the mailbox index, and on what the search index denies
+(`narrowing`); messages that stay undecided are read in batches: header and date first, decoded
+text only where that leaves them undecided.
 Substrings are matched in text mapped by i;unicode-casemap (RFC 5255 4.2) after charset and transfer decoding
 (RFC 9051 6.4.4), so a search never depends on how a sender wrapped or encoded.
 """
@@ -11,16 +12,20 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from imsd.errors import Refusal
-from imsd.sessions.imap4 import identities, marks
+from imsd.sessions.imap4 import identities, marks, narrowing
 from imsd.sessions.imap4.held import SLICE
+from imsd.sessions.imap4.narrowing import Narrowed
 from imsd.sessions.imap4.reading import Message, read
 from imsd.store.contents import Content
 from imsd.store.flags import IndexRow
+from imsd.store.search import texts
 from protocols.imap4 import keys
 from protocols.imap4.interfaces import Found, Needs
 from protocols.imap4.keys import Key, When
@@ -34,9 +39,9 @@ if TYPE_CHECKING:
     from imsd.sessions.imap4.view import View
 
 BATCH = 50
+COLUMNS = 500
+"""Messages of which only columns are read, together."""
 STEP = 500
-CHUNK = 8 * 1024
-"""Octets of a header field that are decoded at once."""
 _DAY = 86_400_000_000
 _EPOCH = date(1970, 1, 1)
 
@@ -76,6 +81,8 @@ class _Search:
         self.fields: set[bytes] = set()
         self.anywhere = False
         self.identity = False
+        self._narrowed = Narrowed()
+        self._key = key
         self._names = {name.lower(): bit for bit, name in enumerate(view.index.names)}
         self._since = time.perf_counter()
         self._limits = _limits(view, key)
@@ -85,15 +92,39 @@ class _Search:
     async def run(self) -> Found:
         sequences, uids = array("I"), array("I")
         highest = 0
-        for low, high in self._limits:
-            for start in range(low, high + 1, STEP):
-                for number, row in await self._window(start, min(start + STEP, high + 1)):
-                    sequences.append(number)
-                    uids.append(row.uid)
-                    highest = max(highest, row.modseq)
-                self._done += min(STEP, high + 1 - start)
-                await self._breathe()
+        async for window in self._windows():
+            for number, row in await self._among(window):
+                sequences.append(number)
+                uids.append(row.uid)
+                highest = max(highest, row.modseq)
+            self._done += len(window)
+            await self._breathe()
         return Found(sequences, uids, highest)
+
+    async def _windows(self) -> AsyncIterator[list[tuple[int, IndexRow]]]:
+        """Messages that may match, some at a time, ascending. A window is taken at once: while
+        others have their turn the index changes."""
+        self._narrowed = await narrowing.narrow(self.view, self._key)
+        if self._narrowed.may is None:
+            for low, high in self._limits:
+                for start in range(low, high + 1, STEP):
+                    yield list(self.view.entries(self.told, start, min(start + STEP, high + 1)))
+            return
+        uids = await narrowing.hits(self.view, self._narrowed)
+        self._goal = len(uids)
+        hits = iter(uids)
+        while some := list(islice(hits, STEP)):
+            yield list(self._rows(some))
+
+    def _rows(self, uids: Sequence[int]) -> Iterator[tuple[int, IndexRow]]:
+        """Those of the UIDs that are told, and within the limits."""
+        index = self.view.index
+        for uid in uids:
+            at = self.told.position(uid)
+            if at >= 0 and contains(self._limits, at):
+                row = index.get(uid) or index.departed_row(uid)
+                if row is not None:
+                    yield at + 1, row
 
     async def _breathe(self) -> None:
         if time.perf_counter() - self._since > SLICE:
@@ -101,13 +132,12 @@ class _Search:
             await self.view.held.breath()
             self._since = time.perf_counter()
 
-    async def _window(self, start: int, stop: int) -> list[tuple[int, IndexRow]]:
-        """What matches among the positions from start to before stop."""
+    async def _among(self, rows: list[tuple[int, IndexRow]]) -> list[tuple[int, IndexRow]]:
+        """What matches among these messages."""
         view, test = self.view, self._test
         found: list[tuple[int, IndexRow]] = []
         undecided: list[Candidate] = []
-        # Taken at once: while others have their turn the index changes.
-        for number, row in list(view.entries(self.told, start, stop)):
+        for number, row in rows:
             candidate = Candidate(number, row, view.shown(row))
             verdict = test(candidate)
             if verdict:
@@ -116,8 +146,9 @@ class _Search:
                 undecided.append(candidate)
             if not number % 8:
                 await self._breathe()
-        for at in range(0, len(undecided), BATCH):
-            found += await self._on_content(undecided[at : at + BATCH])
+        most = BATCH if self.texts or self.fields else COLUMNS
+        for at in range(0, len(undecided), most):
+            found += await self._on_content(undecided[at : at + most])
         if undecided:
             found.sort()
         return found
@@ -125,7 +156,8 @@ class _Search:
     async def _on_content(self, batch: list[Candidate]) -> list[tuple[int, IndexRow]]:
         """What matches among messages whose content has to be looked at."""
         found: list[tuple[int, IndexRow]] = []
-        needs = Needs(header=True, scan=bool(self.texts), content=bool(self.texts), identity=self.identity)
+        text, header = bool(self.texts), bool(self.fields) or self.anywhere
+        needs = Needs(header=header, scan=text, content=text, identity=self.identity)
         content = await read(self.view, [candidate.row.uid for candidate in batch], needs)
         for candidate in batch:
             item = content.get(candidate.row.uid)
@@ -142,12 +174,14 @@ class _Search:
 
     async def _decide(self, test: Test, candidate: Candidate, item: Content, needs: Needs) -> bool:
         message = Message(self.view.held, item, self.view.place.mailbox.account)
-        await message.complete(needs, self.view.dialect)
+        # A row that an older scanner filled is made whole even where only its date is asked for.
+        await message.complete(replace(needs, scan=False, identity=True), self.view.dialect)
         candidate.content = item
         await self._take_fields(candidate, item.prefix + message.header)
         verdict = test(candidate)
-        if verdict is None:
-            candidate.text = await self._look(message)
+        if verdict is None and needs.scan:
+            await message.complete(needs, self.view.dialect)
+            candidate.text = self._look_at(item.data, message) or await self._look(message)
             verdict = test(candidate)
         return bool(verdict)
 
@@ -172,20 +206,32 @@ class _Search:
 
     async def _decoded(self, value: bytes) -> str:
         """The value with its encoded words undone, folded; a long one in chunks between words."""
-        if len(value) <= CHUNK:
+        if len(value) <= texts.CHUNK:
             return fold(words.decode(value))
         pieces: list[str] = []
-        start = 0
-        while start < len(value):
-            stop = value.find(b" ", start + CHUNK)
-            stop = len(value) if stop < 0 else stop
-            piece = value[start:stop].strip()
-            if start and not (piece.startswith(b"=?") and value.endswith(b"?=", 0, start)):
-                pieces.append(" ")
-            pieces.append(fold(words.decode(piece)))
-            start = stop
+        for piece in texts.chunks(value):
+            pieces.append(fold(piece))
             await self._breathe()
         return "".join(pieces)
+
+    def _look_at(self, data: bytes | None, message: Message) -> dict[str, bool] | None:
+        """`_look` for a small message that is in memory."""
+        if data is None:
+            return None
+        assert message.scan is not None
+        missing = set(self.texts)
+        longest = max(map(len, missing))
+        tail = ""
+        for text in texts.body(message.scan, lambda start, stop: data[start:stop]):
+            if text is None:
+                tail = ""
+                continue
+            window = tail + fold(text)
+            missing = {wanted for wanted in missing if wanted not in window}
+            if not missing:
+                break
+            tail = window[-longest:]
+        return {wanted: wanted not in missing for wanted in self.texts}
 
     async def _look(self, message: Message) -> dict[str, bool]:
         """Which of the wanted texts the body has."""
@@ -211,9 +257,9 @@ class _Search:
         decoder = TextDecoder(part)
         tail = ""
         async for piece in message.stream(part.body, part.stop):
-            for at in range(0, len(piece), 32_768):
+            for at in range(0, len(piece), texts.PIECE):
                 try:
-                    text = decoder.feed(piece[at : at + 32_768])
+                    text = decoder.feed(piece[at : at + texts.PIECE])
                 except ValueError:
                     return
                 window = tail + fold(text)
@@ -263,17 +309,20 @@ class _Search:
             case keys.Header(name, text):
                 field, wanted = name.encode("ascii", "replace").lower(), fold(text)
                 self.fields.add(field)
-                return lambda candidate: _has_field(candidate, field, wanted)
+                return self._unless_denied(key, lambda candidate: _has_field(candidate, field, wanted))
             case keys.Body(text):
-                return self._body(fold(text))
+                return self._unless_denied(key, self._body(fold(text)))
             case keys.Text(text):
-                return self._anywhere(fold(text))
+                return self._unless_denied(key, self._anywhere(fold(text)))
             case keys.Not(inner):
                 return _negation(self.compile(inner))
             case keys.Or(left, right):
                 return _any([self.compile(left), self.compile(right)])
             case keys.And(inner_keys):
                 return _all([self.compile(one) for one in inner_keys])
+
+    def _unless_denied(self, key: Key, test: Test) -> Test:
+        return lambda candidate: False if self._narrowed.denies(key, candidate.row) else test(candidate)
 
     def _flag(self, name: bytes, present: bool) -> Test:
         bit = marks.SYSTEM_BITS.get(name.lower())
