@@ -330,6 +330,7 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
     "Unsupported charset": ("Zeichensatz nicht unterstützt", "Jeu de caractères non pris en charge"),
     "Unwilling to perform": ("Das wird hier nicht getan", "Le serveur ne le fera pas"),
     "At most {} messages": ("Höchstens {} Nachrichten", "Au plus {} messages"),
+    "At most {} mailboxes": ("Höchstens {} Postfächer", "Au plus {} boîtes aux lettres"),
     "At most {} messages; try fewer at a time": (
         "Höchstens {} Nachrichten; bitte weniger auf einmal",
         "Au plus {} messages ; essayez-en moins à la fois",
@@ -378,6 +379,11 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "an event of messages": ("ein Ereignis von Nachrichten", "un événement de messages"),
     "at most {} event groups": ("höchstens {} Ereignisgruppen", "au plus {} groupes d'événements"),
+    "a selected mailbox first": ("zuerst ein gewähltes Postfach", "d'abord une boîte sélectionnée"),
+    "SAVE for the selected mailbox alone": (
+        "SAVE nur für das gewählte Postfach",
+        "SAVE pour la seule boîte sélectionnée",
+    ),
     "at most {} mailboxes": ("höchstens {} Postfächer", "au plus {} boîtes aux lettres"),
     "both MessageNew and MessageExpunge": (
         "sowohl MessageNew als auch MessageExpunge",

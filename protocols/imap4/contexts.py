@@ -43,7 +43,9 @@ Number = Callable[[int], int]
 class Context:
     """tag, uid: of the command, and whether results are UIDs. key: without message numbers.
     items: what is fetched of new messages that come to be in it (RFC 5465 7). everything: the
-    key is not one of single messages."""
+    key is not one of single messages. where: the correlators of an ESEARCH (RFC 7377 2.1)."""
+
+    where: bytes = b""
 
     def __init__(self, tag: bytes, uid: bool, key: Key, items: tuple[object, ...], everything: bool) -> None:
         self.tag = tag
@@ -186,7 +188,7 @@ class Contexts:
             uids = [uid for _, uid in gone if context.has(uid)]
             if uids:
                 data = context.remove(uids, _same if context.uid else numbers.__getitem__)
-                out.append(responses.esearch(context.tag, context.uid, [data]))
+                out.append(responses.esearch(context.tag, context.uid, [data], context.where))
         return b"".join(out)
 
     async def update(
@@ -217,7 +219,7 @@ class Contexts:
             if new:
                 data.append(await context.add(new, number, view))
             if data:
-                self._channel.send(responses.esearch(context.tag, context.uid, data))
+                self._channel.send(responses.esearch(context.tag, context.uid, data, context.where))
             if context.items:
                 for uid in new:
                     fetched[uid] = tuple(dict.fromkeys((*fetched.get(uid, ()), *context.items)))

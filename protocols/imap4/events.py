@@ -23,18 +23,19 @@ class Event(Flag):
 
 
 class Mailboxes(Enum):
-    """Which mailboxes, but for the selected one (RFC 5465 6.2 to 6.6)."""
+    """Which mailboxes, but for the selected one (RFC 5465 6.2 to 6.6; SUBTREE-ONE: RFC 7377 2.2)."""
 
     INBOXES = b"INBOXES"
     PERSONAL = b"PERSONAL"
     SUBSCRIBED = b"SUBSCRIBED"
     SUBTREE = b"SUBTREE"
+    SUBTREE_ONE = b"SUBTREE-ONE"
     MAILBOXES = b"MAILBOXES"
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Events of some mailboxes. names: of SUBTREE and MAILBOXES."""
+    """Events of some mailboxes. names: of SUBTREE, SUBTREE-ONE and MAILBOXES."""
 
     which: Mailboxes
     names: tuple[str, ...]
@@ -52,6 +53,8 @@ class Group:
                 return name in subscribed
             case Mailboxes.MAILBOXES:
                 return name in self.names
+            case Mailboxes.SUBTREE_ONE:
+                return name in self.names or name.rpartition(DELIMITER)[0] in self.names
             case Mailboxes.SUBTREE:
                 return any(name == top or name.startswith(top + DELIMITER) for top in self.names)
 

@@ -406,6 +406,10 @@ class IAccount(Interface):
     async def select(name: str, read_only: bool, dialect: Dialect) -> IView:
         """SELECT or EXAMINE: a fresh view. Raises NoSuchMailbox (\\Noselect too)."""
 
+    async def glance(name: str, listed: bool, dialect: Dialect) -> IView | None:
+        """A view of a mailbox that is not selected, to be read and closed: it takes no \\Recent and
+        hears of nothing. None where there is none that may be read (listed: and seen by LIST)."""
+
     async def notify(wanted: Wanted, changed: Callable[[], object]) -> INotices:
         """NOTIFY SET (RFC 5465): listen to mailboxes that are not selected, in place of what was
         listened to before. changed() is called on the reactor when there may be something to take,

@@ -359,10 +359,15 @@ def search(numbers: Sequence[int], modseq: int, verb: bytes = b"SEARCH") -> byte
     return b"* %b%b%b\r\n" % (verb, "".join([f" {number}" for number in numbers]).encode(), tail)
 
 
-def esearch(tag: bytes, uid: bool, data: Sequence[bytes]) -> bytes:
-    """ESEARCH (RFC 9051 7.3.4, RFC 4731 3.1)."""
-    head = b"* ESEARCH (TAG %b)%b" % (quoted(tag), b" UID" if uid else b"")
+def esearch(tag: bytes, uid: bool, data: Sequence[bytes], where: bytes = b"") -> bytes:
+    """ESEARCH (RFC 9051 7.3.4, RFC 4731 3.1). where: `correlators` of the mailbox, after ESEARCH."""
+    head = b"* ESEARCH (TAG %b%b)%b" % (quoted(tag), where, b" UID" if uid else b"")
     return b" ".join([head, *data]) + b"\r\n"
+
+
+def correlators(name: str, uid_validity: int, dialect: Dialect) -> bytes:
+    """Which mailbox results are of (RFC 7377 4, one-correlator)."""
+    return b" MAILBOX %b UIDVALIDITY %d" % (mailbox(name, dialect), uid_validity)
 
 
 # Codes -------------------------------------------------------------------------------------

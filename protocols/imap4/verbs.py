@@ -13,6 +13,7 @@ from protocols.imap4.commands import (
     acl,
     append,
     copy,
+    esearch,
     fetch,
     listing,
     login,
@@ -167,6 +168,7 @@ _TABLE: Final = (
         numbers=True,
     ),
     Verb(b"UID SEARCH", search.Search, Held.VIEW),
+    Verb(b"ESEARCH", esearch.ESearch, Held.ACCOUNT, (b"MULTISEARCH",)),
     Verb(
         b"SORT",
         sort.Sort,

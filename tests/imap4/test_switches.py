@@ -59,6 +59,7 @@ SERVED = [
     (b"REPLACE", b"a REPLACE 1 INBOX {1+}\r\nx"),
     (b"LANGUAGE", b"a LANGUAGE"),
     (b"CONTEXT=SEARCH", b"a SEARCH RETURN (UPDATE) ALL"),
+    (b"MULTISEARCH", b"a ESEARCH IN (personal) ALL"),
     (b"ENABLE", b"a ENABLE CONDSTORE"),
 ]
 

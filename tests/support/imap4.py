@@ -434,6 +434,14 @@ class FakeAccount:
         await self.world.turn()
         return FakeView(self, name, self.world.box(name), read_only, dialect)
 
+    async def glance(self, name: str, listed: bool, dialect: Dialect) -> FakeView | None:
+        await self.world.turn()
+        self._may_fail()
+        box = self.world.boxes.get(name)
+        if box is None or not set(box.acl["alice"]).issuperset("lr" if listed else "r"):
+            return None
+        return FakeView(self, name, box, True, dialect)
+
     def watch(self, callback: Callable[[Explained], object]) -> None:
         self.end = callback
 

@@ -21,7 +21,8 @@ trees       who hears of what happens in the mailboxes of an account
 notices     NOTIFY: what a session hears of mailboxes that it has not selected
 searching   SEARCH: keys evaluated in slices
 
-A command passes: `IDoor.login` -> `ImapAccount.select` -> `View`. Numbers move in
+A command passes: `IDoor.login` -> `ImapAccount.select` -> `View`; a search of other mailboxes
+has its views from `ImapAccount.glance`. Numbers move in
 `View.updates` alone; everything else works on the map of UIDs as it was told.
 """
 

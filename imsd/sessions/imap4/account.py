@@ -342,6 +342,28 @@ class ImapAccount:
         if not place.mailbox.selectable:
             raise NoSuchMailbox
         place.need("r")
+        view = await self._view(name, place, dialect, read_only)
+        if not (await self.places.standing(place.mailbox.account)).owner or place.mailbox.account == PUBLIC:
+            self.held.access.follow(view)
+            # What moved since the rights were read was not heard of.
+            view.stale = True
+        self._views.add(view)
+        return view
+
+    async def glance(self, name: str, listed: bool, dialect: Dialect) -> View | None:
+        self._alive()
+        try:
+            place = await self.places.find(name, ANY)
+            if not place.mailbox.selectable or not place.rights.issuperset("lr" if listed else "r"):
+                return None
+            return await self._view(name, place, dialect, read_only=True)
+        except Refusal as refusal:
+            if refusal.temporary:
+                raise
+            return None
+
+    async def _view(self, name: str, place: Place, dialect: Dialect, read_only: bool) -> View:
+        """A view that has been told of everything."""
         view = View(self.held, self, name, place, dialect, read_only)
         pin = await self.held.indexes.open(*place.key, view.changed)
         try:
@@ -351,11 +373,6 @@ class ImapAccount:
             self.held.indexes.release(pin)
             raise
         view.begin(pin)
-        if not (await self.places.standing(place.mailbox.account)).owner or place.mailbox.account == PUBLIC:
-            self.held.access.follow(view)
-            # What moved since the rights were read was not heard of.
-            view.stale = True
-        self._views.add(view)
         return view
 
 

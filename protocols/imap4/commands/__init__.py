@@ -15,6 +15,7 @@ fetch         FETCH;  content: sections of a message as octets to send;
               attributes: items of the message as a whole
 store         STORE
 search        SEARCH;  searchkeys: the grammar of its keys
+esearch       ESEARCH, of several mailboxes;  filters: which ones, for NOTIFY too
 results       RETURN options of SEARCH and SORT;  partial: a part of results
 sort          SORT THREAD CANCELUPDATE
 notify        NOTIFY

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from protocols.imap4.channel import Channel
 from protocols.imap4.commands.fetch import Attribute, attribute_list
-from protocols.imap4.events import Event, Group, Mailboxes, Selected, Wanted
+from protocols.imap4.commands.filters import mailbox_filter
+from protocols.imap4.events import Event, Group, Selected, Wanted
 from protocols.imap4.grammar import Cursor
 from protocols.imap4.responses import No
 
@@ -81,18 +82,10 @@ def _group(cursor: Cursor) -> tuple[Group | Selected, bool]:
     start = cursor.position
     word = cursor.word()
     selected = word in (b"SELECTED", b"SELECTED-DELAYED")
-    names: list[str] = []
+    names: tuple[str, ...] = ()
     if not selected:
-        try:
-            which = Mailboxes(word)
-        except ValueError:
-            cursor.position = start
-            raise cursor.fail("a mailbox filter") from None
-        if which in (Mailboxes.SUBTREE, Mailboxes.MAILBOXES):
-            cursor.space()
-            names = [cursor.mailbox() for _ in cursor.items()] if cursor.at(b"(") else [cursor.mailbox()]
-            if not names:
-                raise cursor.fail("a mailbox")
+        cursor.position = start
+        which, names = mailbox_filter(cursor)
     cursor.space()
     found, items = _events(cursor, selected)
     cursor.expect(b")")
@@ -102,7 +95,7 @@ def _group(cursor: Cursor) -> tuple[Group | Selected, bool]:
     known = found <= _EVENTS.keys()
     if selected:
         return Selected(events, word == b"SELECTED-DELAYED", items), known
-    return Group(which, tuple(dict.fromkeys(names)), events), known
+    return Group(which, names, events), known
 
 
 def _events(cursor: Cursor, selected: bool) -> tuple[set[bytes], tuple[Attribute, ...]]:

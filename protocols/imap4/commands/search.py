@@ -39,6 +39,18 @@ class Wanted:
             return cls(None, refusal)
         return cls(searchkeys.parse(cursor, name))
 
+    @classmethod
+    def program(cls, cursor: Cursor) -> Wanted:
+        """search-program = ["CHARSET" SP charset SP] search-key *(SP search-key)"""
+        charset = None
+        if cursor.keyword(b"CHARSET"):
+            cursor.space()
+            if cursor.dialect.utf8 and not cursor.dialect.rev2:
+                raise cursor.fail("no CHARSET after ENABLE UTF8=ACCEPT")
+            charset = cursor.astring()
+            cursor.space()
+        return cls.parse(cursor, charset)
+
     @property
     def numbered(self) -> bool:
         """Message numbers are among the keys."""
@@ -70,8 +82,9 @@ class Wanted:
         self, view: Any, channel: Channel, saves: bool = False, limited: bool = False
     ) -> tuple[Found, Within]:
         """The messages. saves: the saved result is replaced, whatever happens. limited: only as
-        many are looked at as one command may be about."""
-        saved = channel.saved
+        many are looked at as one command may be about. `$` is of the selected mailbox: nothing of
+        another is in it."""
+        saved = channel.saved if view is channel.view else ()
         if saves:
             channel.saved = ()
         if self.key is None:
@@ -100,15 +113,7 @@ class Search:
     @classmethod
     def parse(cls, cursor: Cursor, uid: bool) -> Search:
         cursor.space()
-        returned = Returned.parse(cursor)
-        charset = None
-        if cursor.keyword(b"CHARSET"):
-            cursor.space()
-            if cursor.dialect.utf8 and not cursor.dialect.rev2:
-                raise cursor.fail("no CHARSET after ENABLE UTF8=ACCEPT")
-            charset = cursor.astring()
-            cursor.space()
-        return cls(uid, returned, Wanted.parse(cursor, charset))
+        return cls(uid, Returned.parse(cursor), Wanted.program(cursor))
 
     @property
     def numbered(self) -> bool:
