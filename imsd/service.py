@@ -135,7 +135,7 @@ class Server(Service):
         self.pickup = Pickup(
             core.db,
             core.delivery,
-            core.directory,
+            core.policy,
             core.blobs,
             core.settings,
             self.config.server.hostname,

@@ -21,21 +21,20 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from imsd.directory.values import Recipient
-from imsd.errors import LoopDetected, MalformedMessage, NoSuchRecipient, Refusal
+from imsd.errors import LoopDetected, MalformedMessage, Refusal
 from imsd.mail import received, submission
 from imsd.mail.envelope import Addressee, Envelope, Origin
 from imsd.mail.intake import Intake
+from imsd.mail.policy import Policy, Submitter
 from imsd.settings.pickup import Pickup as Page
 from imsd.settings.smtp import Smtp
 from imsd.store import tracking
 from imsd.store.pickup import Claimed, PickupFolder
 from protocols.message import addresses, headers
 from protocols.smtp.grammar import BadPath, Path, parse_address
-from protocols.smtp.parameters import EIGHT_BIT, SEVEN_BIT
+from protocols.smtp.parameters import EIGHT_BIT, NO_RCPT_PARAMETERS, SEVEN_BIT
 
 if TYPE_CHECKING:
-    from imsd.directory.directory import Directory
     from imsd.mail.delivery import Delivery
     from imsd.settings import LiveSettings
     from imsd.store.blobs import Blobs
@@ -106,7 +105,7 @@ class Pickup:
         self,
         db: Database,
         delivery: Delivery,
-        directory: Directory,
+        policy: Policy,
         blobs: Blobs,
         settings: LiveSettings,
         hostname: str,
@@ -114,7 +113,7 @@ class Pickup:
     ) -> None:
         self._db = db
         self._delivery = delivery
-        self._directory = directory
+        self._policy = policy
         self._blobs = blobs
         self._settings = settings
         self._hostname = hostname
@@ -221,7 +220,7 @@ class Pickup:
         )
 
     async def _accept(self, dropped: Dropped, queue_id: str) -> None:
-        addressees = [await self._addressee(path) for path in dropped.recipients]
+        addressees = [await self._addressee(path, dropped.reverse_path) for path in dropped.recipients]
         priority = 0
 
         async def edit(header: bytes) -> bytes:
@@ -256,15 +255,12 @@ class Pickup:
             await self._blobs.discard(content)
             raise
 
-    async def _addressee(self, path: Path) -> Addressee:
-        """Who leads nowhere is queued, and the queue tells the sender."""
-        recipient: Recipient | None = None
-        address = str(path)
-        if self._directory.serves(path.domain):
-            try:
-                recipient = await self._directory.resolve(address)
-            except NoSuchRecipient:
-                pass
-            else:
-                address = recipient.address
-        return Addressee(address, recipient)
+    async def _addressee(self, path: Path, sender: str) -> Addressee:
+        """As the routing pages have it. Who leads nowhere is queued, and the queue tells the sender."""
+        try:
+            by = Submitter(sender=sender, trusted=True)
+            return await self._policy.addressee(path, NO_RCPT_PARAMETERS, by)
+        except Refusal as refusal:
+            if refusal.temporary:
+                raise
+            return Addressee(str(path))

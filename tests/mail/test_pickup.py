@@ -11,7 +11,9 @@ from twisted.internet.task import Clock
 from imsd.errors import MalformedMessage, StoreFull
 from imsd.mail.delivery import Delivery
 from imsd.mail.pickup import Dropped, Pickup, parse
+from imsd.mail.policy import Policy
 from imsd.settings import PAGES, LiveSettings
+from imsd.settings.routing import Rerouting
 from imsd.store import messages, spool
 from imsd.store.blobs import Blobs
 from imsd.store.database import Database
@@ -82,8 +84,8 @@ class Folder:
     def another(self) -> Pickup:
         """As made at a start."""
         return Pickup(
-            self.db, self.delivery, self.directory, Blobs(self.db), self.settings,  # type: ignore[arg-type]
-            "mail.example.test", self.clock,
+            self.db, self.delivery, Policy(self.directory, self.settings), Blobs(self.db),  # type: ignore[arg-type]
+            self.settings, "mail.example.test", self.clock,
         )  # fmt: skip
 
     def look(self) -> None:
@@ -120,6 +122,15 @@ def test_a_file_becomes_a_message(folder: Folder) -> None:
     assert content.endswith(b"\r\n\r\nbody\r\n")
     assert b"Message-ID: <" in content and b"Date: " in content and b"Bcc" not in content
     assert folder.queue() == [("a@example.org", "bob@far.test")]
+
+
+def test_the_routing_table_holds_for_files_too(folder: Folder) -> None:
+    table = '[{"domain": "old.test", "action": "reroute:new.test"}]'
+    folder.settings.replace({"routing.table": table})
+    folder.directory.domains.table = folder.settings[Rerouting].rows
+    (folder.root / "one").write_bytes(b"X-Sender: a@example.org\nX-Receiver: b@old.test\n" + LETTER)
+    folder.look()
+    assert folder.queue() == [("a@example.org", "b@new.test")]
 
 
 def test_unknown_recipients_are_told_by_a_report(folder: Folder) -> None:
