@@ -185,6 +185,12 @@ class TooManyRecipients(Temporary):
     default = "Too many recipients"
 
 
+class PostingDenied(Refusal):
+    """The list of a public folder lets the sender not post."""
+
+    default = "Posting to this folder is not permitted"
+
+
 class LoopDetected(Refusal):
     default = "Too many hops"
 

@@ -197,6 +197,10 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
         "Le propriétaire d'une boîte y a tous les droits",
     ),
     "There is nobody of that name": ("Niemand heißt so", "Personne ne porte ce nom"),
+    "Posting to this folder is not permitted": (
+        "In diesen Ordner darf nicht geschrieben werden",
+        "La publication dans ce dossier n'est pas permise",
+    ),
     "Too many annotations": ("Zu viele Anmerkungen", "Trop d'annotations"),
     "an identifier": ("eine Kennung", "un identifiant"),
     "rights of lrswipkxteacd": ("Rechte aus lrswipkxteacd", "des droits parmi lrswipkxteacd"),

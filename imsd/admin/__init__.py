@@ -2,11 +2,23 @@
 
 operations  the table, and how an operation is called
 control     the table over HTTP on a local socket
-people, mailbox, directory, settings, queue, routes, search, status, health, backup
+people, mailbox, sharing, directory, settings, queue, routes, search, status, health, backup
             the operations, by what they are about; importing this package enters them
 """
 
-from imsd.admin import backup, directory, health, mailbox, people, queue, routes, search, settings, status
+from imsd.admin import (
+    backup,
+    directory,
+    health,
+    mailbox,
+    people,
+    queue,
+    routes,
+    search,
+    settings,
+    sharing,
+    status,
+)
 
 __all__ = [
     "backup",
@@ -18,5 +30,6 @@ __all__ = [
     "routes",
     "search",
     "settings",
+    "sharing",
     "status",
 ]

@@ -15,6 +15,7 @@ flights        one verification for however many ask the same at once
 hashing        slow hashing in threads, bounded in queue and memory
 throttle       growing delays per account and per address, decided before hashing
 verified       logins verified a short while ago
+standing       what somebody is to the owner of a mailbox: owner, delegate, one on its list
 rights         telling sessions that their account ended or changed
 
 A login passes: `Authenticator.password` (or a SASL exchange of `protocols.sasl`), throttle,

@@ -54,3 +54,7 @@ class Account:
     def address(self) -> str:
         """The primary address, "" for one who has none."""
         return self.addresses[0] if self.addresses else ""
+
+
+NOBODY = Account(AccountId(-3), EntryId(-3), "", (), 0, False, 0, AccountId(-3), anonymous=True)
+"""Who came without a name (RFC 4505)."""

@@ -9,10 +9,11 @@ from typing import Any, cast
 
 from twisted.cred.credentials import ICredentials
 from twisted.cred.portal import Portal
+from twisted.logger import Logger
 from zope.interface import implementer
 
-from imsd.auth import apppasswords, passwords
-from imsd.auth.account import Account, IAccount
+from imsd.auth import apppasswords, passwords, standing
+from imsd.auth.account import NOBODY, Account, IAccount
 from imsd.auth.checkers import CertificateChecker, PasswordChecker, ScramChecker
 from imsd.auth.credentials import Certificate, PasswordLogin, ScramProof
 from imsd.auth.interfaces import LoginDirectory
@@ -29,7 +30,7 @@ from imsd.settings.logins import Logins
 from imsd.store import credentials
 from imsd.store.changes import DIRECTORY, Change, EntriesChanged
 from imsd.store.database import Database, Watch
-from imsd.store.ids import EntryId
+from imsd.store.ids import AccountId, EntryId, MailboxId
 from protocols.sasl import IAuthenticator, ScramKeys, offered
 from protocols.sasl.external import identities
 from protocols.security import Security
@@ -42,6 +43,8 @@ class Authenticator:
     Identities are `Account`s. Refusals: AuthenticationFailed, AccountDisabled, Throttled,
     EncryptionRequired, NotAuthorized (to act for another), TryLater.
     """
+
+    log = Logger()
 
     def __init__(
         self,
@@ -60,6 +63,10 @@ class Authenticator:
         self._verified = Verified(self._logins, reactor.seconds)
         self._realm = Realm(directory)
         self._rights = Rights(db, directory, self._realm, reactor)
+        # Of mailboxes' protocols: whether who has rights on another's mailbox may log in to it, and
+        # whether who has no name may come in (RFC 4505).
+        self._opens = False
+        self._anonymous: Callable[[], bool] = lambda: False
         self._methods: Callable[[], Methods] = lambda: methods(self._logins(), None)
         self._key = b""
         self._watch: Watch | None = None
@@ -97,6 +104,8 @@ class Authenticator:
             allowed += ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"]
         if self._takes_basic(may, security):
             allowed += ["PLAIN", "LOGIN"]
+        if self._anonymous():
+            allowed += ["ANONYMOUS"]
         return offered(security, allowed, may.clear)
 
     async def password(self, authzid: str, authcid: str, password: str, security: Security) -> Account:
@@ -140,6 +149,12 @@ class Authenticator:
         account = await self._login(Certificate(tuple(names)))
         return await self._acting(account, authzid) if authzid else account
 
+    async def anonymous(self, trace: str, security: Security) -> Account:
+        if not self._anonymous():
+            raise AuthenticationFailed
+        self.log.info("anonymous login from {peer}: {trace}", peer=security.peer, trace=trace[:100])
+        return NOBODY
+
     # Others -------------------------------------------------------------------------------
 
     def basic_allowed(self, security: Security) -> None:
@@ -163,11 +178,25 @@ class Authenticator:
             return may.basic
         return may.clear or (may.basic and security.private)
 
-    def of_protocol(self, methods: Callable[[], Methods]) -> Authenticator:
-        """The same, with what one protocol takes in place of the logins page. After `start`."""
+    def of_protocol(
+        self,
+        methods: Callable[[], Methods],
+        opens: bool = False,
+        anonymous: Callable[[], bool] = lambda: False,
+    ) -> Authenticator:
+        """The same, with what one protocol takes in place of the logins page. After `start`.
+
+        opens: whoever may read another's INBOX may log in to that mailbox, with the rights he has.
+        """
         made = copy(self)
         made._methods = methods
+        made._opens = opens
+        made._anonymous = anonymous
         return made
+
+    async def rights_on(self, account: Account, owner: AccountId, mailbox: MailboxId) -> frozenset[str]:
+        """What an account may do in a mailbox, as of now (RFC 4314 2.1)."""
+        return await standing.rights_on(self._db, self._directory, account, owner, mailbox)
 
     def watch_rights(self, account: Account, callback: Callback) -> RightsWatch:
         """Call back when a session must end (with None) or has other rights (with the Account).
@@ -195,11 +224,14 @@ class Authenticator:
         person, _ = await self._people.find(wanted)
         if person is not None and person.account == account.id:
             return account
-        allowed = account.is_admin and self._logins().administrators_act
-        if person is None or person.disabled or not allowed:
+        if person is None or person.disabled:
             raise NotAuthorized
-        other = account_of(person, account.generation)
-        return replace(other, is_admin=False, actor=account.id)
+        other = replace(account_of(person, account.generation), is_admin=False, actor=account.id)
+        if account.is_admin and self._logins().administrators_act:
+            return other
+        if not self._opens or not await standing.may_open(self._db, self._directory, account, person.account):
+            raise NotAuthorized
+        return replace(other, restricted=True)
 
     def _changed(self, change: Change) -> None:
         ids = change.ids if isinstance(change, EntriesChanged) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from imsd.directory.values import Person
-from imsd.store.ids import AccountId
+from imsd.store.ids import AccountId, EntryId
 
 
 class LoginDirectory(Protocol):
@@ -17,6 +17,14 @@ class LoginDirectory(Protocol):
 
     async def person(self, account: AccountId) -> Person | None:
         """The person with this account as it now is; None once deleted."""
+        ...
+
+    async def groups_of(self, entry_id: EntryId) -> frozenset[EntryId]:
+        """The distribution lists somebody is a member of, by other lists, too."""
+        ...
+
+    async def delegates(self, owner: AccountId) -> frozenset[EntryId]:
+        """Whom a person named as delegates: people or lists."""
         ...
 
 

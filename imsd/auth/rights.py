@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from imsd.auth.account import Account
 from imsd.auth.interfaces import LoginDirectory
 from imsd.auth.realm import Realm, account_of
+from imsd.auth.standing import may_open
 from imsd.errors import Refusal
 from imsd.store import credentials
 from imsd.store.database import Database
@@ -58,8 +59,13 @@ class Rights:
         self._running = False
 
     def watch(self, account: Account, callback: Callback) -> RightsWatch:
-        """Call back on the reactor when this account's session must end or its rights moved."""
+        """Call back on the reactor when this account's session must end or its rights moved.
+
+        Who came without a name has no entry that could change.
+        """
         watch = RightsWatch(self, account, callback)
+        if account.anonymous:
+            return watch
         for concerned in {account.id, account.actor}:
             self._watches.setdefault(concerned, set()).add(watch)
         if not self._realm.current(account):
@@ -109,9 +115,14 @@ class Rights:
             return None
         if account.actor == account.id:
             return account_of(person, generation)
-        if not actor.is_admin:
-            return None
-        return replace(account_of(person, generation), is_admin=False, actor=account.actor)
+        now = replace(
+            account_of(person, generation),
+            is_admin=False, actor=account.actor, restricted=account.restricted,
+        )  # fmt: skip
+        if account.restricted:
+            acting = account_of(actor, generation)
+            return now if await may_open(self._db, self._directory, acting, account.id) else None
+        return now if actor.is_admin else None
 
     def _tell(self, watch: RightsWatch, now: Account | None) -> None:
         if now == watch.account or watch not in self._watches.get(watch.account.id, ()):

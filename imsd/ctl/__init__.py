@@ -5,7 +5,7 @@ client      asks the running server over its control socket
 offline     runs the same operation on a store that no server has open
 mailfiles   Maildir, mbox and .eml files, read and written
 output      tables for people, JSON for programs
-setup, people, mailbox, directory, settings, server, queue, route, search, backup
+setup, people, mailbox, sharing, directory, settings, server, queue, route, search, backup
             the commands, by what they are about
 """
 
@@ -25,6 +25,7 @@ def main() -> None:
         server,
         settings,
         setup,
+        sharing,
     )
     from imsd.ctl.command import imsctl
 

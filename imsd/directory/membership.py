@@ -87,16 +87,12 @@ class Membership:
     async def grantee(self, identifier: str) -> EntryId:
         """The person or list of an identifier: alias, address, DN, or one of SPECIAL.
 
-        `$` before an alias says that it is a list's. Raises NoSuchEntry.
+        A list's alias may have `$` before it. Raises NoSuchEntry.
         """
         special = SPECIAL.get(identifier.lower())
         if special is not None:
             return special
-        entry = await self._entry(identifier)
-        if entry is None and identifier.startswith(GROUP):
-            entry = await self._entry(identifier[len(GROUP) :])
-            if entry is not None and entry.kind != Kind.LIST:
-                entry = None
+        entry = await self._entry(identifier) or await self._list(identifier.removeprefix(GROUP))
         if entry is None or entry.kind not in (Kind.MAILBOX, Kind.LIST):
             raise NoSuchEntry("There is nobody of that name")
         return entry.id
@@ -116,6 +112,20 @@ class Membership:
         except (InvalidSyntax, BadSyntax, NoSuchEntry):
             return None
 
+    async def _list(self, alias: str) -> Entry | None:
+        """The one list of that alias, which is not unique by itself."""
+        try:
+            wanted = preparation.canonical(alias.strip())
+        except BadSyntax:
+            return None
+        ids = await self._cache.equal("uid", wanted)
+        found = [
+            entry
+            for entry in await self._cache.many(ids[:_BATCH])
+            if entry.kind == Kind.LIST and preparation.canonical(entry.text("uid")) == wanted
+        ]
+        return found[0] if len(found) == 1 else None
+
     async def identifier(self, grantee: EntryId) -> str:
         """How a grantee is written; "" for one that is gone."""
         special = _SPELLED.get(grantee)
@@ -128,4 +138,7 @@ class Membership:
         alias = entry.text("uid")
         if not alias or alias.lower() in SPECIAL or alias[0] in "-$":
             return entry.text("mail") or await self._cache.dn(entry.id)
-        return GROUP + alias if entry.kind == Kind.LIST else alias
+        if entry.kind != Kind.LIST:
+            return alias
+        named = await self._list(alias)
+        return GROUP + alias if named is not None and named.id == entry.id else entry.text("mail")

@@ -27,6 +27,7 @@ from imsd.errors import (
     SecurityRequired,
     SenderNotPermitted,
 )
+from imsd.mail import posting
 from imsd.mail.connectors import Connectors, Originator, Out, Tell, silent
 from imsd.mail.destinations import Destination
 from imsd.mail.envelope import Addressee
@@ -93,6 +94,10 @@ class Policy:
         if page.mode == "local_only" and not authenticated and verdict.allowed:
             return Verdict(False, "incoming mail is not rerouted (routing.mode)")
         return verdict
+
+    async def may_post(self, recipient: Recipient | None, by: Submitter) -> None:
+        """Raises PostingDenied where a public folder's list does not let the submitter post."""
+        await posting.may_post(self._directory, recipient, by.account)
 
     # Recipients ------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
@@ -67,7 +67,7 @@ class Pop3Door:
         self._db = db
         self._indexes = indexes
         self._blobs = blobs
-        self.authenticator = authenticator.of_protocol(protocols.methods_of(settings, Pop3))
+        self.authenticator = authenticator.of_protocol(protocols.methods_of(settings, Pop3), opens=True)
         self._settings = settings
         self._clock = clock
         self.hostname = hostname
@@ -131,7 +131,11 @@ class Pop3Door:
             watch.stop()
             self._maildrops.free(account)
 
+        async def may_remove() -> bool:
+            return {"t", "e"} <= await self.authenticator.rights_on(identity, account, INBOX)
+
         drop = Maildrop(self._db, self._blobs, account, validity, uids, sizes, unlock)
+        drop.may_remove = may_remove
         if shape is not None and changed:
             drop.convert(self._retrieval, shape, frozenset(changed))
         return drop
@@ -174,6 +178,7 @@ class Maildrop:
         self._unlock: Callable[[], None] | None = unlock
         self._retrieval: tuple[Retrieval, Shape] | None = None
         self._converted: frozenset[int] = frozenset()
+        self.may_remove: Callable[[], Awaitable[bool]] | None = None
 
     def convert(self, retrieval: Retrieval, shape: Shape, uids: frozenset[int]) -> None:
         """Hand these messages out in another form; `sizes` are those of that form."""
@@ -208,6 +213,8 @@ class Maildrop:
     async def remove(self, indexes: Collection[int]) -> bool:
         """In units of their own: what was deleted before a failure stays deleted."""
         uids = sorted(self._uids[index] for index in indexes)
+        if uids and self.may_remove is not None and not await self.may_remove():
+            return False
         for start in range(0, len(uids), REMOVE_AT_ONCE):
             try:
                 await self._db.write(

@@ -61,6 +61,7 @@ TABLE: Final[dict[type[errors.Refusal], Row]] = {
     errors.RelayDenied: Row(550, "5.7.1", b"", b"NOPERM", 50),
     errors.SenderNotPermitted: Row(550, "5.7.1", b"", b"NOPERM", 50),
     errors.TooManyRecipients: Row(452, "4.5.3", b"", b"LIMIT", 11),
+    errors.PostingDenied: Row(550, "5.7.1", b"", b"NOPERM", 50),
     errors.LoopDetected: Row(554, "5.4.6", b"", b"CANNOT", 54),
     errors.MalformedMessage: Row(554, "5.6.0", b"", b"CANNOT", 53),
     errors.PolicyRejected: Row(550, "5.7.1", b"", b"NOPERM", 53),

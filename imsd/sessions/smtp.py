@@ -199,6 +199,7 @@ class Transaction:
         )
         try:
             addressee = await policy.addressee(forward_path, parameters, by)
+            await policy.may_post(addressee.recipient, by)
             await policy.room.may_receive(addressee.recipient, self._parameters.size or 0)
         except Refusal as refusal:
             self._session.refused(self._reverse_path, str(forward_path), refusal)

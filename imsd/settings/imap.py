@@ -21,6 +21,11 @@ class Imap(Page):
     authentication: Authentication = Field(None, description=AUTHENTICATION)
     list_public: bool = Field(True, description="Include all public folders when a folder list is requested")
     delegate: bool = Field(True, description="Show other users' folders to whom rights on them were given")
+    anonymous: bool = Field(
+        False,
+        description="Let who has no account read the public folders whose lists give anyone or anonymous "
+        "rights (SASL ANONYMOUS, RFC 4505, and LOGIN anonymous)",
+    )
     largest_append: int = Field(
         52_428_800, ge=65_536, le=2_147_483_647, description="Octets of a message stored by APPEND at most"
     )

@@ -93,6 +93,9 @@ class IAuthenticator(Interface):
     async def external(authzid: str, security: Security) -> Any:
         """The identity behind the verified certificate of the client."""
 
+    async def anonymous(trace: str, security: Security) -> Any:
+        """The identity of who does not say who he is (RFC 4505); asked only where offered."""
+
 
 class IExchange(Interface):
     """One run of a server mechanism."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from protocols.sasl.anonymous import Anonymous
 from protocols.sasl.external import External
 from protocols.sasl.interfaces import (
     EncryptionNeeded,
@@ -26,6 +27,7 @@ MECHANISMS: Final[dict[str, Maker]] = {
     ),
     "PLAIN": lambda who, security, _: Plain(who, security),
     "LOGIN": lambda who, security, _: Login(who, security),
+    "ANONYMOUS": lambda who, security, _: Anonymous(who, security),
 }
 """Strongest first."""
 
@@ -34,11 +36,12 @@ def offered(security: Security, allowed: Iterable[str], cleartext: bool = False)
     """Those of the allowed mechanisms that this security permits, strongest first.
 
     Nothing without TLS but on loopback (or where `cleartext` allows it); -PLUS only with a TLS
-    channel to bind to; EXTERNAL only with a client certificate that was verified.
+    channel to bind to; EXTERNAL only with a client certificate that was verified; ANONYMOUS, which
+    tells no secret, always.
     """
     permitted = []
     for name in MECHANISMS:
-        if name not in allowed or not (security.private or cleartext):
+        if name not in allowed or not (security.private or cleartext or name == "ANONYMOUS"):
             continue
         if name == "EXTERNAL" and not (security.encrypted and security.client_certificate):
             continue

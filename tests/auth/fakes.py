@@ -44,6 +44,7 @@ class FakeDirectory:
 
     def __init__(self, *people: Person) -> None:
         self.people = {one.account: one for one in people}
+        self.named: dict[AccountId, frozenset[EntryId]] = {}
 
     async def person_by_login(self, name: str) -> Person | None:
         for one in self.people.values():
@@ -53,6 +54,12 @@ class FakeDirectory:
 
     async def person(self, account: AccountId) -> Person | None:
         return self.people.get(account)
+
+    async def groups_of(self, entry_id: EntryId) -> frozenset[EntryId]:
+        return frozenset()
+
+    async def delegates(self, owner: AccountId) -> frozenset[EntryId]:
+        return self.named.get(owner, frozenset())
 
 
 def touch(unit: Unit, entry: EntryId) -> None:

@@ -49,7 +49,10 @@ def make_imap4(core: Core, contexts: Any) -> Callable[[], Connection]:
     """What builds the connections of a listener. contexts: the server side of STARTTLS."""
     held = Mailstore(core.db, core.blobs, core.indexes, core.directory, core.settings, core.reactor)
     held.search = core.search
-    door = ImapDoor(held, core.authenticator.of_protocol(methods_of(core.settings, Imap)))
+    authenticator = core.authenticator.of_protocol(
+        methods_of(core.settings, Imap), opens=True, anonymous=lambda: core.settings[Imap].anonymous
+    )
+    door = ImapDoor(held, authenticator)
     # What a crash interrupted goes on.
     held.purge_soon()
 

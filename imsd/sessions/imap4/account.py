@@ -9,6 +9,7 @@ from typing import Any
 from zope.interface import implementer
 
 from imsd.auth import Account, protocols
+from imsd.auth.standing import ANY, actor
 from imsd.errors import (
     InvalidName,
     NoSuchMailbox,
@@ -23,7 +24,6 @@ from imsd.sessions.imap4.held import AccountEnded, Mailstore
 from imsd.sessions.imap4.notices import Notices
 from imsd.sessions.imap4.places import OTHERS, SHARED, Place, Places
 from imsd.sessions.imap4.reading import Message
-from imsd.sessions.imap4.rights import ANY, actor
 from imsd.sessions.imap4.view import View
 from imsd.settings.imap import Imap
 from imsd.store import acl, counting, jobs, mailboxes, names
@@ -139,7 +139,7 @@ class ImapAccount:
             self.rights_watch.stop()
 
     def _alive(self) -> None:
-        if self._ended:
+        if self._ended or (self.account.anonymous and not self.page.anonymous):
             raise AccountEnded
 
     # Names -----------------------------------------------------------------------------
@@ -282,7 +282,7 @@ class ImapAccount:
 
     async def _own_list(self) -> None:
         """Subscriptions are the owner's, or his delegate's, to change."""
-        if "k" not in (await self.places.standing(self.account.id)).top:
+        if self.account.anonymous or "k" not in (await self.places.standing(self.account.id)).top:
             raise NotPermitted
 
     async def subscribe(self, name: str) -> None:

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from imsd.auth.standing import ANY
 from imsd.errors import AlreadyExpunged, NotPermitted
 from imsd.sessions.imap4 import marks
 from imsd.sessions.imap4.appending import Append, kept
 from imsd.sessions.imap4.marks import DELETED, SEEN
-from imsd.sessions.imap4.rights import ANY
 from imsd.store import jobs
 from imsd.store.marking import Mark
 from protocols.imap4.interfaces import Copied, FlagChange, Row, Stored

@@ -19,6 +19,7 @@ from protocols.imap4.interfaces import Explained, IDoor
 from protocols.security import Security
 
 _log = Logger()
+ANONYMOUS = "anonymous"
 
 
 @implementer(IDoor)
@@ -49,6 +50,9 @@ class ImapDoor:
         return True
 
     async def login(self, name: str, password: str, security: Any) -> ImapAccount:
+        if name.lower() == ANONYMOUS and self._held.settings[Imap].anonymous:
+            # What clients do for an IMAP URL without a name (RFC 5092 3.2).
+            return self._account(await self.authenticator.anonymous(password, security))
         return self._account(await self.authenticator.password("", name, password, security))
 
     async def admit(self, identity: Any, security: Any) -> ImapAccount:

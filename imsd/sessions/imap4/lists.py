@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
+from imsd.auth.standing import ANY, DELEGATE
 from imsd.errors import NotPermitted
 from imsd.sessions.imap4.places import Place
-from imsd.sessions.imap4.rights import ANY, DELEGATE
 from imsd.store import acl, mailboxes
 from imsd.store.ids import PUBLIC, AccountId, EntryId
 from imsd.store.mailboxes import Mailbox

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from imsd.auth.standing import DELEGATE, Standing, actor, identities_of
 from imsd.sessions.imap4.places import OTHERS, SHARED
-from imsd.sessions.imap4.rights import DELEGATE, Standing, identities_of
 from imsd.store import acl, mailboxes
 from imsd.store.ids import PUBLIC, AccountId, EntryId, MailboxId
 from imsd.store.mailboxes import Mailbox
@@ -49,7 +49,8 @@ async def names(session: ImapAccount, public: bool, others: bool) -> Names:
     held, account, places = session.held, session.account, session.places
     own = await places.standing(account.id)
     shared = await places.standing(PUBLIC)
-    identities = await identities_of(held.directory, account)
+    others = others and not account.anonymous
+    identities = await identities_of(held.directory, actor(account)) if others else frozenset()
     delegators = await held.directory.delegators(identities) if others else []
     seen = await (held.db.read if delegators else held.db.read_few)(
         _trees, account.id, public, identities if others else frozenset(), tuple(delegators)

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from imsd.auth import Account, protocols
+from imsd.auth.standing import ANY, Standing, actor, standing
 from imsd.errors import MailboxExists, MailboxHasChildren, NoSuchMailbox, NotPermitted
 from imsd.sessions.imap4.held import Mailstore
-from imsd.sessions.imap4.rights import ANY, Standing, standing
 from imsd.settings.imap import Imap
 from imsd.store import acl, mailboxes, names
 from imsd.store.ids import PUBLIC, AccountId, MailboxId
@@ -79,7 +79,7 @@ class Places:
 
     async def standing(self, owner: AccountId) -> Standing:
         """What the account is to the owner of a tree."""
-        if owner not in (self.account.id, PUBLIC) and not self.page.delegate:
+        if owner not in (self.account.id, actor(self.account), PUBLIC) and not self.page.delegate:
             return Standing(frozenset())
         return await standing(self._held.directory, self.account, owner)
 

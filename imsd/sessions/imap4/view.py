@@ -251,7 +251,7 @@ class View:
     def _updates(self, expunge: bool) -> list[Update]:
         index = self.index
         found: list[Update] = []
-        if self._told_rights != self.place.rights:
+        if self._told_rights != self.place.rights and not self.ended:
             self._told_rights = self.place.rights
             found.append(KeywordsNow(self.flags, self.permanent_flags))
             if not self.examined:

@@ -15,9 +15,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from imsd.auth import Account
+from imsd.auth.account import Account
 from imsd.store import acl
-from imsd.store.ids import PUBLIC, AccountId, EntryId
+from imsd.store.database import Database
+from imsd.store.ids import INBOX, PUBLIC, AccountId, EntryId, MailboxId
 
 OWNER: Final = frozenset(acl.ALL)
 DELEGATE: Final = "lrswipkxte"
@@ -56,18 +57,39 @@ def actor(account: Account) -> AccountId:
     return account.actor if account.restricted else account.id
 
 
-async def identities_of(directory: Memberships, account: Account) -> frozenset[EntryId]:
-    if account.anonymous:
-        return frozenset((acl.ANYONE, acl.ANONYMOUS))
-    who = EntryId(actor(account))
-    return frozenset((who, *await directory.groups_of(who), acl.AUTHENTICATED, acl.ANYONE))
+NOBODY: Final = frozenset((acl.ANYONE, acl.ANONYMOUS))
+"""The identities of who did not log in."""
+
+
+async def identities_of(directory: Memberships, who: AccountId) -> frozenset[EntryId]:
+    """What rows may name somebody by."""
+    entry = EntryId(who)
+    return frozenset((entry, *await directory.groups_of(entry), acl.AUTHENTICATED, acl.ANYONE))
 
 
 async def standing(directory: Memberships, account: Account, owner: AccountId) -> Standing:
     """What the account is to the owner."""
+    if account.anonymous:
+        return Standing(NOBODY if owner == PUBLIC else frozenset())
+    return await _standing(directory, account, owner)
+
+
+async def may_open(db: Database, directory: Memberships, account: Account, owner: AccountId) -> bool:
+    """Whether somebody may log in to another's mailbox: who sees and reads his INBOX may."""
+    return {"l", "r"} <= await rights_on(db, directory, account, owner, INBOX)
+
+
+async def rights_on(
+    db: Database, directory: Memberships, account: Account, owner: AccountId, mailbox: MailboxId
+) -> frozenset[str]:
+    who = await standing(directory, account, owner)
+    return who.rights(() if who.owner else await db.read_few(acl.of_mailbox, owner, mailbox))
+
+
+async def _standing(directory: Memberships, account: Account, owner: AccountId) -> Standing:
     if owner == actor(account) or (owner == PUBLIC and account.is_admin):
         return Standing(frozenset(), owner=True)
-    identities = await identities_of(directory, account)
+    identities = await identities_of(directory, actor(account))
     if owner == PUBLIC or identities.isdisjoint(await directory.delegates(owner)):
         return Standing(identities)
     return Standing(identities, DELEGATE)
