@@ -12,6 +12,7 @@ import re
 import socket
 import sys
 from collections.abc import Sequence
+from email.utils import formatdate
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ import click
 from imsd import config
 from imsd.ctl.command import DEFAULT_HOME
 from imsd.store.pickup import PickupFolder
+from protocols.message import words
 
 NO_INPUT: Final = 66
 """EX_NOINPUT of sysexits(3): there is no such home."""
@@ -28,6 +30,10 @@ TRY_AGAIN: Final = 75
 """EX_TEMPFAIL: the message is not ours."""
 
 _LINE: Final = re.compile(r"[\x00-\x20\x7f<>]")
+_FIELD: Final = re.compile(rb"[!-9;-~]+[ \t]*:")
+_MBOX_LINE: Final = re.compile(rb"From [^\n]*\n")
+_HEADER_END: Final = re.compile(rb"\n\r?\n")
+_FROM: Final = re.compile(rb"^From[ \t]*:", re.IGNORECASE | re.MULTILINE)
 
 
 @click.command(
@@ -43,7 +49,7 @@ _LINE: Final = re.compile(r"[\x00-\x20\x7f<>]")
 @click.option("-B", "-N", "-V", "-R", "-o", "-O", "-q", "ignored", multiple=True, hidden=True)
 @click.option(
     "--home",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(file_okay=False, readable=False, path_type=Path),
     default=lambda: os.environ.get("IMSD_HOME", DEFAULT_HOME),
     show_default=f"$IMSD_HOME or {DEFAULT_HOME}",
     help="The server's home folder.",
@@ -62,15 +68,18 @@ def sendmail(
     home = home.expanduser()
     if not (home / config.FILE).exists():
         _stop(NO_INPUT, f"{home} is no home of imsd; set IMSD_HOME")
+    recipients = [one for each in recipients for one in each.split(",") if one.strip()]
     if not recipients and not from_header:
         raise click.UsageError("Name recipients, or use -t")
-    own = f"{getpass.getuser()}@{_hostname(home)}"
-    data = _read(ignore_dots)
+    user, host = getpass.getuser(), _hostname(home)
+    own = f"{user}@{host}"
+    data = _complete(_read(ignore_dots))
     envelope = [f"X-Sender: <{_address('' if sender in ('<>', '') else sender or own)}>"]
     envelope += [f"X-Receiver: <{_address(one)}>" for one in recipients]
-    if not re.search(rb"^From:", data.partition(b"\n\n")[0].replace(b"\r", b""), re.I | re.M):
-        shown = name.replace('"', "").replace("\n", " ")
-        envelope.append(f'From: "{shown}" <{own}>' if shown else f"From: <{own}>")
+    # It counts loops, and ends the envelope: what the message says under those names is its header.
+    envelope.append(f"Received: by {host} (imsd-sendmail, from user {user}); {formatdate(localtime=True)}")
+    if not _FROM.search(_HEADER_END.split(data, maxsplit=1)[0]):
+        envelope.append(f"From: {_phrase(name)}<{own}>")
     try:
         PickupFolder(home).drop("\n".join(envelope).encode() + b"\n" + data)
     except OSError as error:
@@ -87,6 +96,19 @@ def _read(ignore_dots: bool) -> bytes:
             break
         lines.append(line)
     return b"".join(lines)
+
+
+def _complete(data: bytes) -> bytes:
+    """The message without a mailbox file's From line; text that has no header is all body."""
+    data = data[line.end() :] if (line := _MBOX_LINE.match(data)) is not None else data
+    return data if _FIELD.match(data) or data.startswith((b"\n", b"\r\n")) else b"\n" + data
+
+
+def _phrase(name: str) -> str:
+    shown = " ".join(name.replace('"', "").replace("\\", "").split())
+    if not shown:
+        return ""
+    return f'"{shown}" ' if shown.isascii() else words.encode(shown, used=6).decode() + " "
 
 
 def _address(text: str) -> str:

@@ -8,7 +8,9 @@
 2. A file enters as a submission does: Date and Message-ID are added, Bcc is removed, line ends
    become CRLF. An unknown recipient of ours is told to the sender by a report.
 3. A file without a sender or a recipient, or refused for good, is put into the archive; one over
-   the size limit, or that cannot be taken now, stays where it is. Both are logged.
+   the size limit, or that cannot be read or taken now, stays where it is. Both are logged, and
+   neither keeps another file waiting.
+4. A name without a domain (cron writes to "root") is that of our first domain.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ PIECE: Final = 128 * 1024
 """Octets that are scanned in one turn of the reactor."""
 
 _LINE_END: Final = re.compile(rb"\r?\n|\r(?!\n)")
+_BARE: Final = re.compile(rb"[A-Za-z0-9._+-]+")
 _ENVELOPE: Final = re.compile(rb"(X-Sender|X-Receiver)[ \t]*:[ \t]*(.*?)[ \t]*\r\n", re.IGNORECASE)
 
 
@@ -59,39 +62,59 @@ class Dropped:
     content: bytes
 
 
-def parse(data: bytes) -> Dropped:
-    """The envelope and the message of a file. Raises MalformedMessage."""
-    content = _LINE_END.sub(b"\r\n", data)
+def parse(data: bytes, domain: str = "") -> Dropped:
+    """The envelope and the message of a file. domain: of names that have none.
+
+    Takes long for a large file, and lets others run meanwhile if it runs in a thread. Raises
+    MalformedMessage.
+    """
+    content = _with_crlf(data)
     sender: str | None = None
     receivers: list[Path] = []
-    while (line := _ENVELOPE.match(content)) is not None:
-        content = content[line.end() :]
+    at = 0
+    while (line := _ENVELOPE.match(content, at)) is not None:
+        at = line.end()
         value = line[2].strip(b"<> \t")
         if line[1].lower() == b"x-receiver":
-            receivers.append(_path(value))
+            receivers.append(_path(value, domain))
         else:
-            sender = str(_path(value)) if value else ""
+            sender = str(_path(value, domain)) if value else ""
+    content = content[at:]
     end = content.find(b"\r\n\r\n")
     fields = headers.fields(content if end < 0 else content[: end + 4])
     named: dict[bytes, list[bytes]] = {}
     for field in fields:
-        found = (one.spec for one in addresses.mailboxes(field.text) if one.host)
-        named.setdefault(field.name.lower(), []).extend(found)
+        for one in addresses.mailboxes(field.text):
+            if one.host or _BARE.fullmatch(one.mailbox):
+                named.setdefault(field.name.lower(), []).append(one.spec if one.host else one.mailbox)
     if sender is None:
         authors = named.get(b"sender") or named.get(b"from")
         if not authors:
             raise MalformedMessage("There is no X-Sender, Sender or From")
-        sender = str(_path(authors[0]))
+        sender = str(_path(authors[0], domain))
     if not receivers:
-        receivers = [_path(spec) for name in (b"to", b"cc", b"bcc") for spec in named.get(name, [])]
+        receivers = [_path(spec, domain) for name in (b"to", b"cc", b"bcc") for spec in named.get(name, [])]
     if not receivers:
         raise MalformedMessage("There is no X-Receiver, To, Cc or Bcc")
     return Dropped(sender, tuple(dict.fromkeys(receivers)), content)
 
 
-def _path(spec: bytes) -> Path:
+def _with_crlf(data: bytes) -> bytes:
+    """Every line end as CRLF, a piece at a time: one call over all would stop the reactor's thread too."""
+    pieces = []
+    at = 0
+    while at < len(data):
+        end = min(at + PIECE, len(data))
+        if data[end - 1 : end + 1] == b"\r\n":
+            end += 1
+        pieces.append(_LINE_END.sub(b"\r\n", data[at:end]))
+        at = end
+    return b"".join(pieces)
+
+
+def _path(spec: bytes, domain: str) -> Path:
     try:
-        return parse_address(spec)
+        return parse_address(spec if b"@" in spec or not domain else spec + b"@" + domain.encode())
     except BadPath:
         raise MalformedMessage(f"{spec.decode('utf-8', 'replace')} is no address") from None
 
@@ -196,7 +219,13 @@ class Pickup:
             return
         try:
             data = await self._db.in_thread(self._folder.read, claimed, claimed.size)
-            await self._accept(parse(data), claimed.queue_id)
+        except OSError as error:
+            await self._leave(claimed, f"cannot be read: {error}")
+            return
+        served = self._directory.domains.served
+        try:
+            dropped = await self._db.in_thread(parse, data, served[0] if served else "")
+            await self._accept(dropped, claimed.queue_id)
         except Refusal as refusal:
             if refusal.temporary:
                 await self._leave(claimed, refusal.text)

@@ -1,6 +1,6 @@
 """The pickup folder, HOME/pickup: files that are messages (ims_spec 1.3).
 
-    name              dropped by a program, renamed into place when it is whole
+    name              dropped by a program, renamed into place when it is whole; readable to us
     .name, name.tmp   being written; not looked at, nor is an empty file
     .claimed-ID-name  being accepted under the queue id ID
     archive/name      could not be understood; kept for the administrator
@@ -53,6 +53,7 @@ class PickupFolder:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
+                self._let_server_read(file.fileno())
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -60,7 +61,23 @@ class PickupFolder:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        sync_folder(self.root)
+        try:
+            sync_folder(self.root)
+        except PermissionError:
+            os.sync()  # We may write into the folder and not read it, so it cannot be opened.
+
+    def _let_server_read(self, descriptor: int) -> None:
+        """The server runs as the folder's owner, who may be another than we are.
+
+        Only who may enter the folder and knows the random name can read a file of everybody's.
+        """
+        owner = self.root.stat()
+        if owner.st_uid == os.geteuid():
+            return
+        try:
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        except PermissionError:
+            os.fchmod(descriptor, 0o644)
 
     def waiting(self, most: int) -> list[str]:
         """Names of up to `most` files that are whole, oldest first."""

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 
 from imsd.errors import MalformedMessage, StoreFull
 from imsd.mail.delivery import Delivery
-from imsd.mail.pickup import Dropped, Pickup, parse
+from imsd.mail.pickup import PIECE, Dropped, Pickup, parse
 from imsd.mail.policy import Policy
 from imsd.settings import PAGES, LiveSettings
 from imsd.settings.routing import Rerouting
@@ -18,6 +18,7 @@ from imsd.store import messages, spool
 from imsd.store.blobs import Blobs
 from imsd.store.database import Database
 from imsd.store.ids import INBOX
+from imsd.store.pickup import Claimed, PickupFolder
 from tests.mail.fakes import FakeDirectory
 from tests.support.mail import make_account
 from tests.support.stores import run
@@ -38,17 +39,35 @@ FILES: dict[str, tuple[bytes, str, list[str]]] = {
         "b@example.org",
         ["c@example.test", "d@example.test"],
     ),
+    "names without a domain": (
+        b"X-Sender: cron\nX-Receiver: root\n" + LETTER,
+        "cron@example.test",
+        ["root@example.test"],
+    ),
+    "header names without a domain": (
+        b"From: daemon\nTo: root, Nobody at all <>, bob@example.org\n\nbody\n",
+        "daemon@example.test",
+        ["root@example.test", "bob@example.org"],
+    ),
     "CRLF": (LETTER.replace(b"\n", b"\r\n"), "a@example.org", ["alice@example.test"]),
 }
 
 
 @pytest.mark.parametrize(("data", "sender", "recipients"), FILES.values(), ids=list(FILES))
 def test_envelope(data: bytes, sender: str, recipients: list[str]) -> None:
-    found: Dropped = parse(data)
+    found: Dropped = parse(data, "example.test")
     assert found.reverse_path == sender
     assert [str(path) for path in found.recipients] == recipients
     assert not found.content.lower().startswith(b"x-")
     assert b"\n" not in found.content.replace(b"\r\n", b"")
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
+def test_line_ends_at_the_seam_of_two_pieces(end: bytes) -> None:
+    for length in range(PIECE - 3, PIECE + 3):
+        data = b"X" * (length - 3) + b": y" + end * 2 + b"z" * PIECE + end
+        found = parse(b"X-Sender: <>\r\nX-Receiver: <a@b.test>\r\n" + data)
+        assert found.content == data.replace(end, b"\r\n")
 
 
 @pytest.mark.parametrize(
@@ -170,6 +189,44 @@ def test_what_is_too_large_stays_until_it_may_come(folder: Folder) -> None:
     folder.look()
     assert folder.names() == []
     assert len(folder.inbox()) == 1
+
+
+def test_a_file_that_cannot_be_read_keeps_no_other_waiting(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = PickupFolder.read
+
+    def guarded(self: PickupFolder, claimed: Claimed, most: int) -> bytes:
+        if claimed.name == "a":
+            raise PermissionError(13, "Permission denied")
+        return read(self, claimed, most)
+
+    monkeypatch.setattr(PickupFolder, "read", guarded)
+    for name in ("a", "b"):
+        (folder.root / name).write_bytes(LETTER)
+    folder.look()
+    folder.look()
+    assert folder.names() == ["a"]
+    assert len(folder.inbox()) == 1
+
+
+def test_the_owner_of_the_folder_can_read_what_others_drop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    synced: list[bool] = []
+    monkeypatch.setattr("imsd.store.pickup.os.geteuid", lambda: tmp_path.stat().st_uid + 1)
+    monkeypatch.setattr("imsd.store.pickup.os.fchown", refused)
+    monkeypatch.setattr("imsd.store.pickup.os.sync", lambda: synced.append(True))
+    monkeypatch.setattr("imsd.store.pickup.sync_folder", refused)
+    pickup = PickupFolder(tmp_path)
+    pickup.prepare()
+    pickup.drop(LETTER)
+    (name,) = pickup.waiting(10)
+    assert (pickup.root / name).stat().st_mode & 0o777 == 0o644
+    assert synced == [True]
 
 
 def test_a_full_store_leaves_the_file(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.clients import subjects
+from tests.support.clients import subjects, texts
 from tests.support.servers import RunningServer
 
 pytestmark = pytest.mark.system
@@ -58,6 +58,24 @@ def test_recipients_from_the_header(home: RunningServer) -> None:
     alice = home.address("alice")
     sendmail(home, "-t", "-i", "-F", "The Machine", text=f"To: {alice}\nSubject: header\n\nhello\n")
     assert arrived(home, "header") == 1
+
+
+def test_what_programs_hand_over(home: RunningServer) -> None:
+    alice = home.address("alice")
+    sendmail(home, "-i", "-f", "a@one.test", "alice", text="just text\nFrom: nobody\n")
+    sendmail(
+        home, "-i", "-f", "a@two.test", f"{alice},bob@far.invalid", "-F", "Jörg", text="Subject: two\n\nx\n"
+    )
+    text = "From someone Mon Jan  1 00:00:00 2024\nX-Sender: <a@other.test>\nSubject: three\n\nx\n"
+    sendmail(home, "-i", "-f", "a@three.test", alice, text=text)
+    assert arrived(home, "three") == 1
+    letters = {text.partition(b"\r\n")[0]: text for text in texts(home)}
+    assert letters[b"Return-Path: <a@one.test>"].endswith(b"\r\n\r\njust text\r\nFrom: nobody\r\n")
+    two = letters[b"Return-Path: <a@two.test>"]
+    assert b"\r\nFrom: =?utf-8?" in two.replace(b"UTF", b"utf") and two.isascii()
+    assert b"\r\nReceived: by localhost (imsd-sendmail, from user " in two
+    three = letters[b"Return-Path: <a@three.test>"]
+    assert b"\r\nX-Sender: <a@other.test>\r\n" in three and b"From someone" not in three
 
 
 def test_nobody_named(home: RunningServer) -> None:
