@@ -102,6 +102,12 @@ class Server(Service):
 
     async def _start(self) -> None:
         core = self.core = await Core.open(self.config, self.reactor)
+        if core.directory.cache.tree is None:
+            # Whoever writes to us would be told for good that nobody is here.
+            raise ConfigError(
+                f"{self.config.database.url} has no organisation: restore it, mount what holds it, "
+                f"or run imsctl --home {self.config.home} setup"
+            )
         core.server = self
         self.queue = QueueRunner(
             core.db,

@@ -57,6 +57,12 @@ def test_a_database_that_is_garbage(copy: RunningServer) -> None:
     assert f"imsd cannot start: {copy.home / 'data/imsd.db'} cannot be used" in text
 
 
+def test_a_store_without_an_organisation(copy: RunningServer) -> None:
+    """As where the disk of the data is not mounted: mail must wait elsewhere, and not come back."""
+    shutil.rmtree(copy.home / "data")
+    assert "imsd cannot start: sqlite has no organisation: restore it, mount what holds it" in refused(copy)
+
+
 def test_a_schema_of_a_newer_imsd(copy: RunningServer) -> None:
     store = sqlite3.connect(copy.home / "data/imsd.db")
     store.execute("UPDATE store SET value = '9999' WHERE name IN ('schema', 'oldest')")
