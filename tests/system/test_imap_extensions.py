@@ -100,3 +100,36 @@ def test_news_comes_without_a_command(server: RunningServer) -> None:
     assert wire.until(rb'\* LIST \(.*\) "/" There \("OLDNAME" \(Elsewhere\)\)\r\n')
     # It still is the selected mailbox, and answers.
     assert b"OK" in wire.say(b"e NOOP")
+
+
+def test_one_search_of_many_mailboxes(server: RunningServer) -> None:
+    """ESEARCH: pipelined, of one's own and of what another shares, without selecting anything."""
+    wires = {}
+    for alias in ("alice", "bob"):
+        wires[alias] = wire = Wire(server)
+        login = b'a LOGIN "%b" "%b"' % (server.address(alias).encode(), PASSWORD.encode())
+        assert b"a OK" in wire.say(login)
+        for name in (b"Sought", b"Sought/below", b"Sought/closed"):
+            assert b"OK" in wire.say(b"b CREATE " + name)
+            text = b"Subject: %b of %b\r\n\r\nA needle.\r\n" % (name, alias.encode())
+            assert b"c OK" in wire.say(b"c APPEND %b {%d+}\r\n%b" % (name, len(text), text))
+    alice, bob = wires["alice"], wires["bob"]
+    assert b"d OK" in bob.say(b"d SETACL Sought alice lr")
+    assert b"d OK" in bob.say(b"d SETACL Sought/below alice r")
+    alice.socket.sendall(b"e1 ESEARCH IN (subtree-one Sought) RETURN (COUNT) BODY needle\r\n")
+    answer = alice.say(
+        b'e2 ESEARCH IN (subtree "Other Users/bob/Sought" mailboxes ("Other Users/bob/Sought/below"'
+        b' "Other Users/bob/Sought/closed")) SUBJECT "of bob"'
+    )
+    found = re.findall(rb'\(TAG "(e\d)" MAILBOX (?:"(.*?)"|(\S+)) UIDVALIDITY \d+\) UID (.*)\r\n', answer)
+    assert [(tag, quoted + atom, data) for tag, quoted, atom, data in found] == [
+        (b"e1", b"Sought", b"COUNT 1"),
+        (b"e1", b"Sought/below", b"COUNT 1"),
+        (b"e1", b"Sought/closed", b"COUNT 1"),
+        (b"e2", b"Other Users/bob/Sought", b"ALL 1"),
+        (b"e2", b"Other Users/bob/Sought/below", b"ALL 1"),
+    ]
+    assert b"f BAD" in alice.say(b"f CHECK")
+    assert b"* 1 RECENT" in alice.say(b"g SELECT Sought")
+    for wire in wires.values():
+        wire.socket.close()
