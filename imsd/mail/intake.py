@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imsd.errors import MalformedMessage
+from imsd.slices import in_slices
 from imsd.store.blobs import THRESHOLD
-from protocols.message.summary import Summarizer, summarize
+from protocols.message.summary import Summarizer, summarizing
 
 if TYPE_CHECKING:
     from imsd.store.blobs import BlobBuilder, NewBlob
@@ -34,7 +35,8 @@ class Intake:
     whatever was announced.
     """
 
-    def __init__(self, builder: BlobBuilder, edit: Edit) -> None:
+    def __init__(self, builder: BlobBuilder, edit: Edit, clock: Any) -> None:
+        self._clock = clock
         self._builder = builder
         self._edit = edit
         self._held: bytearray | None = bytearray()
@@ -62,6 +64,7 @@ class Intake:
             if end < 0 or end > MAX_HEADER:
                 raise MalformedMessage("Header section is too large")
             await self._begin(bytes(held), end)
+        await self._look()
         await self._builder.drained()
 
     async def _begin(self, data: bytes, end: int) -> None:
@@ -76,15 +79,16 @@ class Intake:
 
     def _pass(self, data: bytes) -> None:
         self._builder.write(data)
-        if self._summarizer is not None:
-            self._summarizer.feed(data)
-            return
         self._kept.append(data)
-        if self._builder.size >= THRESHOLD:
+        if self._summarizer is None and self._builder.size >= THRESHOLD:
             self._summarizer = Summarizer()
-            for piece in self._kept:
-                self._summarizer.feed(piece)
-            self._kept = []
+
+    async def _look(self) -> None:
+        """Scan what has come, once it is too much to be kept."""
+        if self._summarizer is not None:
+            kept, self._kept = self._kept, []
+            for piece in kept:
+                await in_slices(self._summarizer.feeding(piece), self._clock)
 
     async def finish(self) -> NewBlob:
         """The content is complete."""
@@ -92,9 +96,9 @@ class Intake:
             data = bytes(self._held)
             end = header_end(data)
             await self._begin(data, len(data) if end < 0 else end)
-        if self._summarizer is not None:
-            return await self._builder.finish(self._summarizer.finish())
-        return await self._builder.finish(summarize(b"".join(self._kept)))
+        await self._look()
+        work = summarizing(b"".join(self._kept)) if self._summarizer is None else self._summarizer.finishing()
+        return await self._builder.finish(await in_slices(work, self._clock))
 
     def abandon(self) -> None:
         self._held = None

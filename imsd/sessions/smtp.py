@@ -215,7 +215,7 @@ class Transaction:
         if self._intake is None:
             door = self._session.door
             self._queue_id = door.delivery.new_id()
-            self._intake = Intake(door.blobs.builder(), self._header)
+            self._intake = Intake(door.blobs.builder(), self._header, door.clock)
         return self._intake
 
     async def drained(self) -> None:

@@ -7,17 +7,33 @@ only when `Scan.raw` says that the wire-ready forms are not enough.
 """
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from protocols.message.headers import first
 from protocols.message.mime import PLAIN, TEXT, Content, describe
 from protocols.values import value
 
-SCAN_VERSION = 1
+T = TypeVar("T")
+
+PAUSE = 32
+"""Parts between two pauses of what is done with a tree."""
+
+SCAN_VERSION = 2
 """Number of the stored form and of the rules that made it; older rows are scanned again."""
 
 LEAF, MULTIPART, MESSAGE = 0, 1, 2
+
+
+def at_once(work: Generator[None, None, T]) -> T:
+    """What work with pauses gives, without them."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            found: T = end.value
+            return found
 
 
 class StaleScan(ValueError):
@@ -109,10 +125,16 @@ class Scan:
 
     def pack(self) -> bytes:
         """The compact form."""
+        return at_once(self.packing())
+
+    def packing(self) -> Generator[None, None, bytes]:
+        """The compact form, with pauses."""
         parts = list(self.walk())
         numbers: list[int] = []
         words: list[bytes] = []
-        for part in parts:
+        for count, part in enumerate(parts, 1):
+            if not count % PAUSE:
+                yield
             content = part.content
             numbers += (part.kind, len(part.children), part.start, part.body, part.stop, part.lines)
             words.append(
@@ -140,8 +162,13 @@ class Scan:
     @classmethod
     def unpack(cls, packed: bytes) -> "Scan":
         """The tree from its compact form. Raises StaleScan when it is of another version or damaged."""
+        return at_once(cls.unpacking(packed))
+
+    @classmethod
+    def unpacking(cls, packed: bytes) -> "Generator[None, None, Scan]":
+        """`unpack`, with pauses."""
         try:
-            return _unpack(packed)
+            return (yield from _unpack(packed))
         except (struct.error, ValueError, IndexError, TypeError) as error:
             raise StaleScan(str(error)) from error
 
@@ -153,7 +180,7 @@ def _word(value: bytes) -> bytes:
     return value.translate(None, b"\t\n")
 
 
-def _unpack(packed: bytes) -> Scan:
+def _unpack(packed: bytes) -> Generator[None, None, Scan]:
     version, flags, count, size, lines = _HEAD.unpack_from(packed)
     if version != SCAN_VERSION:
         raise StaleScan(f"scan version {version}")
@@ -170,6 +197,8 @@ def _unpack(packed: bytes) -> Scan:
     root: Part | None = None
     open_parts: list[tuple[Part, int]] = []
     for index in range(count):
+        if index % PAUSE == PAUSE - 1:
+            yield
         kind, children, start, body, stop, its_lines = numbers[index * 6 : index * 6 + 6]
         content = Content()
         content.type, content.subtype, charset, content.encoding, disposition = words[index].split(b"\t")

@@ -14,6 +14,8 @@ Theory of operation.
    is held and looked at again with the next piece: at most a few octets, or one line of the
    length of a boundary. Everything else is forgotten, but for bounded copies of headers.
 5. A part's number of lines is the difference of a running count of line ends.
+6. A message may be all delimiters. `feeding` and `finishing` pause after every PAUSE parts, so
+   that who must not be kept waiting can do something else; `feed` and `finish` go on at once.
 
 Limits: depth MAX_DEPTH, MAX_PARTS parts, MAX_HEADER octets of a header block looked into and
 MAX_HEADERS of all. What lies beyond is content without structure; offsets stay right.
@@ -22,17 +24,30 @@ Line ends may be CRLF or LF. Nothing raises, whatever the bytes are.
 """
 
 import re
+from collections.abc import Generator
 
 from protocols.message.headers import first
 from protocols.message.mime import MAX_BOUNDARY, Content, describe
-from protocols.message.part import LEAF, MESSAGE, MULTIPART, SCAN_VERSION, Part, Scan, StaleScan
+from protocols.message.part import (
+    LEAF,
+    MESSAGE,
+    MULTIPART,
+    PAUSE,
+    SCAN_VERSION,
+    Part,
+    Scan,
+    StaleScan,
+    at_once,
+)
 
 __all__ = ["LEAF", "MESSAGE", "MULTIPART", "SCAN_VERSION", "Part", "Scan", "Scanner", "StaleScan", "scan"]
 
-MAX_DEPTH = 100
-MAX_PARTS = 2_000
+MAX_DEPTH = 1_001
+MAX_PARTS = 10_002
 MAX_HEADER = 128 * 1024
-MAX_HEADERS = 1024 * 1024
+MISSES = 50
+"""Lines that look like a delimiter and are none, between two steps."""
+MAX_HEADERS = 4 * 1024 * 1024
 SAMPLE = 4096
 SAMPLES = 3
 PIECE = 256 * 1024
@@ -53,12 +68,14 @@ def scan(data: bytes | bytearray | memoryview) -> Scan:
 
 
 class Scanner:
-    """The incremental form: `feed` pieces of any size, then `finish` once."""
+    """The incremental form: `feed` pieces of any size, then `finish` once; or `feeding` and
+    `finishing`, each to its end."""
 
     def __init__(self) -> None:
         self._root = Part(0)
         self._open = [self._root]
-        self._boundaries: dict[bytes, int] = {}  # boundary -> index in _open of the innermost that has it
+        # boundary -> indexes in _open of those that have it, the innermost last
+        self._boundaries: dict[bytes, list[int]] = {}
         self._fields: dict[bytes, bytes] = {}
         self._in_header = True
         self._started = False
@@ -76,12 +93,21 @@ class Scanner:
 
     def feed(self, data: bytes) -> None:
         """The next piece."""
+        for _ in self.feeding(data):
+            pass
+
+    def feeding(self, data: bytes) -> Generator[None, None, None]:
+        """The next piece, with pauses."""
         if data:
-            self._run(self._held + data if self._held else data, final=False)
+            yield from self._run(self._held + data if self._held else data, final=False)
 
     def finish(self) -> Scan:
         """The tree; what is open ends here."""
-        self._run(self._held, final=True)
+        return at_once(self.finishing())
+
+    def finishing(self) -> Generator[None, None, Scan]:
+        """The tree, with pauses."""
+        yield from self._run(self._held, final=True)
         total = self._base + len(self._held)
         if self._in_header:
             self._keep(self._held, total)
@@ -96,7 +122,7 @@ class Scanner:
 
     # The machine ---------------------------------------------------------------------------
 
-    def _run(self, buffer: bytes | bytearray, final: bool) -> None:
+    def _run(self, buffer: bytes | bytearray, final: bool) -> Generator[None, None, None]:
         """Look at buffer, which begins at offset _base; leave what must be seen again in _held."""
         at = 0
         size = len(buffer)
@@ -113,7 +139,11 @@ class Scanner:
                     self._end_header(buffer, at)
                     at -= 1
                     break
+        steps = 0
         while True:
+            steps += 1
+            if not steps % PAUSE:
+                yield
             if self._in_header:
                 after = self._run_header(buffer, at, final)
             else:
@@ -164,7 +194,12 @@ class Scanner:
             return -1 - size
         needle = b"\n--" + next(iter(boundaries)) if len(boundaries) == 1 else b"\n--"
         line = buffer.find(needle, at)
+        misses = 0
         while line >= 0:
+            misses += 1
+            if misses > MISSES and line > at:
+                # Its line end is looked at again, with what stands before it.
+                return line - 1
             found, after = self._delimiter(buffer, line + 1, final)
             if found >= 0:
                 end = self._base + line
@@ -189,13 +224,13 @@ class Scanner:
                 return _MORE, 0
             stop = len(buffer)
         word = bytes(buffer[start + 2 : stop]).rstrip()
-        index = self._boundaries.get(word)
-        if index is not None:
-            return index, stop
+        having = self._boundaries.get(word)
+        if having is not None:
+            return having[-1], stop
         if word.endswith(b"--"):
-            index = self._boundaries.get(word[:-2])
-            if index is not None:
-                return index, -stop
+            having = self._boundaries.get(word[:-2])
+            if having is not None:
+                return having[-1], -stop
         return _NONE, 0
 
     def _delimited(self, buffer: bytes | bytearray, line: int, index: int, after: int, end: int) -> int:
@@ -244,7 +279,7 @@ class Scanner:
                 _as_text(content)
             elif depth < MAX_DEPTH:
                 part.kind = MULTIPART
-                self._boundaries[boundary] = depth - 1
+                self._boundaries.setdefault(boundary, []).append(depth - 1)
         elif kind == b"MESSAGE":
             if content.subtype == b"GLOBAL":
                 self._raw = True
@@ -294,14 +329,12 @@ class Scanner:
         if part is None:
             part = self._open[index]
         boundary = part.content.boundary
-        if self._boundaries.get(boundary) != index:
+        having = self._boundaries.get(boundary)
+        if having is None or having[-1] != index:
             return
-        del self._boundaries[boundary]
-        for outer in range(index - 1, -1, -1):
-            candidate = self._open[outer]
-            if candidate.kind == MULTIPART and candidate.content.boundary == boundary:
-                self._boundaries[boundary] = outer
-                break
+        having.pop()
+        if not having:
+            del self._boundaries[boundary]
 
     # Copies and counts -----------------------------------------------------------------------
 

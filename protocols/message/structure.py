@@ -1,8 +1,10 @@
 """BODY and BODYSTRUCTURE as they go on the wire (RFC 9051 7.5.2, RFC 3501 7.4.2)."""
 
+from collections.abc import Generator
+
 from protocols.message.envelope import envelope
 from protocols.message.mime import Content, Parameters
-from protocols.message.part import MESSAGE, MULTIPART, Part
+from protocols.message.part import MESSAGE, MULTIPART, PAUSE, Part, at_once
 from protocols.message.wire import NIL, nstring, string
 
 
@@ -17,49 +19,58 @@ def bodystructure(root: Part, utf8: bool = False, rev2: bool = False) -> bytes:
 
 
 def both(root: Part, utf8: bool = False, rev2: bool = False) -> tuple[bytes, bytes]:
-    """BODY and BODYSTRUCTURE, made without recursion: children before their parent.
+    """BODY and BODYSTRUCTURE, made without recursion, and in time that grows with their size.
 
     utf8: text is sent as it is instead of as encoded words. rev2: message/global is shown
     with the structure of the message inside, which IMAP4rev1 knows for message/rfc822 only.
     """
     if not root.children:
         return _leaf(root, utf8)
-    order: list[Part] = []
-    waiting = [root]
+    return at_once(making(root, utf8, rev2))
+
+
+def making(root: Part, utf8: bool = False, rev2: bool = False) -> Generator[None, None, tuple[bytes, bytes]]:
+    """`both` with a pause after every PAUSE parts."""
+    plain: list[bytes] = []
+    extended: list[bytes] = []
+    # Parts to be begun, and ends of those that are open.
+    waiting: list[Part | tuple[bytes, bytes]] = [root]
+    count = 0
     while waiting:
         part = waiting.pop()
-        order.append(part)
-        waiting.extend(part.children)
-    done: dict[int, tuple[bytes, bytes]] = {}
-    for part in reversed(order):
-        content = part.content
+        if isinstance(part, tuple):
+            plain.append(part[0])
+            extended.append(part[1])
+            continue
+        count += 1
+        if not count % PAUSE:
+            yield
         if part.kind == MULTIPART:
-            done[id(part)] = _multipart(part, [done.pop(id(child)) for child in part.children], utf8)
-        elif part.kind == MESSAGE and (content.subtype == b"RFC822" or rev2):
-            done[id(part)] = _message(part, done.pop(id(part.children[0])), utf8)
+            plain.append(b"(")
+            extended.append(b"(")
+            waiting.append(_multipart_end(part, utf8))
+            waiting.extend(reversed(part.children))
+        elif part.kind == MESSAGE and (part.content.subtype == b"RFC822" or rev2):
+            # body-type-msg = media-message SP body-fields SP envelope SP body SP body-fld-lines
+            start = b"(%b %b " % (_fields(part, utf8), envelope(part.children[0].header, utf8))
+            plain.append(start)
+            extended.append(start)
+            end = b" %d" % part.lines
+            waiting.append((end + b")", b"%b%b)" % (end, _extension(part.content, utf8))))
+            waiting.append(part.children[0])
         else:
-            done[id(part)] = _leaf(part, utf8)
-    return done[id(root)]
+            leaf = _leaf(part, utf8)
+            plain.append(leaf[0])
+            extended.append(leaf[1])
+    return b"".join(plain), b"".join(extended)
 
 
-def _multipart(part: Part, children: list[tuple[bytes, bytes]], utf8: bool) -> tuple[bytes, bytes]:
+def _multipart_end(part: Part, utf8: bool) -> tuple[bytes, bytes]:
     # body-type-mpart = 1*body SP media-subtype [SP body-ext-mpart]
     content = part.content
-    plain = b"".join([child[0] for child in children])
-    extended = b"".join([child[1] for child in children])
     return (
-        b'(%b "%b")' % (plain, content.subtype),
-        b'(%b "%b" %b%b)'
-        % (extended, content.subtype, _parameters(content.parameters, utf8), _tail(content, utf8)),
-    )
-
-
-def _message(part: Part, inner: tuple[bytes, bytes], utf8: bool) -> tuple[bytes, bytes]:
-    # body-type-msg = media-message SP body-fields SP envelope SP body SP body-fld-lines
-    start = b"(%b %b" % (_fields(part, utf8), envelope(part.children[0].header, utf8))
-    return (
-        b"%b %b %d)" % (start, inner[0], part.lines),
-        b"%b %b %d%b)" % (start, inner[1], part.lines, _extension(part.content, utf8)),
+        b' "%b")' % content.subtype,
+        b' "%b" %b%b)' % (content.subtype, _parameters(content.parameters, utf8), _tail(content, utf8)),
     )
 
 

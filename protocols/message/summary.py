@@ -6,12 +6,12 @@ values that SEARCH, SORT, THREAD and the tracking log ask for.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 
-from protocols.message import dates, domains, words
+from protocols.message import dates, domains, structure, words
 from protocols.message.addresses import Entry, Group, flat
 from protocols.message.envelope import Lists, from_fields
-from protocols.message.part import SCAN_VERSION, Scan
+from protocols.message.part import SCAN_VERSION, Scan, at_once
 from protocols.message.preview import preview
 from protocols.message.scan import Scanner, scan
 from protocols.message.structure import both
@@ -61,8 +61,16 @@ def summarize(data: bytes | bytearray | memoryview) -> Summary:
     return of(scan(data))
 
 
+def summarizing(data: bytes) -> Generator[None, None, Summary]:
+    """The summary of a whole message, with pauses: a message may have ten thousand parts."""
+    summarizer = Summarizer()
+    yield from summarizer.feeding(data)
+    return (yield from summarizer.finishing())
+
+
 class Summarizer:
-    """The summary of a message that is fed in pieces: `feed`, then `finish` once."""
+    """The summary of a message that is fed in pieces: `feed`, then `finish` once; or `feeding`
+    and `finishing`, each to its end, with pauses."""
 
     def __init__(self) -> None:
         self._scanner = Scanner()
@@ -70,8 +78,15 @@ class Summarizer:
     def feed(self, data: bytes) -> None:
         self._scanner.feed(data)
 
+    def feeding(self, data: bytes) -> Generator[None, None, None]:
+        return self._scanner.feeding(data)
+
     def finish(self) -> Summary:
         return of(self._scanner.finish())
+
+    def finishing(self) -> Generator[None, None, Summary]:
+        tree = yield from self._scanner.finishing()
+        return (yield from making(tree))
 
 
 MAX_REFERENCES = 100
@@ -81,10 +96,16 @@ _ID = re.compile(rb"<[^<>\s]{1,998}>")
 
 def of(tree: Scan) -> Summary:
     """The summary from a fresh scan."""
+    return at_once(making(tree))
+
+
+def making(tree: Scan) -> Generator[None, None, Summary]:
+    """`of`, with pauses."""
     root = tree.root
     fields = tree.fields
     wire, lists = from_fields(fields)
-    body, bodystructure = both(root)
+    body, bodystructure = both(root) if not root.children else (yield from structure.making(root))
+    packed = yield from tree.packing()
     moment = dates.parse(fields[b"date"]) if b"date" in fields else None
     offset = moment.utcoffset() if moment is not None else None
     sender, sender_name = _lead(lists, b"from")
@@ -94,7 +115,7 @@ def of(tree: Scan) -> Summary:
         size=tree.size,
         header_size=root.body,
         lines=tree.lines,
-        packed=tree.pack(),
+        packed=packed,
         scan_version=SCAN_VERSION,
         raw=tree.raw,
         envelope=wire,

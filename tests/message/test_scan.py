@@ -138,7 +138,7 @@ def test_encoded_message_is_a_leaf() -> None:
 
 
 def test_depth_is_bounded() -> None:
-    data = b"Content-Type: message/rfc822\r\n\r\n" * 500 + b"Subject: deep\r\n\r\nend"
+    data = b"Content-Type: message/rfc822\r\n\r\n" * 1500 + b"Subject: deep\r\n\r\nend"
     result = scan(data)
     depth = 0
     part = result.root
@@ -147,7 +147,7 @@ def test_depth_is_bounded() -> None:
         depth += 1
     assert depth == scanning.MAX_DEPTH - 1
     nested = b"".join(
-        b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(300)
+        b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(1300)
     )
     assert sum(1 for _ in scan(nested).walk()) <= scanning.MAX_DEPTH
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -15,13 +15,14 @@ from imsd.sessions.imap4 import marks
 from imsd.sessions.imap4.held import Mailstore, background
 from imsd.sessions.imap4.marks import DELETED, SEEN
 from imsd.sessions.imap4.places import Place
+from imsd.slices import in_slices
 from imsd.store import messages, moving, seen
 from imsd.store.blobs import THRESHOLD, NewBlob
 from imsd.store.ids import PUBLIC, AccountId, MailboxId
 from imsd.store.moving import Kept
 from imsd.store.transaction import Unit
 from protocols.imap4.interfaces import Appended, IAppend
-from protocols.message.summary import Summarizer, summarize
+from protocols.message.summary import Summarizer, summarizing
 
 Making = Callable[[], AbstractContextManager[Callable[..., None]]]
 """Entered while messages are made; what it gives is called with their mailbox and UIDs."""
@@ -90,9 +91,12 @@ class Append:
                 raise TooLarge
         self._builder.write(data)
         if self._summarizer is not None:
-            self._summarizer.feed(data)
-            return self._builder.drained()
+            return self._look(self._summarizer.feeding(data))
         return None
+
+    async def _look(self, work: Generator[None, None, None]) -> None:
+        await in_slices(work, self._held.reactor)
+        await self._builder.drained()
 
     async def another(
         self, flags: Sequence[bytes], internal_date: int | None, size: int, whole: bool = True
@@ -104,12 +108,12 @@ class Append:
 
     async def _complete(self) -> None:
         if self._summarizer is not None:
-            summary = self._summarizer.finish()
+            summary = await in_slices(self._summarizer.finishing(), self._held.reactor)
             content = await self._builder.finish(summary)
         else:
             content = await self._builder.finish()
             data = content.data if content.data is not None else b""
-            content = content.described(summarize(data))
+            content = content.described(await in_slices(summarizing(data), self._held.reactor))
         self._whole.append(_Item(content, self._flags, self._keywords, self._date))
 
     async def finish(self) -> Appended:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from imsd.errors import Refusal
-from imsd.sessions.imap4.held import SLICE
 from imsd.sessions.imap4.reading import read, summary_of
+from imsd.slices import SLICE
 from imsd.store import sortkeys
 from imsd.store.sortkeys import SortColumns
 from protocols.imap4.interfaces import Needs

@@ -17,6 +17,7 @@ from imsd.errors import AccountDisabled, Refusal
 from imsd.sessions.imap4.access import Access
 from imsd.sessions.imap4.trees import Trees
 from imsd.settings import LiveSettings
+from imsd.slices import SLICE
 from imsd.store import jobs
 from imsd.store.blobs import Blobs
 from imsd.store.database import Database
@@ -25,9 +26,6 @@ from imsd.store.index import MailboxIndexes
 from imsd.store.search.index import SearchIndex
 
 _log = Logger()
-
-SLICE = 0.002
-"""Seconds of work before others have their turn."""
 
 
 class AccountEnded(AccountDisabled):

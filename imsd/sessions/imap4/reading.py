@@ -16,6 +16,7 @@ from imsd.errors import Refusal
 from imsd.sessions.imap4 import identities
 from imsd.sessions.imap4.held import Mailstore, background
 from imsd.sessions.imap4.places import Place
+from imsd.slices import in_slices
 from imsd.store import blob_rows, contents, messages
 from imsd.store.contents import Content
 from imsd.store.ids import AccountId, MailboxId, Uid
@@ -87,15 +88,15 @@ class Message:
         if not (needs.scan or (needs.summary and utf8)):
             return
         try:
-            self.scan = Scan.unpack(content.packed)
+            self.scan = await in_slices(Scan.unpacking(content.packed), self._held.reactor)
         except StaleScan:
             await self._scan_again()
-            self.scan = Scan.unpack(content.packed)
+            self.scan = await in_slices(Scan.unpacking(content.packed), self._held.reactor)
         if needs.summary and utf8:
             root = self.scan.root
             self.envelope = envelopes.envelope(root.header, True)
-            self.body = structure.body(root, True, dialect.rev2)
-            self.bodystructure = structure.bodystructure(root, True, dialect.rev2)
+            work = structure.making(root, True, dialect.rev2)
+            self.body, self.bodystructure = await in_slices(work, self._held.reactor)
 
     async def _scan_again(self) -> None:
         """Compute anew what an older version of the scanner left (design rule 15)."""
@@ -132,8 +133,8 @@ async def summary_of(held: Mailstore, content: Content) -> Summary:
     """A fresh summary of stored content, kept for the next time."""
     summarizer = Summarizer()
     async for piece in held.blobs.stream(content.blob):
-        summarizer.feed(piece)
-    summary = summarizer.finish()
+        await in_slices(summarizer.feeding(piece), held.reactor)
+    summary = await in_slices(summarizer.finishing(), held.reactor)
 
     async def describe() -> Any:
         await held.db.write(blob_rows.describe, content.blob, summary)

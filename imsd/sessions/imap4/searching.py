@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 
 from imsd.errors import Refusal
 from imsd.sessions.imap4 import identities, marks, narrowing
-from imsd.sessions.imap4.held import SLICE
 from imsd.sessions.imap4.narrowing import Narrowed
 from imsd.sessions.imap4.reading import Message, read
+from imsd.slices import SLICE
 from imsd.store.contents import Content
 from imsd.store.flags import IndexRow
 from imsd.store.search import texts

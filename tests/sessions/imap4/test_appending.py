@@ -137,7 +137,7 @@ def test_a_message_of_unknown_size_is_bounded_as_it_comes(database: Database) ->
     account = session(mailstore(database))
     place = run(account.places.find("INBOX"))
     sink = Append(account.held, place, ALICE, [], None, 0, 50_000, whole=False)
-    sink.write(b"x" * 30_000)
+    run(sink.write(b"x" * 30_000))
     with pytest.raises(TooLarge):
         sink.write(b"x" * 30_000)
     sink.abandon()
