@@ -15,55 +15,15 @@ import argparse
 import contextlib
 import multiprocessing
 import re
-import socket
 import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.imap import resident
 from tests.support import hostile
+from tests.support.hostile import Quiet
 from tests.support.servers import DOMAIN, PASSWORD, RunningServer, free_offset
 
-PAUSE = 0.003
-ASKED = (b"NOOP", b"FETCH 1 (FLAGS)", b"STATUS INBOX (MESSAGES UNSEEN)", b"FETCH 2 (BODY.PEEK[])")
 _BUSY = re.compile(r"busy for (\d+) ms, last with (.*)")
-
-
-class Quiet:
-    """Somebody else's session."""
-
-    def __init__(self, server: RunningServer) -> None:
-        self.server = server
-        self.socket = socket.create_connection(("127.0.0.1", server.port("imap")), 30)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.recv(4096)
-        self.ask(f'LOGIN "{server.address("bob")}" "{PASSWORD}"'.encode())
-
-    def ask(self, line: bytes) -> float:
-        """Seconds until the tagged OK."""
-        started = time.perf_counter()
-        self.socket.sendall(b"q " + line + b"\r\n")
-        heard = b""
-        while not (heard.endswith(b"\r\n") and heard[heard.rfind(b"\n", 0, -1) + 1 :].startswith(b"q ")):
-            data = self.socket.recv(65536)
-            assert data, (line, heard[-300:])
-            heard += data
-        assert b"q OK" in heard, (line, heard)
-        return time.perf_counter() - started
-
-    def watch(self, seconds: float) -> tuple[list[float], int]:
-        """Every wait, in order of length; the most resident memory, in octets."""
-        assert self.server.process is not None
-        pid = self.server.process.pid
-        waits, most, turn = [], 0, 0
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            waits.append(self.ask(ASKED[turn % len(ASKED)]))
-            turn += 1
-            if turn % 16 == 0:
-                most = max(most, resident(pid))
-            time.sleep(PAUSE)
-        return sorted(waits), most
 
 
 def shown(waits: list[float]) -> str:
@@ -101,7 +61,7 @@ def measure(server: RunningServer, quiet: Quiet, name: str, seconds: float) -> b
     """One attack; whether the server and the quiet session outlived it."""
     assert server.process is not None
     before, _ = quiet.watch(min(seconds, 1.5))
-    start, log = resident(server.process.pid), len(server.log)
+    start, log = hostile.resident(server.process.pid), len(server.log)
     attack = multiprocessing.get_context("fork").Process(
         target=hostile.ATTACKS[name], args=(aim(server, "alice", seconds),)
     )

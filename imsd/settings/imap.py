@@ -45,6 +45,11 @@ class Imap(Page):
     language: Literal["en", "de", "fr"] = Field(
         "en", description="The language of a client that asks for the default one (RFC 5255)"
     )
+    raw_headers: bool = Field(
+        False,
+        description="Take messages with raw 8-bit header fields from any client, as tools that move mail "
+        "from other servers need; meanwhile UTF8=ACCEPT is not offered (RFC 6855 4)",
+    )
     unauthenticate: bool = Field(
         True, description="Let a client give up its login for another on the same connection (RFC 8437)"
     )

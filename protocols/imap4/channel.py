@@ -117,6 +117,11 @@ class Channel(Protocol):
         """Messages that one COPY may be about, 0: no limit."""
 
     @property
+    def raw_headers(self) -> bool:
+        """APPEND takes 8-bit header fields as they come; then UTF8=ACCEPT is not supported, which would
+        forbid that (RFC 6855 4)."""
+
+    @property
     def tls_available(self) -> bool:
         """STARTTLS can be given now."""
 

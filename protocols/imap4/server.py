@@ -57,6 +57,7 @@ class Limits:
     a command (RFC 9051 5.4: at least 30 minutes after login). login: seconds to log in. bad_commands: in a
     row, before the connection is ended; failed_logins: likewise. unauthenticate: a login may be
     given up for another (RFC 8437 8 wants this to be switched off where a proxy stands before).
+    raw_headers: see Channel.
     messages: that one command may be about, 0 for no limit; saved_messages: that one COPY or
     APPEND may be about, where there is no limit for all (RFC 9738 3).
     language: what "default" means for LANGUAGE (RFC 5255 3.2)."""
@@ -69,6 +70,7 @@ class Limits:
     failed_logins: int = 5
     unauthenticate: bool = True
     off: frozenset[bytes] = frozenset()
+    raw_headers: bool = False
     messages: int = 0
     saved_messages: int = 0
     language: str = "en"
@@ -485,6 +487,10 @@ class Imap4Server(Conversation):
         if after != before:
             self.send(responses.untagged(responses.capability(after)))
 
+    @property
+    def raw_headers(self) -> bool:
+        return self._limits().raw_headers
+
     def capabilities(self) -> Sequence[bytes]:
         off = self._switched_off()
         if not off:
@@ -497,6 +503,8 @@ class Imap4Server(Conversation):
             names = list(verbs.AFTER_LOGIN)
             if not limits.unauthenticate:
                 names.remove(b"UNAUTHENTICATE")
+            if limits.raw_headers:
+                names.remove(b"UTF8=ACCEPT")
             # RFC 9738 3: one or the other.
             if limits.messages:
                 names.append(b"MESSAGELIMIT=%d" % limits.messages)

@@ -438,3 +438,27 @@ def test_who_does_not_log_in_does_not_stay() -> None:
     client.login()
     client.clock.advance(1700)
     assert b"OK" in client.say(b"a NOOP")
+
+
+def test_raw_headers_are_taken_where_that_is_set_and_utf8_is_not_offered() -> None:
+    """What tools that move mail send: bytes of some charset in a Subject."""
+    letter = b"Subject: Gr\xfc\xdfe\r\n\r\nx\r\n"
+    said = b"a APPEND INBOX {%d+}\r\n%b" % (len(letter), letter)
+    client = Client().login()
+    assert b"UTF8=ACCEPT" in client.say(b"c CAPABILITY")
+    assert client.say(said) == b"a NO [CANNOT] UTF-8 in header fields needs ENABLE UTF8=ACCEPT\r\n"
+    client = Client(limits=lambda: Limits(raw_headers=True)).login()
+    assert b"UTF8=ACCEPT" not in client.say(b"c CAPABILITY")
+    assert client.say(b"e ENABLE UTF8=ACCEPT") == b"* ENABLED\r\ne OK ENABLE completed\r\n"
+    assert b"a OK [APPENDUID" in client.say(said)
+    client.say(b"s SELECT INBOX")
+    assert letter in client.say(b"f FETCH 1 BODY.PEEK[]")
+
+
+@pytest.mark.parametrize("size", [b"4294967296", b"99999999999999999999"])
+def test_what_is_too_large_to_be_skipped_is_never_taken_for_commands(size: bytes) -> None:
+    """A refused APPEND whose octets are on their way: NO, and then its content was read as commands."""
+    client = Client().login()
+    said = client.say(b"a APPEND INBOX {%b+}" % size)
+    assert said == b"* BYE [TOOBIG] Too much input\r\n" and client.closed
+    assert client.say(b"b DELETE INBOX") == b""

@@ -10,18 +10,23 @@ C: a1 NOOP              what the client sends (C2: a second connection)
 C| text                 the same without CRLF
 S: a1 OK <*>            what the server sends; <*> is anything within the line
 S: ...                  any lines up to the next one that fits
+
+Those of `transcripts/clients` are what people's clients say; tests/system/test_clients.py plays them
+to the running server too. {USER}, {PASSWORD} and {PLAIN} (RFC 4616, in base64) stand for a login.
 """
 
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
 
 from tests.support.imap4 import Client, World, message
 
-SCRIPTS = Path(__file__).parent.parent / "transcripts" / "imap4"
+TRANSCRIPTS = Path(__file__).parent.parent / "transcripts"
+SCRIPTS = sorted((TRANSCRIPTS / "imap4").glob("*.txt")) + sorted((TRANSCRIPTS / "clients").glob("*.txt"))
 
 
 def pattern(line: str) -> re.Pattern[bytes]:
@@ -30,6 +35,10 @@ def pattern(line: str) -> re.Pattern[bytes]:
 
 
 class Runner:
+    """Plays scripts to the fake application."""
+
+    user, password = "alice", "secret"
+
     def __init__(self) -> None:
         self.world = World()
         self.clients: dict[str, Client] = {}
@@ -41,6 +50,10 @@ class Runner:
             self.clients[number] = Client(self.world)
             self.heard[number] = self.clients[number].greeting.splitlines()
         return self.clients[number]
+
+    def send(self, number: str, data: bytes) -> None:
+        self.client(number).server.dataReceived(data)
+        self.hear()
 
     def directive(self, words: list[str], body: bytes) -> None:
         if words[0] == "messages":
@@ -81,9 +94,8 @@ class Runner:
             self.heard[number].extend(client.heard().splitlines())
 
 
-def run(script: Path, delayed: bool) -> None:
-    runner = Runner()
-    runner.world.delayed = delayed
+def play(runner: Runner, script: Path) -> None:
+    plain = b64encode(f"\0{runner.user}\0{runner.password}".encode()).decode()
     lines = iter(enumerate(script.read_text(encoding="utf-8").splitlines(), 1))
     current = ""
     for count, line in lines:
@@ -105,21 +117,24 @@ def run(script: Path, delayed: bool) -> None:
         number = number or "1"
         last, current = current, side + number
         if side == "C":
-            client = runner.client(number)
+            runner.client(number)
+            for name, value in (("USER", runner.user), ("PASSWORD", runner.password), ("PLAIN", plain)):
+                text = text.replace("{" + name + "}", value)
             if last != f"C{number}":  # else it is pipelined
                 left = runner.heard[number]
                 assert not left or runner.skipping.pop(number, False), f"{where}: unexpected {left!r}"
                 runner.heard[number] = []
-            client.server.dataReceived(text.encode() + (b"\r\n" if kind == ":" else b""))
-            runner.hear()
+            runner.send(number, text.encode() + (b"\r\n" if kind == ":" else b""))
         else:
             runner.expect(number, text, where)
     for number, left in runner.heard.items():
         assert not left or runner.skipping.get(number), f"{script.name}: unexpected {left!r}"
 
 
-@pytest.mark.parametrize("script", sorted(SCRIPTS.glob("*.txt")), ids=lambda script: script.stem)
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 @pytest.mark.parametrize("delayed", [False, True], ids=["at-once", "delayed"])
 def test_transcript(script: Path, delayed: bool) -> None:
     """Also with a store that answers every question in another turn of the reactor."""
-    run(script, delayed)
+    runner = Runner()
+    runner.world.delayed = delayed
+    play(runner, script)

@@ -16,6 +16,9 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.servers import PASSWORD, RunningServer
 
 MIB = 1 << 20
 
@@ -597,3 +600,51 @@ def fill(wire: Wire, count: int) -> None:
         more = min(have, count - have)
         assert b"T0 OK" in wire.say(b"COPY 1:%d INBOX" % more)
         have += more
+
+
+# Who is not to be harmed ------------------------------------------------------------------------
+
+PAUSE = 0.003
+ASKED = (b"NOOP", b"FETCH 1 (FLAGS)", b"STATUS INBOX (MESSAGES UNSEEN)", b"FETCH 2 (BODY.PEEK[])")
+
+
+def resident(pid: int) -> int:
+    """Octets of resident memory."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+class Quiet:
+    """Somebody else's session."""
+
+    def __init__(self, server: RunningServer, alias: str = "bob") -> None:
+        self.server = server
+        self.socket = socket.create_connection(("127.0.0.1", server.port("imap")), 30)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.recv(4096)
+        self.ask(f'LOGIN "{server.address(alias)}" "{PASSWORD}"'.encode())
+
+    def ask(self, line: bytes) -> float:
+        """Seconds until the tagged OK."""
+        started = time.perf_counter()
+        self.socket.sendall(b"q " + line + b"\r\n")
+        heard = b""
+        while not (heard.endswith(b"\r\n") and heard[heard.rfind(b"\n", 0, -1) + 1 :].startswith(b"q ")):
+            data = self.socket.recv(65536)
+            assert data, (line, heard[-300:])
+            heard += data
+        assert b"q OK" in heard, (line, heard)
+        return time.perf_counter() - started
+
+    def watch(self, seconds: float) -> tuple[list[float], int]:
+        """Every wait, in order of length; the most resident memory, in octets."""
+        assert self.server.process is not None
+        pid = self.server.process.pid
+        waits, most, turn = [], 0, 0
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            waits.append(self.ask(ASKED[turn % len(ASKED)]))
+            turn += 1
+            if turn % 16 == 0:
+                most = max(most, resident(pid))
+            time.sleep(PAUSE)
+        return sorted(waits), most

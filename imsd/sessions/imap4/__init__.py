@@ -73,6 +73,7 @@ def make_imap4(core: Core, contexts: Any) -> Callable[[], Connection]:
             bad_commands=page.bad_commands,
             failed_logins=page.failed_logins,
             unauthenticate=page.unauthenticate,
+            raw_headers=page.raw_headers,
             messages=page.message_limit,
             saved_messages=page.save_limit,
             language=page.language,

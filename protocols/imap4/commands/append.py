@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from protocols.errors import BadSyntax
+from protocols.errors import BadSyntax, Flood
 from protocols.imap4 import responses, urls
 from protocols.imap4.channel import Channel
 from protocols.imap4.commands.content import NoSuchPart, octets
@@ -251,7 +251,7 @@ class _Receiver:
     async def _take(self, step: Text) -> tuple[Step, ...]:
         """Takes a literal; the steps that follow it in the command."""
         refusal: Exception | None = None
-        allowed = self._channel.dialect.utf8 or step.utf8
+        allowed = self._channel.dialect.utf8 or step.utf8 or self._channel.raw_headers
         async for piece in self._channel.octets(step.literal):
             if refusal is None:
                 try:
@@ -283,6 +283,9 @@ class _Receiver:
     async def _skip(self, step: Text) -> None:
         try:
             await self._channel.discard(step.literal)
+        except Flood:
+            # What comes now must not be taken for commands: the connection ends.
+            raise
         except BadSyntax:
             # More messages followed, or what closes a list: skipped too.
             pass

@@ -150,6 +150,8 @@ class Enable:
         if channel.view is not None:
             raise BadSyntax("ENABLE before a mailbox is selected")
         enabled = [name for name in self.names if name in ENABLES and name not in channel.dialect.off]
+        if channel.raw_headers and b"UTF8=ACCEPT" in enabled:
+            enabled.remove(b"UTF8=ACCEPT")
         for name in enabled:
             channel.enable(**ENABLES[name])
         channel.send(
