@@ -48,6 +48,12 @@ class StoreUnavailable(Temporary):
     default = "The store is not available"
 
 
+class StoreDamaged(StoreUnavailable):
+    """Something that must be there is not: `imsctl verify` tells what (RFC 5530 3, CORRUPTION)."""
+
+    default = "Stored content is damaged; the administrator has to look at it"
+
+
 class OverQuota(Refusal):
     default = "Mailbox is full"
 

@@ -114,6 +114,10 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
         "nichts von {}, das abgeschaltet ist",
         "rien de {}, qui est désactivé",
     ),
+    "Stored content is damaged; the administrator has to look at it": (
+        "Gespeicherter Inhalt ist beschädigt; der Administrator muss nachsehen",
+        "Un contenu enregistré est endommagé ; l'administrateur doit intervenir",
+    ),
     "{} is switched off for this mailbox": (
         "{} ist für dieses Postfach abgeschaltet",
         "{} est désactivé pour cette boîte",

@@ -33,6 +33,7 @@ from imsd.errors import (
 from imsd.settings import LiveSettings
 from imsd.settings.connectors import Ims
 from imsd.settings.directory import Addressing, Ldap
+from imsd.settings.folders import Folders
 from imsd.settings.quotas import Quotas
 from imsd.settings.routing import Rerouting
 from imsd.store import entries
@@ -84,7 +85,7 @@ class Directory:
     def _settings_changed(self) -> None:
         page, ldap = self.settings[Addressing], self.settings[Ldap]
         self.domains = Domains.of(page, self.settings[Rerouting], self.settings[Ims])
-        self.rules: Rules = rules_of(page, ldap, self.settings[Quotas], self.domains)
+        self.rules: Rules = rules_of(page, ldap, self.settings[Quotas], self.settings[Folders], self.domains)
         self.policy = Policy(visibility_of(ldap))
         self.cache.forget_answers()
 

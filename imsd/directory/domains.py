@@ -13,6 +13,7 @@ from imsd.errors import InvalidSyntax
 from imsd.settings.connectors import Ims
 from imsd.settings.directory import Addressing, Ldap
 from imsd.settings.domains import DomainTable
+from imsd.settings.folders import Folders
 from imsd.settings.quotas import Quotas
 from imsd.settings.routing import Rerouting, TableRow
 
@@ -80,13 +81,14 @@ class Domains:
         )
 
 
-def rules_of(addressing: Addressing, ldap: Ldap, quotas: Quotas, domains: Domains) -> Rules:
+def rules_of(addressing: Addressing, ldap: Ldap, quotas: Quotas, folders: Folders, domains: Domains) -> Rules:
     return Rules(
         templates=addressing.smtp,
         x400=addressing.x400,
         domains=frozenset(domains.served),
         delete_mailboxes=ldap.delete_mailboxes,
         bounds=site_bounds(quotas),
+        furniture=folders.furniture,
     )
 
 

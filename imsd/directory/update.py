@@ -173,7 +173,7 @@ def add_below(
     draft.place(working, parent)
     entry_id = entry_changes.add(unit, made, now, asking.entry, uuid)
     if made.kind == Kind.MAILBOX:
-        mailboxes.create_account_mailboxes(unit, AccountId(entry_id), now)
+        mailboxes.create_account_mailboxes(unit, AccountId(entry_id), now, rules.furniture)
         _limit(unit, AccountId(entry_id), made, rules)
         if verifier is not None:
             credentials.set_password(unit, entry_id, verifier)

@@ -21,6 +21,7 @@ from imsd.errors import (
 )
 from imsd.store.entries import EntryRow
 from imsd.store.ids import EntryId
+from imsd.store.mailboxes import FURNITURE
 from imsd.store.quotas import Bounds
 from protocols.ldap.dn import AVA, RDN
 
@@ -40,6 +41,8 @@ class Rules:
     delete_mailboxes: bool = False
     bounds: Bounds = field(default_factory=Bounds)
     """The site's limits on mailboxes."""
+    furniture: tuple[tuple[str, str], ...] = FURNITURE
+    """Folders of a new mailbox, with their special use."""
 
 
 @dataclass(slots=True)

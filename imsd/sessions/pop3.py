@@ -19,7 +19,7 @@ from imsd import __version__
 from imsd.auth import protocols
 from imsd.auth.account import Account
 from imsd.auth.authenticator import Authenticator
-from imsd.errors import LoginTooSoon, NoSuchMessage, Refusal, StoreUnavailable
+from imsd.errors import LoginTooSoon, NoSuchMessage, Refusal, StoreDamaged, StoreUnavailable
 from imsd.sessions import refusals
 from imsd.sessions.maildrops import Maildrops
 from imsd.sessions.retrieval import Retrieval, Shape
@@ -208,7 +208,7 @@ class Maildrop:
             yield prefix + piece if prefix else piece
             prefix = b""
         if left > 0:
-            raise StoreUnavailable("The message is not there any more")
+            raise StoreDamaged("The message is not there any more")
 
     async def remove(self, indexes: Collection[int]) -> bool:
         """In units of their own: what was deleted before a failure stays deleted."""

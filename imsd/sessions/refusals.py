@@ -31,6 +31,7 @@ TABLE: Final[dict[type[errors.Refusal], Row]] = {
     errors.TryLater: Row(451, "4.3.0", b"SYS/TEMP", b"UNAVAILABLE", 51),
     errors.StoreFull: Row(452, "4.3.1", b"SYS/TEMP", b"UNAVAILABLE", 53),
     errors.StoreUnavailable: Row(451, "4.3.0", b"SYS/TEMP", b"UNAVAILABLE", 52),
+    errors.StoreDamaged: Row(451, "4.3.0", b"SYS/PERM", b"CORRUPTION", 52),
     errors.OverQuota: Row(552, "5.2.2", b"SYS/PERM", b"OVERQUOTA", 53),
     errors.OverQuotaForNow: Row(452, "4.2.2", b"SYS/TEMP", b"OVERQUOTA", 53),
     errors.TooLarge: Row(552, "5.3.4", b"SYS/PERM", b"TOOBIG", 11),
@@ -68,7 +69,7 @@ TABLE: Final[dict[type[errors.Refusal], Row]] = {
     # Login
     errors.AuthenticationFailed: Row(535, "5.7.8", b"AUTH", b"AUTHENTICATIONFAILED", 49),
     errors.NotAuthorized: Row(535, "5.7.8", b"AUTH", b"AUTHORIZATIONFAILED", 49),
-    errors.AccountDisabled: Row(535, "5.7.13", b"AUTH", b"AUTHORIZATIONFAILED", 49),
+    errors.AccountDisabled: Row(535, "5.7.13", b"AUTH", b"CONTACTADMIN", 49),
     errors.ProtocolOff: Row(550, "5.7.1", b"SYS/PERM", b"CONTACTADMIN", 53),
     errors.Throttled: Row(454, "4.7.0", b"SYS/TEMP", b"UNAVAILABLE", 51),
     errors.LoginTooSoon: Row(454, "4.7.0", b"LOGIN-DELAY", b"LIMIT", 51),

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from imsd.errors import Refusal, StoreFull, StoreUnavailable
+from imsd.errors import Refusal, StoreDamaged, StoreFull, StoreUnavailable
 from imsd.store.failpoints import reached
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -71,6 +71,8 @@ class Files:
                 return b"".join(pieces)
             finally:
                 os.close(descriptor)
+        except FileNotFoundError as error:
+            raise StoreDamaged from error
         except OSError as error:
             raise refusal(error) from error
 

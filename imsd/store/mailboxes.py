@@ -8,7 +8,7 @@ small units by `imsd.store.jobs` (design rule 11).
 Everything here raises refusals of `imsd.errors` and reports what it changed to the unit.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, case, delete, func, select, update
@@ -151,8 +151,10 @@ def _mailbox(row: tuple) -> Mailbox:  # type: ignore[type-arg]
 # Accounts ------------------------------------------------------------------------------
 
 
-def create_account_mailboxes(unit: Unit, account: AccountId, now: int) -> None:
-    """Give a new account its INBOX and the usual folders; nothing when it has them."""
+def create_account_mailboxes(
+    unit: Unit, account: AccountId, now: int, furniture: Sequence[tuple[str, str]] = FURNITURE
+) -> None:
+    """Give a new account its INBOX and folders (name, special use); nothing when it has them."""
     if unit.one(_ACCOUNT, a=account):
         return
     unit.run(
@@ -161,7 +163,7 @@ def create_account_mailboxes(unit: Unit, account: AccountId, now: int) -> None:
     )  # fmt: skip
     if account == PUBLIC:
         return
-    for name, special in ((names.INBOX, ""), *FURNITURE):
+    for name, special in ((names.INBOX, ""), *furniture):
         _add(unit, account, name, special, now)
         subscribe(unit, account, name)
 
@@ -257,9 +259,14 @@ def get_by_id(tx: Transaction, account: AccountId, mailbox: MailboxId) -> Mailbo
 # Changing the tree ---------------------------------------------------------------------
 
 
-def create(unit: Unit, account: AccountId, name: str, now: int, special: str = "") -> Mailbox:
-    """Make a mailbox, and the levels above it that are missing (RFC 9051 6.3.4)."""
+def create(unit: Unit, account: AccountId, name: str, now: int, special: str = "", hint: str = "") -> Mailbox:
+    """Make a mailbox, and the levels above it that are missing (RFC 9051 6.3.4).
+
+    special: its special use. hint: the same, where no other mailbox of the account has it.
+    """
     name = names.canonical(name)
+    if hint and not special and not any(each.special == hint for each in list_mailboxes(unit, account)):
+        special = hint
     if account == PUBLIC:
         create_account_mailboxes(unit, PUBLIC, now)
     elif unit.one(_ACCOUNT, a=account) is None:

@@ -277,7 +277,7 @@ class Imap4Server(Conversation):
         if verb.held is Held.DOOR:
             self._failures += 1
             if self._failures >= self._limits().failed_logins:
-                self._bye(b"", "Too many failed logins")
+                self._bye(b"LIMIT", "Too many failed logins")
 
     def _answer_bad(self, tag: bytes, error: BadSyntax) -> None:
         if isinstance(error, BadExchange):
@@ -288,7 +288,7 @@ class Imap4Server(Conversation):
         self.say(tag, b"BAD", error.code, text)
         self._bad += 1
         if self._bad >= self._limits().bad_commands:
-            self._bye(b"", "Too many bad commands")
+            self._bye(b"CLIENTBUG", "Too many bad commands")
 
     def _bye(self, code: bytes, text: str) -> None:
         self.say(b"*", b"BYE", code, text)

@@ -97,14 +97,14 @@ def test_too_many_bad_commands_in_a_row() -> None:
     client = Client(limits=lambda: Limits(bad_commands=3))
     client.say(b"a X", b"b X", b"c NOOP", b"d X", b"e X")
     assert not client.closed
-    assert client.say(b"f X").endswith(b"* BYE Too many bad commands\r\n")
+    assert client.say(b"f X").endswith(b"* BYE [CLIENTBUG] Too many bad commands\r\n")
     assert client.closed
 
 
 def test_too_many_failed_logins() -> None:
     client = Client(limits=lambda: Limits(failed_logins=2))
     client.say(b"a LOGIN alice x")
-    assert client.say(b"b LOGIN alice y").endswith(b"* BYE Too many failed logins\r\n")
+    assert client.say(b"b LOGIN alice y").endswith(b"* BYE [LIMIT] Too many failed logins\r\n")
     assert client.closed
 
 
@@ -186,7 +186,7 @@ def test_what_comes_before_the_handshake_is_thrown_away() -> None:
 def test_starttls_without_a_certificate() -> None:
     client = Client(peer=REMOTE)
     assert b"STARTTLS" not in client.greeting
-    assert client.say(b"a STARTTLS") == b"a NO TLS is not available\r\n"
+    assert client.say(b"a STARTTLS") == b"a NO [CANNOT] TLS is not available\r\n"
 
 
 # Time and ends -------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import os
 import pytest
 from sqlalchemy import func, select
 
-from imsd.errors import StoreFull, TooLarge
+from imsd.errors import StoreDamaged, StoreFull, TooLarge
 from imsd.store import blob_rows
 from imsd.store.blobs import (
     THRESHOLD,
@@ -194,3 +194,9 @@ def test_missing_content_is_a_refusal(database: Database) -> None:
 
     with pytest.raises(StoreUnavailable):
         run(Blobs(database).read(BlobId(999)))
+
+
+def test_a_lost_content_file_is_damage_not_an_outage(database):
+    blobs = Blobs(database)
+    with pytest.raises(StoreDamaged):
+        blobs.files.read("00" * 32 + "-0", 0, 1)

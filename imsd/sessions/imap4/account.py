@@ -25,6 +25,7 @@ from imsd.sessions.imap4.notices import Notices
 from imsd.sessions.imap4.places import OTHERS, SHARED, Place, Places
 from imsd.sessions.imap4.reading import Message
 from imsd.sessions.imap4.view import View
+from imsd.settings.folders import Folders, use_of
 from imsd.settings.imap import Imap
 from imsd.store import acl, counting, jobs, mailboxes, names
 from imsd.store.ids import PUBLIC, AccountId, MailboxId
@@ -254,9 +255,12 @@ class ImapAccount:
         if uses and spot.account != self.account.id:
             raise UnsupportedUse("Special use is for mailboxes of one's own")
         use = "\\" + uses[0][1:].capitalize() if uses else ""
+        hint = ""
+        if spot.account == self.account.id and self.held.settings[Folders].recognise:
+            hint = use_of(spot.name)
         with self._changing(spot.account, spot.name):
             made = await self.held.db.write(
-                mailboxes.create, spot.account, spot.name, self.held.now(), use, account=spot.account
+                mailboxes.create, spot.account, spot.name, self.held.now(), use, hint, account=spot.account
             )
         return identities.mailbox(made.account, made.id)
 

@@ -22,7 +22,7 @@ class StartTls:
 
     async def run(self, door: Any, channel: Channel) -> None:
         if not channel.tls_available:
-            raise No(b"", "TLS is not available")
+            raise No(b"CANNOT", "TLS is not available")
         channel.say(channel.tag, b"OK", b"", "Begin TLS negotiation")
         await channel.begin_tls()
 
