@@ -222,9 +222,8 @@ class Pickup:
         except OSError as error:
             await self._leave(claimed, f"cannot be read: {error}")
             return
-        served = self._directory.domains.served
         try:
-            dropped = await self._db.in_thread(parse, data, served[0] if served else "")
+            dropped = await self._db.in_thread(parse, data, self._policy.first_domain)
             await self._accept(dropped, claimed.queue_id)
         except Refusal as refusal:
             if refusal.temporary:

@@ -75,6 +75,12 @@ class Policy:
         self.room = Room(directory, settings)
         self.connectors = connectors or Connectors(settings, directory)
 
+    @property
+    def first_domain(self) -> str:
+        """The domain of who has none; "" where no domain is served."""
+        served = self._directory.domains.served
+        return served[0] if served else ""
+
     # Relaying --------------------------------------------------------------------------
 
     def may_relay(self, by: Submitter) -> Verdict:
