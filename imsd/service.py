@@ -25,7 +25,7 @@ from imsd import __version__
 from imsd.admin import control
 from imsd.config import STANDARD_PORTS, Config, ConfigError
 from imsd.core import Core
-from imsd.errors import Refusal
+from imsd.errors import NoSuchEntry, Refusal
 from imsd.garbage import Garbage
 from imsd.gates import PAGE_OF, Gate, SmtpGate, close_what_is_off
 from imsd.indexing import Indexing
@@ -102,12 +102,14 @@ class Server(Service):
 
     async def _start(self) -> None:
         core = self.core = await Core.open(self.config, self.reactor)
-        if core.directory.cache.tree is None:
+        try:
+            await core.directory.cache.the_tree()
+        except NoSuchEntry:
             # Whoever writes to us would be told for good that nobody is here.
             raise ConfigError(
-                f"{self.config.database.url} has no organisation: restore it, mount what holds it, "
+                "the store has no organisation: restore it, mount what holds it, "
                 f"or run imsctl --home {self.config.home} setup"
-            )
+            ) from None
         core.server = self
         self.queue = QueueRunner(
             core.db,

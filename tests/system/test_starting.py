@@ -60,7 +60,9 @@ def test_a_database_that_is_garbage(copy: RunningServer) -> None:
 def test_a_store_without_an_organisation(copy: RunningServer) -> None:
     """As where the disk of the data is not mounted: mail must wait elsewhere, and not come back."""
     shutil.rmtree(copy.home / "data")
-    assert "imsd cannot start: sqlite has no organisation: restore it, mount what holds it" in refused(copy)
+    assert "imsd cannot start: the store has no organisation: restore it, mount what holds it" in refused(
+        copy
+    )
 
 
 def test_a_schema_of_a_newer_imsd(copy: RunningServer) -> None:
