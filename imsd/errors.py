@@ -86,6 +86,12 @@ class TooManyAnnotations(LimitReached):
     default = "Too many annotations"
 
 
+class NoPrivateAnnotations(Refusal):
+    """RFC 5464 4.3, NOPRIVATE."""
+
+    default = "Who has no name has no private annotations"
+
+
 class InvalidName(Refusal):
     default = "Invalid name"
 

@@ -246,6 +246,11 @@ class Directory:
                 shown[found.type.name] = [await self.cache.dn(each) for each in ids]
         return await self.cache.dn(entry.id), shown
 
+    @property
+    def contact(self) -> str:
+        """The address of who runs the server (RFC 5321 4.5.1)."""
+        return f"postmaster@{next(iter(self.domains.served), 'localhost')}"
+
     # Access --------------------------------------------------------------------------
 
     async def groups_of(self, entry_id: EntryId) -> frozenset[EntryId]:

@@ -38,6 +38,7 @@ TABLE: Final[dict[type[errors.Refusal], Row]] = {
     errors.TooLargeHere: Row(552, "5.2.3", b"SYS/PERM", b"TOOBIG", 11),
     errors.LimitReached: Row(452, "4.5.3", b"SYS/PERM", b"LIMIT", 11),
     errors.TooManyAnnotations: Row(452, "4.5.3", b"SYS/PERM", b"METADATA TOOMANY", 11),
+    errors.NoPrivateAnnotations: Row(550, "5.7.1", b"", b"METADATA NOPRIVATE", 50),
     errors.InvalidName: Row(550, "5.5.4", b"", b"CANNOT", 34),
     errors.NoSuchMailbox: Row(550, "5.1.1", b"", b"NONEXISTENT", 32),
     errors.MailboxExists: Row(550, "5.5.4", b"", b"ALREADYEXISTS", 68),

@@ -29,6 +29,15 @@ class Imap(Page):
     largest_append: int = Field(
         52_428_800, ge=65_536, le=2_147_483_647, description="Octets of a message stored by APPEND at most"
     )
+    metadata_octets: int = Field(
+        65_536, ge=1024, le=1_048_576, description="Octets of one annotation (METADATA) at most"
+    )
+    metadata_entries: int = Field(
+        100,
+        ge=10,
+        le=10_000,
+        description="Annotations of a mailbox or of the server, shared ones and each person's own, at most",
+    )
     idle_minutes: int = Field(
         31,
         ge=0,

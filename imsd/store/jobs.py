@@ -199,6 +199,7 @@ async def rename(
     made = await db.write(mailboxes.create, account, new, now, account=account)
     if made.id == INBOX:
         raise MailboxExists
+    await db.write(mailbox_annotations.copy, account, INBOX, made.id, account=account)
     moved = 0
     while uids := await db.read(_first_uids, account, INBOX):
         await move(db, (account, INBOX), uids, (account, made.id), now, account)

@@ -20,6 +20,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
+    insert,
     or_,
     select,
 )
@@ -28,7 +29,7 @@ from imsd.errors import TooManyAnnotations
 from imsd.store.changes import AccountScope, AnnotationsChanged
 from imsd.store.ids import AccountId, MailboxId
 from imsd.store.mailbox_tables import number
-from imsd.store.sql import insert_row, sql
+from imsd.store.sql import among, insert_row, sql
 from imsd.store.tables import String, metadata
 from imsd.store.transaction import Transaction, Unit
 
@@ -53,9 +54,15 @@ annotation = Table(
 _a = annotation.c
 _here = (_a.account == bindparam("a"), _a.mailbox == bindparam("m"))
 _theirs = or_(_a.reader == NOBODY, _a.reader == bindparam("r"))
-_ALL = sql(select(_a.name, _a.value).where(*_here, _theirs).order_by(_a.name))
-_TREE = sql(
-    select(_a.mailbox, _a.name, _a.value).where(_a.account == bindparam("a"), _theirs).order_by(_a.name)
+_SIZES = sql(select(_a.name, func.length(_a.value)).where(*_here, _theirs))
+_VALUES = sql(select(_a.name, _a.value).where(*_here, _theirs, among(_a.name, "names")))
+_COPY = sql(
+    insert(annotation).from_select(
+        ["account", "mailbox", "reader", "name", "value"],
+        select(_a.account, bindparam("new", type_=_a.mailbox.type), _a.reader, _a.name, _a.value).where(
+            *_here
+        ),
+    )
 )
 _COUNT = sql(select(func.count()).select_from(annotation).where(*_here, _a.reader == bindparam("r")))
 _PUT = insert_row(annotation)
@@ -74,20 +81,15 @@ class Target:
     reader: AccountId
 
 
-def read(tx: Transaction, target: Target) -> dict[str, bytes]:
-    """What the reader sees, by name: everything shared, and his own."""
-    return {
-        name: bytes(value)
-        for name, value in tx.all(_ALL, a=target.account, m=target.mailbox, r=target.reader)
-    }
+def sizes(tx: Transaction, target: Target) -> dict[str, int]:
+    """What the reader sees, everything shared and his own: octets of each value by name."""
+    return dict(tx.all(_SIZES, a=target.account, m=target.mailbox, r=target.reader))
 
 
-def of_tree(tx: Transaction, account: AccountId, reader: AccountId) -> dict[MailboxId, dict[str, bytes]]:
-    """What the reader sees of all mailboxes of an account that have annotations."""
-    found: dict[MailboxId, dict[str, bytes]] = {}
-    for mailbox, name, value in tx.all(_TREE, a=account, r=reader):
-        found.setdefault(MailboxId(mailbox), {})[name] = bytes(value)
-    return found
+def values(tx: Transaction, target: Target, names: Sequence[str]) -> dict[str, bytes]:
+    """Those of the names that the reader sees."""
+    found = tx.all(_VALUES, a=target.account, m=target.mailbox, r=target.reader, names=list(names))
+    return {name: bytes(value) for name, value in found}
 
 
 def change(unit: Unit, target: Target, values: Mapping[str, bytes | None], most: int) -> None:
@@ -105,14 +107,24 @@ def change(unit: Unit, target: Target, values: Mapping[str, bytes | None], most:
         if unit.value(_COUNT, **key) >= most:
             raise TooManyAnnotations
         unit.run(_PUT, account=target.account, mailbox=target.mailbox, reader=reader, name=name, value=value)
+    announce(unit, target, tuple(values))
+
+
+def announce(unit: Unit, target: Target, names: Sequence[str]) -> None:
+    """These are others now."""
     scope = AccountScope(target.account)
     for reader, prefix in ((NOBODY, SHARED), (target.reader, PRIVATE)):
-        named = tuple(name for name in values if name.startswith(prefix))
+        named = tuple(name for name in names if name.startswith(prefix))
         if named:
             unit.changed(AnnotationsChanged(scope, *unit.advance(scope), target.mailbox, named, reader))
 
 
-def names_of(values: Mapping[str, bytes], wanted: str, depth: float) -> Sequence[str]:
+def copy(unit: Unit, account: AccountId, source: MailboxId, target: MailboxId) -> None:
+    """The INBOX was renamed, and keeps its own (RFC 5464 4.1)."""
+    unit.run(_COPY, a=account, m=source, new=target)
+
+
+def names_of(values: Mapping[str, int], wanted: str, depth: float) -> Sequence[str]:
     """Names at `wanted` and as many levels below it (RFC 5464 4.2.2), ordered."""
     below = wanted + "/"
     return [

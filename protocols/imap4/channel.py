@@ -85,6 +85,9 @@ class Channel(Protocol):
     def idle(self, on: bool) -> None:
         """Between these, changes are told as they happen."""
 
+    async def follow_metadata(self) -> None:
+        """From now on annotations that others change are told, with NOTIFY or without."""
+
     async def notify(self, wanted: Wanted) -> None:
         """What is told unasked from now on (RFC 5465); tells where things stand."""
 

@@ -14,6 +14,7 @@ class Dialect:
     utf8: UTF-8 may be sent in quoted strings (RFC 6855 3); implied by rev2.
     condstore: a CONDSTORE-enabling command was given (RFC 7162 3.1): every untagged
     FETCH that tells of flags carries MODSEQ.
+    metadata: annotations that others change are told (RFC 5464 4.1).
     qresync: VANISHED is sent instead of EXPUNGE (RFC 7162 3.2.10); implies condstore.
     uidonly: message numbers are neither taken nor sent (RFC 9586 3): UIDFETCH instead of
     FETCH, VANISHED instead of EXPUNGE. EXISTS and RECENT are counts and stay.
@@ -24,6 +25,7 @@ class Dialect:
     rev2: bool = False
     utf8: bool = False
     condstore: bool = False
+    metadata: bool = False
     qresync: bool = False
     uidonly: bool = False
     language: str = DEFAULT

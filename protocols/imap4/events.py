@@ -71,11 +71,13 @@ class Selected:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """All of NOTIFY SET; as it is made, NOTIFY NONE. status: STATUS of the mailboxes first."""
+    """All of NOTIFY SET; as it is made, NOTIFY NONE. status: STATUS of the mailboxes first.
+    metadata: ENABLE METADATA was given: changed annotations of everything (RFC 5464 4.1)."""
 
     selected: Selected = Selected()
     groups: tuple[Group, ...] = ()
     status: bool = False
+    metadata: bool = False
 
     def events(self, name: str, personal: bool, subscribed: Collection[str]) -> Event:
         """All that is wanted of a mailbox that is not selected."""

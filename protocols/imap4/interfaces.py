@@ -86,6 +86,15 @@ class Grantable:
 
 
 @dataclass(frozen=True, slots=True)
+class Annotations:
+    """What GETMETADATA finds (RFC 5464 4.2): entries with their values, None for no value.
+    longest: octets of the largest value that was left out for its size."""
+
+    values: tuple[tuple[str, bytes | None], ...]
+    longest: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Namespaces:
     """Prefixes of personal, other users' and shared names (RFC 9051 6.3.10); each ends in
     the delimiter or is empty."""
@@ -278,7 +287,15 @@ class ListNow:
     old: str = ""
 
 
-Notice = StatusNow | ListNow
+@dataclass(frozen=True, slots=True)
+class MetadataNow:
+    """Annotations that somebody else changed (RFC 5464 4.4.2); name "" is the server."""
+
+    name: str
+    entries: tuple[str, ...]
+
+
+Notice = StatusNow | ListNow | MetadataNow
 
 
 # Interfaces ----------------------------------------------------------------------------
@@ -374,6 +391,23 @@ class IAccount(Interface):
 
     async def my_rights(name: str) -> str:
         """MYRIGHTS (RFC 4314 3.5). Raises NoSuchMailbox."""
+
+    largest_annotation = Attribute("int: octets of the value of an annotation at most")
+
+    async def metadata(
+        name: str, entries: Sequence[str], depth: int = 0, most: int | None = None
+    ) -> Annotations:
+        """GETMETADATA of a mailbox, "" for the server: the entries and `depth` levels below them;
+        values of up to `most` octets. Raises NoSuchMailbox, NotPermitted."""
+
+    async def metadata_of(
+        names: Sequence[str], entries: Sequence[str]
+    ) -> Mapping[str, Sequence[tuple[str, bytes | None]]]:
+        """For LIST (RFC 9590): of each mailbox that may be looked into, the entries."""
+
+    async def set_metadata(name: str, values: Mapping[str, bytes | None]) -> None:
+        """SETMETADATA, all or none; None removes. Raises NoSuchMailbox, NotPermitted, and refusals
+        for too many, for private ones of nobody, and for a special use that cannot be."""
 
     async def create(name: str, special_use: Collection[bytes]) -> bytes:
         """CREATE; makes missing superiors (RFC 9051 6.3.4, RFC 6154 3). Gives the MAILBOXID

@@ -135,6 +135,13 @@ class ModSeqAtLeast:
 
 
 @dataclass(frozen=True, slots=True)
+class Filter:
+    """A named search (RFC 5466 3.1); replaced before anybody evaluates a key."""
+
+    name: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Not:
     key: Key
 
@@ -166,6 +173,7 @@ Key = (
     | Identity
     | Numbers
     | ModSeqAtLeast
+    | Filter
     | Not
     | Or
     | And

@@ -23,6 +23,7 @@ from protocols.imap4.interfaces import (
     Grantable,
     Grown,
     KeywordsNow,
+    MetadataNow,
     Namespaces,
     Notice,
     Quota,
@@ -170,6 +171,9 @@ def notice(what: Notice, dialect: Dialect) -> bytes:
     """RFC 5465 5.1 to 5.5; empty where there is nothing that may be told."""
     if isinstance(what, StatusNow):
         return _status_now(what, dialect)
+    if isinstance(what, MetadataNow):
+        entries = b" ".join(astring(each.encode()) for each in what.entries)
+        return b"* METADATA %b %b\r\n" % (mailbox(what.name, dialect), entries)
     entry = what.listed
     attributes = list(entry.attributes)
     if not entry.exists:
@@ -231,6 +235,30 @@ def list_rights(name: str, identifier: str, found: Grantable, dialect: Dialect) 
         astring(identifier.encode(), dialect.utf8),
         b" ".join([astring(required), *optional]),
     )
+
+
+def metadata(name: str, values: Iterable[tuple[str, bytes | None]], dialect: Dialect) -> bytes:
+    """METADATA with values (RFC 5464 4.4.1)."""
+    pairs = b" ".join(
+        b"%b %b" % (astring(entry.encode()), _value(value, dialect.utf8)) for entry, value in values
+    )
+    return b"* METADATA %b (%b)\r\n" % (mailbox(name, dialect), pairs)
+
+
+def _value(value: bytes | None, utf8: bool) -> bytes:
+    """value = nstring / literal8 (RFC 5464 5)."""
+    if value is not None and b"\0" in value:
+        return b"~{%d}\r\n%b" % (len(value), value)
+    # What is no UTF-8 must not stand between quotes.
+    return nstring(value, utf8 and value is not None and _is_utf8(value))
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def my_rights(name: str, held: bytes, dialect: Dialect) -> bytes:

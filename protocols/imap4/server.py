@@ -346,6 +346,9 @@ class Imap4Server(Conversation):
     def idle(self, on: bool) -> None:
         self._teller.idle(on)
 
+    async def follow_metadata(self) -> None:
+        await self._teller.follow_metadata()
+
     async def notify(self, wanted: Wanted) -> None:
         await self._teller.notify(wanted)
 

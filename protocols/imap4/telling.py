@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from protocols.imap4 import responses
@@ -85,7 +86,9 @@ class Teller:
         self._channel.tell(expunge=True)
         self.silence()
         self._selected = wanted.selected
-        if wanted.selected.events or wanted.groups:
+        metadata = self._channel.dialect.metadata
+        wanted = replace(wanted, metadata=metadata)
+        if wanted.selected.events or wanted.groups or metadata:
             self._notices = await self._channel.account.notify(wanted, self.hear)
             pieces = self._notices.first()
             try:
@@ -97,12 +100,19 @@ class Teller:
                 await pieces.aclose()
         self.attend()
 
+    async def follow_metadata(self) -> None:
+        """ENABLE METADATA; NOTIFY, when it comes, goes on with it."""
+        if self._notices is None:
+            self._notices = await self._channel.account.notify(Wanted(metadata=True), self.hear)
+            self.attend()
+
     def silence(self) -> None:
         """As after NOTIFY NONE."""
         if self._notices is not None:
             self._notices.close()
             self._notices = None
-        self._selected = Selected()
+        if self._selected is not None:
+            self._selected = Selected()
         self.attend()
 
     def end(self) -> None:

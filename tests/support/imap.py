@@ -56,6 +56,7 @@ class _Nothing:
 class People:
     """A directory of alice, bob and root."""
 
+    contact = "postmaster@example.test"
     names = {"alice": ALICE, "bob": BOB, "root": AccountId(9)}
     db: Any = None
 

@@ -22,6 +22,7 @@ from protocols.imap4.dialect import Dialect
 from protocols.imap4.events import Wanted
 from protocols.imap4.interfaces import (
     Acl,
+    Annotations,
     Appended,
     Copied,
     Explained,
@@ -102,6 +103,7 @@ class Box:
         self.recent_from = 1
         self.limit = 1 << 30
         self.acl: dict[str, str] = {"alice": ALL_RIGHTS}
+        self.annotations: dict[str, bytes] = {}
         self.identity = b"F%d" % uid_validity
 
     def add(self, data: bytes, flags: Collection[bytes] = (), when: int = 0) -> int:
@@ -136,6 +138,7 @@ class World:
         self.passwords = {"alice": "secret"}
         self.boxes: dict[str, Box] = {}
         self.subscribed: set[str] = set()
+        self.annotations: dict[str, bytes] = {}
         self.validity = 100
         self.capabilities_off: frozenset[bytes] = frozenset()
         self.quotas: dict[str, dict[bytes, int]] = {"#user/alice": {b"STORAGE": 512}}
@@ -360,6 +363,40 @@ class FakeAccount:
     async def my_rights(self, name: str) -> str:
         await self.world.turn()
         return self.world.box(name).acl["alice"]
+
+    largest_annotation = 1024
+
+    def _annotations(self, name: str) -> dict[str, bytes]:
+        return self.world.box(name).annotations if name else self.world.annotations
+
+    async def metadata(
+        self, name: str, entries: Sequence[str], depth: int = 0, most: int | None = None
+    ) -> Annotations:
+        await self.world.turn()
+        held = self._annotations(name)
+        named = {
+            key: value
+            for each in entries
+            for key, value in sorted(held.items())
+            if key == each or (key.startswith(each + "/") and key[len(each) :].count("/") <= depth)
+        }
+        short = [(key, value) for key, value in named.items() if most is None or len(value) <= most]
+        nothing = [] if named and depth else [(each, None) for each in entries if each not in held]
+        long = [len(value) for value in named.values() if most is not None and len(value) > most]
+        return Annotations((*short, *nothing), max(long, default=0))
+
+    async def metadata_of(
+        self, names: Sequence[str], entries: Sequence[str]
+    ) -> Mapping[str, Sequence[tuple[str, bytes | None]]]:
+        return {name: (await self.metadata(name, entries)).values for name in names}
+
+    async def set_metadata(self, name: str, values: Mapping[str, bytes | None]) -> None:
+        await self.world.turn()
+        held = self._annotations(name)
+        for key, value in values.items():
+            held.pop(key, None)
+            if value is not None:
+                held[key] = value
 
     async def create(self, name: str, special_use: Collection[bytes]) -> bytes:
         await self.world.turn()

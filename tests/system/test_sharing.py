@@ -180,3 +180,26 @@ def test_who_has_no_name_reads_what_is_open_to_all(server: RunningServer) -> Non
     with pytest.raises(imaplib.IMAP4.error):
         plain.list()
     plain.shutdown()
+
+
+def test_annotations_and_named_searches(server: RunningServer) -> None:
+    def login(name: str) -> imaplib.IMAP4:
+        opened = imaplib.IMAP4("127.0.0.1", server.port("imap"), timeout=20)
+        opened.login(server.address(name), PASSWORD)
+        return opened
+
+    imaplib.Commands.update(dict.fromkeys(("GETMETADATA", "SETMETADATA"), ("AUTH", "SELECTED")))
+    alice, phone = login("alice"), login("alice")
+    phone.enable("METADATA")
+    alice._simple_command("SETMETADATA", "INBOX", '(/private/comment "mine")')
+    phone._simple_command("NOOP")
+    assert phone.response("METADATA")[1] == [b"INBOX /private/comment"]
+    phone._simple_command("GETMETADATA", "INBOX", "(/private/comment)")
+    assert phone.response("METADATA")[1] == [b'INBOX (/private/comment "mine")']
+    assert alice._simple_command("SETMETADATA", '""', '(/private/filters/values/new "UNSEEN")')[0] == "OK"
+    alice.append("INBOX", "", imaplib.Time2Internaldate(0), MESSAGE)
+    phone.select("INBOX")
+    assert phone.search(None, "FILTER", "new")[1] == phone.search(None, "UNSEEN")[1] != [b""]
+    assert phone.search(None, "FILTER", "nothing")[0] == "NO"
+    for opened in (alice, phone):
+        opened.logout()

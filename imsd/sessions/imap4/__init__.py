@@ -7,6 +7,7 @@ places      full names to accounts and mailboxes: the three namespaces
 rights      what an account is to the owner of a tree, and so what it may do
 lists       access control lists: SETACL and its like
 access      views that hear of rights that moved
+metadata    annotations of mailboxes and of the server
 naming      the names an account sees: LIST
 appending   messages on their way into a mailbox
 quotas      quota roots

@@ -18,7 +18,7 @@ from imsd.errors import (
     Refusal,
     UnsupportedUse,
 )
-from imsd.sessions.imap4 import identities, lists, naming, quotas, reading
+from imsd.sessions.imap4 import identities, lists, metadata, naming, quotas, reading
 from imsd.sessions.imap4.appending import Append
 from imsd.sessions.imap4.held import AccountEnded, Mailstore
 from imsd.sessions.imap4.notices import Notices
@@ -33,6 +33,7 @@ from protocols.imap4.dialect import Dialect
 from protocols.imap4.events import Wanted
 from protocols.imap4.interfaces import (
     Acl,
+    Annotations,
     Explained,
     Grantable,
     IAccount,
@@ -43,8 +44,6 @@ from protocols.imap4.interfaces import (
     Status,
 )
 
-#: Special uses that CREATE may ask for (RFC 6154 3). \All and \Flagged are virtual.
-SPECIAL_USES = frozenset({"\\archive", "\\drafts", "\\junk", "\\sent", "\\trash"})
 _NONE: frozenset[bytes] = frozenset()
 _ENDED = Explained(b"UNAVAILABLE", AccountEnded.default, bye=True)
 _SWITCHED_OFF = Explained(b"CONTACTADMIN", "IMAP4 was switched off for this mailbox", bye=True)
@@ -244,12 +243,38 @@ class ImapAccount:
         self._alive()
         return acl.ordered((await self.places.find(name, ANY)).rights)
 
+    # Annotations (RFC 5464) --------------------------------------------------------------
+
+    @property
+    def largest_annotation(self) -> int:
+        return self.page.metadata_octets
+
+    async def metadata(
+        self, name: str, entries: Sequence[str], depth: int = 0, most: int | None = None
+    ) -> Annotations:
+        self._alive()
+        return await metadata.read(self, name, entries, depth, most)
+
+    async def metadata_of(
+        self, names: Sequence[str], entries: Sequence[str]
+    ) -> Mapping[str, Sequence[tuple[str, bytes | None]]]:
+        self._alive()
+        return await metadata.of_tree(self, names, entries)
+
+    async def set_metadata(self, name: str, values: Mapping[str, bytes | None]) -> None:
+        self._alive()
+        await metadata.change(self, name, values)
+
+    def annotating(self, *keys: tuple[AccountId, MailboxId]) -> AbstractContextManager[None]:
+        """While this session changes annotations, of which it need not be told."""
+        return nullcontext() if self.notices is None else self.notices.annotating(*keys)
+
     # Changing the tree -----------------------------------------------------------------
 
     async def create(self, name: str, special_use: Collection[bytes]) -> bytes:
         self._alive()
         uses = [use.decode("ascii", "replace") for use in special_use]
-        if len(uses) > 1 or not SPECIAL_USES.issuperset(use.lower() for use in uses):
+        if len(uses) > 1 or not metadata.SPECIAL_USES.issuperset(use.lower() for use in uses):
             raise UnsupportedUse
         spot = await self.places.room(name.rstrip("/"))
         if uses and spot.account != self.account.id:

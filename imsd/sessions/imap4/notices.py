@@ -18,20 +18,30 @@ from typing import TYPE_CHECKING
 
 from zope.interface import implementer
 
-from imsd.errors import NoSuchMailbox, Refusal
+from imsd.errors import NoSuchMailbox, NotPermitted, Refusal
 from imsd.sessions.imap4.places import OTHERS, SHARED, Place
 from imsd.sessions.imap4.trees import NameChange
 from imsd.store import mailboxes, names
-from imsd.store.changes import Change, FlagsChanged, MessagesAdded, MessagesExpunged
+from imsd.store.changes import (
+    AccountScope,
+    AnnotationsChanged,
+    Change,
+    FlagsChanged,
+    MessagesAdded,
+    MessagesExpunged,
+)
 from imsd.store.ids import PUBLIC, AccountId, MailboxId
+from imsd.store.mailbox_annotations import NOBODY, SERVER
 from protocols.imap4.events import Event, Mailboxes, Wanted
-from protocols.imap4.interfaces import INotices, Listed, ListNow, Notice, StatusNow
+from protocols.imap4.interfaces import INotices, Listed, ListNow, MetadataNow, Notice, StatusNow
 
 if TYPE_CHECKING:
     from imsd.sessions.imap4.account import ImapAccount
 
 MOST = 20_000
 """Mailboxes and names with something to tell, before the client is told to ask again."""
+MOST_ENTRIES = 1000
+"""Names of annotations of one mailbox, likewise."""
 AT_ONCE = 50
 """Mailboxes that are read about between two breaths."""
 
@@ -57,6 +67,9 @@ class Notices:
         # New messages heard of while this session makes some.
         self._making = 0
         self._held: list[tuple[Key, set[int]]] = []
+        # Annotations that others changed, by what is annotated; those this session is changing.
+        self._annotations: dict[Key, dict[str, None]] = {}
+        self._annotating: set[Key] = set()
         # Names to be told, with the name before: of the tree, then of subscriptions.
         self._names: dict[tuple[AccountId, str], str] = {}
         self._subscriptions: dict[str, None] = {}
@@ -65,13 +78,17 @@ class Notices:
     async def start(self) -> None:
         """Listen from now on."""
         groups = self._wanted.groups
-        if not any(group.events for group in groups):
+        if not any(group.events for group in groups) and not self._wanted.metadata:
             return
         account = self._owner.account.id
         subscriptions = await self._owner.held.db.read_few(mailboxes.subscriptions, account)
         self._subscribed = set(subscriptions)
         self._follow(account)
         await self._follow_names(name for group in groups for name in group.names)
+        if self._wanted.metadata or any(Event.SERVER_METADATA in group.events for group in groups):
+            self._follow(PUBLIC)
+        if self._wanted.metadata:
+            await self._follow_names((OTHERS,))
         if any(group.which is Mailboxes.SUBSCRIBED for group in groups):
             await self._follow_names(subscriptions)
 
@@ -106,7 +123,7 @@ class Notices:
         self._forget()
 
     def _forget(self) -> None:
-        for kept in (self._marks, self._names, self._subscriptions):
+        for kept in (self._marks, self._names, self._subscriptions, self._annotations):
             kept.clear()
 
     # Marking -------------------------------------------------------------------------------
@@ -171,8 +188,30 @@ class Notices:
         self._subscriptions[name] = None
         self._ring()
 
+    def annotated(self, change: AnnotationsChanged) -> None:
+        assert isinstance(change.scope, AccountScope)
+        key = (change.scope.account, change.mailbox)
+        if key in self._annotating or change.reader not in (NOBODY, self._owner.reader):
+            return
+        named = self._annotations.setdefault(key, {})
+        named.update(dict.fromkeys(change.names))
+        if len(named) > MOST_ENTRIES:
+            self.overflowed = True
+            self._forget()
+        self._ring()
+
+    @contextmanager
+    def annotating(self, *keys: Key) -> Iterator[None]:
+        """What this session is about to annotate."""
+        mine = set(keys) - self._annotating
+        self._annotating |= mine
+        try:
+            yield
+        finally:
+            self._annotating -= mine
+
     def _ring(self) -> None:
-        if len(self._marks) + len(self._names) + len(self._subscriptions) > MOST:
+        if len(self._marks) + len(self._names) + len(self._subscriptions) + len(self._annotations) > MOST:
             self.overflowed = True
             self._forget()
         if not self._called and self._changed is not None:
@@ -211,7 +250,7 @@ class Notices:
 
     @property
     def waiting(self) -> bool:
-        return self.overflowed or bool(self._marks or self._names or self._subscriptions)
+        return self.overflowed or bool(self._marks or self._names or self._subscriptions or self._annotations)
 
     async def first(self) -> AsyncIterator[Sequence[Notice]]:
         """Of each mailbox that is wanted and is there: where it stands, and where it may not be
@@ -268,7 +307,7 @@ class Notices:
         if self.overflowed:
             return ()
         try:
-            return await self._some_names() or await self._some_marks()
+            return await self._some_names() or await self._some_marks() or await self._some_annotations()
         except Refusal as refusal:
             if refusal.temporary:
                 # What was taken is lost: the client has to look for itself.
@@ -318,6 +357,33 @@ class Notices:
             bits = self._marks.pop(key, 0)
             if bits and not self._owner.has_selected(key):
                 found += await self._marked(key, bits)
+        return found
+
+    async def _some_annotations(self) -> list[Notice]:
+        """Names alone, of what may be read (RFC 5464 4.4.2)."""
+        found: list[Notice] = []
+        for key in list(self._annotations)[:AT_ONCE]:
+            named = tuple(self._annotations.pop(key, ()))
+            if key[1] == SERVER:
+                events = Event.NONE
+                for group in self._wanted.groups:
+                    events |= group.events
+                if named and (self._wanted.metadata or Event.SERVER_METADATA in events):
+                    found.append(MetadataNow("", named))
+                continue
+            prefix = await self._prefix(key[0])
+            try:
+                row = await self._owner.held.db.read_few(mailboxes.get_by_id, *key)
+            except NoSuchMailbox:
+                continue
+            name = (prefix or "") + row.name
+            if prefix is None or not (self._wanted.metadata or Event.MAILBOX_METADATA in self._events(name)):
+                continue
+            try:
+                (await self._owner.places.find(name)).need_one("rswip")
+            except (NoSuchMailbox, NotPermitted):
+                continue
+            found.append(MetadataNow(name, named))
         return found
 
     async def _marked(self, key: Key, bits: int) -> list[Notice]:

@@ -52,6 +52,11 @@ class Place:
         if not self.rights.issuperset(letters):
             raise NotPermitted
 
+    def need_one(self, letters: str) -> None:
+        """Raises NotPermitted where none of these rights is held."""
+        if self.rights.isdisjoint(letters):
+            raise NotPermitted
+
 
 class Places:
     """The names one account sees."""

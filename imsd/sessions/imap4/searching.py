@@ -314,6 +314,8 @@ class _Search:
                 return self._unless_denied(key, self._body(fold(text)))
             case keys.Text(text):
                 return self._unless_denied(key, self._anywhere(fold(text)))
+            case keys.Filter(name):
+                raise AssertionError(f"the filter {name!r} was not replaced")
             case keys.Not(inner):
                 return _negation(self.compile(inner))
             case keys.Or(left, right):

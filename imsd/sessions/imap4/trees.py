@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from imsd.errors import Refusal
 from imsd.store import mailboxes
 from imsd.store.changes import (
+    AnnotationsChanged,
     Change,
     FlagsChanged,
     MailboxCreated,
@@ -56,6 +57,8 @@ class Listener(Protocol):
     def named(self, change: NameChange) -> None: ...
 
     def subscribed(self, account: AccountId, name: str, now: bool) -> None: ...
+
+    def annotated(self, change: AnnotationsChanged) -> None: ...
 
 
 class Trees:
@@ -127,6 +130,9 @@ class _Tree:
         elif isinstance(change, MailboxRenamed) and change.name:
             if change.old != change.name:
                 self._named(change.mailbox, change.old, change.name)
+        elif isinstance(change, AnnotationsChanged):
+            for listener in tuple(self.listeners):
+                listener.annotated(change)
         elif isinstance(change, SubscriptionChanged):
             self._subscribed(change.name, change.subscribed)
         elif isinstance(change, Missed):

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from protocols.errors import BadSyntax
@@ -154,6 +154,9 @@ class ESearch:
         return self.wanted.numbered
 
     async def run(self, account: Any, channel: Channel) -> Completed | None:
+        whole = await self.wanted.whole(channel, self.returned.saves)
+        if whole is not self.wanted:
+            return await replace(self, wanted=whole).run(account, channel)
         view = channel.view
         if view is None and (self.sources.selected or self.returned.update):
             raise BadSyntax("a selected mailbox first")

@@ -1,4 +1,4 @@
-"""LIST (RFC 9051 6.3.9; RFC 5258, 3348, 5819, 6154, 8440) and LSUB (RFC 3501 6.3.9)."""
+"""LIST (RFC 9051 6.3.9; RFC 5258, 3348, 5819, 6154, 8440, 9590) and LSUB (RFC 3501 6.3.9)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Final
 from protocols.imap4 import responses
 from protocols.imap4.channel import Channel
 from protocols.imap4.commands.mailboxes import SPECIAL_USES, status_items
+from protocols.imap4.commands.metadata import entries
 from protocols.imap4.grammar import Cursor
 from protocols.imap4.interfaces import Listed
 from protocols.imap4.mailboxnames import DELIMITER, literal_prefix, matcher, with_inbox
@@ -24,7 +25,7 @@ _SPECIAL: Final = frozenset(SPECIAL_USES.values())
 @dataclass(frozen=True, slots=True)
 class List:
     """select, returned: options in capitals. status: items of RETURN (STATUS (...)).
-    extended: the extended syntax was used in some way."""
+    extended: the extended syntax was used in some way. annotations: entries of RETURN (METADATA ...)."""
 
     reference: str
     patterns: tuple[str, ...]
@@ -32,6 +33,7 @@ class List:
     returned: frozenset[bytes] = frozenset()
     status: tuple[bytes, ...] = ()
     extended: bool = False
+    annotations: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, cursor: Cursor, uid: bool) -> List:
@@ -55,14 +57,15 @@ class List:
             patterns = [cursor.list_mailbox()]
         returned: frozenset[bytes] = frozenset()
         status: tuple[bytes, ...] = ()
+        annotations: tuple[str, ...] = ()
         if cursor.skip(b" "):
             extended = True
             if not cursor.keyword(b"RETURN"):
                 raise cursor.fail("RETURN")
             cursor.need(b"LIST-EXTENDED")
             cursor.space()
-            returned, status = _return_options(cursor)
-        return cls(reference, tuple(patterns), select, returned, status, extended)
+            returned, status, annotations = _return_options(cursor)
+        return cls(reference, tuple(patterns), select, returned, status, extended, annotations)
 
     async def run(self, account: Any, channel: Channel) -> None:
         if not self.extended and self.patterns == ("",):
@@ -87,8 +90,14 @@ class List:
         if self.status:
             names = [entry.name for entry, attributes, _ in answers if not _unselectable(attributes)]
             counters = await account.status(names, b"DELETED-STORAGE" in self.status)
+        annotated = {}
+        if self.annotations:
+            names = [entry.name for entry, _, _ in answers if entry.exists]
+            annotated = await account.metadata_of(names, self.annotations)
         for entry, attributes, items in answers:
             channel.send(responses.listed(b"LIST", attributes, entry.name, channel.dialect, items))
+            if entry.name in annotated:
+                channel.send(responses.metadata(entry.name, annotated[entry.name], channel.dialect))
             if b"MYRIGHTS" in self.returned and entry.rights:
                 channel.send(responses.my_rights(entry.name, entry.rights, channel.dialect))
             found = counters.get(entry.name)
@@ -192,24 +201,28 @@ def _options(cursor: Cursor, known: frozenset[bytes]) -> frozenset[bytes]:
 def _need(cursor: Cursor, option: bytes) -> None:
     if option == b"SPECIAL-USE":
         cursor.need(b"SPECIAL-USE")
-    elif option == b"STATUS":
-        cursor.need(b"LIST-STATUS")
+    elif option in (b"STATUS", b"MYRIGHTS", b"METADATA"):
+        cursor.need(b"LIST-" + option)
 
 
-def _return_options(cursor: Cursor) -> tuple[frozenset[bytes], tuple[bytes, ...]]:
+def _return_options(cursor: Cursor) -> tuple[frozenset[bytes], tuple[bytes, ...], tuple[str, ...]]:
     found: set[bytes] = set()
     status: tuple[bytes, ...] = ()
+    annotations: tuple[str, ...] = ()
     for _ in cursor.items():
         option = cursor.word()
         _need(cursor, option)
         if option == b"STATUS":
             cursor.space()
             status = status_items(cursor)
+        elif option == b"METADATA":
+            cursor.space()
+            annotations = entries(cursor)
         elif option in _RETURN:
             found.add(option)
         else:
             raise cursor.fail("a known option")
-    return frozenset(found), status
+    return frozenset(found), status, annotations
 
 
 def _unselectable(attributes: Iterable[bytes]) -> bool:

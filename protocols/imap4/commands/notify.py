@@ -24,9 +24,14 @@ _EVENTS: Final[Mapping[bytes, Event]] = {
     b"FLAGCHANGE": Event.FLAGS,
     b"MAILBOXNAME": Event.NAME,
     b"SUBSCRIPTIONCHANGE": Event.SUBSCRIPTION,
+    b"MAILBOXMETADATACHANGE": Event.MAILBOX_METADATA,
+    b"SERVERMETADATACHANGE": Event.SERVER_METADATA,
 }
 _OF_MESSAGES: Final = frozenset({_NEW, _EXPUNGE, b"FLAGCHANGE", _ANNOTATION})
-_SPELLED: Final = b"MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange"
+_SPELLED: Final = (
+    b"MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange MailboxMetadataChange "
+    b"ServerMetadataChange"
+)
 BADEVENT: Final = No(b"BADEVENT (%b)" % _SPELLED, "Events of another kind are not told")
 
 

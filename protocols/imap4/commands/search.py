@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from protocols.errors import BadSyntax
 from protocols.imap4 import contexts, keys, responses
 from protocols.imap4.channel import Channel
-from protocols.imap4.commands import searchkeys
+from protocols.imap4.commands import namedsearch, searchkeys
 from protocols.imap4.commands.limits import Within, within
 from protocols.imap4.commands.results import Returned
 from protocols.imap4.contexts import Context
@@ -37,7 +37,25 @@ class Wanted:
         except No as refusal:
             cursor.position = len(cursor.data)
             return cls(None, refusal)
-        return cls(searchkeys.parse(cursor, name))
+        start = cursor.position
+        key = searchkeys.parse(cursor, name)
+        if name.lower() not in ("utf-8", "us-ascii") and namedsearch.filters_of(key):
+            # RFC 5466 3.1
+            cursor.position = start
+            raise BadSyntax("UTF-8 with FILTER", start, code=b"BADCHARSET (US-ASCII UTF-8)")
+        return cls(key)
+
+    async def whole(self, channel: Channel, saves: bool = False) -> Wanted:
+        """With what filters stand for (RFC 5466 3.1); itself where there are none. Raises No
+        [UNDEFINED-FILTER], which is the end of a saved result (RFC 9051 6.4.4.1)."""
+        if self.key is None or not namedsearch.filters_of(self.key):
+            return self
+        try:
+            return replace(self, key=await namedsearch.resolved(self.key, channel.account, channel.dialect))
+        except No:
+            if saves:
+                channel.saved = ()
+            raise
 
     @classmethod
     def program(cls, cursor: Cursor) -> Wanted:
@@ -121,6 +139,9 @@ class Search:
 
     async def run(self, view: Any, channel: Channel) -> Completed | None:
         saves = self.returned is not None and self.returned.saves
+        whole = await self.wanted.whole(channel, saves)
+        if whole is not self.wanted:
+            return await replace(self, wanted=whole).run(view, channel)
         self.wanted.free_tag(self.returned, channel)
         saved = channel.saved
         found, part = await self.wanted.find(view, channel, saves, limited=True)

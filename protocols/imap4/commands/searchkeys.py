@@ -22,6 +22,7 @@ DEPTH: Final = 50
 COUNT: Final = 2000
 TERM: Final = 4096
 """Octets of one searched text."""
+FILTER_NAME_LIMIT: Final = 100
 
 _CHARSET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,39}")
 _OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}")
@@ -119,6 +120,7 @@ def _all(operands: list[Key]) -> Key:
 
 
 _KEY_OF: Final = {
+    b"FILTER": b"FILTERS",
     b"MODSEQ": b"CONDSTORE",
     b"OLDER": b"WITHIN",
     b"YOUNGER": b"WITHIN",
@@ -205,6 +207,16 @@ def _identity(cursor: Cursor, word: bytes, charset: str) -> Key:
     return keys.Identity(found[0], word == b"THREADID")
 
 
+def _filter(cursor: Cursor, word: bytes, charset: str) -> Key:
+    """filter-name = 1*<any ATOM-CHAR except "/"> (RFC 5466 4)."""
+    start = cursor.position
+    name = cursor.atom()
+    if b"/" in name or len(name) > FILTER_NAME_LIMIT:
+        cursor.position = start
+        raise cursor.fail("the name of a filter")
+    return keys.Filter(name)
+
+
 _WITH_ARGUMENT: Final[dict[bytes, Callable[[Cursor, bytes, str], Key]]] = {
     b"BODY": lambda cursor, word, charset: keys.Body(_text(cursor, charset)),
     b"TEXT": lambda cursor, word, charset: keys.Text(_text(cursor, charset)),
@@ -222,6 +234,7 @@ _WITH_ARGUMENT: Final[dict[bytes, Callable[[Cursor, bytes, str], Key]]] = {
         for word in _ADDRESSED
     },
     **dict.fromkeys(_DATED, _dated),
+    b"FILTER": _filter,
     b"OLDER": _within,
     b"YOUNGER": _within,
     b"EMAILID": _identity,
@@ -320,7 +333,10 @@ def asks_modseq(key: Key) -> bool:
 
 
 def asks_numbers(key: Key) -> bool:
-    """Whether message numbers are among the keys."""
+    """Whether message numbers are, or (in a filter) may be, among the keys."""
     return any(
-        isinstance(leaf, keys.Numbers) and not leaf.which.uid and not leaf.which.saved for leaf in leaves(key)
+        (not leaf.which.uid and not leaf.which.saved)
+        if isinstance(leaf, keys.Numbers)
+        else isinstance(leaf, keys.Filter)
+        for leaf in leaves(key)
     )

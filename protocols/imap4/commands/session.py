@@ -127,6 +127,8 @@ ENABLES: Final[Mapping[bytes, Mapping[str, bool]]] = {
     b"CONDSTORE": {"condstore": True},
     b"QRESYNC": {"condstore": True, "qresync": True},
     b"UIDONLY": {"uidonly": True},
+    b"METADATA": {"metadata": True},
+    b"METADATA-SERVER": {"metadata": True},
 }
 _SPELLED: Final = {b"IMAP4REV2": b"IMAP4rev2"}
 
@@ -154,6 +156,8 @@ class Enable:
             enabled.remove(b"UTF8=ACCEPT")
         for name in enabled:
             channel.enable(**ENABLES[name])
+        if channel.dialect.metadata:
+            await channel.follow_metadata()
         channel.send(
             responses.untagged(b" ".join([b"ENABLED", *(_SPELLED.get(name, name) for name in enabled)]))
         )

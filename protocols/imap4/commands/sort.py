@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from protocols.imap4 import contexts, ordering, responses, threads
@@ -77,6 +77,10 @@ class Sort:
 
     async def run(self, view: Any, channel: Channel) -> None:
         saves = self.returned is not None and self.returned.saves
+        whole = await self.wanted.whole(channel, saves)
+        if whole is not self.wanted:
+            await replace(self, wanted=whole).run(view, channel)
+            return
         self.wanted.free_tag(self.returned, channel)
         saved = channel.saved
         found, _ = await self.wanted.find(view, channel, saves)
@@ -153,6 +157,10 @@ class Thread:
     async def run(self, view: Any, channel: Channel) -> None:
         # RFC 9738 3.3; SORT has what it sorts by at hand and is not limited.
         limits.refuse_count(channel.message_limit, view.exists)
+        whole = await self.wanted.whole(channel)
+        if whole is not self.wanted:
+            await replace(self, wanted=whole).run(view, channel)
+            return
         found, _ = await self.wanted.find(view, channel)
         _, numbers, traits = await _described(
             view, channel, found.uids, found.uids if self.uid else found.sequences
