@@ -246,6 +246,24 @@ class Directory:
                 shown[found.type.name] = [await self.cache.dn(each) for each in ids]
         return await self.cache.dn(entry.id), shown
 
+    async def language(self, account: AccountId) -> str:
+        """What somebody chose (RFC 2798 2.7), "" if nothing."""
+        try:
+            entry = await self.cache.entry(EntryId(account))
+        except NoSuchEntry:
+            return ""
+        return entry.text("preferredlanguage") or entry.text("language")
+
+    async def place(self) -> tuple[str, str]:
+        """The names of the organisation and of its first site, "" for what there is not."""
+        try:
+            top = (await self.cache.the_tree()).root
+            name = (await self.cache.entry(top)).row.rdn_value
+        except NoSuchEntry:
+            return "", ""
+        below = await self.cache.many(await self.db.read_few(entries.children, top))
+        return name, next((each.row.rdn_value for each in below if each.kind == Kind.SITE), "")
+
     @property
     def contact(self) -> str:
         """The address of who runs the server (RFC 5321 4.5.1)."""

@@ -3,6 +3,13 @@
 `report` writes one; it knows nothing of queues. `wanted` says whether a recipient's fate is
 reported: failures unless NOTIFY says otherwise, delays unless it says otherwise, success only
 when asked. Nothing is ever reported to the null reverse-path (RFC 3464 2).
+
+The part for people has the layout of ims_spec 6 in the words of `explaining`: what happened, the
+message, each recipient with reason, advice and what the other server said, then the product's line.
+The part for programs has that line as X-Exch-Diagnostic (an extension field, RFC 3464 2.4).
+
+Addresses beyond ASCII (RFC 6533): where the message needed SMTPUTF8 so may its report, and they stand
+in message/global-delivery-status as they are; else in utf-8-addr-xtext.
 """
 
 from __future__ import annotations
@@ -11,8 +18,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from imsd.mail.explaining import ENGLISH, Words
+from imsd.mail.reasons import product_line, reason_of
 from imsd.store.spool import Queued, QueuedRecipient
 from protocols.message import compose, dates, headers
+from protocols.smtp.parameters import utf8_xtext
 
 
 class Action(Enum):
@@ -22,23 +32,22 @@ class Action(Enum):
     DELAYED = "delayed"
     DELIVERED = "delivered"
     RELAYED = "relayed"
+    EXPANDED = "expanded"
 
 
 MOST_WORD = 240
+MOST_RECIPIENTS = 1_000
+MOST_LINES = 20
+"""Lines of what another server said that people are shown."""
 
-_KEYWORD = {
-    Action.FAILED: "FAILURE",
-    Action.DELAYED: "DELAY",
-    Action.DELIVERED: "SUCCESS",
-    Action.RELAYED: "SUCCESS",
-}
+_KEYWORD = {Action.FAILED: "FAILURE", Action.DELAYED: "DELAY"}
 
 
 def wanted(notify: str, action: Action) -> bool:
     """Whether NOTIFY (joined with commas, empty when not given) asks for this (RFC 3461 4.1)."""
     if not notify:
         return action in (Action.FAILED, Action.DELAYED)
-    return _KEYWORD[action] in notify.split(",")
+    return _KEYWORD.get(action, "SUCCESS") in notify.split(",")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,11 @@ class Fate:
     diagnostic: str = ""
     will_retry_until: int = 0
 
+    @property
+    def product(self) -> str:
+        """Code and text of the product's line."""
+        return product_line(self.status, self.text, self.diagnostic)
+
 
 @dataclass(frozen=True, slots=True)
 class Original:
@@ -64,118 +78,159 @@ class Original:
     message_id: bytes = b""
 
 
-_SUBJECTS = {
-    Action.FAILED: "Not delivered",
-    Action.DELAYED: "Delayed",
-    Action.DELIVERED: "Delivered",
-    Action.RELAYED: "Relayed",
-}
-_SENTENCES = {
-    Action.FAILED: "This message could not be delivered to the following recipients.\n"
-    "It will not be tried again.",
-    Action.DELAYED: "This message has not been delivered to the following recipients yet.\n"
-    "It is being tried again; you need not do anything.",
-    Action.DELIVERED: "This message was delivered to the following recipients.",
-    Action.RELAYED: "This message was handed to a server that will not tell\n"
-    "whether it was delivered to the following recipients.",
-}
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What all reports of a server share, and one's own token (random, for ids and boundary).
+
+    place: "Organization:Site:SERVER" of the product's line. most: recipients that are named.
+    """
+
+    hostname: str
+    token: str
+    seconds: float
+    place: str = ""
+    most: int = MOST_RECIPIENTS
+    words: Words = ENGLISH
+    name: str = "Mail Delivery System"
 
 
 def report(
     message: Queued,
     fates: list[Fate],
     original: Original,
+    frame: Frame,
     *,
     sender: str,
     to: str,
-    hostname: str,
-    token: str,
-    seconds: float,
     note: str = "",
 ) -> bytes:
-    """The whole message. fates: not empty, all of one action. token: random, for ids and boundary."""
+    """The whole message. fates: not empty, all of one action. note: said before everything."""
     action = fates[0].action
+    named = fates[: frame.most]
+    more = len(fates) - len(named)
     parts = [
-        compose.text(_explained(fates, hostname, note)),
-        compose.entity(_status_type(message), _status(message, fates, hostname, seconds)),
-        _returned(original),
+        compose.text(explained(message, named, original, frame, note, more)),
+        compose.entity(_status_type(message), _status(message, named, frame)),
+        returned(original),
     ]
-    subject = f"{_SUBJECTS[action]}: {original.subject}" if original.subject else _SUBJECTS[action]
+    subject = frame.words.subjects[action.value]
     fields = [
-        compose.raw_field("From", compose.mailbox(sender, "Mail Delivery System")),
+        compose.raw_field("From", compose.mailbox(sender, frame.name)),
         compose.raw_field("To", compose.mailbox(to)),
-        compose.field("Subject", subject),
-        compose.raw_field("Date", dates.format(seconds)),
-        compose.raw_field("Message-ID", compose.message_id(hostname, token)),
+        compose.field("Subject", f"{subject}: {original.subject}" if original.subject else subject),
+        compose.raw_field("Date", dates.format(frame.seconds)),
+        compose.raw_field("Message-ID", compose.message_id(frame.hostname, frame.token)),
         compose.raw_field("Auto-Submitted", b"auto-replied"),
     ]
     if original.message_id:
         fields.append(compose.raw_field("References", original.message_id))
     kind = compose.parameter("report-type", "delivery-status")
-    body = compose.multipart("report", parts, compose.boundary_for(parts, token), parameters=kind)
+    body = compose.multipart("report", parts, compose.boundary_for(parts, frame.token), parameters=kind)
     return compose.message(fields, body)
 
 
-def _explained(fates: list[Fate], hostname: str, note: str) -> str:
-    lines = [f"This is the mail system at {hostname}.", ""]
-    if note:
-        lines += [note, ""]
-    lines += [_SENTENCES[fates[0].action], ""]
+# For people --------------------------------------------------------------------------------
+
+
+def explained(
+    message: Queued, fates: list[Fate], original: Original, frame: Frame, note: str = "", more: int = 0
+) -> str:
+    """The part for people. more: recipients that are not named."""
+    words, action = frame.words, fates[0].action
+    lines = [note, ""] if note else []
+    lines += [words.opening[action.value], ""]
+    width = max(len(words.subject), len(words.sent))
+    if original.subject:
+        lines.append(f"      {words.subject:<{width}} {original.subject}")
+    lines += [
+        f"      {words.sent:<{width}} {_date(message.arrived / 1e6)}",
+        "",
+        words.listing[action.value],
+        "",
+    ]
     for fate in fates:
-        lines.append(f"<{_shown(fate.recipient)}>")
-        if fate.text:
-            origin = f"{fate.peer} said: " if fate.peer else ""
-            lines += [f"    {origin}{line}" for line in fate.text.split("\n")[:20]]
-        if fate.will_retry_until:
-            until = dates.format(fate.will_retry_until / 1e6).decode("ascii")
-            lines.append(f"    It is tried again until {until}.")
-        lines.append("")
+        lines += [*_one(fate, frame), ""]
+    if more:
+        lines += ["      " + words.more.format(more), ""]
     return "\n".join(lines)
 
 
-def _shown(recipient: QueuedRecipient) -> str:
-    return recipient.address
+def _one(fate: Fate, frame: Frame) -> Iterator[str]:
+    words = frame.words
+    yield f"      <{fate.recipient.address}> {words.on} {_date(frame.seconds)}"
+    if fate.action not in (Action.FAILED, Action.DELAYED):
+        return
+    inner = " " * 12
+    for sentence in words.reasons[reason_of(fate.status)]:
+        yield inner + sentence
+    origin = f"{fate.peer} {words.said} " if fate.peer else ""
+    for line in fate.text.split("\n")[:MOST_LINES]:
+        yield f"{inner}{origin}{line}"
+    if fate.will_retry_until:
+        yield inner + words.until.format(_date(fate.will_retry_until / 1e6))
+    if fate.action is Action.FAILED:
+        # A name of the product's own line may hold what is in no address.
+        yield f"{inner}MSEXCH:IMS:{frame.place} " + " ".join(fate.product.split())
+
+
+def _date(seconds: float) -> str:
+    return dates.format(seconds).decode("ascii")
+
+
+# For programs ------------------------------------------------------------------------------
 
 
 def _status_type(message: Queued) -> str:
-    # RFC 6533 3: UTF-8 addresses need the internationalized form.
+    # RFC 6533 3: UTF-8 addresses as they are need the internationalized form.
     return "message/global-delivery-status" if message.smtputf8 else "message/delivery-status"
 
 
-def _status(message: Queued, fates: list[Fate], hostname: str, seconds: float) -> bytes:
+def _status(message: Queued, fates: list[Fate], frame: Frame) -> bytes:
     """Per-message fields, then a group for each recipient (RFC 3464 2.2, 2.3)."""
-    lines = [f"Reporting-MTA: dns; {hostname}"]
+    lines = [f"Reporting-MTA: dns; {frame.hostname}"]
     if message.envid:
         lines.append(f"Original-Envelope-Id: {message.envid}")
-    lines.append(f"Arrival-Date: {dates.format(message.arrived / 1e6).decode('ascii')}")
+    lines.append(f"Arrival-Date: {_date(message.arrived / 1e6)}")
     for fate in fates:
-        recipient = fate.recipient
-        lines.append("")
-        if recipient.orcpt:
-            lines.append(f"Original-Recipient: {recipient.orcpt_type or 'rfc822'}; {recipient.orcpt}")
-        kind = "rfc822" if recipient.address.isascii() else "utf-8"
-        lines.append(f"Final-Recipient: {kind}; {recipient.address}")
-        lines.append(f"Action: {fate.action.value}")
-        lines.append(f"Status: {fate.status}")
-        if fate.peer:
-            lines.append(f"Remote-MTA: dns; {fate.peer.partition('[')[0] or fate.peer}")
-        if fate.diagnostic:
-            lines.append(f"Diagnostic-Code: {fate.diagnostic}")
-        if fate.action in (Action.FAILED, Action.DELAYED):
-            lines.append(f"Last-Attempt-Date: {dates.format(seconds).decode('ascii')}")
-        if fate.will_retry_until:
-            until = dates.format(fate.will_retry_until / 1e6).decode("ascii")
-            lines.append(f"Will-Retry-Until: {until}")
+        lines += ["", *_group(message, fate, frame)]
     fields: list[bytes] = []
     for line in lines:
         name, colon, value = line.partition(": ")
         if not colon:
             fields.append(b"\r\n")
         else:
-            words = _words(value) if name == "Diagnostic-Code" else value.split()
+            words = _words(value) if name in ("Diagnostic-Code", "X-Exch-Diagnostic") else value.split()
             fields.append(compose.raw_field(name, " ".join(words).encode("utf-8", "replace")))
     text = b"".join(fields)
     return text if message.smtputf8 else text.decode("utf-8").encode("ascii", "replace")
+
+
+def _group(message: Queued, fate: Fate, frame: Frame) -> Iterator[str]:
+    recipient = fate.recipient
+    if recipient.orcpt:
+        kind = recipient.orcpt_type or "rfc822"
+        yield f"Original-Recipient: {_typed(kind, recipient.orcpt, message.smtputf8)}"
+    kind = "rfc822" if recipient.address.isascii() else "utf-8"
+    yield f"Final-Recipient: {_typed(kind, recipient.address, message.smtputf8)}"
+    yield f"Action: {fate.action.value}"
+    yield f"Status: {fate.status}"
+    if fate.peer:
+        yield f"Remote-MTA: dns; {fate.peer.partition('[')[0] or fate.peer}"
+    if fate.diagnostic:
+        yield f"Diagnostic-Code: {fate.diagnostic}"
+    if fate.action in (Action.FAILED, Action.DELAYED):
+        yield f"Last-Attempt-Date: {_date(frame.seconds)}"
+    if fate.will_retry_until:
+        yield f"Will-Retry-Until: {_date(fate.will_retry_until / 1e6)}"
+    if fate.action is Action.FAILED:
+        yield f"X-Exch-Diagnostic: MSEXCH:IMS:{frame.place} {fate.product}"
+
+
+def _typed(kind: str, address: str, utf8: bool) -> str:
+    """address-type ";" address, in ASCII where that is all that may stand there."""
+    if not utf8 and not address.isascii():
+        return f"utf-8; {utf8_xtext(address).decode('ascii')}"
+    return f"{kind}; {address}"
 
 
 def _words(value: str) -> Iterator[str]:
@@ -186,13 +241,16 @@ def _words(value: str) -> Iterator[str]:
             yield word[start : start + MOST_WORD]
 
 
-def _returned(original: Original) -> bytes:
-    ascii_only = original.octets.isascii()
+def returned(original: Original) -> bytes:
+    """The message, or its header, as the last part (RFC 6522 3, RFC 6533 4)."""
+    octets = original.octets
+    ascii_only = octets.isascii()
     encoding = () if ascii_only else (b"Content-Transfer-Encoding: 8bit\r\n",)
     if original.complete:
-        return compose.entity("message/rfc822", original.octets, fields=encoding)
+        header, _, _ = octets.partition(b"\r\n\r\n")
+        kind = "message/rfc822" if header.isascii() else "message/global"
+        return compose.entity(kind, octets, fields=encoding)
     kind = "text/rfc822-headers" if ascii_only else "message/global-headers"
-    block = original.octets
-    if headers.fields(block) and not block.endswith(b"\r\n\r\n"):
-        block = block.rstrip(b"\r\n") + b"\r\n"
-    return compose.entity(kind, block, fields=encoding)
+    if headers.fields(octets) and not octets.endswith(b"\r\n\r\n"):
+        octets = octets.rstrip(b"\r\n") + b"\r\n"
+    return compose.entity(kind, octets, fields=encoding)

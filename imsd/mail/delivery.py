@@ -9,7 +9,8 @@
    reported (RFC 3461 4.1): the queue runner calls `deliver_here` for them and reports by its
    usual means, so that no report is lost in a crash.
 4. The reverse-path stays the sender's when a list is expanded: lists here are aliases in the
-   sense of RFC 5321 3.9.1 and RFC 3461 5.2.7.1, not mailing lists with a return address.
+   sense of RFC 5321 3.9.1. What is reported is said by RFC 3461 5.2.7.3 (c): members inherit everything
+   but SUCCESS, and a list for which that was asked is expanded by the queue runner, who reports it.
 
 If a local copy is refused for everybody, `accept` raises that refusal and nothing was stored.
 """
@@ -91,7 +92,7 @@ class Delivery:
         plan = Plan(size=content.size, originator=originator)
         for addressee in envelope.addressees:
             await self._plan(plan, addressee, addressee.recipient, 0)
-        if plan.refused and not plan.local and not plan.remote:
+        if plan.refused and not plan.local and not plan.remote and not plan.later:
             raise plan.refused[0][1]
         account = next(iter(plan.local))[0] if plan.local else 0
         try:
@@ -161,20 +162,17 @@ class Delivery:
 
     async def _expand(self, plan: Plan, addressee: Addressee, to: DistributionList, depth: int) -> None:
         found = await self._directory.expand(to)
+        if "SUCCESS" in addressee.notify and not plan.queued:
+            plan.later.append(_copy(AccountId(0), "", addressee))
+            return
+        plan.listed = True
         plan.events.append(("expanded", to.address, f"{len(found.recipients)} recipients"))
-        # What is reported of a member is its failure; success was the list's (RFC 3461 5.2.7.1).
+        # What is reported of a member is its failure; success is the list's (RFC 3461 5.2.7.3 c).
         notify = tuple(word for word in addressee.notify if word != "SUCCESS")
         if addressee.notify and not notify:
             notify = ("NEVER",)
         for recipient in found.recipients:
-            member = replace(
-                addressee,
-                address=recipient.address,
-                recipient=recipient,
-                notify=notify,
-                orcpt="",
-                orcpt_type="",
-            )
+            member = replace(addressee, address=recipient.address, recipient=recipient, notify=notify)
             await self._plan(plan, member, recipient, depth)
 
     async def _readdress(self, plan: Plan, addressee: Addressee, to: Contact, depth: int) -> None:
@@ -221,7 +219,7 @@ class Delivery:
         """
         message = claim.message
         originator = Originator(message.account, message.reverse_path)
-        plan = Plan(size=message.size, originator=originator)
+        plan = Plan(size=message.size, originator=originator, queued=True)
         address = recipient.address
         to = await self._directory.resolve(address)
         notify = tuple(recipient.notify.split(",")) if recipient.notify else ()
@@ -273,11 +271,15 @@ class Delivery:
 def _add(
     plan: Plan, account: AccountId, folder: str, given: Addressee, refusal: Refusal | None = None
 ) -> None:
-    copy = Copy(account, given.address, folder, given.notify, given.orcpt_type, given.orcpt)
+    copy = _copy(account, folder, given)
     if refusal is not None:
         plan.refused.append((copy, refusal))
     else:
         plan.local.setdefault((account, folder), copy)
+
+
+def _copy(account: AccountId, folder: str, given: Addressee) -> Copy:
+    return Copy(account, given.address, folder, given.notify, given.orcpt_type, given.orcpt)
 
 
 def _folded(address: str) -> str:

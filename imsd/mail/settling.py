@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from imsd.mail.bounce import Action, Fate, wanted
 from imsd.mail.relay import Outcome
@@ -64,10 +64,9 @@ class Settling:
             await self._hold(work.active)
             for action, fates in verdict.fates.items():
                 told = await self._reporter.tell(message, fates, time / 1e6)
-                word = "reported" if told.to else "unreported"
                 reason = f"{action.value}: {told}"
                 verdict.events += [
-                    _event(time, word, message, fate.recipient.address, reason) for fate in fates
+                    _event(time, told.word, message, fate.recipient.address, reason) for fate in fates
                 ]
         untold = any(each.id not in outcomes for each in work.recipients)
         if verdict.results:
@@ -99,9 +98,9 @@ class Settling:
             else:
                 word = "failed"
                 if state is State.WAITING:
-                    # RFC 3463 3.5: X.4.7, delivery time expired.
+                    # RFC 3463 3.5: X.4.7, delivery time expired; what was temporary until the end stays so.
                     text = f"Not delivered in time. {text}"
-                    status, state = "5.4.7", State.FAILED
+                    status, state = "4.4.7", State.FAILED
                 if wanted(each.notify, Action.FAILED):
                     verdict.tell(_fate(each, Action.FAILED, outcome, status, text))
             verdict.results.append(Result(each.id, state, text, due, warned))
@@ -125,12 +124,16 @@ class Settling:
         self._closing.add(message.id)
         try:
             recipients = await self._db.read(spool.recipients_of, message.id)
-            fates = [Fate(each, Action.DELIVERED, "2.1.5") for each in recipients if _untold(each)]
+            fates = [Fate(each, _DONE[each.state], "2.1.5") for each in recipients if _untold(each)]
             events: list[Event] = []
-            if fates and message.reverse_path:
-                told = await self._reporter.tell(message, fates, time / 1e6)
-                reason = f"delivered: {told}"
-                events = [_event(time, "reported", message, fate.recipient.address, reason) for fate in fates]
+            for action in _DONE.values():
+                some = [fate for fate in fates if fate.action is action]
+                if some and message.reverse_path:
+                    told = await self._reporter.tell(message, some, time / 1e6)
+                    reason = f"{action.value}: {told}"
+                    events += [
+                        _event(time, told.word, message, fate.recipient.address, reason) for fate in some
+                    ]
             await self._db.write(_finish, message.id, [fate.recipient.id for fate in fates], events)
         finally:
             self._closing.discard(message.id)
@@ -147,7 +150,7 @@ class Settling:
         ]
         if fates:
             told = await self._reporter.tell(message, fates, time / 1e6)
-            events.append(_event(time, "reported", message, "", f"failed: {told}"))
+            events.append(_event(time, told.word, message, "", f"failed: {told}"))
         await self._db.write(_remove, message.id, events)
 
 
@@ -175,13 +178,12 @@ def _event(time: int, word: str, message: Queued, recipient: str, reason: str, p
     )
 
 
+_DONE: Final = {State.DELIVERED: Action.DELIVERED, State.EXPANDED: Action.EXPANDED}
+
+
 def _untold(recipient: QueuedRecipient) -> bool:
-    """Delivered here, success asked for, and not told yet."""
-    return (
-        recipient.state is State.DELIVERED
-        and not recipient.warned
-        and "SUCCESS" in recipient.notify.split(",")
-    )
+    """Delivered here or to a list's members, success asked for, and not told yet."""
+    return recipient.state in _DONE and not recipient.warned and "SUCCESS" in recipient.notify.split(",")
 
 
 # Units -------------------------------------------------------------------------------------

@@ -61,7 +61,8 @@ class Plan:
 
     nowhere: why an address of ours among the remote ones cannot be followed further. size: of the
     message; refused: copies it is too large for. originator: who sends, for those who accept from
-    some alone.
+    some alone. later: lists that are left to the queue runner, because the sender is to be told of their
+    expansion (RFC 3461 5.2.7.3). queued: the runner plans. listed: a list was expanded.
     """
 
     local: dict[tuple[AccountId, str], Copy] = field(default_factory=dict)
@@ -71,6 +72,9 @@ class Plan:
     size: int = 0
     refused: list[tuple[Copy, Refusal]] = field(default_factory=list)
     originator: Originator = field(default_factory=Originator)
+    later: list[Copy] = field(default_factory=list)
+    queued: bool = False
+    listed: bool = False
 
 
 def prefix_of(reverse_path: str, address: str) -> bytes:
@@ -87,9 +91,9 @@ def accept(
     if later:
         copies = [copy for copy in copies if not copy.reported]
     copies, waiting = _divided(copies, envelope)
-    later += waiting
+    later += [*waiting, *plan.later]
     delivered, refused = _copies(unit, copies[:MOST], envelope.reverse_path, content, time)
-    if refused and not delivered and len(refused) == len(plan.local) and not plan.remote:
+    if refused and not delivered and len(refused) == len(plan.local) and not plan.remote and not plan.later:
         raise refused[0][1]
     refused += plan.refused
     if len(copies) > MOST:
@@ -255,10 +259,11 @@ def fan_out(unit: Unit, each: fanout.Fanout, lifetime: int) -> bool:
 def deliver_queued(
     unit: Unit, plan: Plan, claim: spool.Claim, recipient: spool.QueuedRecipient, time: int
 ) -> bool:
-    # Success is told once: here if somebody here has it, else by whoever the rows lead to.
+    # Success is told once: here if somebody here has it, or a list did; else by whoever the rows lead to.
     here = bool(plan.local) or not plan.remote
-    state = spool.State.DELIVERED if here else spool.State.EXPANDED
-    if not spool.record(unit, claim, [spool.Result(recipient.id, state)], time):
+    state = spool.State.DELIVERED if here and not plan.listed else spool.State.EXPANDED
+    result = spool.Result(recipient.id, state, warned=not here and not plan.listed)
+    if not spool.record(unit, claim, [result], time):
         return False
     message = claim.message
     content = blobs.known(unit, message.blob)

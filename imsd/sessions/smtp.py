@@ -10,11 +10,12 @@ from zope.interface import implementer
 
 from imsd.auth.account import Account
 from imsd.errors import LoopDetected, NotPermitted, Refusal, SenderNotPermitted
-from imsd.mail import received, submission
+from imsd.mail import receipts, received, submission
 from imsd.mail.envelope import Addressee, Envelope, Origin
 from imsd.mail.intake import Intake
 from imsd.mail.policy import Policy, Submitter
 from imsd.sessions import refusals
+from imsd.settings.connectors import Ims
 from imsd.settings.smtp import Smtp
 from imsd.store.tables import now
 from imsd.store.tracking import Event
@@ -228,6 +229,8 @@ class Transaction:
         if received.hops(header) > door.settings[Smtp].hops:
             raise LoopDetected
         self._priority = received.priority(header)
+        if not door.settings[Ims].suppress_dr and receipts.asked(header, self._reverse_path):
+            self._addressees = receipts.with_receipts(self._addressees)
         seconds = door.clock.seconds()
         if self._account is not None:
             header = await self._submitted(header, self._account, seconds)

@@ -27,6 +27,7 @@ from imsd.settings.pop3 import Pop3
 from imsd.settings.protocols import Protocols
 from imsd.settings.queue import Queue
 from imsd.settings.quotas import Quotas
+from imsd.settings.reports import Ndr, Notifications
 from imsd.settings.routing import Rerouting, Restrictions
 from imsd.settings.smtp import Smtp
 
@@ -39,6 +40,8 @@ PAGES: tuple[type[Page], ...] = (
     Accept,
     Delivery,
     DeliveryRestrictions,
+    Ndr,
+    Notifications,
     Rerouting,
     Restrictions,
     Protocols,

@@ -203,6 +203,16 @@ class Ims(Page):
         description="Address of the administrator's mailbox: gets what is for postmaster of an inbound "
         "domain that has no postmaster address of its own; empty: an administrator",
     )
+    site_domain: str = Field(
+        "",
+        description="Domain of reports and notifications about mail for other domains (postmaster@ it); "
+        "empty: the first domain of addresses",
+    )
+    suppress_dr: bool = Field(
+        True,
+        description="Give no delivery receipts for Return-Receipt-To; off: a message that names its own "
+        "sender there is reported to him when it is delivered. What NOTIFY=SUCCESS asks for is always told",
+    )
     transfer_mode: TransferMode = Field(
         "both",
         description="both; inbound: mail that would leave waits in the queue; outbound: connections to "
@@ -251,6 +261,11 @@ class Ims(Page):
         if value and not value.rpartition("@")[0]:
             raise ValueError(f"{value}: an address expected")
         return value.strip()
+
+    @field_validator("site_domain")
+    @classmethod
+    def _site_domain(cls, value: str) -> str:
+        return normal_domain(value) if value.strip() else ""
 
     @field_validator("domains")
     @classmethod

@@ -66,7 +66,9 @@ class Queue(Page):
         description="Largest message returned in full where the sender asked for it; else its header is",
     )
     postmaster: str = Field(
-        "", description="Who gets reports that cannot be delivered; empty: postmaster of our first domain"
+        "",
+        description="Who gets reports that cannot be delivered; empty: ims.admin_mailbox, else postmaster of "
+        "our first domain",
     )
 
     @field_validator("retry_hours")

@@ -175,8 +175,13 @@ def _orcpt_address(given: RcptParameters) -> bytes:
     """utf-8-addr-xtext for addresses that are not ASCII (RFC 6533 3), xtext for the others."""
     if given.orcpt_type.lower() != "utf-8":
         return encode_xtext(given.orcpt.encode("utf-8"))
-    # QCHAR leaves out "\", "+", "=" and what is not printable ASCII.
+    return utf8_xtext(given.orcpt)
+
+
+def utf8_xtext(address: str) -> bytes:
+    """utf-8-addr-xtext, the form of an address for where only ASCII may stand (RFC 6533 3)."""
+    # QCHAR leaves out "\\", "+", "=" and what is not printable ASCII.
     return b"".join(
         bytes([ord(c)]) if "\x21" <= c <= "\x7e" and c not in "\\+=" else b"\\x{%02X}" % ord(c)
-        for c in given.orcpt
+        for c in address
     )

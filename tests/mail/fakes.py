@@ -43,6 +43,7 @@ class FakeDirectory:
         self.largest: dict[AccountId, int] = {}
         self.foreign: dict[tuple[str, str], Recipient] = {}
         self.shared: dict[str, str] = {}
+        self.languages: dict[AccountId, str] = {}
 
     def add(self, alias: str, admin: bool = False) -> AccountId:
         account = AccountId(7 + len(self.persons))
@@ -54,6 +55,12 @@ class FakeDirectory:
             Person(account, EntryId(account), f"cn={alias}", alias, alias, (address,), 1, is_admin=admin)
         )
         return account
+
+    async def language(self, account: AccountId) -> str:
+        return self.languages.get(account, "")
+
+    async def place(self) -> tuple[str, str]:
+        return "Example", "Main"
 
     async def limits(self, account: AccountId) -> Limits:
         return Limits(Bounds(), receives=self.largest.get(account))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import email.policy
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imsd.mail.bounce import Action, Fate, Original, report, wanted
+from imsd.mail.bounce import Action, Fate, Frame, Original, report, wanted
+from imsd.mail.explaining import WORDS, Words, words_for
+from imsd.mail.reasons import Reason, kind_of, product_line, reason_of
 from imsd.store.ids import BlobId, QueueId
 from imsd.store.spool import Queued, QueuedRecipient, State
 
@@ -26,11 +29,9 @@ def made(*fates: Fate, message: Queued = MESSAGE, original: Original = ORIGINAL,
         message,
         list(fates),
         original,
+        Frame("mx.example.test", "token", 0, "Example:Main:MX"),
         sender="postmaster@example.test",
         to="a@b.test",
-        hostname="mx.example.test",
-        token="token",
-        seconds=0,
         note=note,
     )
 
@@ -46,7 +47,7 @@ def groups(data: bytes) -> list[Any]:
         ("NEVER", set()),
         ("FAILURE", {Action.FAILED}),
         ("DELAY", {Action.DELAYED}),
-        ("SUCCESS", {Action.DELIVERED, Action.RELAYED}),
+        ("SUCCESS", {Action.DELIVERED, Action.RELAYED, Action.EXPANDED}),
         ("SUCCESS,FAILURE,DELAY", set(Action)),
     ],
 )
@@ -79,6 +80,7 @@ def test_a_failure() -> None:
         "Remote-MTA": "dns; mx.far.test",
         "Diagnostic-Code": "smtp; 550 no",
         "Last-Attempt-Date": "Thu, 01 Jan 1970 00:00:00 +0000",
+        "X-Exch-Diagnostic": "MSEXCH:IMS:Example:Main:MX 3550 550 no",
     }
     text = message.get_payload(0).get_payload()  # type: ignore[union-attr]
     assert "A note." in text and "<x@far.test>" in text and "said: such user" in text
@@ -125,6 +127,54 @@ def test_what_is_returned(original: Original, kind: str) -> None:
     assert email.message_from_bytes(data).get_payload(2).get_content_type() == kind  # type: ignore[union-attr]
 
 
+def test_no_more_recipients_are_named_than_set() -> None:
+    fates = [Fate(replace(RECIPIENT, address=f"x{n}@far.test"), Action.FAILED, "5.1.1") for n in range(12)]
+    data = report(
+        MESSAGE, fates, ORIGINAL, Frame("mx", "t", 0, most=10), sender="p@example.test", to="a@b.test"
+    )
+    assert len(groups(data)) == 1 + 10
+    assert b"x9@far.test" in data and b"x10@far.test" not in data and b"... and 2 more recipients." in data
+
+
+def test_addresses_beyond_ascii_in_a_report_that_must_be_ascii() -> None:
+    recipient = replace(RECIPIENT, address="jörg+x@far.test", orcpt_type="utf-8", orcpt="jürg@far.test")
+    data = made(Fate(recipient, Action.FAILED, "5.1.1"))
+    group = groups(data)[1]
+    assert group["Final-Recipient"] == r"utf-8; j\x{F6}rg\x{2B}x@far.test"
+    assert group["Original-Recipient"] == r"utf-8; j\x{FC}rg@far.test"
+
+
+@pytest.mark.parametrize(
+    ("language", "subject", "sentence"),
+    [
+        ("", "Not delivered: Hi", "Check the spelling"),
+        ("de-AT, en;q=0.5", "Nicht zugestellt: Hi", "Schreibweise"),
+        ("fr", "Non remis: Hi", "orthographe"),
+        ("xx", "Not delivered: Hi", "There is nobody of this address."),
+    ],
+)
+def test_people_read_their_own_language(language: str, subject: str, sentence: str) -> None:
+    data = report(
+        MESSAGE,
+        [Fate(RECIPIENT, Action.FAILED, "5.1.1")],
+        ORIGINAL,
+        Frame("mx", "t", 0, words=words_for(language)),
+        sender="p@example.test",
+        to="a@b.test",
+    )
+    message = email.message_from_bytes(data, policy=email.policy.default)
+    assert message["Subject"] == subject
+    assert sentence in message.get_payload(0).get_content()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("words", WORDS.values(), ids=WORDS)
+def test_every_language_has_every_word(words: Words) -> None:
+    assert set(words.reasons) == set(Reason)
+    actions = {action.value for action in Action}
+    assert set(words.subjects) == set(words.opening) == set(words.listing) == actions
+    assert "{0}" in words.until and "{0}" in words.more
+
+
 @given(st.text(max_size=60), st.text(max_size=60), st.binary(max_size=80))
 def test_what_others_say_cannot_break_a_report(text: str, peer: str, content: bytes) -> None:
     fate = Fate(
@@ -148,4 +198,35 @@ def test_what_others_say_cannot_break_a_report(text: str, peer: str, content: by
         "Remote-MTA",
         "Diagnostic-Code",
         "Last-Attempt-Date",
+        "X-Exch-Diagnostic",
     }
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "diagnostic", "kind", "line"),
+    [
+        ("5.1.1", "No such recipient", "", "address-not-found", "0 (000C05A6) Unknown Recipient"),
+        ("5.1.1", "", "smtp; 550 5.1.1 no", "protocol-error", "3550 550 5.1.1 no"),
+        ("5.1.4", "", "", "multiple-matches", "0 (000C0595) Ambiguous Recipient"),
+        ("5.6.3", "bad", "", "conversion-failed", "0 bad"),
+        ("5.1.2", "", "", "host-not-found", "3902 Host unknown"),
+        ("5.1.10", "", "", "host-not-found", "3902 Host unknown"),
+        ("4.4.7", "late", "smtp; 450 busy", "timeout", "0 late"),
+        ("4.4.7", "late", "", "timeout", "0 late"),
+        ("5.3.4", "", "", None, "3903 (000B099C) Message exceeds size limit."),
+        ("5.4.6", "", "", None, "0 (00120270) Too Many Hops"),
+        ("5.1.8", "", "", None, "0 (000D06B5) No proxy for recipient"),
+        ("5.5.3", "", "", None, "0 (00010256) Too many recipients"),
+        ("5.7.1", "not you", "", None, "0 not you"),
+        ("5.7.1", "", "smtp; 554 5.7.1 no", "protocol-error", "3554 554 5.7.1 no"),
+        ("5.0.0", "", "", None, "0 5.0.0"),
+    ],
+)
+def test_codes_are_sorted(status: str, text: str, diagnostic: str, kind: str | None, line: str) -> None:
+    assert kind_of(status, diagnostic) == kind
+    assert product_line(status, text, diagnostic) == line
+
+
+@given(st.text(max_size=12))
+def test_any_code_has_a_reason(status: str) -> None:
+    assert reason_of(status) in Reason

@@ -174,8 +174,14 @@ def test_nested_lists_give_each_member_one_copy(post: Post) -> None:
 def test_success_is_not_reported_for_members(post: Post) -> None:
     post.directory.add_list("staff", "far@example.test")
     post.directory.add_contact("far", "far@example.net")
-    post.send("staff@example.test", notify=("SUCCESS", "FAILURE"))
-    assert post.queue() == [("far@example.net", "example.net", "FAILURE")]
+    post.send("staff@example.test", notify=("FAILURE", "DELAY"))
+    assert post.queue() == [("far@example.net", "example.net", "FAILURE,DELAY")]
+
+
+def test_a_list_whose_success_is_to_be_told_is_left_to_the_queue_runner(post: Post) -> None:
+    post.directory.add_list("staff", "alice@example.test")
+    assert post.send("staff@example.test", notify=("SUCCESS", "FAILURE")).delivered == 0
+    assert post.queue() == [("staff@example.test", "", "SUCCESS,FAILURE")]
 
 
 def test_contact_is_readdressed(post: Post) -> None:
