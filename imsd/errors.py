@@ -211,6 +211,12 @@ class MalformedMessage(Refusal):
     default = "Malformed message"
 
 
+class Filtered(Refusal):
+    """The originator is on the list of the message filter (ims_spec 3.4.4)."""
+
+    default = "Message refused by this site's policy"
+
+
 class PolicyRejected(Refusal):
     default = "Rejected by policy"
 

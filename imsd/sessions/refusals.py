@@ -66,6 +66,7 @@ TABLE: Final[dict[type[errors.Refusal], Row]] = {
     errors.PostingDenied: Row(550, "5.7.1", b"", b"NOPERM", 50),
     errors.LoopDetected: Row(554, "5.4.6", b"", b"CANNOT", 54),
     errors.MalformedMessage: Row(554, "5.6.0", b"", b"CANNOT", 53),
+    errors.Filtered: Row(550, "5.7.1", b"", b"NOPERM", 53),
     errors.PolicyRejected: Row(550, "5.7.1", b"", b"NOPERM", 53),
     # Login
     errors.AuthenticationFailed: Row(535, "5.7.8", b"AUTH", b"AUTHENTICATIONFAILED", 49),

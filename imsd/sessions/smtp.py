@@ -12,6 +12,7 @@ from imsd.auth.account import Account
 from imsd.errors import LoopDetected, NotPermitted, Refusal, SenderNotPermitted
 from imsd.mail import receipts, received, submission
 from imsd.mail.envelope import Addressee, Envelope, Origin
+from imsd.mail.filtering import MessageFilter, Screening
 from imsd.mail.intake import Intake
 from imsd.mail.policy import Policy, Submitter
 from imsd.sessions import refusals
@@ -68,6 +69,7 @@ class Door:
         self.blobs = blobs
         self.settings = settings
         self.clock = clock
+        self.filter = MessageFilter(settings, blobs, delivery)
         self._tls = tls
         self._limits: tuple[Smtp | None, Limits] = (None, Limits())
 
@@ -124,14 +126,17 @@ class Session:
 
     async def begin(self, client: Client, reverse_path: Path, parameters: MailParameters) -> Transaction:
         address = str(reverse_path)
+        screening = None
         try:
             await self._admit(address)
+            if self.account is None:
+                screening = self.door.filter.begin(address, self.security.peer)
             if self.account is not None:
                 await self.door.policy.room.may_send(self.account.id, parameters.size or 0)
         except Refusal as refusal:
             self.refused(address, "", refusal)
             raise
-        return Transaction(self, client, address, parameters)
+        return Transaction(self, client, address, parameters, screening)
 
     async def _admit(self, address: str) -> None:
         """May this host, and this originator, bring a message? (ims_spec 3.4.4)"""
@@ -179,9 +184,15 @@ class Transaction:
     """One message on its way in."""
 
     def __init__(
-        self, session: Session, client: Client, reverse_path: str, parameters: MailParameters
+        self,
+        session: Session,
+        client: Client,
+        reverse_path: str,
+        parameters: MailParameters,
+        screening: Screening | None,
     ) -> None:
         self._session = session
+        self._screening = screening
         self._client = client
         self._reverse_path = reverse_path
         self._parameters = parameters
@@ -228,6 +239,8 @@ class Transaction:
         door = self._session.door
         if received.hops(header) > door.settings[Smtp].hops:
             raise LoopDetected
+        if self._screening is not None:
+            self._screening.look(header)
         self._priority = received.priority(header)
         if not door.settings[Ims].suppress_dr and receipts.asked(header, self._reverse_path):
             self._addressees = receipts.with_receipts(self._addressees)
@@ -282,6 +295,9 @@ class Transaction:
         )
         door = self._session.door
         try:
+            if self._screening is not None and self._screening.row:
+                await door.filter.dispose(self._screening.row, envelope, content, self._queue_id)
+                return self._queue_id
             accepted = await door.delivery.accept(envelope, content, self._queue_id)
         except Refusal as refusal:
             self.refused(refusal)

@@ -16,6 +16,7 @@ from __future__ import annotations
 from imsd.settings.accept import Accept
 from imsd.settings.connectors import Delivery, DeliveryRestrictions, Ims
 from imsd.settings.directory import Addressing, Ldap
+from imsd.settings.filters import Filter
 from imsd.settings.folders import Folders
 from imsd.settings.imap import Imap
 from imsd.settings.listeners import Admission
@@ -38,6 +39,7 @@ PAGES: tuple[type[Page], ...] = (
     Pickup,
     Ims,
     Accept,
+    Filter,
     Delivery,
     DeliveryRestrictions,
     Ndr,
