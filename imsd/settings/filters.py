@@ -89,7 +89,7 @@ class Filter(Page):
         (),
         max_length=100_000,
         description="Originators whose mail from outside is not wanted: user@domain, user, @domain (and "
-        "below), #@domain (alone), user@[address], @[address], or . for a From that names nobody; asked of the "
+        "below), #@domain (alone), user@[address], @[address], or . for a From naming nobody; asked of the "
         "reverse-path and of From and Sender",
     )
     action: Literal["reject", "delete", "turf"] = Field(
