@@ -100,6 +100,11 @@ class Connectors:
             return f"Connector {connector.name} sends nothing (transfer mode)"
         return ""
 
+    @property
+    def parks(self) -> bool:
+        """Whether any domain's mail waits to be asked for."""
+        return any(row.route == "etrn" for row in self._settings[Ims].domains)
+
     def failed(self, connector: str, now: int) -> None:
         """The connector could not reach any of its hosts."""
         self._trouble[connector] = now + TROUBLE

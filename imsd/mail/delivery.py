@@ -39,10 +39,11 @@ from imsd.mail import units
 from imsd.mail.connectors import Connectors, Originator
 from imsd.mail.destinations import Destination
 from imsd.mail.envelope import Addressee, Envelope
+from imsd.mail.fairness import Turns
 from imsd.mail.room import Room
 from imsd.mail.units import LOCAL, Accepted, Copy, Plan
 from imsd.settings.smtp import Smtp
-from imsd.store import fanout, spool, tracking
+from imsd.store import claims, fanout, spool, tracking
 from imsd.store.ids import PUBLIC, AccountId
 from imsd.store.tables import now
 from imsd.store.tracking import Event
@@ -70,6 +71,7 @@ class Delivery:
         self._settings = settings
         self.room = Room(directory, settings)
         self.connectors = Connectors(settings, directory)
+        self.turns = Turns(now)
         self._last = 0
         self._node = secrets.token_hex(2).upper()
         self._idle: list[Deferred[None]] = []
@@ -94,6 +96,7 @@ class Delivery:
             await self._plan(plan, addressee, addressee.recipient, 0)
         if plan.refused and not plan.local and not plan.remote and not plan.later:
             raise plan.refused[0][1]
+        self._place(plan, envelope.priority)
         account = next(iter(plan.local))[0] if plan.local else 0
         try:
             accepted = await self._db.write(
@@ -131,6 +134,12 @@ class Delivery:
 
     def _lifetime(self) -> int:
         return self._settings[Smtp].expire_hours * 3_600_000_000
+
+    def _place(self, plan: Plan, priority: int) -> None:
+        """Who sends to many goes behind who sends to few."""
+        if plan.remote:
+            by = plan.originator
+            plan.turn = self.turns.take(by.account or by.address, priority, len(plan.remote))
 
     # Working out who gets a copy -----------------------------------------------------------
 
@@ -209,7 +218,7 @@ class Delivery:
 
     # What was left for later ---------------------------------------------------------------
 
-    async def deliver_here(self, claim: spool.Claim, recipient: spool.QueuedRecipient) -> bool:
+    async def deliver_here(self, claim: claims.Claim, recipient: spool.QueuedRecipient) -> bool:
         """Deliver a LOCAL queue row and record it as delivered, in one unit.
 
         Since it was queued the address may have become a list's or a contact's: whoever that
@@ -229,6 +238,7 @@ class Delivery:
             raise plan.nowhere
         if plan.refused and not plan.local and not plan.remote:
             raise plan.refused[0][1]
+        self._place(plan, message.priority)
         done = await self._db.write(units.deliver_queued, plan, claim, recipient, now())
         if len(plan.local) > units.MOST:
             self.wake()

@@ -13,13 +13,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from OpenSSL import SSL
-from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectError, ConnectionLost
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
@@ -27,6 +25,7 @@ from zope.interface import implementer
 
 from imsd.mail.downgrade import Unconvertible
 from imsd.mail.routing import Route, Routing, Target, Unroutable
+from imsd.mail.slots import Slots
 from imsd.settings.queue import Queue
 from imsd.store.spool import Queued, QueuedRecipient, State
 from protocols.smtp import client as smtp
@@ -74,34 +73,6 @@ class Parcel:
     recipients: tuple[QueuedRecipient, ...]
     content: Callable[[bool], AsyncIterator[bytes]]
     utf8: bool = False
-
-
-class Slots:
-    """Connections to each address, at most so many at once; who comes later waits."""
-
-    def __init__(self) -> None:
-        self._used: dict[str, int] = {}
-        self._waiting: dict[str, deque[Deferred[None]]] = {}
-
-    async def take(self, address: str, limit: int) -> None:
-        while self._used.get(address, 0) >= limit:
-            waiter: Deferred[None] = Deferred()
-            self._waiting.setdefault(address, deque()).append(waiter)
-            await waiter
-        self._used[address] = self._used.get(address, 0) + 1
-
-    def give(self, address: str) -> None:
-        self._used[address] -= 1
-        if not self._used[address]:
-            del self._used[address]
-        waiting = self._waiting.get(address)
-        while waiting:
-            waiter = waiting.popleft()
-            if not waiter.called:
-                waiter.callback(None)
-                break
-        if not waiting:
-            self._waiting.pop(address, None)
 
 
 @implementer(IOpenSSLClientConnectionCreator)

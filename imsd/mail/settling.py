@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from imsd.mail.bounce import Action, Fate, wanted
+from imsd.mail.fairness import again
 from imsd.mail.relay import Outcome
 from imsd.mail.reporting import Reporter
 from imsd.mail.work import HOUR, Active, Work
 from imsd.settings.queue import Queue
-from imsd.store import spool, tracking
+from imsd.store import claims, spool, tracking
+from imsd.store.claims import Claim, Result
 from imsd.store.ids import QueueId
-from imsd.store.spool import Claim, Queued, QueuedRecipient, Result, State
+from imsd.store.spool import Queued, QueuedRecipient, State
 from imsd.store.tracking import Event
 
 if TYPE_CHECKING:
@@ -103,7 +105,7 @@ class Settling:
                     status, state = "4.4.7", State.FAILED
                 if wanted(each.notify, Action.FAILED):
                     verdict.tell(_fate(each, Action.FAILED, outcome, status, text))
-            verdict.results.append(Result(each.id, state, text, due, warned))
+            verdict.results.append(Result(each.id, state, text, due, warned, again(due, message.priority)))
             verdict.events.append(_event(time, word, message, each.address, text, outcome.peer))
         return verdict
 
@@ -194,7 +196,7 @@ def _write(unit: Unit, claim: Claim, verdict: Verdict, time: int) -> bool:
 
     True: it stays, because deliveries here are to be told of first.
     """
-    if spool.record(unit, claim, verdict.results, time):
+    if claims.record(unit, claim, verdict.results, time):
         tracking.track(unit, *verdict.events)
     if any(map(_untold, spool.recipients_of(unit, claim.message.id))):
         return True

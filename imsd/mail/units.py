@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from imsd.errors import NoSuchMailbox, Refusal
 from imsd.mail.connectors import Originator
 from imsd.mail.envelope import Addressee, Envelope
-from imsd.store import blobs, fanout, mailboxes, messages, spool, tracking
+from imsd.mail.fairness import STEP
+from imsd.store import blobs, claims, fanout, mailboxes, messages, spool, tracking
 from imsd.store.ids import INBOX, PUBLIC, AccountId, MailboxId
 from imsd.store.tables import now
 from imsd.store.tracking import Event
@@ -62,7 +63,8 @@ class Plan:
     nowhere: why an address of ours among the remote ones cannot be followed further. size: of the
     message; refused: copies it is too large for. originator: who sends, for those who accept from
     some alone. later: lists that are left to the queue runner, because the sender is to be told of their
-    expansion (RFC 3461 5.2.7.3). queued: the runner plans. listed: a list was expanded.
+    expansion (RFC 3461 5.2.7.3). queued: the runner plans. listed: a list was expanded. turn: of the
+    first row (imsd.mail.fairness), 0: as it comes.
     """
 
     local: dict[tuple[AccountId, str], Copy] = field(default_factory=dict)
@@ -75,6 +77,7 @@ class Plan:
     later: list[Copy] = field(default_factory=list)
     queued: bool = False
     listed: bool = False
+    turn: int = 0
 
 
 def prefix_of(reverse_path: str, address: str) -> bytes:
@@ -99,7 +102,7 @@ def accept(
     if len(copies) > MOST:
         refused += _leave(unit, copies[MOST:], envelope, content, queue_id, time)
     later += [copy for copy, _ in refused]
-    rows = _rows(plan.remote.values(), later, time)
+    rows = _rows(plan.remote.values(), later, time, plan.turn)
     if rows:
         _queue(unit, rows, envelope, content, queue_id, time, lifetime)
     message_id = content.summary.message_id if content.summary is not None else b""
@@ -162,14 +165,23 @@ def _copies(
     return delivered, refused
 
 
-def _rows(remote: Iterable[Addressee], later: Iterable[Copy], time: int) -> list[spool.NewRecipient]:
+def _rows(
+    remote: Iterable[Addressee], later: Iterable[Copy], time: int, turn: int
+) -> list[spool.NewRecipient]:
     rows = []
-    for each in remote:
+    for place, each in enumerate(remote):
         domain = each.destination or each.address.rpartition("@")[2].lower()
         notify = ",".join(each.notify)
         rows.append(
             spool.NewRecipient(
-                each.address, domain, time, notify, each.orcpt_type, each.orcpt, parked=each.parked
+                each.address,
+                domain,
+                time,
+                notify,
+                each.orcpt_type,
+                each.orcpt,
+                parked=each.parked,
+                turn=(turn or time) + place * STEP,
             )
         )
     for copy in later:
@@ -257,13 +269,13 @@ def fan_out(unit: Unit, each: fanout.Fanout, lifetime: int) -> bool:
 
 
 def deliver_queued(
-    unit: Unit, plan: Plan, claim: spool.Claim, recipient: spool.QueuedRecipient, time: int
+    unit: Unit, plan: Plan, claim: claims.Claim, recipient: spool.QueuedRecipient, time: int
 ) -> bool:
     # Success is told once: here if somebody here has it, or a list did; else by whoever the rows lead to.
     here = bool(plan.local) or not plan.remote
     state = spool.State.DELIVERED if here and not plan.listed else spool.State.EXPANDED
-    result = spool.Result(recipient.id, state, warned=not here and not plan.listed)
-    if not spool.record(unit, claim, [result], time):
+    result = claims.Result(recipient.id, state, warned=not here and not plan.listed)
+    if not claims.record(unit, claim, [result], time):
         return False
     message = claim.message
     content = blobs.known(unit, message.blob)
@@ -286,7 +298,7 @@ def deliver_queued(
     refused += plan.refused
     if len(copies) > MOST:
         refused += _leave(unit, copies[MOST:], envelope, content, queue_id, time)
-    rows = _rows(plan.remote.values(), later + [copy for copy, _ in refused], time)
+    rows = _rows(plan.remote.values(), later + [copy for copy, _ in refused], time, plan.turn)
     if here:
         rows = [replace(row, notify=_without_success(row.notify)) for row in rows]
     if rows:

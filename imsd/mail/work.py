@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from imsd.errors import Refusal
 from imsd.mail.routing import Route
-from imsd.store.spool import Claim, Queued, QueuedRecipient
+from imsd.store.claims import Claim
+from imsd.store.spool import Queued, QueuedRecipient
 
 HOUR = 3_600_000_000
 """Microseconds."""

@@ -112,7 +112,7 @@ def _new_incarnation(database: Path) -> None:
             (secrets.token_hex(8),),
         )
         # Claims of the process that was copied are nobody's now.
-        connection.execute("UPDATE queue_recipient SET token = x'', lease = 0 WHERE lease > 0")
+        connection.execute("UPDATE queue_recipient SET token = x'', lease = 0, due = 0 WHERE lease > 0")
         connection.execute("COMMIT")
     finally:
         connection.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from imsd.store import jobs, spool, sqlite, tracking
+from imsd.store import claims, jobs, sqlite, tracking
 from imsd.store.blobs import Blobs
 from imsd.store.database import Database
 from imsd.store.sql import SQLITE
@@ -29,7 +29,7 @@ async def begin(db: Database) -> None:
     What this home had claimed was claimed by a process that is dead; other nodes' claims lapse
     by their deadline.
     """
-    await db.write(spool.release_leases, db.node or spool.ANY_NODE)
+    await db.write(claims.release_leases, db.node or claims.ANY_NODE)
 
 
 async def tidy(db: Database, blobs: Blobs, now: int, keep: Keep | None = None) -> None:

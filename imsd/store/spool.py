@@ -5,13 +5,12 @@ administrator, PARKED until its domain's host asks for it (RFC 1985) or its conn
 then DELIVERED, RELAYED, EXPANDED or FAILED, in which it stays until every recipient of the message
 came that far; then `finish` removes the message and its rows.
 
-A claim is a token with a deadline. Results are written only where the token is still the one
-that claimed (rule 24), so two nodes never both decide about a recipient.
+What waits is `ready` or not: not ready, it waits for `due`; `imsd.store.claims` makes it ready then,
+and hands out what is ready by lanes, one for each destination.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -22,13 +21,13 @@ from sqlalchemy import (
     ColumnElement,
     Index,
     Table,
-    and_,
     bindparam,
     case,
     delete,
     func,
     literal_column,
     select,
+    text,
     update,
 )
 
@@ -39,8 +38,6 @@ from imsd.store.ids import BlobId, QueueId
 from imsd.store.sql import among, insert_row, sql
 from imsd.store.tables import Bytes, Id, Number, Small, String, clean, metadata
 from imsd.store.transaction import Transaction, Unit
-
-ANY_NODE = -1
 
 
 class State(IntEnum):
@@ -63,6 +60,15 @@ def _text(name: str) -> Column[str]:
     return Column(name, String, nullable=False)
 
 
+def _added(name: str, kind: Any = Number) -> Column[int]:
+    """A number that older programs do not write."""
+    return Column(name, kind, nullable=False, server_default="0")
+
+
+def _added_text(name: str) -> Column[str]:
+    return Column(name, String, nullable=False, server_default="")
+
+
 queue_message = Table(
     "queue_message",
     metadata,
@@ -81,6 +87,13 @@ queue_message = Table(
     _number("arrived"),
     _number("expires"),
     Column("priority", Small, nullable=False),
+    # MT-PRIORITY (RFC 6710), NULL where it was not given.
+    Column("mt_priority", Small),
+    # DELIVERBY (RFC 2852): the time, 0 without; "N" or "R", with "T" for a trace.
+    _added("deliver_by"),
+    _added_text("by_mode"),
+    # FUTURERELEASE (RFC 4865): "for;seconds" or "until;date-time", as it was asked for.
+    _added_text("future"),
     Index("ix_queue_message_queue_id", "queue_id", unique=True),
     sqlite_autoincrement=True,
 )
@@ -106,14 +119,41 @@ queue_recipient = Table(
     Column("token", Bytes, nullable=False),
     _number("node"),
     _number("lease"),
+    # 1: it is due, and waits in its lane. What is claimed is not ready: it is due when the claim lapses.
+    _added("ready", Small),
+    # Its place in its lane: the smaller goes first (imsd.mail.fairness).
+    _added("turn"),
     Index("ix_queue_recipient_message", "message"),
     sqlite_autoincrement=True,
 )
-_waiting_index = Index(
-    "ix_queue_recipient_due",
-    queue_recipient.c.due,
-    sqlite_where=queue_recipient.c.state == 0,
-    postgresql_where=queue_recipient.c.state == 0,
+
+queue_lane = Table(
+    "queue_lane",
+    metadata,
+    # A destination that something is ready for, and the turn of the first. It may stay for a while when
+    # nothing is; what is ready is never without.
+    Column("domain", String, primary_key=True),
+    _number("turn"),
+    Index("ix_queue_lane_turn", "turn", "domain"),
+    sqlite_with_rowid=False,
+)
+
+
+def _partial(name: str, where: str, *columns: Column[Any]) -> Index:
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
+_INDEXES = (
+    _partial("ix_queue_recipient_timer", "state = 0 AND ready = 0", queue_recipient.c.due),
+    _partial(
+        "ix_queue_recipient_lane",
+        "state = 0 AND ready = 1",
+        *(queue_recipient.c[name] for name in ("domain", "turn", "id")),
+    ),
+    _partial("ix_queue_recipient_leased", "lease > 0", queue_recipient.c.node),
+    _partial("ix_queue_recipient_still", "state = -1 OR state = 1", queue_recipient.c.id),
+    # Deliveries whose message may be left unfinished by a stop.
+    _partial("ix_queue_recipient_here", "state = 2 OR state = 4", queue_recipient.c.message),
 )
 
 
@@ -129,6 +169,7 @@ class NewRecipient:
     orcpt: str = ""
     held: bool = False
     parked: bool = False
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +189,10 @@ class NewMessage:
     smtputf8: bool = False
     account: int | None = None
     priority: int = 0
+    mt_priority: int | None = None
+    deliver_by: int = 0
+    by_mode: str = ""
+    future: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,138 +220,92 @@ class QueuedRecipient:
     last_error: str
     warned: bool
     lease: int
+    turn: int
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """Recipients of one message that are ours to try until `lease`."""
-
-    token: bytes
-    lease: int
-    message: Queued
-    recipients: tuple[QueuedRecipient, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of one recipient. For WAITING, `due` is when it is tried again."""
-
-    recipient: int
-    state: State
-    error: str = ""
-    due: int = 0
-    warned: bool = False
-
+SLICE = 500
+"""Rows that one unit or one read looks at."""
 
 _m, _r = queue_message.c, queue_recipient.c
 # Written out, not bound: a partial index serves only a condition that names its constant.
-_ZERO: ColumnElement[int] = literal_column("0")
-_MESSAGE = tuple(
+ZERO: ColumnElement[int] = literal_column("0")
+MESSAGE = tuple(
     _m[name]
     for name in (
         *("queue_id", "blob", "size", "reverse_path", "arrived", "expires", "prefix", "envid"),
-        *("ret", "body", "smtputf8", "account", "priority", "id"),
+        *("ret", "body", "smtputf8", "account", "priority", "mt_priority", "deliver_by", "by_mode"),
+        *("future", "id"),
     )
 )
-_RECIPIENT = tuple(
+RECIPIENT = tuple(
     _r[name]
     for name in (
         *("id", "message", "address", "domain", "notify", "orcpt_type", "orcpt", "state", "due"),
-        *("attempts", "last_attempt", "last_error", "warned", "lease"),
+        *("attempts", "last_attempt", "last_error", "warned", "lease", "turn"),
     )
 )
 _PUT_MESSAGE = insert_row(
     queue_message,
     *("queue_id", "blob", "prefix", "size", "reverse_path", "envid", "ret", "body", "smtputf8"),
-    *("account", "arrived", "expires", "priority"),
+    *("account", "arrived", "expires", "priority", "mt_priority", "deliver_by", "by_mode", "future"),
 )
 _PUT_RECIPIENT = insert_row(
     queue_recipient,
     *("message", "address", "domain", "notify", "orcpt_type", "orcpt", "state", "due", "attempts"),
-    *("last_attempt", "last_error", "warned", "token", "node", "lease"),
-)
-_DUE = sql(
-    select(*_RECIPIENT)
-    .where(_r.state == _ZERO, _r.due <= bindparam("now"), _r.lease <= bindparam("now"))
-    .order_by(_r.due, _r.id)
-    .limit(bindparam("limit"))
-    .with_for_update(skip_locked=True)
-)
-_CLAIM = sql(
-    update(queue_recipient)
-    .where(among(_r.id, "ids"))
-    .values(token=bindparam("token"), node=bindparam("node"), lease=bindparam("lease"))
-)
-_EXTEND = sql(
-    update(queue_recipient)
-    .where(_r.token == bindparam("claimed"), among(_r.id, "ids"))
-    .values(lease=bindparam("lease"))
-)
-_MESSAGES = sql(select(*_MESSAGE).where(among(_m.id, "ids")))
-_RECORD = sql(
-    update(queue_recipient)
-    .where(_r.id == bindparam("recipient"), _r.token == bindparam("claimed"))
-    .values(
-        # Held while it was being tried: it stays held, unless the trying ended it.
-        state=case(
-            # Parking is what becomes of a row that waits; what an administrator held stays held.
-            (and_(_r.state == State.HELD.value, bindparam("state", type_=Small) <= 0), State.HELD.value),
-            else_=bindparam("state", type_=Small),
-        ),
-        due=bindparam("due"),
-        attempts=_r.attempts + 1,
-        last_attempt=bindparam("now"),
-        last_error=bindparam("error"),
-        warned=bindparam("warned"),
-        token=b"",
-        lease=0,
-    )
-)
-_GIVE_BACK = sql(update(queue_recipient).where(_r.token == bindparam("claimed")).values(token=b"", lease=0))
-_RELEASE_ALL = sql(update(queue_recipient).where(_r.lease > 0).values(token=b"", lease=0))
-_RELEASE_NODE = sql(
-    update(queue_recipient).where(_r.lease > 0, _r.node == bindparam("of")).values(token=b"", lease=0)
+    *("last_attempt", "last_error", "warned", "token", "node", "lease", "turn"),
 )
 _OPEN = sql(
     select(func.count())
     .select_from(queue_recipient)
     .where(_r.message == bindparam("message"), _r.state <= State.HELD.value)
 )
-_OF_MESSAGE = sql(select(*_RECIPIENT).where(_r.message == bindparam("message")).order_by(_r.id))
+_OF_MESSAGE = sql(select(*RECIPIENT).where(_r.message == bindparam("message")).order_by(_r.id))
 _BLOB = sql(select(_m.blob).where(_m.id == bindparam("message")))
 _DELETE_RECIPIENTS = sql(delete(queue_recipient).where(_r.message == bindparam("message")))
 _DELETE_MESSAGE = sql(delete(queue_message).where(_m.id == bindparam("message")))
-_NEXT_FREE = sql(select(func.min(_r.due)).where(_r.state == _ZERO, _r.lease == 0))
-_NEXT_LEASED = sql(select(func.min(_r.lease)).where(_r.state == _ZERO, _r.lease > 0))
-_BY_QUEUE_ID = sql(select(*_MESSAGE).where(_m.queue_id == bindparam("queue_id")))
+_NEXT = sql(select(func.min(_r.due)).where(_r.state == ZERO, _r.ready == ZERO))
+_BY_QUEUE_ID = sql(select(*MESSAGE).where(_m.queue_id == bindparam("queue_id")))
 _PARKED = sql(
     select(_r.id, _r.domain, _m.expires)
     .select_from(queue_recipient.join(queue_message, _m.id == _r.message))
-    .where(_r.state == State.PARKED.value)
+    .where(text("(queue_recipient.state = -1 OR queue_recipient.state = 1)"), _r.state == State.PARKED.value)
+    .where(_r.id > bindparam("after"))
     .order_by(_r.id)
+    .limit(bindparam("limit"))
 )
-_FREE = sql(select(_r.id, _r.domain).where(_r.state == _ZERO, _r.lease == 0).order_by(_r.id))
+_FREE = sql(
+    select(_r.id, _r.domain)
+    .where(_r.state == ZERO, _r.lease == 0, _r.id > bindparam("after"))
+    .order_by(_r.id)
+    .limit(bindparam("limit"))
+)
 _START = sql(
     update(queue_recipient)
     .where(among(_r.id, "ids"), _r.state == State.PARKED.value)
-    .values(state=State.WAITING.value, due=bindparam("now"))
+    .values(state=State.WAITING.value, due=bindparam("now"), ready=0)
 )
 _PARK = sql(
     update(queue_recipient)
-    .where(among(_r.id, "ids"), _r.state == _ZERO, _r.lease == 0)
+    .where(among(_r.id, "ids"), _r.state == ZERO, _r.lease == 0)
     .values(state=State.PARKED.value, last_error=bindparam("why"))
 )
 _REPORTED = sql(update(queue_recipient).where(among(_r.id, "ids")).values(warned=1))
-_UNFINISHED = sql(
-    select(*_MESSAGE)
-    .where(
-        ~select(_r.id).where(_r.message == _m.id, _r.state <= State.HELD.value).exists(),
-        _m.id > bindparam("after"),
-    )
-    .order_by(_m.id)
+_HERE = sql(
+    select(_r.message)
+    .distinct()
+    .where(text("(state = 2 OR state = 4)"), _r.message > bindparam("after"))
+    .order_by(_r.message)
     .limit(bindparam("limit"))
 )
-_LIST = sql(select(*_MESSAGE).where(_m.id > bindparam("after")).order_by(_m.id).limit(bindparam("limit")))
+_CLOSED = sql(
+    select(*MESSAGE)
+    .where(
+        ~select(_r.id).where(_r.message == _m.id, _r.state <= State.HELD.value).exists(),
+        among(_m.id, "ids"),
+    )
+    .order_by(_m.id)
+)
+_LIST = sql(select(*MESSAGE).where(_m.id > bindparam("after")).order_by(_m.id).limit(bindparam("limit")))
 _BY_DOMAIN = sql(
     select(_r.domain, _r.state, func.count(), func.min(_r.due))
     .where(_r.state <= State.HELD.value)
@@ -319,17 +318,20 @@ _SET_STATE = sql(
         _r.message == bindparam("of"),
         _r.state <= State.HELD.value,
     )
-    .values(state=bindparam("state"), due=bindparam("due"))
+    # What is claimed is due when its claim lapses, whatever becomes of it meanwhile.
+    .values(state=bindparam("state"), due=case((_r.lease > 0, _r.due), else_=bindparam("due")), ready=0)
 )
 
 
-def _message(row: Sequence[Any]) -> Queued:
+def read_message(row: Sequence[Any]) -> Queued:
+    """A row of MESSAGE."""
     values = list(row)
     values[10] = bool(values[10])
     return Queued(*values)
 
 
-def _recipient(row: Sequence[Any]) -> QueuedRecipient:
+def read_recipient(row: Sequence[Any]) -> QueuedRecipient:
+    """A row of RECIPIENT."""
     values = list(row)
     values[7], values[12] = State(values[7]), bool(values[12])
     return QueuedRecipient(*values)
@@ -353,6 +355,10 @@ def enqueue(unit: Unit, message: NewMessage, recipients: Iterable[NewRecipient])
             arrived=message.arrived,
             expires=message.expires,
             priority=message.priority,
+            mt_priority=message.mt_priority,
+            deliver_by=message.deliver_by,
+            by_mode=message.by_mode,
+            future=clean(message.future),
         )
     )
     rows: list[dict[str, Any]] = [
@@ -372,82 +378,26 @@ def enqueue(unit: Unit, message: NewMessage, recipients: Iterable[NewRecipient])
             "token": b"",
             "node": 0,
             "lease": 0,
+            "turn": each.turn or each.due,
         }
         for each in recipients
     ]
     unit.many(_PUT_RECIPIENT, rows)
-    _changed(unit, min((each["due"] for each in rows), default=message.arrived))
+    announce(unit, min((each["due"] for each in rows), default=message.arrived))
     return made
 
 
-def _changed(unit: Unit, due: int) -> None:
+def announce(unit: Unit, due: int) -> None:
+    """Say that something is due then."""
     previous, following = unit.advance(QUEUE)
     unit.changed(QueueChanged(QUEUE, previous, following, due))
-
-
-def claim_due(unit: Unit, now: int, limit: int, lease: int = 600_000_000, node: int = 0) -> list[Claim]:
-    """Claim up to `limit` due recipients for `lease` microseconds; one claim for each message."""
-    found = [_recipient(row) for row in unit.all(_DUE, now=now, limit=limit)]
-    if not found:
-        return []
-    by_message: dict[QueueId, list[QueuedRecipient]] = {}
-    for each in found:
-        by_message.setdefault(each.message, []).append(each)
-    messages = {row[-1]: _message(row) for row in unit.all(_MESSAGES, ids=list(by_message))}
-    claims = []
-    for message, recipients in by_message.items():
-        token = secrets.token_bytes(12)
-        unit.run(_CLAIM, ids=[each.id for each in recipients], token=token, node=node, lease=now + lease)
-        claims.append(Claim(token, now + lease, messages[message], tuple(recipients)))
-    return claims
-
-
-def extend(unit: Unit, claim: Claim, lease: int) -> bool:
-    """Hold the claim until `lease`; False when it is ours no longer: stop before the final dot."""
-    ids = [each.id for each in claim.recipients]
-    return unit.run(_EXTEND, claimed=claim.token, ids=ids, lease=lease) > 0
-
-
-def record(unit: Unit, claim: Claim, results: Iterable[Result], now: int) -> list[int]:
-    """Write results where the claim is still ours; the recipients that were."""
-    written, next_due = [], 0
-    for each in results:
-        count = unit.run(
-            _RECORD,
-            recipient=each.recipient,
-            claimed=claim.token,
-            state=each.state.value,
-            due=each.due,
-            now=now,
-            error=clean(each.error),
-            warned=int(each.warned),
-        )
-        if count:
-            written.append(each.recipient)
-            if each.state is State.WAITING:
-                next_due = min(next_due or each.due, each.due)
-    if next_due:
-        _changed(unit, next_due)
-    return written
-
-
-def give_back(unit: Unit, claim: Claim) -> None:
-    """Leave the claim's recipients as they are for the next who claims."""
-    unit.run(_GIVE_BACK, claimed=claim.token)
-
-
-def release_leases(unit: Unit, node: int = ANY_NODE) -> int:
-    """At start: what this node (the only one, by default) had claimed is free again."""
-    if node == ANY_NODE:
-        return unit.run(_RELEASE_ALL)
-    return unit.run(_RELEASE_NODE, of=node)
 
 
 def finish(unit: Unit, message: QueueId) -> tuple[QueuedRecipient, ...]:
     """Remove the message if no recipient waits or is held; its recipients then, else ()."""
     if unit.value(_OPEN, message=message):
         return ()
-    recipients = tuple(_recipient(row) for row in unit.all(_OF_MESSAGE, message=message))
+    recipients = tuple(read_recipient(row) for row in unit.all(_OF_MESSAGE, message=message))
     remove(unit, message)
     return recipients
 
@@ -457,9 +407,16 @@ def reported(unit: Unit, recipients: Iterable[int]) -> None:
     unit.run(_REPORTED, ids=list(recipients))
 
 
-def unfinished(tx: Transaction, after: int = 0, limit: int = 100) -> list[Queued]:
-    """Messages whose recipients are all done, but which are still here: a stop came before `finish`."""
-    return [_message(row) for row in tx.all(_UNFINISHED, after=after, limit=limit)]
+def unfinished(tx: Transaction, after: int = 0, limit: int = 100) -> tuple[list[Queued], int]:
+    """Messages whose recipients are all done, but which are still here: a stop came before `finish`.
+
+    Only deliveries here are written without what finishes (imsd.mail.settling), so only messages with
+    one are looked at: some of them after `after`, and where to go on, 0 at the end.
+    """
+    ids = [row[0] for row in tx.all(_HERE, after=after, limit=limit)]
+    if not ids:
+        return [], 0
+    return [read_message(row) for row in tx.all(_CLOSED, ids=ids)], ids[-1]
 
 
 def remove(unit: Unit, message: QueueId) -> bool:
@@ -482,24 +439,31 @@ def retry(unit: Unit, message: QueueId, now: int) -> int:
     """Make what waits or is held due now; how many recipients."""
     count = unit.run(_SET_STATE, of=message, state=State.WAITING.value, due=now)
     if count:
-        _changed(unit, now)
+        announce(unit, now)
     return count
 
 
 def next_due(tx: Transaction) -> int | None:
-    """When a row next needs somebody: it becomes due, or its claim lapses. None: nothing waits."""
-    times = [tx.value(_NEXT_FREE), tx.value(_NEXT_LEASED)]
-    return min((each for each in times if each is not None), default=None)
+    """When a row next needs somebody: it becomes due, or its claim lapses. None: nothing is waited for.
+
+    What is ready already is not counted: it waits for room.
+    """
+    due: int | None = tx.value(_NEXT)
+    return due
 
 
 def start_parked(unit: Unit, domain: str, below: bool, now: int) -> int:
     """Make due what is parked for a domain (below: and for those below it); how many recipients."""
-    found = [row[0] for row in unit.all(_PARKED) if _is_for(row[1], domain, below)]
-    for at in range(0, len(found), 500):
-        unit.run(_START, ids=found[at : at + 500], now=now)
-    if found:
-        _changed(unit, now)
-    return len(found)
+    started = after = 0
+    while rows := unit.all(_PARKED, after=after, limit=SLICE):
+        after = rows[-1][0]
+        found = [row[0] for row in rows if _is_for(row[1], domain, below)]
+        if found:
+            unit.run(_START, ids=found, now=now)
+            started += len(found)
+    if started:
+        announce(unit, now)
+    return started
 
 
 def _is_for(destination: str, domain: str, below: bool) -> bool:
@@ -507,20 +471,20 @@ def _is_for(destination: str, domain: str, below: bool) -> bool:
     return name == domain or (below and name.endswith(f".{domain}"))
 
 
-def parked(tx: Transaction) -> list[tuple[int, str, int]]:
-    """Recipient, destination and when the message expires, of all that is parked."""
-    return [(row[0], row[1], row[2]) for row in tx.all(_PARKED)]
+def parked(tx: Transaction, after: int = 0) -> list[tuple[int, str, int]]:
+    """Recipient, destination and when the message expires, of some that are parked; [] at the end."""
+    return [(row[0], row[1], row[2]) for row in tx.all(_PARKED, after=after, limit=SLICE)]
 
 
-def waiting(tx: Transaction) -> list[tuple[int, str]]:
-    """Recipient and destination of all that waits and is not claimed."""
-    return [(row[0], row[1]) for row in tx.all(_FREE)]
+def waiting(tx: Transaction, after: int = 0) -> list[tuple[int, str]]:
+    """Recipient and destination of some that wait and are not claimed; [] at the end."""
+    return [(row[0], row[1]) for row in tx.all(_FREE, after=after, limit=SLICE)]
 
 
 def start(unit: Unit, recipients: Sequence[int], now: int) -> None:
     """Make parked recipients due."""
     unit.run(_START, ids=list(recipients), now=now)
-    _changed(unit, now)
+    announce(unit, now)
 
 
 def park(unit: Unit, recipients: Sequence[int], why: str) -> None:
@@ -530,7 +494,7 @@ def park(unit: Unit, recipients: Sequence[int], why: str) -> None:
 
 def listed(tx: Transaction, after: int = 0, limit: int = 100) -> list[Queued]:
     """Messages in the queue, oldest first; continue after the last one's id."""
-    return [_message(row) for row in tx.all(_LIST, after=after, limit=limit)]
+    return [read_message(row) for row in tx.all(_LIST, after=after, limit=limit)]
 
 
 def shown(tx: Transaction, queue_id: str) -> tuple[Queued, tuple[QueuedRecipient, ...]]:
@@ -538,14 +502,14 @@ def shown(tx: Transaction, queue_id: str) -> tuple[Queued, tuple[QueuedRecipient
     row = tx.one(_BY_QUEUE_ID, queue_id=queue_id)
     if row is None:
         raise NoSuchEntry("No such message in the queue")
-    message = _message(row)
+    message = read_message(row)
     recipients = tx.all(_OF_MESSAGE, message=message.id)
-    return message, tuple(_recipient(each) for each in recipients)
+    return message, tuple(read_recipient(each) for each in recipients)
 
 
 def recipients_of(tx: Transaction, message: QueueId) -> tuple[QueuedRecipient, ...]:
     """All recipients of a message, whatever their state."""
-    return tuple(_recipient(row) for row in tx.all(_OF_MESSAGE, message=message))
+    return tuple(read_recipient(row) for row in tx.all(_OF_MESSAGE, message=message))
 
 
 def by_domain(tx: Transaction) -> list[tuple[str, State, int, int]]:

@@ -10,7 +10,7 @@ from imsd.errors import NoSuchMailbox, OverQuota, TooLargeHere
 from imsd.mail.delivery import LOCAL, Accepted, Delivery
 from imsd.mail.envelope import Addressee, Envelope
 from imsd.settings import PAGES, LiveSettings
-from imsd.store import blob_rows, fanout, mailboxes, messages, spool, tracking
+from imsd.store import blob_rows, claims, fanout, mailboxes, messages, spool, tracking
 from imsd.store.database import Database
 from imsd.store.ids import INBOX, PUBLIC, AccountId, MailboxId
 from tests.mail.fakes import FakeDirectory
@@ -129,8 +129,8 @@ def test_full_mailbox_among_others_waits_in_the_queue(post: Post) -> None:
     assert post.queue() == [("alice@example.test", LOCAL, "")]
 
 
-def claim(post: Post) -> tuple[spool.Claim, spool.QueuedRecipient]:
-    (found,) = run(post.db.write(spool.claim_due, 2**60, 10))
+def claim(post: Post) -> tuple[claims.Claim, spool.QueuedRecipient]:
+    (found,) = run(post.db.write(claims.claim_due, 2**60, 10))
     return found, found.recipients[0]
 
 

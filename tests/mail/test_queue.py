@@ -21,7 +21,7 @@ from imsd.mail.settling import next_try
 from imsd.mail.work import HOUR, Active, Work
 from imsd.settings import PAGES, LiveSettings
 from imsd.settings.queue import PROFILES
-from imsd.store import mailboxes, messages, spool, tracking
+from imsd.store import claims, mailboxes, messages, spool, tracking
 from imsd.store.blobs import Blobs, new_blob
 from imsd.store.database import Database
 from imsd.store.ids import INBOX, AccountId
@@ -136,7 +136,7 @@ def world(database: Database, store_reactor: MailReactor) -> Iterator[World]:
     run(world.runner.start())
     yield world
     run(world.runner.stop())
-    assert world.runner._is_idle() and not world.runner._claims
+    assert world.runner._is_idle() and not world.runner.claiming.held
 
 
 def status(report: email.message.Message) -> list[email.message.Message]:
@@ -249,6 +249,7 @@ def test_connections_are_limited(world: World) -> None:
 
 def test_a_connection_lost_before_anything_was_said_is_replaced(world: World) -> None:
     world.set(queue__connections_per_host=1)
+    world.work()
     world.far.drop, world.far.drops = "MAIL", 0
     world.send("x@far.test")
     world.send("y@far.test")
@@ -522,7 +523,7 @@ def test_too_large_for_the_server_is_permanent(world: World) -> None:
 def test_what_a_crash_left_claimed_is_sent_by_the_next_start(world: World) -> None:
     run(world.runner.stop())
     world.send("x@far.test")
-    assert run(world.db.write(spool.claim_due, world.now(), 10, LEASE))
+    assert run(world.db.write(claims.claim_due, world.now(), 10, LEASE))
     world.runner = world.new_runner()
     run(world.runner.start())
     if world.db.dialect != SQLITE:
@@ -542,7 +543,7 @@ def test_claims_that_take_long_are_renewed(world: World) -> None:
         run(world.db.read(spool.next_due))
         if world.far.open:
             break
-    (active,) = world.runner._claims.values()
+    (active,) = world.runner.claiming.held.values()
     lease = active.lease
     world.shift += LEASE * 3 // 4
     world.reactor.advance(60)
@@ -562,7 +563,7 @@ def test_a_crash_before_telling_of_a_delivery_is_made_good(world: World) -> None
     run(world.runner.stop())
     to = Addressee("root@example.test", run(world.directory.resolve("root@example.test")), ("SUCCESS",))
     world.send(to)
-    (claim,) = run(world.db.write(spool.claim_due, world.now(), 10, LEASE))
+    (claim,) = run(world.db.write(claims.claim_due, world.now(), 10, LEASE))
     assert run(world.delivery.deliver_here(claim, claim.recipients[0]))
     world.runner = world.new_runner()
     run(world.runner.start())
@@ -595,10 +596,10 @@ def test_what_could_not_be_told_is_told_later(world: World) -> None:
 def test_nothing_is_recorded_under_a_lost_claim(world: World) -> None:
     world.set(queue__paused=True)
     world.send("x@far.test")
-    (claim,) = run(world.db.write(spool.claim_due, world.now(), 10, LEASE))
+    (claim,) = run(world.db.write(claims.claim_due, world.now(), 10, LEASE))
     # Another node takes it when the lease lapses.
-    run(world.db.write(spool.release_leases))
-    run(world.db.write(spool.claim_due, world.now(), 10, LEASE))
+    run(world.db.write(claims.release_leases))
+    run(world.db.write(claims.claim_due, world.now(), 10, LEASE))
     active = Active(claim, {claim.recipients[0].id}, claim.lease)
     work = Work(active, "far.test", claim.recipients)
     world.shift += LEASE * 3 // 4
@@ -714,7 +715,7 @@ def test_a_stop_ends_what_hangs_and_leaves_it_for_the_next_start(world: World) -
         run(world.db.read(spool.next_due))
         if world.far.open:
             break
-    assert world.runner._lanes
+    assert world.runner.lanes.open
     stopping = world.runner.stop()
     world.reactor.advance(30)
     run(stopping)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from imsd.store import fanout, jobs, messages, spool, tracking
+from imsd.store import claims, fanout, jobs, messages, spool, tracking
 from imsd.store.blobs import THRESHOLD, Blobs, NewBlob, keep
+from imsd.store.claims import Claim, Result
 from imsd.store.database import Unit
 from imsd.store.ids import INBOX
-from imsd.store.spool import Claim, NewMessage, NewRecipient, Result, State
+from imsd.store.spool import NewMessage, NewRecipient, State
 from imsd.store.tracking import Event
 from tests.support.mail import ALICE, BOB, NOW
 from tests.support.stores import open_store, run
@@ -28,7 +29,7 @@ def accept(unit: Unit, new: NewBlob) -> None:
 
 
 def relayed(unit: Unit, claim: Claim) -> None:
-    spool.record(unit, claim, [Result(claim.recipients[0].id, State.RELAYED)], NOW + 2)
+    claims.record(unit, claim, [Result(claim.recipients[0].id, State.RELAYED)], NOW + 2)
     spool.finish(unit, claim.message.id)
 
 
@@ -56,7 +57,7 @@ def main(home: Path, url: str) -> None:
     say("built")
     run(database.write(accept, new))
     say("accepted")
-    (claim,) = run(database.write(spool.claim_due, NOW + 1, 10))
+    (claim,) = run(database.write(claims.claim_due, NOW + 1, 10))
     say("claimed")
     run(database.write(relayed, claim))
     say("relayed")

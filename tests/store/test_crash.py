@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from imsd.store import fanout, housekeeping, mailboxes, spool, tracking
+from imsd.store import claims, fanout, housekeeping, mailboxes, spool, tracking
 from imsd.store.blobs import Blobs
 from imsd.store.database import Database
 from imsd.store.ids import INBOX
@@ -90,7 +90,7 @@ def check(database: Database, expected: tuple[int, int, int, int], accepted: boo
     tracked = run(database.read(lambda tx: tracking.query(tx, queue_id="Q1")))
     assert bool(tracked) == accepted
     if expected[2] and database.dialect == 0:
-        (claim,) = run(database.write(spool.claim_due, NOW + 5, 10))
+        (claim,) = run(database.write(claims.claim_due, NOW + 5, 10))
         assert claim.recipients[0].address == "far@far.test", "a dead process's claim is free"
     if not any(expected[2:]) and not any(expected[:2]) and database.dialect == 0:
         # Nothing refers to the content: housekeeping leaves no file behind.

@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from imsd.errors import NoSuchEntry
-from imsd.store import blob_rows, fanout, settings, spool, tracking
+from imsd.store import blob_rows, claims, fanout, settings, spool, tracking
 from imsd.store.blobs import keep, new_blob
 from imsd.store.changes import QUEUE, SETTINGS, Change, QueueChanged, SettingsChanged
+from imsd.store.claims import Result
 from imsd.store.database import Database, Unit
 from imsd.store.ids import AccountId, QueueId
-from imsd.store.spool import NewMessage, NewRecipient, Result, State
+from imsd.store.spool import NewMessage, NewRecipient, State
+from imsd.store.sql import Statement
 from imsd.store.tracking import Event
 from tests.support.stores import run
 
@@ -46,26 +48,26 @@ def test_what_is_enqueued_is_announced_shown_and_due(database: Database) -> None
 
 def test_a_recipient_is_claimed_once_until_the_lease_lapses(database: Database) -> None:
     run(database.write(enqueue))
-    (claim,) = run(database.write(spool.claim_due, 15, 10, 100))
+    (claim,) = run(database.write(claims.claim_due, 15, 10, 100))
     assert [each.address for each in claim.recipients] == ["to10@far.test"]
-    assert run(database.write(spool.claim_due, 15, 10, 100)) == []
+    assert run(database.write(claims.claim_due, 15, 10, 100)) == []
     assert run(database.read(spool.next_due)) == 20
-    (again,) = run(database.write(spool.claim_due, 115, 1, 100))
+    (again,) = run(database.write(claims.claim_due, 115, 1, 100))
     assert again.recipients[0].id == claim.recipients[0].id
     result = [Result(claim.recipients[0].id, State.RELAYED)]
-    assert run(database.write(spool.record, claim, result, 116)) == [], "the claim lapsed"
-    assert run(database.write(spool.extend, claim, 900)) is False
-    assert run(database.write(spool.extend, again, 900)) is True
-    assert run(database.write(spool.record, again, result, 116)) == [claim.recipients[0].id]
+    assert run(database.write(claims.record, claim, result, 116)) == [], "the claim lapsed"
+    assert run(database.write(claims.extend, claim, 900)) is False
+    assert run(database.write(claims.extend, again, 900)) is True
+    assert run(database.write(claims.record, again, result, 116)) == [claim.recipients[0].id]
 
 
 def test_a_message_is_finished_when_every_recipient_is(database: Database) -> None:
     message = run(database.write(enqueue))
-    (claim,) = run(database.write(spool.claim_due, 50, 10))
+    (claim,) = run(database.write(claims.claim_due, 50, 10))
     one, two = (each.id for each in claim.recipients)
     run(
         database.write(
-            spool.record,
+            claims.record,
             claim,
             [Result(one, State.RELAYED), Result(two, State.WAITING, "busy", 90, True)],
             51,
@@ -73,10 +75,10 @@ def test_a_message_is_finished_when_every_recipient_is(database: Database) -> No
     )
     assert run(database.write(spool.finish, message)) == ()
     assert run(database.read(spool.next_due)) == 90
-    (claim,) = run(database.write(spool.claim_due, 95, 10))
+    (claim,) = run(database.write(claims.claim_due, 95, 10))
     assert (claim.recipients[0].attempts, claim.recipients[0].last_error) == (1, "busy")
     assert claim.recipients[0].warned
-    run(database.write(spool.record, claim, [Result(two, State.FAILED, "no \0such user")], 96))
+    run(database.write(claims.record, claim, [Result(two, State.FAILED, "no \0such user")], 96))
     finished = run(database.write(spool.finish, message))
     assert [each.state for each in finished] == [State.RELAYED, State.FAILED]
     assert run(database.read(spool.listed)) == []
@@ -86,34 +88,81 @@ def test_a_message_is_finished_when_every_recipient_is(database: Database) -> No
 def test_start_frees_claims_of_the_node_that_died(database: Database) -> None:
     run(database.write(enqueue, "Q1", (1,)))
     run(database.write(enqueue, "Q2", (1,)))
-    run(database.write(spool.claim_due, 5, 1, 1000, 1))
-    run(database.write(spool.claim_due, 5, 1, 1000, 2))
-    assert run(database.write(spool.release_leases, 1)) == 1
-    assert len(run(database.write(spool.claim_due, 5, 9, 1000, 3))) == 1
-    assert run(database.write(spool.release_leases)) == 2
+    run(database.write(claims.claim_due, 5, 1, 1000, 1))
+    run(database.write(claims.claim_due, 5, 1, 1000, 2))
+    assert run(database.write(claims.release_leases, 1)) == 1
+    assert len(run(database.write(claims.claim_due, 5, 9, 1000, 3))) == 1
+    assert run(database.write(claims.release_leases)) == 2
 
 
 def test_held_recipients_wait_for_an_administrator(database: Database) -> None:
     message = run(database.write(enqueue))
-    (claim,) = run(database.write(spool.claim_due, 15, 10))
+    (claim,) = run(database.write(claims.claim_due, 15, 10))
     assert run(database.write(spool.hold, message, 16)) == 2
     tried = claim.recipients[0].id
-    run(database.write(spool.record, claim, [Result(tried, State.WAITING, "busy", 20)], 17))
-    assert run(database.write(spool.claim_due, 10_000, 10)) == []
+    run(database.write(claims.record, claim, [Result(tried, State.WAITING, "busy", 20)], 17))
+    assert run(database.write(claims.claim_due, 10_000, 10)) == []
     assert run(database.write(spool.retry, message, 18)) == 2
-    assert len(run(database.write(spool.claim_due, 18, 10))[0].recipients) == 2
+    assert len(run(database.write(claims.claim_due, 18, 10))[0].recipients) == 2
     assert run(database.write(spool.remove, message)) is True
     assert run(database.write(spool.remove, message)) is False
 
 
-def test_due_rows_are_found_by_their_index(sqlite_database: Database) -> None:
-    def plan(unit: Unit) -> str:
-        form = spool._DUE.compile(unit.dialect)
-        params = {"now": 1, "limit": 1}
-        rows = unit._execute("EXPLAIN QUERY PLAN " + form.text, form.prepare(params))  # type: ignore[misc]
-        return str(rows.fetchall())
+def test_a_lane_is_taken_in_the_order_of_turns_and_closed_when_it_is_empty(database: Database) -> None:
+    def fill(unit: Unit) -> None:
+        blob = keep(unit, new_blob(b"many"))
+        message = NewMessage("Q9", blob, 100, "from@example.test", 5, 500)
+        rows = [NewRecipient(f"a{n}@slow.test", "slow.test", 10, turn=100 + n) for n in range(6)]
+        rows += [NewRecipient("b@quick.test", "quick.test", 10, turn=102)]
+        spool.enqueue(unit, message, rows)
 
-    assert "ix_queue_recipient_due" in run(sqlite_database.write(plan))
+    run(database.write(fill))
+    assert run(database.write(claims.promote, 9)) == 0
+    assert run(database.write(claims.promote, 10)) == 7
+    lanes = run(database.read(claims.lanes))
+    assert [(each.domain, each.turn) for each in lanes] == [("slow.test", 100), ("quick.test", 102)]
+    (claim,) = run(database.write(claims.claim_ready, ["slow.test"], 11, 4))
+    assert [each.turn for each in claim.recipients] == [100, 101, 102, 103]
+    (claim,) = run(database.write(claims.claim_ready, ["quick.test", "gone.test"], 11, 9))
+    assert [each.address for each in claim.recipients] == ["b@quick.test"]
+    assert [each.domain for each in run(database.read(claims.lanes))] == ["slow.test"]
+    run(database.write(claims.give_back, claim, [claim.recipients[0].id], 11))
+    assert run(database.write(claims.promote, 12)) == 1
+    assert [each.domain for each in run(database.read(claims.lanes))] == ["quick.test", "slow.test"]
+
+
+def test_lanes_that_were_lost_are_mended(database: Database) -> None:
+    run(database.write(enqueue))
+    run(database.write(claims.promote, 50))
+    run(database.write(lambda unit: unit.run(claims._CLOSE_LANE, of="far.test")))
+    assert run(database.read(claims.lanes)) == []
+    run(database.write(claims.mend_lanes))
+    assert [each.turn for each in run(database.read(claims.lanes))] == [10]
+
+
+@pytest.mark.parametrize(
+    ("statement", "params", "index"),
+    [
+        (claims._DUE, {"now": 1, "limit": 1}, "ix_queue_recipient_timer"),
+        (claims._READY, {"domain": "a", "limit": 1}, "ix_queue_recipient_lane"),
+        (claims._FIRST_TURN, {"domain": "a"}, "ix_queue_recipient_lane"),
+        (claims._LANES, {"turn": 1, "domain": "a", "limit": 1}, "ix_queue_lane_turn"),
+        (claims._LEASED, {"limit": 1}, "ix_queue_recipient_leased"),
+        (spool._NEXT, {}, "ix_queue_recipient_timer"),
+        (spool._HERE, {"after": 0, "limit": 1}, "ix_queue_recipient_here"),
+        (spool._PARKED, {"after": 0, "limit": 1}, "ix_queue_recipient_still"),
+    ],
+)
+def test_no_step_looks_through_the_queue(
+    sqlite_database: Database, statement: Statement, params: dict[str, object], index: str
+) -> None:
+    def plan(unit: Unit) -> str:
+        form = statement.compile(unit.dialect)
+        bound = form.prepare(params) if form.prepare is not None else []
+        return str(unit._execute("EXPLAIN QUERY PLAN " + form.text, bound).fetchall())
+
+    told = run(sqlite_database.write(plan))
+    assert index in told and "TEMP B-TREE" not in told, told
 
 
 def begin(unit: Unit) -> int:

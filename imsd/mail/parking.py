@@ -1,0 +1,65 @@
+"""What is parked: mail that waits until its domain's host asks for it, or its connector sends again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from imsd.mail.connectors import Connectors
+from imsd.mail.delivery import LOCAL
+from imsd.mail.destinations import Destination
+from imsd.store import spool
+
+if TYPE_CHECKING:
+    from imsd.store.database import Database
+
+
+class Parking:
+    """Starts and parks. now: microseconds."""
+
+    def __init__(self, db: Database, connectors: Connectors, now: Callable[[], int]) -> None:
+        self._db = db
+        self._connectors = connectors
+        self._now = now
+
+    async def look(self, reparking: bool) -> None:
+        """Start what is parked and expired, or need not be parked any more; reparking: park what is to be
+        asked for since the settings changed."""
+        time, after = self._now(), 0
+        while found := await self._db.read(spool.parked, after):
+            after = found[-1][0]
+            start = [one for one, text, expires in found if expires <= time or not self.why(text)]
+            if start:
+                await self._db.write(spool.start, start, time)
+        if reparking and self._anything_parks():
+            await self._repark()
+
+    async def _repark(self) -> None:
+        after = 0
+        while found := await self._db.read(spool.waiting, after):
+            after = found[-1][0]
+            park: dict[str, list[int]] = {}
+            for recipient, text in found:
+                why = self.why(text)
+                if why:
+                    park.setdefault(why, []).append(recipient)
+            for why, recipients in park.items():
+                await self._db.write(spool.park, recipients, why)
+
+    def _anything_parks(self) -> bool:
+        """Whether there is a reason to look through all of the queue."""
+        return self._connectors.parks or not all(each.sends for each in self._connectors.all)
+
+    def why(self, text: str) -> str:
+        """Why what is bound for a destination waits to be asked for; "" if it does not."""
+        to = Destination.parse(text)
+        if not to.host and to.domain == LOCAL:
+            return ""
+        if to.connector or to.host:
+            return self._connectors.parked(self._connectors.named(to.connector), to)
+        row = self._connectors.domain_row(to.domain)
+        if row is not None and row.route == "etrn":
+            return "Held until the domain's host asks for it by ETRN"
+        if any(connector.sends for connector in self._connectors.all):
+            return ""
+        return self._connectors.parked(self._connectors.all[0], to)
