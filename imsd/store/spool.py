@@ -220,7 +220,7 @@ class QueuedRecipient:
     last_error: str
     warned: bool
     lease: int
-    turn: int
+    turn: int = 0
 
 
 SLICE = 500
