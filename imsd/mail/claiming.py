@@ -117,9 +117,8 @@ class Claiming:
         passed = 0
         while not self.stopping and not self._settings[Queue].paused:
             self._lanes.pump()
-            promoted, made, found = await self._db.write(
-                _step, self._now(), tuple(chosen), self._node, self._place
-            )
+            place = self._place
+            promoted, made, found = await self._db.write(_step, self._now(), tuple(chosen), self._node, place)
             for claim in made:
                 await self._sort(claim)
             self._lanes.pump()
@@ -127,7 +126,8 @@ class Claiming:
             if promoted or chosen:
                 continue
             passed += 1
-            if found and passed < LOOKS:
+            # The end is a reason to look at the beginning, unless that is where this look was.
+            if passed < LOOKS and (found or place != FIRST):
                 continue
             due = await self._db.read(spool.next_due)
             if due is not None:
