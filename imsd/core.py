@@ -15,10 +15,13 @@ from imsd.auth import Authenticator, Passwords
 from imsd.auth.hashing import Hashing
 from imsd.config import Config
 from imsd.directory.directory import Directory
+from imsd.errors import Refusal
 from imsd.mail.delivery import Delivery
 from imsd.mail.letters import post
+from imsd.mail.limits import InboundLimits
 from imsd.mail.policy import Policy
 from imsd.settings import PAGES, LiveSettings
+from imsd.settings.connectors import Ims
 from imsd.settings.logins import Logins
 from imsd.store import settings as setting_rows
 from imsd.store.blobs import Blobs
@@ -47,6 +50,8 @@ class Core:
         self.authenticator = Authenticator(db, self.directory, self.settings, reactor, self.passwords)
         self.delivery = Delivery(db, self.directory, self.settings)
         self.policy = Policy(self.directory, self.settings, self.delivery.connectors)
+        self.limits = InboundLimits(self.settings, reactor)
+        self.delivery.sending.alert = self.alert
         self.server: Any = None
         self._watch: Watch | None = None
         self._settings_read = 0
@@ -91,6 +96,23 @@ class Core:
     async def post(self, sender: str, to: list[str], subject: str, text: str) -> None:
         """Send a message from one of our own addresses."""
         await post(self.delivery, self.directory, sender, to, subject, text)
+
+    def alert(self, subject: str, text: str) -> None:
+        """Write to the administrator's mailbox; nobody waits for it."""
+        writing = Deferred.fromCoroutine(self._alert(subject, text))
+        writing.addErrback(lambda failure: self.log.failure("the administrator could not be told", failure))
+
+    async def _alert(self, subject: str, text: str) -> None:
+        served = self.directory.domains.served
+        if not served:
+            return
+        postmaster = f"postmaster@{served[0]}"
+        for address in filter(None, (self.settings[Ims].admin_mailbox, postmaster)):
+            try:
+                await self.post(postmaster, [address], subject, text)
+                return
+            except Refusal as refusal:
+                self.log.warn("{address} could not be told: {why}", address=address, why=refusal.text)
 
     async def close(self) -> None:
         """Finish what was submitted and give the home back."""

@@ -211,6 +211,18 @@ class MalformedMessage(Refusal):
     default = "Malformed message"
 
 
+class TooFast(Temporary):
+    """More in a time than one host may bring; it tries again later."""
+
+    default = "Too much mail in a short time"
+
+
+class SentAway(Temporary):
+    """A host or an account has used up what it may; its connection is ended."""
+
+    default = "Too many connections"
+
+
 class Filtered(Refusal):
     """The originator is on the list of the message filter (ims_spec 3.4.4)."""
 

@@ -30,6 +30,7 @@ from imsd.garbage import Garbage
 from imsd.gates import PAGE_OF, Gate, SmtpGate, close_what_is_off
 from imsd.indexing import Indexing
 from imsd.listeners import CannotListen, Listeners
+from imsd.mail.limits import Arrivals
 from imsd.mail.pickup import Pickup
 from imsd.mail.queue import QueueRunner
 from imsd.mail.warnings import Warner
@@ -186,7 +187,10 @@ class Server(Service):
             gate = Gate(settings, PAGE_OF[name])
         elif name == "smtp":
             gate = SmtpGate(settings, self.config.server.hostname)
-        return ConnectionFactory(build, Admission(self.reactor, limits), full, gate)
+        admission = Admission(self.reactor, limits)
+        if name == "smtp":
+            admission = Arrivals(self.reactor, limits, core.limits)
+        return ConnectionFactory(build, admission, full, gate)
 
     def _builder(self, name: str, core: Core) -> tuple[Callable[[], Connection], bytes]:
         """What makes the protocol of a listener, and what a peer is told when it is full."""
@@ -203,6 +207,7 @@ class Server(Service):
                     settings=core.settings,
                     clock=self.reactor,
                     tls=self._context,
+                    inbound=core.limits,
                 )
                 full = b"421 4.3.2 Too many connections\r\n"
                 return lambda: SmtpServer(smtp, self.reactor), full

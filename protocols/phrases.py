@@ -292,6 +292,15 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "Refused": ("Abgelehnt", "Refusé"),
     "Rejected by policy": ("Durch Richtlinie abgelehnt", "Rejeté par la politique"),
+    "Message refused by this site's policy": (
+        "Nachricht durch die Richtlinie dieses Systems abgelehnt",
+        "Message refusé par la politique de ce site",
+    ),
+    "Too much mail in a short time": (
+        "Zu viele Nachrichten in kurzer Zeit",
+        "Trop de messages en peu de temps",
+    ),
+    "Too many connections": ("Zu viele Verbindungen", "Trop de connexions"),
     "Relaying is prohibited": ("Weiterleitung ist nicht erlaubt", "Le relais est interdit"),
     "No route to intended recipient": ("Kein Weg zum Empfänger", "Aucune route vers le destinataire"),
     "Must authenticate or encrypt first": (

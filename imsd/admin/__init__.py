@@ -2,7 +2,7 @@
 
 operations  the table, and how an operation is called
 control     the table over HTTP on a local socket
-people, mailbox, sharing, directory, settings, queue, routes, search, status, health, backup
+people, mailbox, sharing, directory, settings, queue, routes, search, status, health, limits, backup
             the operations, by what they are about; importing this package enters them
 """
 
@@ -10,6 +10,7 @@ from imsd.admin import (
     backup,
     directory,
     health,
+    limits,
     mailbox,
     people,
     queue,
@@ -24,6 +25,7 @@ __all__ = [
     "backup",
     "directory",
     "health",
+    "limits",
     "mailbox",
     "people",
     "queue",

@@ -5,7 +5,8 @@ client      asks the running server over its control socket
 offline     runs the same operation on a store that no server has open
 mailfiles   Maildir, mbox and .eml files, read and written
 output      tables for people, JSON for programs
-setup, people, mailbox, sharing, directory, settings, server, queue, route, search, backup
+setup, people, mailbox, sharing, directory, settings, server, queue, limits, route, search,
+backup
             the commands, by what they are about
 """
 
@@ -17,6 +18,7 @@ def main() -> None:
     from imsd.ctl import (  # noqa: F401 - they add their commands
         backup,
         directory,
+        limits,
         mailbox,
         people,
         queue,

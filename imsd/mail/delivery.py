@@ -27,6 +27,7 @@ from twisted.logger import Logger
 from imsd.directory.imcea import Foreign, encode
 from imsd.directory.values import Contact, DistributionList, Local, PublicFolder, Recipient
 from imsd.errors import (
+    AmbiguousRecipient,
     LoopDetected,
     NoRoute,
     NoSuchRecipient,
@@ -41,6 +42,7 @@ from imsd.mail.destinations import Destination
 from imsd.mail.envelope import Addressee, Envelope
 from imsd.mail.fairness import Turns
 from imsd.mail.room import Room
+from imsd.mail.sending import SendingLimits
 from imsd.mail.units import LOCAL, Accepted, Copy, Plan
 from imsd.settings.smtp import Smtp
 from imsd.store import claims, fanout, spool, tracking
@@ -72,6 +74,7 @@ class Delivery:
         self.room = Room(directory, settings)
         self.connectors = Connectors(settings, directory)
         self.turns = Turns(now)
+        self.sending = SendingLimits(settings, lambda: now() / 1_000_000)
         self._last = 0
         self._node = secrets.token_hex(2).upper()
         self._idle: list[Deferred[None]] = []
@@ -97,6 +100,8 @@ class Delivery:
         if plan.refused and not plan.local and not plan.remote and not plan.later:
             raise plan.refused[0][1]
         self._place(plan, envelope.priority)
+        if self.sending.active:
+            await self._limit(plan, envelope.account, envelope.reverse_path)
         account = next(iter(plan.local))[0] if plan.local else 0
         try:
             accepted = await self._db.write(
@@ -113,6 +118,19 @@ class Delivery:
         if len(plan.local) > units.MOST:
             self.wake()
         return accepted
+
+    async def _limit(self, plan: Plan, account: AccountId | None, reverse_path: str) -> None:
+        """Is what leaves held, because its sender has sent enough (imsd.mail.sending)?"""
+        if account is None or not plan.remote:
+            return
+        try:
+            sender = await self._directory.resolve(reverse_path) if reverse_path else None
+        except (NoSuchRecipient, AmbiguousRecipient):
+            sender = None
+        own = isinstance(sender, Local) and sender.account == account
+        plan.held = self.sending.hold(
+            sender.address if own and sender else reverse_path or f"account {account}", len(plan.remote)
+        )
 
     async def start_held(self, domain: str, below: bool) -> int:
         """ETRN: what is held for a domain (below: and those below it) is due; how many recipients.
@@ -239,6 +257,8 @@ class Delivery:
         if plan.refused and not plan.local and not plan.remote:
             raise plan.refused[0][1]
         self._place(plan, message.priority)
+        if self.sending.active:
+            await self._limit(plan, AccountId(message.account or 0) or None, message.reverse_path)
         done = await self._db.write(units.deliver_queued, plan, claim, recipient, now())
         if len(plan.local) > units.MOST:
             self.wake()

@@ -65,6 +65,7 @@ class Plan:
     some alone. later: lists that are left to the queue runner, because the sender is to be told of their
     expansion (RFC 3461 5.2.7.3). queued: the runner plans. listed: a list was expanded. turn: of the
     first row (imsd.mail.fairness), 0: as it comes.
+    held: why what leaves is held, "" where it is not.
     """
 
     local: dict[tuple[AccountId, str], Copy] = field(default_factory=dict)
@@ -78,6 +79,7 @@ class Plan:
     queued: bool = False
     listed: bool = False
     turn: int = 0
+    held: str = ""
 
 
 def prefix_of(reverse_path: str, address: str) -> bytes:
@@ -102,7 +104,7 @@ def accept(
     if len(copies) > MOST:
         refused += _leave(unit, copies[MOST:], envelope, content, queue_id, time)
     later += [copy for copy, _ in refused]
-    rows = _rows(plan.remote.values(), later, time, plan.turn)
+    rows = _rows(plan, later, time)
     if rows:
         _queue(unit, rows, envelope, content, queue_id, time, lifetime)
     message_id = content.summary.message_id if content.summary is not None else b""
@@ -124,7 +126,9 @@ def accept(
     events += [event(word, recipient, reason) for word, recipient, reason in plan.events]
     events += [event("delivered", copy.address) for copy in delivered]
     events += [event("deferred", copy.address, refusal.text) for copy, refusal in refused]
-    events += [event("queued", row.address) for row in rows]
+    events += [
+        event("held" if row.held else "queued", row.address, plan.held if row.held else "") for row in rows
+    ]
     tracking.track(unit, *events)
     return Accepted(queue_id, len(delivered), len(rows) + max(0, len(copies) - MOST))
 
@@ -165,11 +169,10 @@ def _copies(
     return delivered, refused
 
 
-def _rows(
-    remote: Iterable[Addressee], later: Iterable[Copy], time: int, turn: int
-) -> list[spool.NewRecipient]:
+def _rows(plan: Plan, later: Iterable[Copy], time: int) -> list[spool.NewRecipient]:
     rows = []
-    for place, each in enumerate(remote):
+    held = bool(plan.held)
+    for place, each in enumerate(plan.remote.values()):
         domain = each.destination or each.address.rpartition("@")[2].lower()
         notify = ",".join(each.notify)
         rows.append(
@@ -180,8 +183,10 @@ def _rows(
                 notify,
                 each.orcpt_type,
                 each.orcpt,
-                parked=each.parked,
-                turn=(turn or time) + place * STEP,
+                turn=(plan.turn or time) + place * STEP,
+                held=held,
+                # Whoever releases it wants it tried; then it is parked again where it is to be asked for.
+                parked=each.parked and not held,
             )
         )
     for copy in later:
@@ -298,7 +303,7 @@ def deliver_queued(
     refused += plan.refused
     if len(copies) > MOST:
         refused += _leave(unit, copies[MOST:], envelope, content, queue_id, time)
-    rows = _rows(plan.remote.values(), later + [copy for copy, _ in refused], time, plan.turn)
+    rows = _rows(plan, later + [copy for copy, _ in refused], time)
     if here:
         rows = [replace(row, notify=_without_success(row.notify)) for row in rows]
     if rows:

@@ -9,11 +9,12 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from imsd.auth.account import Account
-from imsd.errors import LoopDetected, NotPermitted, Refusal, SenderNotPermitted
+from imsd.errors import LoopDetected, NoSuchRecipient, NotPermitted, Refusal, SenderNotPermitted
 from imsd.mail import receipts, received, submission
 from imsd.mail.envelope import Addressee, Envelope, Origin
 from imsd.mail.filtering import MessageFilter, Screening
 from imsd.mail.intake import Intake
+from imsd.mail.limits import InboundLimits
 from imsd.mail.policy import Policy, Submitter
 from imsd.sessions import refusals
 from imsd.settings.connectors import Ims
@@ -60,6 +61,7 @@ class Door:
         settings: LiveSettings,
         clock: IReactorTime,
         tls: Callable[[], Any],
+        inbound: InboundLimits | None = None,
     ) -> None:
         self.role = role
         self.hostname = hostname
@@ -69,6 +71,7 @@ class Door:
         self.blobs = blobs
         self.settings = settings
         self.clock = clock
+        self.inbound = inbound or InboundLimits(settings, clock)
         self.filter = MessageFilter(settings, blobs, delivery)
         self._tls = tls
         self._limits: tuple[Smtp | None, Limits] = (None, Limits())
@@ -108,7 +111,10 @@ class Session:
         self.security = security
         self.account: Account | None = None
         self._watch: Any = None
+        self._counted: int | None = None
         self._refused: list[Event] = []
+        self.meter = None if door.role.submission else door.inbound.meter(security.peer)
+        """What counts for the peer while nobody has logged in."""
 
     @property
     def authenticator(self) -> IAuthenticator:
@@ -116,6 +122,9 @@ class Session:
 
     def logged_in(self, identity: Account, end: Callable[[], None]) -> None:
         self.account = identity
+        self.meter = None
+        self._counted = identity.id
+        self.door.inbound.enter(identity.id)
 
         def changed(account: Account | None) -> None:
             self.account = account
@@ -130,8 +139,11 @@ class Session:
         try:
             await self._admit(address)
             if self.account is None:
+                if self.meter is not None:
+                    self.meter.message()
                 screening = self.door.filter.begin(address, self.security.peer)
-            if self.account is not None:
+            else:
+                self.door.inbound.check_account(self.account.id)
                 await self.door.policy.room.may_send(self.account.id, parameters.size or 0)
         except Refusal as refusal:
             self.refused(address, "", refusal)
@@ -170,6 +182,9 @@ class Session:
 
     def forget(self) -> None:
         self.account = None
+        counted, self._counted = self._counted, None
+        if counted is not None:
+            self.door.inbound.leave(counted)
         watch, self._watch = self._watch, None
         if watch is not None:
             watch.stop()
@@ -205,16 +220,20 @@ class Transaction:
 
     async def add(self, forward_path: Path, parameters: RcptParameters) -> None:
         security, account = self._session.security, self._account
-        policy = self._session.door.policy
+        policy, meter = self._session.door.policy, self._session.meter
         by = Submitter(
             security.peer, security.local, account.id if account is not None else None, self._reverse_path
         )
         try:
+            if meter is not None:
+                meter.recipient()
             addressee = await policy.addressee(forward_path, parameters, by)
             await policy.may_post(addressee.recipient, by)
             await policy.room.may_receive(addressee.recipient, self._parameters.size or 0)
         except Refusal as refusal:
             self._session.refused(self._reverse_path, str(forward_path), refusal)
+            if meter is not None and isinstance(refusal, NoSuchRecipient):
+                await meter.unknown()
             raise
         self._addressees.append(addressee)
 
@@ -329,5 +348,6 @@ def make_smtp(core: Core, contexts: Any, role: Role) -> Callable[[], Connection]
         settings=core.settings,
         clock=core.reactor,
         tls=lambda: contexts,
+        inbound=core.limits,
     )
     return lambda: Server(door, core.reactor)

@@ -19,6 +19,7 @@ from imsd.settings.directory import Addressing, Ldap
 from imsd.settings.filters import Filter
 from imsd.settings.folders import Folders
 from imsd.settings.imap import Imap
+from imsd.settings.limits import Inbound
 from imsd.settings.listeners import Admission
 from imsd.settings.live import LiveSettings
 from imsd.settings.logins import Logins
@@ -30,6 +31,7 @@ from imsd.settings.queue import Queue
 from imsd.settings.quotas import Quotas
 from imsd.settings.reports import Ndr, Notifications
 from imsd.settings.routing import Rerouting, Restrictions
+from imsd.settings.sending import Sending
 from imsd.settings.smtp import Smtp
 
 PAGES: tuple[type[Page], ...] = (
@@ -40,6 +42,8 @@ PAGES: tuple[type[Page], ...] = (
     Ims,
     Accept,
     Filter,
+    Inbound,
+    Sending,
     Delivery,
     DeliveryRestrictions,
     Ndr,
