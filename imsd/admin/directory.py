@@ -2,21 +2,61 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from imsd.admin.operations import Json, operation
-from imsd.directory import ldif
+from imsd.directory import bulk, ldif
+from imsd.directory.bulk import Done, Pass, Wanted
+from imsd.directory.people import container, name_of
+from imsd.directory.tree import require
+from imsd.store.ids import EntryId
+from imsd.store.transaction import Transaction
 
 
-@operation("directory.export")
-async def export(core: Any, domain_names: bool = False) -> Json:
-    """Every entry as LDIF, without passwords; domain_names: under dc= instead of o=."""
-    pieces = [piece async for piece in ldif.export(core.directory, int(domain_names))]
-    return b"".join(pieces).decode()
+@operation("directory.page")
+async def page(core: Any, above: int = 0, after: int = 0, domain_names: bool = False) -> Json:
+    """Some entries right below one, as LDIF without passwords; domain_names: under dc= instead of o=."""
+    found = await ldif.page(core.directory, EntryId(above), EntryId(after), int(domain_names))
+    return {"text": found.text.decode(), "ids": found.ids, "last": found.last}
 
 
 @operation("directory.import")
-async def import_(core: Any, text: str, replace: bool = False) -> Json:
-    """Add the entries of LDIF; replace: those that are there take the file's attributes."""
-    report = await ldif.load(core.directory, text.encode(), replace)
-    return {"added": report.added, "changed": report.changed, "refused": report.refused}
+async def import_(
+    core: Any,
+    records: Annotated[list[str], Field(max_length=bulk.MOST)],
+    step: Pass = Pass.ENTRIES,
+    replace: bool = False,
+    delete_mailboxes: bool = False,
+    repeated: bool = False,
+    rehearse: bool = False,
+) -> Json:
+    """Put in LDIF records, of content or of changes; what became of them, in numbers.
+
+    records: each octet one character. later: numbers of those whose references are to be put in by
+    the second step. refused: number, kind and reason.
+    """
+    wanted = Wanted(step, replace, delete_mailboxes, repeated, rehearse)
+    outcomes = await bulk.apply(core.directory, [text.encode("latin-1") for text in records], wanted)
+    counts = {done.value: 0 for done in Done}
+    for outcome in outcomes:
+        counts[outcome.done] += 1
+    return {
+        "counts": counts,
+        "later": [number for number, one in enumerate(outcomes) if one.later],
+        "refused": [
+            [number, one.kind, one.text] for number, one in enumerate(outcomes) if one.done is Done.REFUSED
+        ],
+    }
+
+
+@operation("directory.recipients")
+async def recipients(core: Any) -> Json:
+    """The name of the container that new recipients stand in."""
+    return {"dn": await core.db.read(_recipients)}
+
+
+def _recipients(tx: Transaction) -> str:
+    here = require(tx)
+    return name_of(tx, here, container(tx, here))

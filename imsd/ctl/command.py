@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -15,6 +16,10 @@ from imsd.ctl import client
 from imsd.errors import Refusal
 
 DEFAULT_HOME = "~/.imsd"
+
+Answer = TypeVar("Answer")
+Ask = Callable[..., Any]
+"""ask(operation, **arguments) gives the operation's answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,28 @@ class Administrator:
     def config(self) -> config.Config:
         try:
             return config.load(self.home)
+        except config.ConfigError as error:
+            raise click.ClickException(str(error)) from None
+
+    def converse(self, work: Callable[[Ask], Answer]) -> Answer:
+        """Run `work` with what asks for many operations: in the server, or here when there is none."""
+        loaded = self.config()
+
+        def online(operation: str, **arguments: Any) -> Any:
+            return client.call(loaded.control_socket, operation, arguments)
+
+        try:
+            try:
+                online("status")
+            except client.NotRunning:
+                from imsd.ctl import offline
+
+                return offline.converse(loaded, work)
+            return work(online)
+        except client.NotRunning:
+            raise click.ClickException("The server has stopped; run the command again to go on") from None
+        except Refusal as refusal:
+            raise click.ClickException(refusal.text) from None
         except config.ConfigError as error:
             raise click.ClickException(str(error)) from None
 

@@ -2,40 +2,205 @@
 
 from __future__ import annotations
 
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from imsd.ctl.command import Administrator, imsctl, json_option
+from imsd.ctl import spreadsheet
+from imsd.ctl.command import Administrator, Ask, imsctl, json_option
 from imsd.ctl.output import show_json
+from imsd.ctl.recordfile import Journal, RecordFile, Standing, send
+
+_SHOWN = 20
+"""Refusals shown on the terminal; all are in the file of refused records."""
 
 
 @imsctl.group()
 def directory() -> None:
-    """The directory as a whole."""
+    """The directory as a whole, as LDIF or as Exchange's CSV."""
 
 
 @directory.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
 @click.option("--domain-names", is_flag=True, help="Write names under dc=... instead of o=...")
+@click.option(
+    "--format", "kind", type=click.Choice(["ldif", "csv"]), help="Default: by the file's name, else ldif."
+)
 @click.pass_obj
-def export(admin: Administrator, domain_names: bool) -> None:
-    """Write every entry as LDIF. Passwords are not in it."""
-    click.echo(admin.ask("directory.export", domain_names=domain_names), nl=False)
+def export(admin: Administrator, file: Path | None, domain_names: bool, kind: str | None) -> None:
+    """Write every entry to FILE, or to standard output. Passwords are not in it.
+
+    CSV is what Exchange's directory export writes: recipients alone, with the columns its import takes.
+    """
+    kind = kind or ("csv" if file is not None and file.suffix.lower() == ".csv" else "ldif")
+    if file is None:
+        count = admin.converse(
+            lambda ask: _export(ask, sys.stdout.buffer, domain_names, kind, lambda _: None)
+        )
+        return
+    with file.open("wb") as target, _progress("exported", None) as advance:
+        count = admin.converse(lambda ask: _export(ask, target, domain_names, kind, advance))
+    click.echo(f"{count} entries are in {file}")
+
+
+def _export(ask: Ask, target: BinaryIO, domain_names: bool, kind: str, advance: Any) -> int:
+    sheet = spreadsheet.Writer(target, ask("directory.recipients")["dn"]) if kind == "csv" else None
+    if sheet is None:
+        target.write(b"version: 1\n\n")
+    count, waiting = 0, [0]
+    while waiting:
+        above, after, more = waiting.pop(), 0, True
+        while more:
+            found = ask(
+                "directory.page", above=above, after=after, domain_names=domain_names and sheet is None
+            )
+            text = found["text"].encode()
+            count += sheet.write(text) if sheet is not None else len(found["ids"])
+            if sheet is None:
+                target.write(text)
+            advance(len(found["ids"]))
+            waiting.extend(found["ids"])
+            after = found["last"]
+            more = bool(after)
+    return count
 
 
 @directory.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--replace", is_flag=True, help="Entries that are there take the file's attributes.")
+@click.option("--dry-run", is_flag=True, help="Only say what would become of each record.")
+@click.option("--delete-mailboxes", is_flag=True, help="Deleted people's mailboxes go, full or not.")
+@click.option("--afresh", is_flag=True, help="Begin at the start, whatever an earlier run has done.")
+@click.option(
+    "--rejects",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where refused records are written, with the reasons.  [default: FILE.rejected]",
+)
 @json_option
 @click.pass_obj
-def import_(admin: Administrator, file: Path, replace: bool) -> None:
-    """Add the entries of an LDIF file; mailboxes are made for people."""
-    report = admin.ask("directory.import", text=file.read_text("utf-8"), replace=replace)
+def import_(
+    admin: Administrator,
+    file: Path,
+    replace: bool,
+    dry_run: bool,
+    delete_mailboxes: bool,
+    afresh: bool,
+    rejects: Path | None,
+) -> None:
+    """Put in the records of FILE: LDIF (entries, or changes), or Exchange's CSV (FILE.csv).
+
+    Mailboxes are made for people. A run that was stopped goes on where it was when it is started again.
+    Refused records are written to a file, which can be mended and imported itself.
+    """
+    options = {"replace": replace, "delete_mailboxes": delete_mailboxes, "rehearse": dry_run}
+    rejects = rejects or file.with_name(file.name + ".rejected")
+    try:
+        standing, records = admin.converse(lambda ask: _import(ask, file, options, afresh))
+    except OSError as error:
+        raise click.ClickException(str(error)) from None
+    refused = [
+        {
+            "line": _line(records, number),
+            "record": _name(records.text(number)),
+            "kind": kind,
+            "reason": reason,
+        }
+        for number, kind, reason in standing.refused
+    ]
+    if standing.refused and not dry_run:
+        _write_rejects(rejects, records, standing)
+    counts = {name: count for name, count in standing.counts.items() if name != "refused"}
     if admin.as_json:
-        show_json(report)
+        show_json({**counts, "refused": refused, "rejects": str(rejects) if refused and not dry_run else ""})
         return
-    for name, reason in report["refused"].items():
-        click.echo(f"{name}: {reason}", err=True)
-    click.echo(f"{len(report['added'])} added, {len(report['changed'])} changed")
-    if report["refused"]:
-        raise click.ClickException(f"{len(report['refused'])} not taken")
+    for each in refused[:_SHOWN]:
+        click.echo(f"line {each['line']}: {each['record']}: {each['reason']}", err=True)
+    if len(refused) > _SHOWN:
+        click.echo(f"... and {len(refused) - _SHOWN} more", err=True)
+    verb = "would be " if dry_run else ""
+    said = [
+        f"{count} {verb}{name}" if name != "there" else f"{count} there already"
+        for name, count in counts.items()
+        if count
+    ]
+    click.echo(", ".join(said) or "nothing to do")
+    if refused:
+        where = "" if dry_run else f"; they are in {rejects}"
+        raise click.ClickException(f"{len(refused)} not taken{where}")
+
+
+def _import(ask: Ask, file: Path, options: dict[str, Any], afresh: bool) -> tuple[Standing, RecordFile]:
+    source = file
+    if file.suffix.lower() == ".csv":
+        source = spreadsheet.as_ldif(file, ask("directory.recipients")["dn"])
+        options["replace"] = True  # what Update means
+    records = RecordFile(source)
+    if not len(records):
+        raise click.ClickException(f"{file} holds no records")
+
+    def put(**arguments: Any) -> Any:
+        return ask("directory.import", **options, **arguments)
+
+    if options["rehearse"]:
+        standing = Standing()
+        with _progress("looked at", len(records)) as advance:
+            send(records, put, standing, standing.take, advance, repeated=False)
+        if source != file:
+            source.unlink()
+        return standing, records
+    journal = Journal(source, repr(sorted(options.items())), afresh)
+    finished = False
+    try:
+        standing = journal.standing
+        if standing.next:
+            click.echo(f"going on behind record {standing.next} of an import that was stopped", err=True)
+        with _progress("records", len(records)) as advance:
+            advance(standing.next)
+            send(records, put, standing, journal.take, advance, repeated=journal.resumed)
+        finished = True
+    finally:
+        journal.close(finished)
+    if source != file:
+        source.unlink()  # what is open can still be read
+    return standing, records
+
+
+def _line(records: RecordFile, number: int) -> int:
+    """Where a record stands in the file that was given: a table's row, or a line of LDIF."""
+    row = re.match(rb"# row ([0-9]+)\n", records.text(number))
+    return int(row[1]) if row else records.line(number)
+
+
+def _name(text: bytes) -> str:
+    named = next((line for line in text.splitlines() if line[:3].lower() == b"dn:"), b"?")
+    return named.decode("utf-8", "backslashreplace")[:200]
+
+
+def _write_rejects(path: Path, records: RecordFile, standing: Standing) -> None:
+    with path.open("wb") as file:
+        file.write(b"version: 1\n\n")
+        for number, _, reason in standing.refused:
+            file.write(b"# line %d: %s\n" % (_line(records, number), reason.encode()))
+            file.write(records.text(number).rstrip(b"\r\n") + b"\n\n")
+
+
+@contextmanager
+def _progress(words: str, total: int | None) -> Iterator[Any]:
+    """A bar on a terminal's standard error; nothing elsewhere."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn(f"{{task.completed}} {words}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task(words, total=total)
+        yield lambda count: progress.advance(task, count)

@@ -89,7 +89,8 @@ class Directory:
         self.policy = Policy(visibility_of(ldap))
         self.cache.forget_answers()
 
-    def _now(self) -> int:
+    def now(self) -> int:
+        """Microseconds since the epoch."""
         return int(self.clock.seconds() * 1_000_000)
 
     # Recipients ----------------------------------------------------------------------
@@ -297,7 +298,7 @@ class Directory:
         """Make the organisation in an empty store. Raises EntryExists where there is one."""
         verifier = await self._passwords.make(admin_password)
         entry_id = await self.db.write(
-            bootstrap.create_organisation, organization, site, domain, verifier, self._now()
+            bootstrap.create_organisation, organization, site, domain, verifier, self.now()
         )
         # Its domain is ours from here on, not from whenever the settings are read next.
         self.settings.replace(await self.db.read(setting_rows.values))
@@ -328,7 +329,7 @@ class Directory:
         verifier = None if password is None else await self._passwords.make(password)
         entry_id = await self.db.write(
             people.add_user, address, name, given_name, surname, alias, admin, verifier,
-            tuple(other_addresses), self.rules, self._now(),
+            tuple(other_addresses), self.rules, self.now(),
         )  # fmt: skip
         return await self._made(entry_id)
 
@@ -337,7 +338,7 @@ class Directory:
     ) -> EntryId:
         """A distribution list; members and owner are addresses, aliases or DNs."""
         return await self.db.write(
-            people.add_group, address, name, tuple(members), owner, self.rules, self._now()
+            people.add_group, address, name, tuple(members), owner, self.rules, self.now()
         )
 
     async def change_members(
@@ -345,25 +346,23 @@ class Directory:
     ) -> EntryId:
         """Members that are there already, or were not, are no error."""
         return await self.db.write(
-            people.change_members, group, tuple(add), tuple(remove), self.rules, self._now()
+            people.change_members, group, tuple(add), tuple(remove), self.rules, self.now()
         )
 
     async def add_contact(self, address: str, target: str, *, name: str = "") -> EntryId:
         """A custom recipient: mail for address goes to target."""
-        return await self.db.write(people.add_contact, address, target, name, self.rules, self._now())
+        return await self.db.write(people.add_contact, address, target, name, self.rules, self.now())
 
     async def add_folder(
         self, address: str, pathname: str, *, name: str = "", hidden: bool = True
     ) -> EntryId:
         """A public folder with an address (generated when ""), made in the public tree if need be."""
-        return await self.db.write(
-            people.add_folder, address, pathname, name, hidden, self.rules, self._now()
-        )
+        return await self.db.write(people.add_folder, address, pathname, name, hidden, self.rules, self.now())
 
     async def change(self, who: str, attributes: Mapping[str, Sequence[str]]) -> EntryId:
         """Replace attributes of an entry (address, alias or DN); no values removes one."""
         given = {key: list(values) for key, values in attributes.items()}
-        return await self.db.write(people.change, who, given, self.rules, self._now())
+        return await self.db.write(people.change, who, given, self.rules, self.now())
 
     async def set_disabled(self, account: AccountId, disabled: bool) -> None:
         """A disabled person cannot log in; mail is still received."""
@@ -374,7 +373,7 @@ class Directory:
         """Raises NoSuchEntry, ConstraintViolation; the person's sessions end."""
         person = await self._made(EntryId(account))
         verifier = await self._passwords.make(password)
-        await self.db.write(people.change, person.dn, {}, self.rules, self._now(), verifier)
+        await self.db.write(people.change, person.dn, {}, self.rules, self.now(), verifier)
 
     async def delete_user(self, who: str, *, delete_mailbox: bool) -> None:
         """Delete a person. A mailbox that is not empty goes only with delete_mailbox.
@@ -385,17 +384,15 @@ class Directory:
 
     async def delete(self, who: str, kind: Kind | None = None, *, delete_mailbox: bool = False) -> None:
         """Delete any entry; kind says what it must be."""
-        await self.db.write(people.delete, who, kind, delete_mailbox, self.rules, self._now())
+        await self.db.write(people.delete, who, kind, delete_mailbox, self.rules, self.now())
 
     # Changing entries as somebody (LDAP) -----------------------------------------------
 
     async def add_entry(self, name: str, given: Given, asking: Viewer, uuid: bytes | None = None) -> EntryId:
         """RFC 4511 4.7. uuid: the entry's identity, where it comes from an export."""
-        verifier = None
-        for description, values in given:
-            if _is_password(description) and asking.level is Visible.ADMINISTRATOR:
-                verifier = await self._verifier(values)
-        return await self.db.write(update.add, name, given, self.rules, self._now(), asking, verifier, uuid)
+        administrator = asking.level is Visible.ADMINISTRATOR
+        verifier = await self.verifier_of(given) if administrator else None
+        return await self.db.write(update.add, name, given, self.rules, self.now(), asking, verifier, uuid)
 
     async def modify_entry(self, name: str, modifications: Sequence[Modification], asking: Viewer) -> EntryId:
         """RFC 4511 4.6. A password is replaced, or taken away; a former one cannot be named."""
@@ -412,7 +409,7 @@ class Directory:
             else:
                 verifier = await self._verifier(modification.values)
         return await self.db.write(
-            update.modify, name, modifications, self.rules, self._now(), asking, verifier
+            update.modify, name, modifications, self.rules, self.now(), asking, verifier
         )
 
     async def _may_set(self, name: str, asking: Viewer) -> bool:
@@ -424,6 +421,16 @@ class Directory:
         except (NoSuchEntry, InvalidDN):
             return False
 
+    async def verifier_of(self, given: Given) -> str | None:
+        """The verifier of the password among attributes; None where there is none.
+
+        Raises ConstraintViolation, InvalidSyntax.
+        """
+        for description, values in given:
+            if _is_password(description):
+                return await self._verifier(values) if values else ""
+        return None
+
     async def _verifier(self, values: Sequence[bytes]) -> str:
         if len(values) != 1:
             raise ConstraintViolation("userPassword: one value")
@@ -434,14 +441,14 @@ class Directory:
 
     async def delete_entry(self, name: str, asking: Viewer) -> EntryId:
         """RFC 4511 4.8."""
-        return await self.db.write(update.delete, name, self.rules, self._now(), asking)
+        return await self.db.write(update.delete, name, self.rules, self.now(), asking)
 
     async def rename_entry(
         self, name: str, new_rdn: str, delete_old: bool, new_superior: str | None, asking: Viewer
     ) -> EntryId:
         """RFC 4511 4.9."""
         return await self.db.write(
-            update.rename, name, new_rdn, delete_old, new_superior, self.rules, self._now(), asking
+            update.rename, name, new_rdn, delete_old, new_superior, self.rules, self.now(), asking
         )
 
 

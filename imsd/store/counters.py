@@ -6,7 +6,7 @@ table of its own says so with `counted_by(MailboxScope, advance, read)`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, select
@@ -32,6 +32,16 @@ _ADVANCE = sql(
 )
 _READ = sql(
     select(counter.c.value).where(counter.c.kind == bindparam("kind"), counter.c.owner == bindparam("owner"))
+)
+
+
+_ADVANCE_BY = sql(
+    insert(counter)
+    .values(kind=bindparam("kind"), owner=bindparam("owner"), value=bindparam("by"))
+    .on_conflict_do_update(
+        index_elements=["kind", "owner"], set_={"value": counter.c.value + bindparam("by")}
+    )
+    .returning(counter.c.value)
 )
 
 
@@ -66,6 +76,13 @@ def counted_by(scope: type, advance: Advance, read: Read) -> None:
 def advance(unit: Unit, scope: Scope) -> tuple[int, int]:
     """Move the scope's counter by one; (previous, next)."""
     return _ways[type(scope)][0](unit, scope)
+
+
+def advance_account(unit: Unit, scope: AccountScope, steps: int) -> Iterator[tuple[int, int]]:
+    """Move an account's counter by several at once; (previous, next) of each step."""
+    kind, owner = _key(scope)
+    last: int = unit.value(_ADVANCE_BY, kind=kind, owner=owner, by=steps)
+    return ((at, at + 1) for at in range(last - steps, last))
 
 
 def read(tx: Transaction, scope: Scope) -> int:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, case, delete, func, select, update
 
 from imsd.errors import LimitReached, MailboxExists, MailboxHasChildren, NoSuchMailbox, NotPermitted
-from imsd.store import acl, mailbox_annotations, names, quotas
+from imsd.store import acl, counters, mailbox_annotations, names, quotas
 from imsd.store import mailbox_tables as t
 from imsd.store.changes import (
     AccountScope,
@@ -157,15 +157,32 @@ def create_account_mailboxes(
     """Give a new account its INBOX and folders (name, special use); nothing when it has them."""
     if unit.one(_ACCOUNT, a=account):
         return
+    fresh = () if account == PUBLIC else ((names.INBOX, ""), *furniture)
+    first = now // 1_000_000
     unit.run(
-        _NEW_ACCOUNT, account=account, next_mailbox=1, last_uidvalidity=0, next_email=1,
+        _NEW_ACCOUNT, account=account, next_mailbox=1 + len(fresh),
+        last_uidvalidity=first + len(fresh) - 1 if fresh else 0, next_email=1,
         used_bytes=0, used_messages=0, quota_bytes=0, quota_messages=0,
     )  # fmt: skip
-    if account == PUBLIC:
+    if not fresh:
         return
-    for name, special in ((names.INBOX, ""), *furniture):
-        _add(unit, account, name, special, now)
-        subscribe(unit, account, name)
+    made = [
+        (MailboxId(number), names.canonical(name), special)
+        for number, (name, special) in enumerate(fresh, start=INBOX)
+    ]
+    unit.many(
+        _INSERT,
+        [
+            _row(account, at, name, special, UidValidity(first + n), now)
+            for n, (at, name, special) in enumerate(made)
+        ],
+    )
+    unit.many(_SUBSCRIBE, [{"account": account, "name": name} for _at, name, _special in made])
+    scope = AccountScope(account)
+    steps = counters.advance_account(unit, scope, 2 * len(made))
+    for at, name, _special in made:
+        unit.changed(MailboxCreated(scope, *next(steps), at, name))
+        unit.changed(SubscriptionChanged(scope, *next(steps), name, True))
 
 
 def account_exists(tx: Transaction, account: AccountId) -> bool:
@@ -398,15 +415,28 @@ def _numbers(unit: Unit, account: AccountId, now: int) -> tuple[MailboxId, UidVa
     return MailboxId(row[0]), UidValidity(row[1])
 
 
+def _row(
+    account: AccountId,
+    mailbox: MailboxId,
+    name: str,
+    special: str,
+    validity: UidValidity,
+    now: int,
+    selectable: bool = True,
+) -> dict[str, object]:
+    """An empty mailbox."""
+    return {
+        "account": account, "mailbox": mailbox, "name": name, "uidvalidity": validity, "uidnext": 1,
+        "highestmodseq": 1, "special": special, "selectable": int(selectable), "messages": 0, "unseen": 0,
+        "deleted": 0, "bytes": 0, "recent_uid": 0, "created": now,
+    }  # fmt: skip
+
+
 def _add(
     unit: Unit, account: AccountId, name: str, special: str, now: int, *, selectable: bool = True
 ) -> MailboxId:
     mailbox, validity = _numbers(unit, account, now)
-    unit.run(
-        _INSERT, account=account, mailbox=mailbox, name=name, uidvalidity=validity, uidnext=1,
-        highestmodseq=1, special=special, selectable=int(selectable), messages=0, unseen=0,
-        deleted=0, bytes=0, recent_uid=0, created=now,
-    )  # fmt: skip
+    unit.run(_INSERT, **_row(account, mailbox, name, special, validity, now, selectable))
     _announce(unit, MailboxCreated, account, mailbox, name)
     return mailbox
 

@@ -5,6 +5,7 @@ takes part.
 """
 
 import unicodedata
+from functools import lru_cache
 
 from imsd.errors import InvalidName
 
@@ -14,6 +15,7 @@ MAX_LENGTH = 900
 MAX_DEPTH = 30
 
 
+@lru_cache(maxsize=1024)
 def canonical(name: str) -> str:
     """The stored form of a name; refuses what RFC 9051 5.1 and 5.1.1 forbid or discourage."""
     name = unicodedata.normalize("NFC", name)

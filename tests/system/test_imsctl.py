@@ -122,7 +122,33 @@ def test_directory(home: RunningServer, tmp_path: Path) -> None:
     assert "uid: alice" in file.read_text()
     assert "userPassword" not in file.read_text()
     report = answered(home, "directory", "import", "--replace", str(file))
-    assert report["refused"] == {}
+    assert report["refused"] == [] and report["added"] == 0
+    assert not list(tmp_path.glob("*.imsd-*"))
+
+
+def test_a_table_of_people_comes_in_and_out(home: RunningServer, tmp_path: Path) -> None:
+    table, domain = tmp_path / "people.csv", home.address("x").partition("@")[2]
+    table.write_text(
+        "Obj-Class,First name,Last name,Display Name,Alias Name,Directory Name,E-mail addresses,Members\n"
+        "dl,,,Pair,pair,pair,,Recipients/nina%Recipients/nobody\n"
+        f"mailbox,Nina,North,Nina North,nina,nina,SMTP:nina@{domain}%smtp:n.north@{domain},\n"
+        f"mailbox,,Copy,Copy,copy,copy,SMTP:nina@{domain},\n"
+    )
+    rehearsed = home.imsctl("directory", "import", "--dry-run", str(table), check=False)
+    assert "would be added" in rehearsed.stdout
+    assert f"nina@{domain}" not in {row["address"] for row in answered(home, "user", "list")}
+    done = home.imsctl("directory", "import", str(table), check=False)
+    assert done.returncode == 1 and "2 added" in done.stdout
+    assert "line 4: dn: cn=copy" in done.stderr and "line 2: dn: cn=pair" in done.stderr
+    rejected = tmp_path / "people.csv.rejected"
+    assert "# line 4:" in rejected.read_text() and "changetype: modify" in rejected.read_text()
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["people.csv", "people.csv.rejected"]
+    assert {f"nina@{domain}", f"n.north@{domain}"} <= {
+        *said(home, "user", "show", "nina").replace(",", " ").split()
+    }
+    written = tmp_path / "out.csv"
+    assert "entries are in" in said(home, "directory", "export", str(written))
+    assert f"SMTP:nina@{domain}%smtp:n.north@{domain}" in written.read_text()
 
 
 def test_queue_and_track(home: RunningServer) -> None:

@@ -1,0 +1,330 @@
+"""Many LDIF records at once, in small units (design rule 11).
+
+A file is put in by pieces of some hundred records, each piece wholly or said not to be; whoever
+sends the pieces remembers how far he came. Within a piece a few records share a unit: they cost
+a third of what they would alone. Where one of them is refused, each is tried by itself, so that
+one refusal is one record's.
+
+Entries come first and the names they refer to in a second pass, since a list may stand before
+its members. Records of changes are applied as they stand, in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from twisted.internet.defer import Deferred, DeferredList
+
+from imsd.directory import tree, update
+from imsd.directory.access import SERVER
+from imsd.directory.attributes import Kept
+from imsd.directory.entry import Entry
+from imsd.directory.tree import Tree
+from imsd.directory.update import Change, Given, Modification
+from imsd.directory.working import Rules, known
+from imsd.errors import (
+    AttributeOrValueExists,
+    EntryExists,
+    InvalidSyntax,
+    NamingViolation,
+    NoSuchAttribute,
+    NoSuchEntry,
+    Refusal,
+)
+from imsd.store import entries
+from imsd.store.transaction import Unit
+from protocols.errors import BadSyntax
+from protocols.ldap import ldif
+
+if TYPE_CHECKING:
+    from imsd.directory.directory import Directory
+
+MOST: Final = 1_000
+"""Records in one piece."""
+_TOGETHER: Final = 12
+"""Records in one unit: under 10 ms."""
+
+
+class Done(StrEnum):
+    """What became of a record."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    DELETED = "deleted"
+    RENAMED = "renamed"
+    THERE = "there"
+    """It was so before."""
+    REFUSED = "refused"
+
+
+class Pass(StrEnum):
+    """ENTRIES: without the names they refer to. REFERENCES: those alone."""
+
+    ENTRIES = "entries"
+    REFERENCES = "references"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How records are applied.
+
+    replace: entries that are there take the attributes of content records. delete_mailboxes: with
+    the entry, full or not. repeated: the piece may have been applied before, wholly or in part.
+    rehearse: nothing is kept.
+    """
+
+    step: Pass = Pass.ENTRIES
+    replace: bool = False
+    delete_mailboxes: bool = False
+    repeated: bool = False
+    rehearse: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """kind: the refusal's class. later: there are references for the second pass."""
+
+    done: Done
+    kind: str = ""
+    text: str = ""
+    later: bool = False
+
+
+class _Rehearsed(Exception):
+    """Undoes a unit that was a rehearsal."""
+
+
+@dataclass(slots=True)
+class _Prepared:
+    """A record with what had to be found out before the unit."""
+
+    record: ldif.Record
+    now: Given = ()
+    references: Given = ()
+    uuid: bytes | None = None
+    verifier: str | None = None
+
+
+_Numbered = list[tuple[int, _Prepared]]
+
+
+async def apply(directory: Directory, texts: Sequence[bytes], wanted: Wanted) -> list[Outcome]:
+    """Put records in; what became of each. Raises temporary refusals: what came before is kept."""
+    outcomes: dict[int, Outcome] = {}
+    ready: _Numbered = []
+    for number, text in enumerate(texts):
+        try:
+            ready.append((number, await _prepared(directory, ldif.record(text), wanted)))
+        except BadSyntax as error:
+            line = f"line {error.position} of the record: " if error.position > 0 else ""
+            outcomes[number] = Outcome(Done.REFUSED, "InvalidSyntax", f"{line}{error.what} is wanted")
+        except Refusal as refusal:
+            outcomes[number] = _refused(refusal)
+    if all(isinstance(prepared.record, ldif.Content) for _, prepared in ready):
+        await _contents(directory, ready, wanted, outcomes)
+    else:
+        for number, prepared in ready:
+            outcomes[number] = await _alone(directory, prepared, wanted)
+    return [outcomes[number] for number in range(len(texts))]
+
+
+async def _contents(
+    directory: Directory, ready: _Numbered, wanted: Wanted, outcomes: dict[int, Outcome]
+) -> None:
+    """Content records: their units are in one queue, and share its commits."""
+    groups = [ready[at : at + _TOGETHER] for at in range(0, len(ready), _TOGETHER)]
+    units = [Deferred.fromCoroutine(_unit(directory, [one for _, one in group], wanted)) for group in groups]
+    results: list[tuple[bool, Any]] = await DeferredList(units, consumeErrors=True)
+    for group, (well, result) in zip(groups, results, strict=True):
+        if well:
+            for (number, prepared), done in zip(group, result, strict=True):
+                outcomes[number] = _outcome(prepared, done, wanted)
+            continue
+        if not isinstance(result.value, Refusal):
+            result.raiseException()
+        for number, prepared in group:
+            outcomes[number] = await _alone(directory, prepared, wanted)
+
+
+async def _alone(directory: Directory, prepared: _Prepared, wanted: Wanted) -> Outcome:
+    try:
+        (done,) = await _unit(directory, [prepared], wanted)
+        return _outcome(prepared, done, wanted)
+    except Refusal as refusal:
+        if refusal.temporary:
+            raise
+        return _refused(refusal)
+
+
+def _outcome(prepared: _Prepared, done: Done, wanted: Wanted) -> Outcome:
+    touched = done in (Done.ADDED, Done.CHANGED) or (done is Done.THERE and wanted.repeated)
+    return Outcome(done, later=wanted.step is Pass.ENTRIES and bool(prepared.references) and touched)
+
+
+async def _unit(directory: Directory, some: Sequence[_Prepared], wanted: Wanted) -> list[Done]:
+    work = _Work(directory.rules, directory.now(), wanted)
+    try:
+        return await directory.db.write(work.run, some)
+    except _Rehearsed:
+        return work.done
+
+
+def _refused(refusal: Refusal) -> Outcome:
+    return Outcome(Done.REFUSED, type(refusal).__name__, refusal.text)
+
+
+# Before the unit -------------------------------------------------------------------------
+
+
+async def _prepared(directory: Directory, record: ldif.Record, wanted: Wanted) -> _Prepared:
+    """Raises refusals for what can be judged without the store."""
+    if isinstance(record, ldif.Content):
+        now, references, uuid = _split(record.attributes)
+        entry = wanted.step is Pass.ENTRIES
+        verifier = await directory.verifier_of(now) if entry and not wanted.rehearse else None
+        return _Prepared(record, now, references, uuid, verifier)
+    if isinstance(record, ldif.Add):
+        given = [(name, list(values)) for name, values in record.attributes]
+        return _Prepared(record, given, verifier=await directory.verifier_of(given))
+    if isinstance(record, ldif.Modify):
+        given = [(name, list(values)) for _, name, values in record.changes]
+        return _Prepared(record, verifier=await directory.verifier_of(given))
+    return _Prepared(record)
+
+
+def _split(attributes: ldif.Attributes) -> tuple[Given, Given, bytes | None]:
+    """Attributes to add with, references for later, and the entryUUID.
+
+    Raises UndefinedAttribute, InvalidSyntax.
+    """
+    now: list[tuple[str, list[bytes]]] = []
+    later: list[tuple[str, list[bytes]]] = []
+    uuid = None
+    is_alias = any(
+        value.lower() == b"alias"
+        for name, values in attributes
+        if name.lower() == "objectclass"
+        for value in values
+    )
+    for name, values in attributes:
+        definition = known(name)
+        if definition.key == "entryuuid":
+            try:
+                uuid = UUID(values[0].decode("ascii", "replace")).bytes
+            except ValueError:
+                raise InvalidSyntax("entryUUID: no UUID") from None
+        elif definition.kept is Kept.REFERENCE and not is_alias:
+            later.append((name, list(values)))
+        elif not definition.type.operational and definition.kept not in (Kept.COMPUTED, Kept.BACKLINK):
+            now.append((name, list(values)))
+    return now, later, uuid
+
+
+# In the unit -----------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Work:
+    """The records of one unit. It may run more than once (rule 1 of the store)."""
+
+    rules: Rules
+    now: int
+    wanted: Wanted
+    done: list[Done] = field(default_factory=list)
+
+    def run(self, unit: Unit, some: Sequence[_Prepared]) -> list[Done]:
+        here = tree.require(unit)
+        above: dict[str, Entry] = {}
+        self.done = [self._one(unit, here, above, prepared) for prepared in some]
+        if self.wanted.rehearse:
+            raise _Rehearsed
+        return self.done
+
+    def _one(self, unit: Unit, here: Tree, above: dict[str, Entry], prepared: _Prepared) -> Done:
+        match prepared.record:
+            case ldif.Content(dn) if self.wanted.step is Pass.REFERENCES:
+                return self._refer(unit, here, dn, prepared.references)
+            case ldif.Content(dn):
+                if self._add(unit, here, above, dn, prepared):
+                    return Done.ADDED
+                if not self.wanted.replace:
+                    return Done.THERE
+                return self._modify(unit, dn, list(_replacing(prepared.now)), prepared.verifier)
+            case ldif.Add(dn):
+                if self._add(unit, here, above, dn, prepared):
+                    return Done.ADDED
+                if self.wanted.repeated:
+                    return Done.THERE
+                raise EntryExists
+            case ldif.Modify(dn, changes):
+                modifications = [
+                    Modification(Change[operation.upper()], attribute, values)
+                    for operation, attribute, values in changes
+                ]
+                return self._again(lambda: self._modify(unit, dn, modifications, prepared.verifier))
+            case ldif.Delete(dn):
+                return self._again(lambda: self._delete(unit, dn))
+            case ldif.Rename() as record:
+                return self._again(lambda: self._rename(unit, record))
+
+    def _add(self, unit: Unit, here: Tree, above: dict[str, Entry], dn: str, prepared: _Prepared) -> bool:
+        """Add the entry; False where one of that name is."""
+        name = tree.parse(dn)
+        path, _ = here.locate(name)
+        if not path:
+            return False  # the organisation itself
+        tree.check_rdn(name.rdn)
+        parent = above.get(name.parent.normal)
+        if parent is None:
+            parent = Entry(entries.load(unit, here.find(unit, name.parent)))
+            above[name.parent.normal] = parent
+        if entries.child(unit, parent.id, name.rdn.normal) is not None:
+            return False
+        update.add_below(
+            unit, here, parent, name.rdn, prepared.now, self.rules, self.now, SERVER,
+            prepared.verifier, prepared.uuid,
+        )  # fmt: skip
+        return True
+
+    def _refer(self, unit: Unit, here: Tree, dn: str, references: Given) -> Done:
+        """Those of an entry that stays as it is are left alone: it has them already."""
+        if not self.wanted.replace:
+            present = entries.load(unit, here.find(unit, tree.parse(dn))).references
+            references = [(name, values) for name, values in references if known(name).key not in present]
+        return self._modify(unit, dn, list(_replacing(references)), None)
+
+    def _modify(self, unit: Unit, dn: str, modifications: list[Modification], verifier: str | None) -> Done:
+        if not modifications and verifier is None:
+            return Done.THERE
+        update.modify(unit, dn, modifications, self.rules, self.now, SERVER, verifier)
+        return Done.CHANGED
+
+    def _delete(self, unit: Unit, dn: str) -> Done:
+        update.delete(unit, dn, self.rules, self.now, SERVER, self.wanted.delete_mailboxes)
+        return Done.DELETED
+
+    def _rename(self, unit: Unit, record: ldif.Rename) -> Done:
+        if not record.new_rdn:
+            raise NamingViolation
+        update.rename(
+            unit, record.dn, record.new_rdn, record.delete_old, record.superior, self.rules, self.now, SERVER
+        )
+        return Done.RENAMED
+
+    def _again(self, change: Callable[[], Done]) -> Done:
+        """What a stop in the midst of the piece may have left done is no refusal the second time."""
+        try:
+            return change()
+        except (AttributeOrValueExists, NoSuchAttribute, NoSuchEntry):
+            if not self.wanted.repeated:
+                raise
+            return Done.THERE
+
+
+def _replacing(attributes: Given) -> Iterator[Modification]:
+    for name, values in attributes:
+        yield Modification(Change.REPLACE, name, tuple(values))

@@ -1,0 +1,100 @@
+"""Many records at once: each refusal is one record's, and nothing of it stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from imsd.directory import bulk
+from imsd.directory.bulk import Done, Pass, Wanted
+from imsd.directory.directory import Directory
+from imsd.errors import NoSuchRecipient
+from imsd.store import mailboxes
+from imsd.store.ids import AccountId
+from tests.directory.support import found, open_directory
+from tests.support.stores import StoreReactor, open_store, run
+
+BELOW = "cn=Recipients,ou=Main,o=Example"
+
+
+def person(name: str, *lines: str) -> bytes:
+    return "\n".join(
+        [f"dn: cn={name},{BELOW}", "objectClass: inetOrgPerson", f"sn: {name}", f"uid: {name}", *lines, ""]
+    ).encode()
+
+
+@pytest.fixture
+def directory(database_url: str, tmp_path: Path, store_reactor: StoreReactor) -> Directory:
+    return open_directory(open_store(tmp_path / "home", database_url))
+
+
+def put(directory: Directory, *texts: bytes, **wanted: bool) -> list[bulk.Outcome]:
+    return run(bulk.apply(directory, texts, Wanted(**wanted)))
+
+
+def test_one_bad_record_among_many_is_the_only_one_refused(directory: Directory) -> None:
+    texts = [person(f"p{n}") for n in range(40)]
+    texts[7] = person("p7", "mail: p3@example.test")  # taken
+    texts[20] = b"dn: cn=p20\nnonsense\n"
+    texts[21] = person("p21", "nonsense: x")
+    outcomes = put(directory, *texts)
+    assert {n for n, one in enumerate(outcomes) if one.done is not Done.ADDED} == {7, 20, 21}
+    assert outcomes[7].kind == "ConstraintViolation"
+    assert outcomes[20].text == "line 2 of the record: attribute: value is wanted"
+    assert outcomes[21].kind == "UndefinedAttribute"
+    assert len(found(directory, "(uid=p*)")) == 37
+    last = run(directory.person_by_login("p39"))
+    assert last is not None
+    names = {box.name for box in run(directory.db.read(mailboxes.list_mailboxes, AccountId(last.entry)))}
+    assert "INBOX" in names and "Sent" in names
+    assert all(one.done is Done.THERE for one in put(directory, *(person(f"p{n}") for n in range(5))))
+    run(directory.db.close())
+
+
+def test_a_rehearsal_says_the_same_and_changes_nothing(directory: Directory) -> None:
+    texts = [person("a"), person("b", "nonsense: x"), person("a")]
+    outcomes = put(directory, *texts, rehearse=True)
+    assert [one.done for one in outcomes] == [Done.ADDED, Done.REFUSED, Done.THERE]
+    with pytest.raises(NoSuchRecipient):
+        run(directory.resolve("a@example.test"))
+    assert [one.done for one in put(directory, *texts)] == [Done.ADDED, Done.REFUSED, Done.THERE]
+    run(directory.db.close())
+
+
+def test_changes_are_made_in_order_and_may_be_repeated(directory: Directory) -> None:
+    added = put(
+        directory,
+        f"dn: cn=a,{BELOW}\nchangetype: add\nobjectClass: inetOrgPerson\nsn: A\n".encode(),
+        f"dn: cn=a,{BELOW}\nchangetype: modify\nadd: telephoneNumber\ntelephoneNumber: +1\n-\n"
+        "replace: l\nl: Rome\n".encode(),
+        f"dn: cn=a,{BELOW}\nchangetype: modrdn\nnewrdn: cn=b\ndeleteoldrdn: 1\n".encode(),
+        f"dn: cn=none,{BELOW}\nchangetype: delete\n".encode(),
+    )
+    assert [one.done for one in added] == [Done.ADDED, Done.CHANGED, Done.RENAMED, Done.REFUSED]
+    assert added[3].kind == "NoSuchEntry"
+    (entry,) = found(directory, "(cn=b)", "l", "telephoneNumber").values()
+    assert entry == {"l": ["Rome"], "telephoneNumber": ["+1"]}
+    again = f"dn: cn=b,{BELOW}\nchangetype: modify\nadd: telephoneNumber\ntelephoneNumber: +1\n".encode()
+    assert put(directory, again)[0].kind == "AttributeOrValueExists"
+    assert put(directory, again, repeated=True)[0].done is Done.THERE
+    gone = f"dn: cn=b,{BELOW}\nchangetype: delete\n".encode()
+    assert [one.done for one in put(directory, gone)] == [Done.DELETED]
+    assert [one.done for one in put(directory, gone, repeated=True)] == [Done.THERE]
+    run(directory.db.close())
+
+
+def test_references_are_put_in_later_and_those_that_are_there_stay(directory: Directory) -> None:
+    members = f"member: cn=a,{BELOW}\nmember: cn=b,{BELOW}\n"
+    group = f"dn: cn=team,{BELOW}\nobjectClass: groupOfNames\n{members}".encode()
+    first = put(directory, group, person("a"), person("b"), person("c"))
+    assert [one.later for one in first] == [True, False, False, False]
+    second = run(bulk.apply(directory, [group], Wanted(Pass.REFERENCES)))
+    assert second[0].done is Done.CHANGED
+    run(directory.change_members(f"cn=team,{BELOW}", add=["c"]))
+    assert run(bulk.apply(directory, [group], Wanted(Pass.REFERENCES)))[0].done is Done.THERE
+    assert len(found(directory, "(cn=team)", "member")[f"cn=team,{BELOW}"]["member"]) == 3
+    replaced = run(bulk.apply(directory, [group], Wanted(Pass.REFERENCES, replace=True)))
+    assert replaced[0].done is Done.CHANGED
+    assert len(found(directory, "(cn=team)", "member")[f"cn=team,{BELOW}"]["member"]) == 2
+    run(directory.db.close())
