@@ -6,7 +6,9 @@ one unit each, and are seen by every question asked after they returned.
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Collection, Mapping, Sequence
+from hashlib import sha256
 from typing import Any, Protocol
 
 from imsd.directory import bootstrap, people, protocols, update
@@ -18,7 +20,8 @@ from imsd.directory.domains import Domains, rules_of, visibility_of
 from imsd.directory.entry import Entry, Kind
 from imsd.directory.limits import Limits, limits_of
 from imsd.directory.membership import Membership
-from imsd.directory.recipients import Recipients, recipient_of
+from imsd.directory.recipients import Admits, Recipients, everybody, recipient_of
+from imsd.directory.restrictions import Restrictions
 from imsd.directory.schema import definition
 from imsd.directory.update import Change, Given, Modification
 from imsd.directory.values import Expansion, Person, Recipient
@@ -36,7 +39,7 @@ from imsd.settings.directory import Addressing, Ldap
 from imsd.settings.folders import Folders
 from imsd.settings.quotas import Quotas
 from imsd.settings.routing import Rerouting
-from imsd.store import entries
+from imsd.store import credentials, entries
 from imsd.store import settings as setting_rows
 from imsd.store.database import Database
 from imsd.store.entries import NameKind
@@ -123,12 +126,29 @@ class Directory:
         """The host that shares an inbound domain with us, "" where none does (ims_spec 4.1)."""
         return self.domains.shared.find(domain) or "" if self.domains.shared else ""
 
-    async def expand(self, recipient: Recipient, limit: int | None = None) -> Expansion:
+    async def recipient(self, entry_id: EntryId) -> Recipient:
+        """Who receives mail for an entry. Raises NoSuchRecipient."""
+        return await self._recipients.recipient(entry_id)
+
+    async def restrictions(self, entry_id: EntryId) -> Restrictions:
+        """Who may send to an entry. Raises NoSuchEntry."""
+        return await self._recipients.restrictions(entry_id)
+
+    async def secret(self, purpose: bytes) -> bytes:
+        """A key of the organisation's for one purpose."""
+        key: bytes = await self.db.write(credentials.server_key)
+        return hmac.new(key, purpose, sha256).digest()
+
+    async def expand(
+        self, recipient: Recipient, limit: int | None = None, admits: Admits = everybody
+    ) -> Expansion:
         """The recipients behind a list, nested lists included, each once, cycles cut.
+
+        admits: asked for members that not everybody may send to.
 
         Raises TooManyRecipients beyond limit (default: the setting).
         """
-        return await self._recipients.expand(recipient, limit)
+        return await self._recipients.expand(recipient, limit, admits)
 
     # People --------------------------------------------------------------------------
 

@@ -4,7 +4,8 @@
 2. In a domain of ours, `user+detail` is `user` where that is a mailbox (RFC 5233); the longest
    user that exists is taken.
 3. postmaster is known in every domain of ours (RFC 5321 4.5.1): it is the administrator's mailbox
-   of the settings, else whoever has postmaster@ another of our domains, else an administrator.
+   of the settings, else whoever has postmaster@ another of our domains, else an administrator; and
+   everybody may write to it. So is abuse (RFC 2142 4), where nobody has that address.
 4. What is for nobody in a domain with a catch-all address goes there (ims_spec 13).
 5. Addresses of other types are looked up as they are; those of type EX name an entry (4.4).
 """
@@ -12,7 +13,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from imsd.directory.addressing import Proxy
 from imsd.directory.cache import Cache
@@ -20,6 +22,13 @@ from imsd.directory.canonical import canonical_address, canonical_domain
 from imsd.directory.domains import Domains
 from imsd.directory.entry import Entry, Kind
 from imsd.directory.imcea import distinguished_name
+from imsd.directory.restrictions import (
+    Restrictions,
+    alternate_of,
+    is_restricted,
+    reports_of,
+    restrictions_of,
+)
 from imsd.directory.values import Contact, DistributionList, Expansion, Local, PublicFolder, Recipient
 from imsd.errors import InvalidDN, InvalidSyntax, NoSuchEntry, NoSuchRecipient, TooManyRecipients
 from imsd.store.entries import NameKind
@@ -32,6 +41,14 @@ MOST_RESTRICTED = 1_000_000
 
 IMCEA = re.compile(r"imcea[a-z0-9]+-")
 """What holds an address of another type is taken apart, not caught."""
+
+Admits = Callable[[Recipient], Awaitable[bool]]
+
+
+async def everybody(_: Recipient) -> bool:
+    """Whoever sends, he may."""
+    return True
+
 
 _BATCH = 200
 """Members looked at between two turns of the reactor."""
@@ -77,8 +94,8 @@ class Recipients:
         domains = self._domains()
         if domain not in domains:
             raise NoSuchRecipient
-        if local == "postmaster":
-            return await self._postmaster(canonical, domains)
+        if local in ("postmaster", "abuse"):
+            return replace(await self._postmaster(canonical, domains), restricted=False)
         try:
             return await self._subaddressed(canonical, local, domain, domains.separator)
         except NoSuchRecipient:
@@ -118,7 +135,9 @@ class Recipients:
             if found is not None:
                 if found.kind != Kind.MAILBOX:
                     raise NoSuchRecipient
-                return Local(AccountId(found.id), found.id, canonical, local[end + 1 :])
+                to = recipient_of(found, canonical)
+                assert isinstance(to, Local)
+                return replace(to, detail=local[end + 1 :])
             end = local.rfind(separator, 0, end)
         raise NoSuchRecipient
 
@@ -137,6 +156,17 @@ class Recipients:
             if entry.is_admin:
                 return recipient_of(entry, canonical)
         raise NoSuchRecipient
+
+    async def recipient(self, entry_id: EntryId) -> Recipient:
+        """Raises NoSuchRecipient."""
+        try:
+            return recipient_of(await self._cache.entry(entry_id))
+        except NoSuchEntry:
+            raise NoSuchRecipient from None
+
+    async def restrictions(self, entry_id: EntryId) -> Restrictions:
+        """Raises NoSuchEntry."""
+        return restrictions_of(await self._cache.entry(entry_id))
 
     async def resolve_foreign(self, kind: str, value: str) -> Recipient:
         """Raises NoSuchRecipient."""
@@ -181,7 +211,9 @@ class Recipients:
         expansion = await self.expand(start, MOST_RESTRICTED)
         return {each.entry for each in expansion.recipients}
 
-    async def expand(self, start: Recipient, limit: int | None = None) -> Expansion:
+    async def expand(
+        self, start: Recipient, limit: int | None = None, admits: Admits = everybody
+    ) -> Expansion:
         """Raises TooManyRecipients."""
         if not isinstance(start, DistributionList):
             return Expansion((start,))
@@ -189,6 +221,7 @@ class Recipients:
         found: dict[EntryId, Local | Contact | PublicFolder] = {}
         lists: dict[EntryId, None] = {start.entry: None}
         missing: dict[EntryId, None] = {}
+        refused: dict[EntryId, Recipient] = {}
         seen = {start.entry}
         waiting = [start.entry]
         while waiting:
@@ -199,20 +232,22 @@ class Recipients:
                 if begin:
                     await self._cache.rest()
                 for entry in await self._cache.many(members[begin : begin + _BATCH]):
-                    if entry.kind == Kind.LIST:
-                        lists[entry.id] = None
-                        waiting.append(entry.id)
-                        continue
                     try:
                         recipient = recipient_of(entry)
                     except NoSuchRecipient:
                         missing[entry.id] = None
                         continue
-                    assert not isinstance(recipient, DistributionList)
+                    if recipient.restricted and not await admits(recipient):
+                        refused[entry.id] = recipient
+                        continue
+                    if isinstance(recipient, DistributionList):
+                        lists[entry.id] = None
+                        waiting.append(entry.id)
+                        continue
                     found[entry.id] = recipient
                     if len(found) > most:
                         raise TooManyRecipients
-        return Expansion(tuple(found.values()), tuple(lists), tuple(missing))
+        return Expansion(tuple(found.values()), tuple(lists), tuple(missing), tuple(refused.values()))
 
 
 def recipient_of(entry: Entry, address: str = "") -> Recipient:
@@ -223,17 +258,27 @@ def recipient_of(entry: Entry, address: str = "") -> Recipient:
     address = address or primary_address(entry)
     match entry.kind:
         case Kind.MAILBOX if address:
-            return Local(AccountId(entry.id), entry.id, address)
+            return Local(
+                AccountId(entry.id),
+                entry.id,
+                address,
+                restricted=is_restricted(entry),
+                alternate=alternate_of(entry),
+                keeps=entry.flag("deliver-and-redirect"),
+            )
         case Kind.LIST:
-            return DistributionList(entry.id, address)
+            owner = entry.owners[0] if entry.owners else None
+            return DistributionList(entry.id, address, is_restricted(entry), reports_of(entry), owner)
         case Kind.CONTACT:
             kind, _, target = entry.text("target-address").partition(":")
             if kind.upper() == "SMTP" and target:
-                return Contact(entry.id, address or target, target)
+                return Contact(entry.id, address or target, target, restricted=is_restricted(entry))
             if kind and target:
-                return Contact(entry.id, address or f"{kind.upper()}:{target}", target, kind.upper())
+                asked = address or f"{kind.upper()}:{target}"
+                return Contact(entry.id, asked, target, kind.upper(), is_restricted(entry))
         case Kind.FOLDER if address:
-            return PublicFolder(entry.id, address, entry.text("folder-pathname") or entry.row.rdn_value)
+            pathname = entry.text("folder-pathname") or entry.row.rdn_value
+            return PublicFolder(entry.id, address, pathname, is_restricted(entry))
     raise NoSuchRecipient
 
 

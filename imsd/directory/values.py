@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from imsd.directory.restrictions import Reports
+
 if TYPE_CHECKING:
     from imsd.directory.protocols import ProtocolSettings
     from imsd.store.ids import AccountId, EntryId
@@ -40,18 +42,30 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """A mailbox here. detail: what followed the separator in `user+detail@domain` (RFC 5233)."""
+    """A mailbox here. detail: what followed the separator in `user+detail@domain` (RFC 5233).
+
+    restricted, here and below: not everybody may send to it. alternate: who gets the mail in its place;
+    keeps: and the mailbox does, too.
+    """
 
     account: AccountId
     entry: EntryId
     address: str
     detail: str = ""
+    restricted: bool = False
+    alternate: EntryId | None = None
+    keeps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class DistributionList:
+    """reports: who hears of failures; owner: of the list, if there is one."""
+
     entry: EntryId
     address: str
+    restricted: bool = False
+    reports: Reports = Reports.ORIGINATOR
+    owner: EntryId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +76,7 @@ class Contact:
     address: str
     target: str
     kind: str = "SMTP"
+    restricted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +86,7 @@ class PublicFolder:
     entry: EntryId
     address: str
     pathname: str
+    restricted: bool = False
 
 
 Recipient = Local | DistributionList | Contact | PublicFolder
@@ -80,9 +96,11 @@ Recipient = Local | DistributionList | Contact | PublicFolder
 class Expansion:
     """What a list leads to, each recipient once.
 
-    lists: the lists passed through (tracking). missing: members that are no recipients.
+    lists: the lists passed through (tracking). missing: members that are no recipients. refused: members
+    that do not accept from the sender; of a list among them nobody is in recipients for its sake.
     """
 
     recipients: tuple[Local | Contact | PublicFolder, ...]
     lists: tuple[EntryId, ...] = ()
     missing: tuple[EntryId, ...] = ()
+    refused: tuple[Recipient, ...] = ()

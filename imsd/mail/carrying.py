@@ -14,6 +14,7 @@ from imsd.errors import (
     NoSuchMailbox,
     NoSuchRecipient,
     OverQuota,
+    PostingDenied,
     Refusal,
     TooLargeHere,
 )
@@ -122,7 +123,8 @@ class Carrying:
                 outcomes[each.id] = Outcome(State.WAITING, "4.2.2", refusal.text)
             except Refusal as refusal:
                 state = State.WAITING if refusal.temporary else State.FAILED
-                outcomes[each.id] = Outcome(state, "4.3.0" if refusal.temporary else "5.3.0", refusal.text)
+                status = "5.7.1" if isinstance(refusal, PostingDenied) else "5.3.0"
+                outcomes[each.id] = Outcome(state, "4.3.0" if refusal.temporary else status, refusal.text)
         return outcomes
 
 

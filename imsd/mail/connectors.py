@@ -48,10 +48,12 @@ def silent(_: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Originator:
-    """Who sends. account: of the login, None without one. address: the reverse-path."""
+    """Who sends. account: of the login, None without one. address: the reverse-path. system: the server
+    itself does."""
 
     account: int | None = None
     address: str = ""
+    system: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,16 @@
    have their copy (over quota, too large for them) while others had it, and for those whose success is to be
    reported (RFC 3461 4.1): the queue runner calls `deliver_here` for them and reports by its
    usual means, so that no report is lost in a crash.
-4. The reverse-path stays the sender's when a list is expanded: lists here are aliases in the
-   sense of RFC 5321 3.9.1. What is reported is said by RFC 3461 5.2.7.3 (c): members inherit everything
-   but SUCCESS, and a list for which that was asked is expanded by the queue runner, who reports it.
+4. A list is an alias in the sense of RFC 5321 3.9.1 as long as its sender hears of failures: the
+   reverse-path stays, and RFC 3461 5.2.7.3 (c) says what is reported: members inherit everything but
+   SUCCESS. One whose owner hears of them is a mailing list (5.2.7.1): the reverse-path is the owner's.
+   Either is expanded by the queue runner, who reports it, where SUCCESS is asked for. Lists within a
+   list follow the first.
+5. A mailbox with an alternate recipient leaves its mail to that. Where those lead in a circle, or to
+   nobody, the mailbox where that shows gets it. What a contact or an alternate sends on to other domains
+   gets a reverse-path of ours (imsd.mail.srs).
+6. Who does not accept from the sender gets no copy: RCPT is refused, and what a list leads to is
+   reported (imsd.mail.posting).
 
 If a local copy is refused for everybody, `accept` raises that refusal and nothing was stored.
 """
@@ -25,6 +32,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from imsd.directory.imcea import Foreign, encode
+from imsd.directory.restrictions import Reports
 from imsd.directory.values import Contact, DistributionList, Local, PublicFolder, Recipient
 from imsd.errors import (
     AmbiguousRecipient,
@@ -33,16 +41,18 @@ from imsd.errors import (
     NoSuchRecipient,
     OverQuota,
     PolicyRejected,
+    PostingDenied,
     QueueElsewhere,
     Refusal,
 )
-from imsd.mail import units
+from imsd.mail import posting, units
 from imsd.mail.connectors import Connectors, Originator
 from imsd.mail.destinations import Destination
-from imsd.mail.envelope import Addressee, Envelope
+from imsd.mail.envelope import Addressee, Envelope, Origin
 from imsd.mail.fairness import Turns
 from imsd.mail.room import Room
 from imsd.mail.sending import SendingLimits
+from imsd.mail.srs import Srs
 from imsd.mail.units import LOCAL, Accepted, Copy, Plan
 from imsd.settings.smtp import Smtp
 from imsd.store import claims, fanout, spool, tracking
@@ -75,6 +85,7 @@ class Delivery:
         self.connectors = Connectors(settings, directory)
         self.turns = Turns(now)
         self.sending = SendingLimits(settings, lambda: now() / 1_000_000)
+        self.srs = Srs(directory, settings)
         self._last = 0
         self._node = secrets.token_hex(2).upper()
         self._idle: list[Deferred[None]] = []
@@ -93,7 +104,8 @@ class Delivery:
         TooManyRecipients.
         When it returns the message is on stable storage and in the mailboxes.
         """
-        originator = Originator(envelope.account, envelope.reverse_path)
+        system = not envelope.reverse_path and envelope.account is None and envelope.origin == Origin()
+        originator = Originator(envelope.account, envelope.reverse_path, system)
         plan = Plan(size=content.size, originator=originator)
         for addressee in envelope.addressees:
             await self._plan(plan, addressee, addressee.recipient, 0)
@@ -162,9 +174,14 @@ class Delivery:
     # Working out who gets a copy -----------------------------------------------------------
 
     async def _plan(self, plan: Plan, addressee: Addressee, to: Recipient | None, depth: int) -> None:
-        if isinstance(to, Local):
-            refusal = await self.room.too_large(to.account, plan.size)
-            _add(plan, to.account, "", addressee, refusal)
+        if (
+            to is not None
+            and to.restricted
+            and not await posting.admits(self._directory, to, plan.originator)
+        ):
+            _refuse(plan, addressee)
+        elif isinstance(to, Local):
+            await self._to_mailbox(plan, addressee, to, depth)
         elif isinstance(to, PublicFolder):
             _add(plan, PUBLIC, to.pathname, addressee)
         elif isinstance(to, DistributionList):
@@ -173,6 +190,30 @@ class Delivery:
             await self._readdress(plan, addressee, to, depth)
         else:
             plan.remote.setdefault(_folded(addressee.address), await self._bound(plan, addressee))
+
+    async def _to_mailbox(self, plan: Plan, addressee: Addressee, to: Local, depth: int) -> None:
+        alternate = await self._alternate(plan, to, depth)
+        if alternate is None or to.keeps:
+            refusal = await self.room.too_large(to.account, plan.size)
+            _add(plan, to.account, "", addressee, refusal)
+        if alternate is None:
+            return
+        plan.events.append(("redirected", to.address, alternate.address))
+        if to.keeps:
+            # What is to be told is told of one of them (RFC 3461 5.2.7.3 b).
+            addressee = replace(addressee, notify=("NEVER",), orcpt="", orcpt_type="")
+        onward = replace(addressee, address=alternate.address, recipient=alternate)
+        await self._plan(plan, onward, alternate, depth + 1)
+
+    async def _alternate(self, plan: Plan, to: Local, depth: int) -> Recipient | None:
+        """Who gets the mail in place of a mailbox; None: it does."""
+        if to.alternate is None or to.account in plan.redirected or depth >= DEPTH:
+            return None
+        plan.redirected.add(to.account)
+        try:
+            return await self._directory.recipient(to.alternate)
+        except NoSuchRecipient:
+            return None
 
     async def _bound(self, plan: Plan, addressee: Addressee) -> Addressee:
         """A foreign addressee with what its connector makes of it."""
@@ -188,22 +229,40 @@ class Delivery:
         return replace(addressee, address=out.address, destination=bound, parked=bool(out.parked))
 
     async def _expand(self, plan: Plan, addressee: Addressee, to: DistributionList, depth: int) -> None:
-        found = await self._directory.expand(to)
+        async def admits(member: Recipient) -> bool:
+            return await posting.admits(self._directory, member, plan.originator)
+
+        found = await self._directory.expand(to, admits=admits)
         if "SUCCESS" in addressee.notify and not plan.queued:
             plan.later.append(_copy(AccountId(0), "", addressee))
             return
         plan.listed = True
         plan.events.append(("expanded", to.address, f"{len(found.recipients)} recipients"))
-        # What is reported of a member is its failure; success is the list's (RFC 3461 5.2.7.3 c).
-        notify = tuple(word for word in addressee.notify if word != "SUCCESS")
-        if addressee.notify and not notify:
-            notify = ("NEVER",)
-        for recipient in found.recipients:
-            member = replace(addressee, address=recipient.address, recipient=recipient, notify=notify)
+        given = await self._of_list(addressee, to)
+        for recipient in (*found.recipients, *found.refused):
+            member = replace(given, address=recipient.address, recipient=recipient)
             await self._plan(plan, member, recipient, depth)
+
+    async def _of_list(self, given: Addressee, to: DistributionList) -> Addressee:
+        """What members have of what was said of their list (rule 4)."""
+        if to.reports is Reports.ORIGINATOR:
+            # What is reported of a member is its failure; success is the list's (RFC 3461 5.2.7.3 c).
+            notify = tuple(word for word in given.notify if word != "SUCCESS")
+            if given.notify and not notify:
+                notify = ("NEVER",)
+            return replace(given, notify=notify)
+        sender, notify = "", ("NEVER",) if to.reports is Reports.NOBODY else ()
+        if to.reports is Reports.OWNER and to.owner is not None:
+            try:
+                owner = await self._directory.recipient(to.owner)
+                sender = owner.address if "@" in owner.address else ""
+            except NoSuchRecipient:
+                pass  # The postmaster is told.
+        return replace(given, notify=notify, orcpt="", orcpt_type="", sender=sender, anew=True)
 
     async def _readdress(self, plan: Plan, addressee: Addressee, to: Contact, depth: int) -> None:
         plan.events.append(("redirected", to.address, to.target))
+        sender = addressee.sender
         next_to: Recipient | None = None
         address, destination, parked = to.target, "", False
         if to.kind != "SMTP":
@@ -225,8 +284,17 @@ class Delivery:
                     destination = str(Destination(host=host))
                 else:
                     plan.nowhere = refusal
+        else:
+            held = plan.originator.address if sender is None else sender
+            rewritten = await self.srs.forward(held) if held and plan.originator.account is None else held
+            sender = rewritten if rewritten != held else sender
         onward = replace(
-            addressee, address=address, recipient=next_to, destination=destination, parked=parked
+            addressee,
+            address=address,
+            recipient=next_to,
+            destination=destination,
+            parked=parked,
+            sender=sender,
         )
         await self._plan(plan, onward, next_to, depth + 1)
 
@@ -309,7 +377,14 @@ def _add(
 
 
 def _copy(account: AccountId, folder: str, given: Addressee) -> Copy:
-    return Copy(account, given.address, folder, given.notify, given.orcpt_type, given.orcpt)
+    return Copy(
+        account, given.address, folder, given.notify, given.orcpt_type, given.orcpt, given.sender, given.anew
+    )
+
+
+def _refuse(plan: Plan, given: Addressee) -> None:
+    refusal = PostingDenied("This recipient does not accept messages from this sender")
+    plan.refused.append((_copy(AccountId(0), "", given), refusal))
 
 
 def _folded(address: str) -> str:

@@ -14,7 +14,8 @@ class Addressee:
     address: local@domain as it goes on the wire. recipient: what the directory knows it as;
     None for an address that is not ours. notify, orcpt_type, orcpt: as given (RFC 3461 4).
     destination: where it is bound for (imsd.mail.destinations), "": its domain. parked: it waits
-    in the queue until somebody asks for it.
+    in the queue until somebody asks for it. sender: the reverse-path of this copy, None for the envelope's;
+    anew: nothing else of it is the original's either (RFC 3461 5.2.7.1 b).
     """
 
     address: str
@@ -24,6 +25,8 @@ class Addressee:
     orcpt: str = ""
     destination: str = ""
     parked: bool = False
+    sender: str | None = None
+    anew: bool = False
 
 
 @value(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from imsd.errors import (
     HostRejected,
     NoSuchRecipient,
     NotHomed,
+    PostingDenied,
     RelayDenied,
     SecurityRequired,
     SenderNotPermitted,
@@ -33,6 +34,7 @@ from imsd.mail.destinations import Destination
 from imsd.mail.envelope import Addressee
 from imsd.mail.restrictions import Criteria, Facts, Verdict, decide
 from imsd.mail.room import Room
+from imsd.mail.srs import Srs
 from imsd.settings.accept import Accept
 from imsd.settings.domains import normal_domain
 from imsd.settings.routing import Rerouting, Restrictions, TableRow
@@ -73,6 +75,7 @@ class Policy:
         self._directory = directory
         self._settings = settings
         self.room = Room(directory, settings)
+        self.srs = Srs(directory, settings)
         self.connectors = connectors or Connectors(settings, directory)
 
     @property
@@ -102,7 +105,10 @@ class Policy:
         return verdict
 
     async def may_post(self, recipient: Recipient | None, by: Submitter) -> None:
-        """Raises PostingDenied where a public folder's list does not let the submitter post."""
+        """Raises PostingDenied where a public folder's list does not let the submitter post, or the
+        recipient does not accept from him."""
+        if recipient is not None and not await posting.admits(self._directory, recipient, by.originator):
+            raise PostingDenied("This recipient does not accept messages from this sender")
         await posting.may_post(self._directory, recipient, by.account)
 
     # Recipients ------------------------------------------------------------------------
@@ -114,8 +120,12 @@ class Policy:
 
         Raises NoSuchRecipient, AmbiguousRecipient, RelayDenied, NoRoute, PolicyRejected.
         """
+        held = "" if by.sender else await self.srs.back(str(path))
+        if held:
+            tell(f"{path} is a reverse-path of ours: the report is {held}'s")
+            path = _parsed(held)
         found = path if path.domain[-1:] not in (".", " ") else Path(path.local, path.domain.rstrip(". "))
-        override = False
+        override = bool(held)
         for _ in range(DEPTH):
             if not found.domain or self._ours(found.domain, by.local):
                 if tell is not silent:
@@ -196,7 +206,7 @@ class Policy:
     def _check_relay(self, by: Submitter, override: bool, tell: Tell) -> None:
         verdict = self.may_relay(by)
         if override and not verdict.denied:
-            tell("relaying: allowed by the row of the routing table")
+            tell("relaying: allowed by the row of the routing table, or by a reverse-path of ours")
             return
         tell(f"relaying: {'allowed' if verdict.allowed else 'refused'}, {verdict.rule}")
         if not verdict.allowed:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
@@ -82,6 +82,10 @@ class Reporter:
         fates: all of one action. Raises temporary refusals: the caller tries again.
         """
         failed = fates[0].action is Action.FAILED
+        held = await self._delivery.srs.back(message.reverse_path)
+        if held:
+            # What we sent on with a reverse-path of ours is told to whom that holds.
+            message = replace(message, reverse_path=held)
         if not message.reverse_path:
             return await self._absorb(message, fates, seconds) if failed else Told()
         told = await self._tell_sender(message, fates, seconds)

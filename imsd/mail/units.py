@@ -6,9 +6,9 @@ every 250; `fan_out` makes what did not fit into it; `deliver_queued` makes a co
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from imsd.errors import NoSuchMailbox, Refusal
 from imsd.mail.connectors import Originator
@@ -50,6 +50,8 @@ class Copy:
     notify: tuple[str, ...] = ()
     orcpt_type: str = ""
     orcpt: str = ""
+    sender: str | None = None
+    anew: bool = False
 
     @property
     def reported(self) -> bool:
@@ -63,8 +65,8 @@ class Plan:
     nowhere: why an address of ours among the remote ones cannot be followed further. size: of the
     message; refused: copies it is too large for. originator: who sends, for those who accept from
     some alone. later: lists that are left to the queue runner, because the sender is to be told of their
-    expansion (RFC 3461 5.2.7.3). queued: the runner plans. listed: a list was expanded. turn: of the
-    first row (imsd.mail.fairness), 0: as it comes.
+    expansion (RFC 3461 5.2.7.3). queued: the runner plans. listed: a list was expanded. redirected:
+    mailboxes that left the message to others. turn: of the first row (imsd.mail.fairness), 0: as it comes.
     held: why what leaves is held, "" where it is not.
     """
 
@@ -80,6 +82,7 @@ class Plan:
     listed: bool = False
     turn: int = 0
     held: str = ""
+    redirected: set[AccountId] = field(default_factory=set)
 
 
 def prefix_of(reverse_path: str, address: str) -> bytes:
@@ -101,12 +104,10 @@ def accept(
     if refused and not delivered and len(refused) == len(plan.local) and not plan.remote and not plan.later:
         raise refused[0][1]
     refused += plan.refused
-    if len(copies) > MOST:
-        refused += _leave(unit, copies[MOST:], envelope, content, queue_id, time)
+    refused += _leave_all(unit, copies[MOST:], envelope, content, queue_id, time)
     later += [copy for copy, _ in refused]
-    rows = _rows(plan, later, time)
-    if rows:
-        _queue(unit, rows, envelope, content, queue_id, time, lifetime)
+    rows: list[Addressee | Copy] = [*plan.remote.values(), *later]
+    queued = _queue_all(unit, rows, envelope, content, queue_id, time, lifetime, plan)
     message_id = content.summary.message_id if content.summary is not None else b""
 
     def event(word: str, recipient: str, reason: str = "") -> Event:
@@ -126,9 +127,9 @@ def accept(
     events += [event(word, recipient, reason) for word, recipient, reason in plan.events]
     events += [event("delivered", copy.address) for copy in delivered]
     events += [event("deferred", copy.address, refusal.text) for copy, refusal in refused]
-    events += [
-        event("held" if row.held else "queued", row.address, plan.held if row.held else "") for row in rows
-    ]
+    for row, of in queued:
+        reason = plan.held if row.held else f"as {of}" if of != queue_id else ""
+        events.append(event("held" if row.held else "queued", row.address, reason))
     tracking.track(unit, *events)
     return Accepted(queue_id, len(delivered), len(rows) + max(0, len(copies) - MOST))
 
@@ -157,7 +158,7 @@ def _copies(
         except NoSuchMailbox as refusal:
             refused.append((copy, refusal))
             continue
-        prefix = prefix_of(reverse_path, copy.address)
+        prefix = prefix_of(reverse_path if copy.sender is None else copy.sender, copy.address)
         placed.append((copy, messages.Delivery(copy.account, prefix, mailbox)))
     delivered = []
     results = messages.deliver(unit, [item for _, item in placed], content, time)
@@ -169,30 +170,61 @@ def _copies(
     return delivered, refused
 
 
-def _rows(plan: Plan, later: Iterable[Copy], time: int) -> list[spool.NewRecipient]:
-    rows = []
-    held = bool(plan.held)
-    for place, each in enumerate(plan.remote.values()):
-        domain = each.destination or each.address.rpartition("@")[2].lower()
-        notify = ",".join(each.notify)
-        rows.append(
-            spool.NewRecipient(
-                each.address,
-                domain,
-                time,
-                notify,
-                each.orcpt_type,
-                each.orcpt,
-                turn=(plan.turn or time) + place * STEP,
-                held=held,
-                # Whoever releases it wants it tried; then it is parked again where it is to be asked for.
-                parked=each.parked and not held,
-            )
-        )
-    for copy in later:
-        notify = ",".join(copy.notify)
-        rows.append(spool.NewRecipient(copy.address, LOCAL, time, notify, copy.orcpt_type, copy.orcpt))
-    return rows
+def _row(each: Addressee | Copy, time: int, turn: int, held: bool) -> spool.NewRecipient:
+    """turn, held: of who leaves (imsd.mail.fairness, imsd.mail.sending)."""
+    notify = ",".join(each.notify)
+    if isinstance(each, Copy):
+        return spool.NewRecipient(each.address, LOCAL, time, notify, each.orcpt_type, each.orcpt)
+    domain = each.destination or each.address.rpartition("@")[2].lower()
+    return spool.NewRecipient(
+        each.address,
+        domain,
+        time,
+        notify,
+        each.orcpt_type,
+        each.orcpt,
+        turn=turn,
+        held=held,
+        # Whoever releases it wants it tried; then it is parked again where it is to be asked for.
+        parked=each.parked and not held,
+    )
+
+
+T = TypeVar("T", Addressee, Copy, Addressee | Copy)
+
+
+def _by_sender(
+    given: Iterable[T], envelope: Envelope, queue_id: str
+) -> Iterator[tuple[Envelope, str, list[T]]]:
+    """What shares a reverse-path is one message of the queue; each but the first needs an id of its own."""
+    groups: dict[tuple[str | None, bool], list[T]] = {}
+    for each in given:
+        groups.setdefault((each.sender, each.anew), []).append(each)
+    for number, ((sender, anew), some) in enumerate(groups.items()):
+        own = envelope if sender is None else replace(envelope, reverse_path=sender)
+        if anew:
+            own = replace(own, ret="", envid="")
+        yield own, f"{queue_id}-{number}" if number else queue_id, some
+
+
+def _queue_all(
+    unit: Unit,
+    given: Iterable[Addressee | Copy],
+    envelope: Envelope,
+    content: NewBlob,
+    queue_id: str,
+    time: int,
+    lifetime: int,
+    plan: Plan,
+) -> list[tuple[spool.NewRecipient, str]]:
+    """Queue foreign recipients and copies that wait; each row with the id under which it is queued."""
+    queued: list[tuple[spool.NewRecipient, str]] = []
+    for own, of, some in _by_sender(given, envelope, queue_id):
+        turn, held = plan.turn or time, bool(plan.held)
+        rows = [_row(each, time, turn + place * STEP, held) for place, each in enumerate(some)]
+        _queue(unit, rows, own, content, of, time, lifetime)
+        queued += [(row, of) for row in rows]
+    return queued
 
 
 def _queue(
@@ -219,6 +251,15 @@ def _queue(
         priority=envelope.priority,
     )
     spool.enqueue(unit, message, rows)
+
+
+def _leave_all(
+    unit: Unit, copies: list[Copy], envelope: Envelope, content: NewBlob, queue_id: str, time: int
+) -> list[tuple[Copy, Refusal]]:
+    refused: list[tuple[Copy, Refusal]] = []
+    for own, of, some in _by_sender(copies, envelope, queue_id):
+        refused += _leave(unit, some, own, content, of, time)
+    return refused
 
 
 def _leave(
@@ -301,13 +342,12 @@ def deliver_queued(
     if refused and not delivered and len(refused) == len(plan.local) and not plan.remote:
         raise refused[0][1]
     refused += plan.refused
-    if len(copies) > MOST:
-        refused += _leave(unit, copies[MOST:], envelope, content, queue_id, time)
-    rows = _rows(plan, later + [copy for copy, _ in refused], time)
+    refused += _leave_all(unit, copies[MOST:], envelope, content, queue_id, time)
+    rows: list[Addressee | Copy] = [*plan.remote.values(), *later, *(copy for copy, _ in refused)]
     if here:
         rows = [replace(row, notify=_without_success(row.notify)) for row in rows]
-    if rows:
-        _queue(unit, rows, envelope, content, queue_id, time, max(0, message.expires - time))
+    left = max(0, message.expires - time)
+    queued = _queue_all(unit, rows, envelope, content, queue_id, time, left, plan)
 
     def event(word: str, address: str, reason: str = "", of: str = message.queue_id) -> Event:
         return Event(time, word, of, b"", message.reverse_path, address, reason, "", content.size)
@@ -315,14 +355,14 @@ def deliver_queued(
     events = [event(word, address, reason) for word, address, reason in plan.events]
     events += [event("delivered", copy.address) for copy in delivered]
     events += [event("deferred", copy.address, refusal.text) for copy, refusal in refused]
-    events += [event("queued", row.address, f"as {queue_id}") for row in rows]
-    events += [event("queued", row.address, of=queue_id) for row in rows]
+    events += [event("queued", row.address, f"as {of}") for row, of in queued]
+    events += [event("queued", row.address, of=of) for row, of in queued]
     if events:
         tracking.track(unit, *events)
     return True
 
 
-def _without_success(notify: str) -> str:
+def _without_success(notify: tuple[str, ...]) -> tuple[str, ...]:
     """NOTIFY for who follows from an address whose success is told already (RFC 3461 5.2.7.1)."""
-    words = [word for word in notify.split(",") if word != "SUCCESS"]
-    return ",".join(words) if words else "NEVER"
+    words = tuple(word for word in notify if word != "SUCCESS")
+    return words or (notify and ("NEVER",))

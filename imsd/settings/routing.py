@@ -67,6 +67,14 @@ class Rerouting(Page):
         {},
         description="Inbound domain (or * for all) to the address that gets what is for nobody there",
     )
+    srs: bool = Field(
+        True,
+        description="Mail from elsewhere that contacts and alternate recipients send on to other domains "
+        "leaves with a reverse-path of ours that holds the old one (SRS), so that SPF does not refuse it",
+    )
+    srs_days: int = Field(
+        21, ge=1, le=365, description="Days for which reports come back by such a reverse-path"
+    )
     allow_open_relay: bool = Field(
         False,
         description="Relay for everybody when no criterion of routing.restrictions says who may "

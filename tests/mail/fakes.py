@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from imsd.directory.limits import Limits
+from imsd.directory.recipients import Admits, everybody
+from imsd.directory.restrictions import Restrictions
 from imsd.directory.values import (
     Contact,
     DistributionList,
@@ -43,6 +45,7 @@ class FakeDirectory:
         self.largest: dict[AccountId, int] = {}
         self.foreign: dict[tuple[str, str], Recipient] = {}
         self.shared: dict[str, str] = {}
+        self.restricted: dict[EntryId, Restrictions] = {}
         self.languages: dict[AccountId, str] = {}
 
     def add(self, alias: str, admin: bool = False) -> AccountId:
@@ -108,7 +111,29 @@ class FakeDirectory:
         except KeyError:
             raise NoSuchRecipient from None
 
-    async def expand(self, recipient: Recipient, limit: int | None = None) -> Expansion:
+    async def secret(self, purpose: bytes) -> bytes:
+        return b"secret of " + purpose
+
+    async def recipient(self, entry: EntryId) -> Recipient:
+        for one in self.known.values():
+            if one.entry == entry:
+                return one
+        raise NoSuchRecipient
+
+    async def restrictions(self, entry: EntryId) -> Restrictions:
+        return self.restricted.get(entry, Restrictions())
+
+    async def groups_of(self, entry: EntryId) -> frozenset[EntryId]:
+        found = set()
+        for address in self.members:
+            expansion = await self.expand(self.known[address])
+            if entry in {each.entry for each in expansion.recipients}:
+                found.add(self.known[address].entry)
+        return frozenset(found)
+
+    async def expand(
+        self, recipient: Recipient, limit: int | None = None, admits: Admits = everybody
+    ) -> Expansion:
         found: dict[str, Recipient] = {}
         seen: set[str] = set()
 
