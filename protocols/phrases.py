@@ -220,6 +220,7 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "There is no such filter": ("Einen solchen Filter gibt es nicht", "Ce filtre n'existe pas"),
     "UTF-8 with FILTER": ("UTF-8 mit FILTER", "UTF-8 avec FILTER"),
+    "FUZZY with RELEVANCY": ("FUZZY zu RELEVANCY", "FUZZY avec RELEVANCY"),
     "Who has no name has no private annotations": (
         "Ohne Namen gibt es keine eigenen Anmerkungen",
         "Sans nom, pas d'annotations privées",
@@ -401,9 +402,9 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
         "Trop d'événements ; utilisez NOTIFY de nouveau",
     ),
     # What a grammar expects
-    "MIN, MAX, ALL, COUNT, SAVE, PARTIAL, UPDATE or CONTEXT": (
-        "MIN, MAX, ALL, COUNT, SAVE, PARTIAL, UPDATE oder CONTEXT",
-        "MIN, MAX, ALL, COUNT, SAVE, PARTIAL, UPDATE ou CONTEXT",
+    "MIN, MAX, ALL, COUNT, SAVE, PARTIAL, RELEVANCY, UPDATE or CONTEXT": (
+        "MIN, MAX, ALL, COUNT, SAVE, PARTIAL, RELEVANCY, UPDATE oder CONTEXT",
+        "MIN, MAX, ALL, COUNT, SAVE, PARTIAL, RELEVANCY, UPDATE ou CONTEXT",
     ),
     "MessageNew and MessageExpunge with changes": (
         "MessageNew und MessageExpunge zu Änderungen",

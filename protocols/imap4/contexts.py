@@ -12,13 +12,13 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from protocols.imap4 import keys, responses
 from protocols.imap4.channel import Channel
 from protocols.imap4.keys import Key
-from protocols.imap4.ordering import Criterion, Traits, precedes
+from protocols.imap4.ordering import Criterion, SortKey, Traits, precedes
 from protocols.imap4.sets import (
     Ranges,
     SequenceSet,
@@ -65,8 +65,10 @@ class Context:
         """REMOVEFROM for some of the results, ascending. number: what a UID is told as."""
         raise NotImplementedError
 
-    async def add(self, new: Sequence[int], number: Number, view: Any) -> bytes:
-        """ADDTO for messages that are no results yet, ascending."""
+    async def add(
+        self, new: Sequence[int], number: Number, view: Any, scores: Mapping[int, int] = {}
+    ) -> bytes:
+        """ADDTO for messages that are no results yet, ascending. scores: how relevant they are."""
         raise NotImplementedError
 
 
@@ -85,17 +87,24 @@ class Found(Context):
         self.ranges = without(self.ranges, compact(gone))
         return b"REMOVEFROM (0 %b)" % encode_ranges(merge((n, n) for n in map(number, gone)))
 
-    async def add(self, new: Sequence[int], number: Number, view: Any) -> bytes:
+    async def add(
+        self, new: Sequence[int], number: Number, view: Any, scores: Mapping[int, int] = {}
+    ) -> bytes:
         self.ranges = merge((*self.ranges, *compact(new)))
         return b"ADDTO (0 %b)" % encode_ranges(merge((n, n) for n in map(number, new)))
 
 
 class Sorted(Context):
-    """Of SORT: in the order of its criteria."""
+    """Of SORT: in the order of its criteria. scores: how relevant the results are, by UID, where
+    a criterion asks for it."""
 
     criteria: tuple[Criterion, ...] = ()
     order: array[int] = array("I")
     known: frozenset[int] = frozenset()
+
+    def __init__(self, tag: bytes, uid: bool, key: Key, items: tuple[object, ...], everything: bool) -> None:
+        super().__init__(tag, uid, key, items, everything)
+        self.scores: dict[int, int] = {}
 
     def has(self, uid: int) -> bool:
         return uid in self.known
@@ -109,14 +118,19 @@ class Sorted(Context):
         steps = []
         for place in reversed(places):
             steps.append(b"%d %d" % (place + 1, number(self.order[place])))
+            self.scores.pop(self.order[place], None)
             del self.order[place]
         self.known -= out
         return b"REMOVEFROM (%b)" % b" ".join(steps)
 
-    async def add(self, new: Sequence[int], number: Number, view: Any) -> bytes:
+    async def add(
+        self, new: Sequence[int], number: Number, view: Any, scores: Mapping[int, int] = {}
+    ) -> bytes:
         runs: list[tuple[int, list[int]]] = []
+        if any(criterion.key is SortKey.RELEVANCY for criterion in self.criteria):
+            self.scores |= {uid: scores[uid] for uid in new}
         for uid, traits in zip(new, await view.traits(new), strict=True):
-            place = await self._place(uid, traits, view)
+            place = await self._place(uid, self._scored(traits, uid), view)
             self.order.insert(place, uid)
             if runs and place == runs[-1][0] + len(runs[-1][1]):
                 runs[-1][1].append(number(uid))
@@ -132,11 +146,16 @@ class Sorted(Context):
             middle = (low + high) // 2
             other = self.order[middle]
             (theirs,) = await view.traits([other])
-            if precedes((traits, uid), (theirs, other), self.criteria):
+            if precedes((traits, uid), (self._scored(theirs, other), other), self.criteria):
                 high = middle
             else:
                 low = middle + 1
         return low
+
+    def _scored(self, traits: Traits | None, uid: int) -> Traits | None:
+        if traits is None or not self.scores:
+            return traits
+        return traits._replace(distance=100 - self.scores.get(uid, 1))
 
 
 class Contexts:
@@ -217,7 +236,8 @@ class Contexts:
             number = _same if context.uid else lambda uid: int(view.sequences([uid])[0])
             data = [context.remove(gone, number)] if gone else []
             if new:
-                data.append(await context.add(new, number, view))
+                scores = dict(zip(found.uids, found.scores, strict=False))
+                data.append(await context.add(new, number, view, scores))
             if data:
                 self._channel.send(responses.esearch(context.tag, context.uid, data, context.where))
             if context.items:

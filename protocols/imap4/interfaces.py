@@ -211,11 +211,13 @@ class Stored:
 @dataclass(frozen=True, slots=True)
 class Found:
     """What matched, ascending by UID: message numbers and UIDs side by side. modseq: the
-    highest mod-sequence among them (0 when none)."""
+    highest mod-sequence among them (0 when none). scores: how relevant each is, 1 to 100 (RFC
+    6203 4), where FUZZY was among the keys."""
 
     sequences: Sequence[int]
     uids: Sequence[int]
     modseq: int
+    scores: Sequence[int] = ()
 
 
 # Updates, in the order in which they are to be sent.

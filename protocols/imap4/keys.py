@@ -9,6 +9,7 @@ matching of decoded text. Every convenience key is folded into these few:
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
@@ -142,6 +143,15 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
+class Fuzzy:
+    """A key that is matched fuzzily, and that the relevancy of a message comes from (RFC 6203 3).
+    Of what FUZZY stands before, each text by itself, so that it is never above another key; with
+    All it only says that FUZZY was there."""
+
+    key: Header | Body | Text | Filter | All
+
+
+@dataclass(frozen=True, slots=True)
 class Not:
     key: Key
 
@@ -174,7 +184,48 @@ Key = (
     | Numbers
     | ModSeqAtLeast
     | Filter
+    | Fuzzy
     | Not
     | Or
     | And
 )
+
+
+def changed(key: Key, change: Callable[[Key], Key]) -> Key:
+    """The key with each that is not made of others changed."""
+    if isinstance(key, Not):
+        return Not(changed(key.key, change))
+    if isinstance(key, Or):
+        return Or(changed(key.left, change), changed(key.right, change))
+    if isinstance(key, And):
+        return And(tuple(changed(each, change) for each in key.keys))
+    return change(key)
+
+
+def fuzzy(key: Key) -> Key:
+    """The key behind FUZZY. Texts alone are matched fuzzily: what else there is, is known exactly."""
+    found = changed(key, _fuzzily)
+    return found if is_fuzzy(found) else And((Fuzzy(All()), found))
+
+
+def _fuzzily(leaf: Key) -> Key:
+    return Fuzzy(leaf) if isinstance(leaf, Header | Body | Text | Filter) else leaf
+
+
+def is_fuzzy(key: Key) -> bool:
+    """Whether FUZZY is among the keys."""
+    return any(isinstance(leaf, Fuzzy) for leaf in leaves(key))
+
+
+def leaves(key: Key) -> Iterator[Key]:
+    """The keys that are not made of others."""
+    if isinstance(key, Not):
+        yield from leaves(key.key)
+    elif isinstance(key, Or):
+        yield from leaves(key.left)
+        yield from leaves(key.right)
+    elif isinstance(key, And):
+        for each in key.keys:
+            yield from leaves(each)
+    else:
+        yield key

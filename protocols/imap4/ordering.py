@@ -1,4 +1,4 @@
-"""SORT: messages in the order of criteria (RFC 5256, RFC 5957).
+"""SORT: messages in the order of criteria (RFC 5256, RFC 5957, RFC 6203 6).
 
 Long sorts are done in runs that are merged, with pauses between, so that nobody waits.
 """
@@ -22,6 +22,7 @@ class Traits(NamedTuple):
     sent: the sent date, or the internal date where there is none. base: the base subject;
     answer: its subject is that of a reply or forward. sender, to, cc: mailbox of the first
     address; display_from, display_to: RFC 5957 3. Times in microseconds.
+    distance: 100 less the relevancy (RFC 6203 6), so that the most relevant comes first.
     """
 
     arrival: int
@@ -36,10 +37,11 @@ class Traits(NamedTuple):
     display_to: bytes
     message_id: bytes
     references: tuple[bytes, ...]
+    distance: int = 0
 
 
 class SortKey(Enum):
-    """sort-key (RFC 5256 5, RFC 5957 5) and its place in Traits."""
+    """sort-key (RFC 5256 5, RFC 5957 5, RFC 6203 7) and its place in Traits."""
 
     ARRIVAL = 0
     DATE = 1
@@ -50,6 +52,7 @@ class SortKey(Enum):
     CC = 7
     DISPLAYFROM = 8
     DISPLAYTO = 9
+    RELEVANCY = 12
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,7 +166,7 @@ _TABLE: Final = (
         b"SEARCH",
         search.Search,
         Held.VIEW,
-        (b"ESEARCH", b"SEARCHRES", b"PARTIAL", b"WITHIN", b"CONTEXT=SEARCH"),
+        (b"ESEARCH", b"SEARCHRES", b"PARTIAL", b"WITHIN", b"CONTEXT=SEARCH", b"SEARCH=FUZZY"),
         expunges=False,
         numbers=True,
     ),

@@ -17,6 +17,7 @@ from twisted.internet.testing import StringTransport
 from zope.interface import implementer
 
 from imsd import errors
+from imsd.sessions.imap4.fuzzy import Lexicon, Tally, relevancy, words_of
 from protocols.imap4 import keys
 from protocols.imap4.dialect import Dialect
 from protocols.imap4.events import Wanted
@@ -680,6 +681,7 @@ class FakeView:
             [number for number, _ in found],
             [told.uid for _, told in found],
             max((told.record.modseq for _, told in found), default=0),
+            [_relevancy(key, told.record) for _, told in found] if keys.is_fuzzy(key) else (),
         )
 
     def _matches(self, key: keys.Key, number: int, told: Told) -> bool:
@@ -693,6 +695,10 @@ class FakeView:
                 return self._matches(left, number, told) or self._matches(right, number, told)
             case keys.Not(inner):
                 return not self._matches(inner, number, told)
+            case keys.Fuzzy(inner):
+                if key in (tallies := _tallies(key, record)):
+                    return tallies[key].matched
+                return self._matches(inner, number, told)
             case keys.Flag(name, present):
                 return (name.lower() in {flag.lower() for flag in record.flags}) is present
             case keys.Recent(present):
@@ -841,6 +847,28 @@ class FakeView:
 
     def close(self) -> None:
         self.box.views.remove(self)
+
+
+def _tallies(key: keys.Key, record: Record) -> dict[keys.Key, Tally]:
+    """What of fuzzy keys the record's text has."""
+    found: dict[keys.Key, Tally] = {}
+    head, _, body = record.data.decode("utf-8", "replace").partition("\r\n\r\n")
+    for leaf in keys.leaves(key):
+        if isinstance(leaf, keys.Fuzzy) and isinstance(leaf.key, keys.Header | keys.Body | keys.Text):
+            tally = found[leaf] = Tally(Lexicon(words_of(leaf.key.text)), isinstance(leaf.key, keys.Header))
+            if isinstance(leaf.key, keys.Header):
+                for line in head.split("\r\n"):
+                    name, _, value = line.partition(":")
+                    tally.add(value if name.lower() == leaf.key.name else "")
+            else:
+                tally.add(body)
+            tally.end()
+    return found
+
+
+def _relevancy(key: keys.Key, record: Record) -> int:
+    tallies = _tallies(key, record)
+    return relevancy(key, tallies, tallies)
 
 
 def traits_of(record: Record) -> Traits:

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
+from imsd.sessions.imap4 import fuzzy
+from imsd.sessions.imap4.fuzzy import Word
 from imsd.store import contents
 from imsd.store.flags import IndexRow
 from imsd.store.search.grams import grams
@@ -25,6 +28,8 @@ PREFIX_FIELDS = frozenset({"return-path", "delivered-to"})
 """What delivery puts before content (`imsd.mail.units`): not in the index of the content."""
 TEXTS = 40
 """Texts that the index is asked for in one search; further ones are looked for by reading."""
+MOST = 120
+"""Terms that it is asked for; of a word that is matched fuzzily there are some."""
 WORTH = 20
 """Messages from which asking the index is worth it."""
 
@@ -46,14 +51,15 @@ class Narrowed:
         return blobs is not None and row.blob not in blobs and not self.matches.open(row.blob)
 
 
-async def narrow(view: View, key: Key, fuzzy: bool = False) -> Narrowed:
+async def narrow(view: View, key: Key) -> Narrowed:
     """Ask the index, where that is worth it."""
     search = view.held.search
-    texts = list(_texts(key))[:TEXTS]
+    texts = list(islice(_texts(key), TEXTS))
     if search is None or not texts or len(view.told) < WORTH:
         return Narrowed()
-    heads = {term for one in texts for term in _head_terms(one)}
-    bodies = {one.text for one in texts if isinstance(one, keys.Body | keys.Text)}
+    asked = list(islice(chain.from_iterable(map(_asked, texts)), MOST))
+    heads = {term for head, term in asked if head}
+    bodies = {term for head, term in asked if not head}
     if not any(map(grams, heads | bodies)):
         return Narrowed()
     low, high = view.index.blob_range()
@@ -62,7 +68,10 @@ async def narrow(view: View, key: Key, fuzzy: bool = False) -> Narrowed:
         return Narrowed()
     narrowed = Narrowed(matches)
     for one in texts:
-        blobs = await _blobs(view, one, matches)
+        if isinstance(one, keys.Fuzzy):
+            blobs = await _fuzzily(view, one, matches)
+        else:
+            blobs = await _blobs(view, one, matches)
         if blobs is not None:
             narrowed.keys[one] = blobs
     narrowed.may = _may(key, narrowed.keys)
@@ -72,7 +81,7 @@ async def narrow(view: View, key: Key, fuzzy: bool = False) -> Narrowed:
 Textual = keys.Header | keys.Body | keys.Text
 
 
-def _texts(key: Key) -> Iterator[Textual]:
+def _texts(key: Key) -> Iterator[Textual | keys.Fuzzy]:
     """The keys that ask for text, each once."""
     seen: set[Key] = set()
     waiting = [key]
@@ -84,9 +93,30 @@ def _texts(key: Key) -> Iterator[Textual]:
             waiting += (one.left, one.right)
         elif isinstance(one, keys.And):
             waiting += one.keys
-        elif isinstance(one, Textual) and one not in seen:
+        elif isinstance(one, Textual | keys.Fuzzy) and one not in seen:
             seen.add(one)
             yield one
+
+
+def _asked(key: Textual | keys.Fuzzy) -> Iterator[tuple[bool, str]]:
+    """What the index is asked for a key: whether of the header, and the term."""
+    inner = key.key if isinstance(key, keys.Fuzzy) else key
+    if not isinstance(inner, Textual):
+        return
+    if isinstance(key, keys.Fuzzy):
+        if isinstance(inner, keys.Header) and inner.name in PREFIX_FIELDS:
+            return
+        for word in fuzzy.words_of(inner.text):
+            for clue in word.clues:
+                if not isinstance(inner, keys.Body):
+                    yield True, clue
+                if not isinstance(inner, keys.Header):
+                    yield False, clue
+        return
+    for term in _head_terms(inner):
+        yield True, term
+    if not isinstance(inner, keys.Header):
+        yield False, inner.text
 
 
 def _head_terms(key: Textual) -> tuple[str, ...]:
@@ -114,6 +144,34 @@ async def _blobs(view: View, key: Textual, matches: Matches) -> Blobs | None:
         return None
     before = await view.held.db.read(contents.with_prefix, *view.place.key, key.text)
     return heads[0] | body | before
+
+
+async def _fuzzily(view: View, key: keys.Fuzzy, matches: Matches) -> Blobs | None:
+    """Every word has to be there, and of each word one of its clues."""
+    inner = key.key
+    if not isinstance(inner, Textual):
+        return None
+    found = [await _of_word(view, word, inner, matches) for word in fuzzy.words_of(inner.text)]
+    known = [blobs for blobs in found if blobs is not None]
+    return frozenset.intersection(*known) if known else None
+
+
+async def _of_word(view: View, word: Word, key: Textual, matches: Matches) -> Blobs | None:
+    found: Blobs = frozenset()
+    for clue in word.clues:
+        if not isinstance(key, keys.Body):
+            head = matches.heads.get(clue)
+            if head is None:
+                return None
+            found |= head
+        if not isinstance(key, keys.Header):
+            body = matches.bodies.get(clue)
+            if body is None:
+                return None
+            found |= body
+        if isinstance(key, keys.Text):
+            found |= await view.held.db.read(contents.with_prefix, *view.place.key, clue)
+    return found
 
 
 def _may(key: Key, known: dict[Key, Blobs]) -> Blobs | None:

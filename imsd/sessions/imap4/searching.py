@@ -5,7 +5,9 @@ is known so far". First all tests run on the mailbox index, and on what the sear
 (`narrowing`); messages that stay undecided are read in batches: header and date first, decoded
 text only where that leaves them undecided.
 Substrings are matched in text mapped by i;unicode-casemap (RFC 5255 4.2) after charset and transfer decoding
-(RFC 9051 6.4.4), so a search never depends on how a sender wrapped or encoded.
+(RFC 9051 6.4.4), so a search never depends on how a sender wrapped or encoded. What is matched
+fuzzily is tallied word by word instead (`fuzzy`); then no part of a key is left undecided that the
+relevancy comes from.
 """
 
 from __future__ import annotations
@@ -17,9 +19,11 @@ from dataclasses import replace
 from datetime import date
 from itertools import islice
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 from imsd.errors import Refusal
-from imsd.sessions.imap4 import identities, marks, narrowing
+from imsd.sessions.imap4 import fuzzy, identities, marks, narrowing
+from imsd.sessions.imap4.fuzzy import Lexicon, Tally
 from imsd.sessions.imap4.narrowing import Narrowed
 from imsd.sessions.imap4.reading import Message, read
 from imsd.slices import SLICE
@@ -49,7 +53,7 @@ _EPOCH = date(1970, 1, 1)
 class Candidate:
     """One message under test; what is not known yet is None."""
 
-    __slots__ = ("content", "fields", "flags", "number", "readable", "row", "text")
+    __slots__ = ("content", "fields", "flags", "number", "readable", "row", "tallies", "text")
 
     def __init__(self, number: int, row: IndexRow, flags: int) -> None:
         self.number = number
@@ -61,9 +65,13 @@ class Candidate:
         self.readable: str | None = None
         # For each wanted text whether the body has it, once the body was looked at.
         self.text: dict[str, bool] | None = None
+        # Of keys that are matched fuzzily, what was found of their words so far.
+        self.tallies: dict[Key, Tally] = {}
 
 
 Test = Callable[[Candidate], bool | None]
+Match = tuple[int, IndexRow, int]
+"""Message number, row, relevancy."""
 
 
 async def search(view: View, key: Key) -> Found:
@@ -81,6 +89,8 @@ class _Search:
         self.fields: set[bytes] = set()
         self.anywhere = False
         self.identity = False
+        self._lexicons: dict[keys.Fuzzy, Lexicon] = {}
+        self._words = 0
         self._narrowed = Narrowed()
         self._key = key
         self._names = {name.lower(): bit for bit, name in enumerate(view.index.names)}
@@ -88,18 +98,21 @@ class _Search:
         self._limits = _limits(view, key)
         self._done, self._goal = 0, sum(high - low + 1 for low, high in self._limits)
         self._test = self.compile(key)
+        self._ranked = keys.is_fuzzy(key)
 
     async def run(self) -> Found:
-        sequences, uids = array("I"), array("I")
+        sequences, uids, scores = array("I"), array("I"), array("B")
         highest = 0
         async for window in self._windows():
-            for number, row in await self._among(window):
+            for number, row, score in await self._among(window):
                 sequences.append(number)
                 uids.append(row.uid)
+                if self._ranked:
+                    scores.append(score)
                 highest = max(highest, row.modseq)
             self._done += len(window)
             await self._breathe()
-        return Found(sequences, uids, highest)
+        return Found(sequences, uids, highest, scores)
 
     async def _windows(self) -> AsyncIterator[list[tuple[int, IndexRow]]]:
         """Messages that may match, some at a time, ascending. A window is taken at once: while
@@ -132,31 +145,32 @@ class _Search:
             await self.view.held.breath()
             self._since = time.perf_counter()
 
-    async def _among(self, rows: list[tuple[int, IndexRow]]) -> list[tuple[int, IndexRow]]:
+    async def _among(self, rows: list[tuple[int, IndexRow]]) -> list[Match]:
         """What matches among these messages."""
         view, test = self.view, self._test
-        found: list[tuple[int, IndexRow]] = []
+        found: list[Match] = []
         undecided: list[Candidate] = []
         for number, row in rows:
             candidate = Candidate(number, row, view.shown(row))
             verdict = test(candidate)
             if verdict:
-                found.append((number, row))
+                found.append((number, row, self._score(candidate)))
             elif verdict is None:
                 undecided.append(candidate)
             if not number % 8:
                 await self._breathe()
-        most = BATCH if self.texts or self.fields else COLUMNS
+        most = BATCH if self.texts or self.fields or self._lexicons else COLUMNS
         for at in range(0, len(undecided), most):
             found += await self._on_content(undecided[at : at + most])
         if undecided:
             found.sort()
         return found
 
-    async def _on_content(self, batch: list[Candidate]) -> list[tuple[int, IndexRow]]:
+    async def _on_content(self, batch: list[Candidate]) -> list[Match]:
         """What matches among messages whose content has to be looked at."""
-        found: list[tuple[int, IndexRow]] = []
-        text, header = bool(self.texts), bool(self.fields) or self.anywhere
+        found: list[Match] = []
+        text = bool(self.texts) or any(not isinstance(one.key, keys.Header) for one in self._lexicons)
+        header = bool(self.fields) or self.anywhere or bool(self._lexicons)
         needs = Needs(header=header, scan=text, content=text, identity=self.identity)
         content = await read(self.view, [candidate.row.uid for candidate in batch], needs)
         for candidate in batch:
@@ -165,7 +179,7 @@ class _Search:
                 continue
             try:
                 if await self._decide(self._test, candidate, item, needs):
-                    found.append((candidate.number, candidate.row))
+                    found.append((candidate.number, candidate.row, self._score(candidate)))
             except Refusal as refusal:
                 if refusal.temporary:
                     raise
@@ -178,12 +192,67 @@ class _Search:
         await message.complete(replace(needs, scan=False, identity=True), self.view.dialect)
         candidate.content = item
         await self._take_fields(candidate, item.prefix + message.header)
+        await self._tally_fields(candidate, item.prefix + message.header)
         verdict = test(candidate)
         if verdict is None and needs.scan:
             await message.complete(needs, self.view.dialect)
+            await self._tally_body(candidate, message)
             candidate.text = self._look_at(item.data, message) or await self._look(message)
             verdict = test(candidate)
         return bool(verdict)
+
+    def _score(self, candidate: Candidate) -> int:
+        return fuzzy.relevancy(self._key, candidate.tallies, self._lexicons) if self._ranked else 0
+
+    # Fuzzy matching --------------------------------------------------------------------
+
+    async def _tally_fields(self, candidate: Candidate, header: bytes) -> None:
+        """Count the words of the header that fuzzy keys ask for."""
+        wanted: dict[bytes, list[Tally]] = {}
+        everywhere: list[Tally] = []
+        for key, lexicon in self._lexicons.items():
+            tally = candidate.tallies[key] = Tally(lexicon, isinstance(key.key, keys.Header))
+            if isinstance(key.key, keys.Header):
+                wanted.setdefault(_field(key.key), []).append(tally)
+            elif isinstance(key.key, keys.Text):
+                everywhere.append(tally)
+        if not wanted and not everywhere:
+            return
+        for field in headers.scan(header):
+            name = field.name.lower()
+            tallies = [*wanted.get(name, ()), *everywhere]
+            for chunk in texts.chunks(field.text) if tallies else ():
+                await self._add(tallies, chunk, fuzzy.WEIGHT if name in fuzzy.HEAVY else 1)
+            for tally in tallies:
+                tally.end(fuzzy.WEIGHT if name in fuzzy.HEAVY else 1)
+
+    async def _tally_body(self, candidate: Candidate, message: Message) -> None:
+        """Count the words of the body that fuzzy keys ask for."""
+        tallies = [
+            tally for key, tally in candidate.tallies.items()
+            if isinstance(key, keys.Fuzzy) and not isinstance(key.key, keys.Header)
+        ]  # fmt: skip
+        if not tallies:
+            return
+        assert message.scan is not None
+        for part in message.scan.walk():
+            if part.is_text:
+                async for text in self._decoded_part(message, part):
+                    await self._add(tallies, text)
+            elif part.kind == MESSAGE and part.children:
+                inner = part.children[0]
+                await self._add(tallies, words.decode(await message.read(inner.start, inner.body)))
+            for tally in tallies:
+                tally.end()
+
+    async def _add(self, tallies: Sequence[Tally], text: str, weight: int = 1) -> None:
+        text = text if text.isascii() else normalize("NFC", text)
+        for tally in tallies:
+            for piece in tally.pieces(text):
+                tally.add(piece, weight)
+                await self._breathe()
+
+    # Texts as they are -----------------------------------------------------------------
 
     async def _take_fields(self, candidate: Candidate, header: bytes) -> None:
         """Have what the keys ask of the header, each field decoded once."""
@@ -216,6 +285,8 @@ class _Search:
 
     def _look_at(self, data: bytes | None, message: Message) -> dict[str, bool] | None:
         """`_look` for a small message that is in memory."""
+        if not self.texts:
+            return {}
         if data is None:
             return None
         assert message.scan is not None
@@ -254,20 +325,25 @@ class _Search:
 
     async def _folded(self, message: Message, part: Part, longest: int) -> AsyncIterator[str]:
         """The decoded text of a part in windows that overlap by what a match may span."""
-        decoder = TextDecoder(part)
         tail = ""
+        async for text in self._decoded_part(message, part):
+            window = tail + fold(text)
+            yield window
+            tail = window[-longest:]
+
+    async def _decoded_part(self, message: Message, part: Part) -> AsyncIterator[str]:
+        """The decoded text of a part, piece by piece; it ends where a codec gives up."""
+        decoder = TextDecoder(part)
         async for piece in message.stream(part.body, part.stop):
             for at in range(0, len(piece), texts.PIECE):
                 try:
                     text = decoder.feed(piece[at : at + texts.PIECE])
                 except ValueError:
                     return
-                window = tail + fold(text)
-                yield window
-                tail = window[-longest:]
+                yield text
                 await self._breathe()
         try:
-            yield tail + fold(decoder.finish())
+            yield decoder.finish()
         except ValueError:
             return
 
@@ -306,25 +382,46 @@ class _Search:
                 return self._numbers(which)
             case keys.ModSeqAtLeast(value):
                 return lambda candidate: candidate.row.modseq >= value
-            case keys.Header(name, text):
-                field, wanted = name.encode("ascii", "replace").lower(), fold(text)
+            case keys.Header(_, text):
+                field, wanted = _field(key), fold(text)
                 self.fields.add(field)
                 return self._unless_denied(key, lambda candidate: _has_field(candidate, field, wanted))
             case keys.Body(text):
                 return self._unless_denied(key, self._body(fold(text)))
             case keys.Text(text):
                 return self._unless_denied(key, self._anywhere(fold(text)))
+            case keys.Fuzzy():
+                return self._fuzzily(key)
             case keys.Filter(name):
                 raise AssertionError(f"the filter {name!r} was not replaced")
             case keys.Not(inner):
                 return _negation(self.compile(inner))
             case keys.Or(left, right):
-                return _any([self.compile(left), self.compile(right)])
+                return _any([self.compile(left), self.compile(right)], keys.is_fuzzy(key))
             case keys.And(inner_keys):
                 return _all([self.compile(one) for one in inner_keys])
 
     def _unless_denied(self, key: Key, test: Test) -> Test:
         return lambda candidate: False if self._narrowed.denies(key, candidate.row) else test(candidate)
+
+    def _fuzzily(self, key: keys.Fuzzy) -> Test:
+        inner = key.key
+        if isinstance(inner, keys.All | keys.Filter):
+            return self.compile(inner)
+        found = fuzzy.words_of(inner.text)
+        if not found or (key not in self._lexicons and self._words + len(found) > fuzzy.WORDS):
+            return self.compile(inner)
+        if key not in self._lexicons:
+            self._words += len(found)
+            self._lexicons[key] = Lexicon(found)
+
+        def test(candidate: Candidate) -> bool | None:
+            tally = candidate.tallies.get(key)
+            if tally is None or (candidate.text is None and not isinstance(inner, keys.Header)):
+                return None
+            return tally.matched
+
+        return self._unless_denied(key, test)
 
     def _flag(self, name: bytes, present: bool) -> Test:
         bit = marks.SYSTEM_BITS.get(name.lower())
@@ -395,18 +492,26 @@ def _all(tests: Sequence[Test]) -> Test:
     return every
 
 
-def _any(tests: Sequence[Test]) -> Test:
+def _any(tests: Sequence[Test], whole: bool = False) -> Test:
+    """whole: all of them are decided, whichever is true."""
+
     def some(candidate: Candidate) -> bool | None:
         result: bool | None = False
         for test in tests:
             verdict = test(candidate)
-            if verdict:
+            if verdict and not whole:
                 return True
             if verdict is None:
                 result = None
+            elif verdict and result is not None:
+                result = True
         return result
 
     return some
+
+
+def _field(key: keys.Header) -> bytes:
+    return key.name.encode("ascii", "replace").lower()
 
 
 def _limits(view: View, key: Key) -> Ranges:

@@ -161,6 +161,7 @@ class ESearch:
         if view is None and (self.sources.selected or self.returned.update):
             raise BadSyntax("a selected mailbox first")
         self.wanted.free_tag(self.returned, channel)
+        self.wanted.scored(self.returned)
         if self.wanted.refusal is not None and not self.returned.saves:
             raise self.wanted.refusal
         names = await self.sources.names(account, channel)
@@ -195,7 +196,7 @@ class ESearch:
             channel.saved = compact(returned.to_save(found.uids))
         where = responses.correlators(name, view.uid_validity, channel.dialect)
         if len(found.uids) and not returned.silent:
-            data = returned.data(found.uids)
+            data = returned.data(found.uids, found.scores)
             if self.wanted.with_modseq:
                 data.append(b"MODSEQ %d" % returned.modseq(found.uids, found, view))
             channel.send(responses.esearch(channel.tag, True, data, where))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from protocols.errors import BadSyntax
@@ -29,7 +29,8 @@ PASSES: Final = 5
 
 def filters_of(key: Key) -> list[bytes]:
     """The names of the filters in a key."""
-    return [leaf.name for leaf in searchkeys.leaves(key) if isinstance(leaf, keys.Filter)]
+    bare = (leaf.key if isinstance(leaf, keys.Fuzzy) else leaf for leaf in keys.leaves(key))
+    return [leaf.name for leaf in bare if isinstance(leaf, keys.Filter)]
 
 
 async def resolved(key: Key, account: Any, dialect: Dialect) -> Key:
@@ -42,8 +43,8 @@ async def resolved(key: Key, account: Any, dialect: Dialect) -> Key:
         for name in names:
             if name not in known:
                 known[name] = await _stored(name, account, dialect)
-        key = _replaced(key, known)
-        if sum(1 for _ in searchkeys.leaves(key)) > searchkeys.COUNT:
+        key = keys.changed(key, partial(_replaced, known))
+        if sum(1 for _ in keys.leaves(key)) > searchkeys.COUNT:
             raise _undefined(next(iter(names)))
     left = filters_of(key)
     if left:
@@ -67,13 +68,9 @@ def _undefined(name: bytes) -> No:
     return No(b"UNDEFINED-FILTER " + name, "There is no such filter")
 
 
-def _replaced(key: Key, known: Mapping[bytes, Key]) -> Key:
-    if isinstance(key, keys.Filter):
-        return known[key.name]
-    if isinstance(key, keys.Not):
-        return keys.Not(_replaced(key.key, known))
-    if isinstance(key, keys.Or):
-        return keys.Or(_replaced(key.left, known), _replaced(key.right, known))
-    if isinstance(key, keys.And):
-        return replace(key, keys=tuple(_replaced(each, known) for each in key.keys))
-    return key
+def _replaced(known: Mapping[bytes, Key], leaf: Key) -> Key:
+    if isinstance(leaf, keys.Filter):
+        return known[leaf.name]
+    if isinstance(leaf, keys.Fuzzy) and isinstance(leaf.key, keys.Filter):
+        return keys.fuzzy(known[leaf.key.name])
+    return leaf

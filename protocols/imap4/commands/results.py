@@ -1,5 +1,5 @@
 """What of the messages found is told: RETURN options of SEARCH and SORT (RFC 4731, RFC 5182,
-RFC 5267, RFC 9051 6.4.4, RFC 9394)."""
+RFC 5267, RFC 6203, RFC 9051 6.4.4, RFC 9394)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from protocols.imap4.grammar import Cursor
 from protocols.imap4.interfaces import Found
 from protocols.imap4.sets import SequenceSet, encode_numbers
 
-OPTIONS: Final = frozenset({b"MIN", b"MAX", b"ALL", b"COUNT", b"SAVE"})
+OPTIONS: Final = frozenset({b"MIN", b"MAX", b"ALL", b"COUNT", b"SAVE", b"RELEVANCY"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,11 @@ class Returned:
                 cursor.need(b"PARTIAL")
                 cursor.space()
                 partial = Range.parse(cursor)
+            elif option == b"RELEVANCY":
+                cursor.need(b"SEARCH=FUZZY")
             elif option not in OPTIONS:
                 cursor.position = start
-                raise cursor.fail("MIN, MAX, ALL, COUNT, SAVE, PARTIAL, UPDATE or CONTEXT")
+                raise cursor.fail("MIN, MAX, ALL, COUNT, SAVE, PARTIAL, RELEVANCY, UPDATE or CONTEXT")
             options.append(option)
         if partial is not None and b"ALL" in options:
             raise cursor.fail("ALL or PARTIAL")
@@ -78,9 +80,15 @@ class Returned:
 
     def to_save(self, uids: Sequence[int]) -> Iterable[int]:
         """RFC 9051 6.4.4.1, RFC 9394 3.2: MIN, MAX and PARTIAL save no more than they tell."""
-        if b"ALL" in self.options or b"COUNT" in self.options or self.silent or not uids:
+        if self._all or self.silent or not uids:
             return uids
         return sorted(self._told(uids))
+
+    @property
+    def _all(self) -> bool:
+        """Something is told of every message found. RELEVANCY is told of those that PARTIAL tells."""
+        asked = {b"ALL", b"COUNT"} if self.partial is not None else {b"ALL", b"COUNT", b"RELEVANCY"}
+        return not asked.isdisjoint(self.options)
 
     def _told(self, uids: Sequence[int]) -> set[int]:
         """The UIDs told by MIN, MAX and PARTIAL."""
@@ -91,8 +99,9 @@ class Returned:
             told.add(uids[-1])
         return told
 
-    def data(self, numbers: Sequence[int]) -> list[bytes]:
-        """search-return-data; MIN, MAX and ALL are left out when nothing was found."""
+    def data(self, numbers: Sequence[int], scores: Sequence[int] = ()) -> list[bytes]:
+        """search-return-data; MIN, MAX and ALL are left out when nothing was found. scores: of
+        each of the numbers, in the same order."""
         data = []
         for option in self.options:
             if option == b"COUNT":
@@ -101,6 +110,10 @@ class Returned:
                 assert self.partial is not None
                 some = self.partial.of(numbers)
                 data.append(b"PARTIAL (%b %b)" % (self.partial.text, encode_numbers(some) or b"NIL"))
+            elif option == b"RELEVANCY":
+                # score-list = "(" [score *(SP score)] ")"
+                told = scores if self.partial is None else self.partial.of(scores)
+                data.append(b"RELEVANCY (%b)" % b" ".join([b"%d" % score for score in told]))
             elif numbers and option == b"MIN":
                 data.append(b"MIN %d" % numbers[0])
             elif numbers and option == b"MAX":
@@ -111,7 +124,7 @@ class Returned:
 
     def modseq(self, uids: Sequence[int], found: Found, view: Any) -> int:
         """RFC 7162 3.1.10: with MIN, MAX or PARTIAL alone it is that of the messages told."""
-        if b"ALL" in self.options or b"COUNT" in self.options:
+        if self._all:
             return found.modseq
         told = self._told(uids)
         if not told:

@@ -1,4 +1,4 @@
-"""SEARCH (RFC 9051 6.4.4, RFC 3501 6.4.4, RFC 4731, RFC 5182, RFC 7162 3.1.5, RFC 9394)."""
+"""SEARCH (RFC 9051 6.4.4, RFC 3501 6.4.4, RFC 4731, RFC 5182, RFC 6203, RFC 7162 3.1.5, RFC 9394)."""
 
 from __future__ import annotations
 
@@ -83,6 +83,12 @@ class Wanted:
         if returned is not None and returned.update and channel.tag in channel.contexts:
             raise BadSyntax("a tag that no search with UPDATE has")
 
+    def scored(self, returned: Returned | None, sorts: bool = False) -> None:
+        """RFC 6203 4, 6: no relevancy without FUZZY. Raises BadSyntax."""
+        asked = sorts or (returned is not None and b"RELEVANCY" in returned.options)
+        if asked and self.key is not None and not keys.is_fuzzy(self.key):
+            raise BadSyntax("FUZZY with RELEVANCY")
+
     def follow(self, view: Any, channel: Channel, context: Context) -> None:
         """Keeps the results up to date, or says that they are not."""
         if not channel.contexts.keep(context):
@@ -143,6 +149,7 @@ class Search:
         if whole is not self.wanted:
             return await replace(self, wanted=whole).run(view, channel)
         self.wanted.free_tag(self.returned, channel)
+        self.wanted.scored(self.returned)
         saved = channel.saved
         found, part = await self.wanted.find(view, channel, saves, limited=True)
         self._answer(found, saves, view, channel)
@@ -165,7 +172,7 @@ class Search:
         returned = self.returned or Returned()
         if returned.silent:
             return
-        data = returned.data(numbers)
+        data = returned.data(numbers, found.scores)
         if with_modseq and found.uids:
             data.append(b"MODSEQ %d" % returned.modseq(found.uids, found, view))
         channel.send(responses.esearch(channel.tag, self.uid, data))

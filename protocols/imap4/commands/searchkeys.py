@@ -1,4 +1,4 @@
-"""The grammar of search keys (RFC 9051 6.4.4, RFC 3501 6.4.4, RFC 7162 3.1.5).
+"""The grammar of search keys (RFC 9051 6.4.4, RFC 3501 6.4.4, RFC 7162 3.1.5, RFC 6203 7).
 
 Parsed by an explicit stack, not by recursion; depth and number of keys are bounded, so that
 whoever evaluates the tree may recurse.
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Final, TypeGuard
 
 from protocols.imap4 import keys
@@ -59,7 +59,7 @@ _DATED: Final[dict[bytes, tuple[type[keys.Internal | keys.Sent | keys.Saved], Wh
 
 @dataclass(slots=True)
 class _Open:
-    """A key that waits for its operands: `(`, NOT or OR."""
+    """A key that waits for its operands: `(`, NOT, OR or FUZZY."""
 
     kind: bytes
     operands: list[Key]
@@ -96,6 +96,11 @@ def _opening(cursor: Cursor) -> bytes | None:
         if cursor.keyword(word):
             cursor.space()
             return word
+    if cursor.keyword(b"FUZZY"):
+        # search-key =/ "FUZZY" SP search-key
+        cursor.need(b"SEARCH=FUZZY")
+        cursor.space()
+        return b"FUZZY"
     return None
 
 
@@ -106,6 +111,8 @@ def _close(cursor: Cursor, stack: list[_Open], key: Key) -> None:
         waiting.operands.append(key)
         if waiting.kind == b"NOT":
             key = keys.Not(key)
+        elif waiting.kind == b"FUZZY":
+            key = keys.fuzzy(key)
         elif waiting.kind == b"OR" and len(waiting.operands) == 2:
             key = keys.Or(waiting.operands[0], waiting.operands[1])
         elif waiting.kind == b"(" and cursor.skip(b")"):
@@ -259,28 +266,22 @@ def charset_named(name: bytes) -> str:
 
 def with_saved(key: Key, saved: Ranges) -> Key:
     """The key with `$` replaced by the saved UIDs."""
-    if isinstance(key, keys.Numbers):
-        return keys.Numbers(SequenceSet(saved, uid=True)) if key.which.saved else key
-    if isinstance(key, keys.Not):
-        return keys.Not(with_saved(key.key, saved))
-    if isinstance(key, keys.Or):
-        return keys.Or(with_saved(key.left, saved), with_saved(key.right, saved))
-    if isinstance(key, keys.And):
-        return replace(key, keys=tuple(with_saved(each, saved) for each in key.keys))
-    return key
+
+    def known(leaf: Key) -> Key:
+        return keys.Numbers(SequenceSet(saved, uid=True)) if _names(leaf) and leaf.which.saved else leaf
+
+    return keys.changed(key, known)
 
 
 def lasting(key: Key, uids: Callable[[SequenceSet], Iterable[int]]) -> Key:
     """The key with message numbers replaced by the UIDs they have now (RFC 5267 4.3)."""
-    if isinstance(key, keys.Numbers):
-        return key if key.which.uid else keys.Numbers(SequenceSet(compact(uids(key.which)), uid=True))
-    if isinstance(key, keys.Not):
-        return keys.Not(lasting(key.key, uids))
-    if isinstance(key, keys.Or):
-        return keys.Or(lasting(key.left, uids), lasting(key.right, uids))
-    if isinstance(key, keys.And):
-        return replace(key, keys=tuple(lasting(each, uids) for each in key.keys))
-    return key
+
+    def named(leaf: Key) -> Key:
+        if not _names(leaf) or leaf.which.uid:
+            return leaf
+        return keys.Numbers(SequenceSet(compact(uids(leaf.which)), uid=True))
+
+    return keys.changed(key, named)
 
 
 def moves(key: Key, last: int) -> bool:
@@ -292,22 +293,8 @@ def moves(key: Key, last: int) -> bool:
             isinstance(leaf, keys.Numbers)
             and any(STAR in ends and (ends == (STAR, STAR) or max(ends) > last) for ends in leaf.which.ranges)
         )
-        for leaf in leaves(key)
+        for leaf in keys.leaves(key)
     )
-
-
-def leaves(key: Key) -> Iterator[Key]:
-    """The keys that are not made of others."""
-    if isinstance(key, keys.Not):
-        yield from leaves(key.key)
-    elif isinstance(key, keys.Or):
-        yield from leaves(key.left)
-        yield from leaves(key.right)
-    elif isinstance(key, keys.And):
-        for each in key.keys:
-            yield from leaves(each)
-    else:
-        yield key
 
 
 def span(key: Key, last: int) -> SequenceSet:
@@ -329,7 +316,7 @@ def _names(key: Key) -> TypeGuard[keys.Numbers]:
 
 def asks_modseq(key: Key) -> bool:
     """Whether MODSEQ is among the keys."""
-    return any(isinstance(leaf, keys.ModSeqAtLeast) for leaf in leaves(key))
+    return any(isinstance(leaf, keys.ModSeqAtLeast) for leaf in keys.leaves(key))
 
 
 def asks_numbers(key: Key) -> bool:
@@ -337,6 +324,6 @@ def asks_numbers(key: Key) -> bool:
     return any(
         (not leaf.which.uid and not leaf.which.saved)
         if isinstance(leaf, keys.Numbers)
-        else isinstance(leaf, keys.Filter)
-        for leaf in leaves(key)
+        else isinstance(leaf.key if isinstance(leaf, keys.Fuzzy) else leaf, keys.Filter)
+        for leaf in keys.leaves(key)
     )

@@ -1,4 +1,4 @@
-"""SORT and THREAD (RFC 5256, RFC 5957, RFC 5267 3: ESORT; RFC 7162 3.1.6)."""
+"""SORT and THREAD (RFC 5256, RFC 5957, RFC 5267 3: ESORT; RFC 6203 6; RFC 7162 3.1.6)."""
 
 from __future__ import annotations
 
@@ -60,6 +60,8 @@ class Sort:
                 word = cursor.word()
             if word.startswith(b"DISPLAY"):
                 cursor.need(b"SORT=DISPLAY")
+            elif word == b"RELEVANCY":
+                cursor.need(b"SEARCH=FUZZY")
             if word not in _KEYS or len(criteria) >= _MOST:
                 cursor.position = start
                 raise cursor.fail("a sort criterion")
@@ -75,6 +77,10 @@ class Sort:
     def numbered(self) -> bool:
         return self.wanted.numbered
 
+    @property
+    def by_relevancy(self) -> bool:
+        return any(criterion.key is SortKey.RELEVANCY for criterion in self.criteria)
+
     async def run(self, view: Any, channel: Channel) -> None:
         saves = self.returned is not None and self.returned.saves
         whole = await self.wanted.whole(channel, saves)
@@ -82,9 +88,13 @@ class Sort:
             await replace(self, wanted=whole).run(view, channel)
             return
         self.wanted.free_tag(self.returned, channel)
+        self.wanted.scored(self.returned, self.by_relevancy)
         saved = channel.saved
         found, _ = await self.wanted.find(view, channel, saves)
+        scores = dict(zip(found.uids, found.scores, strict=False))
         uids, sequences, traits = await _described(view, channel, found.uids, found.sequences)
+        if self.by_relevancy:
+            traits = [one._replace(distance=100 - scores[uid]) for uid, one in zip(uids, traits, strict=True)]
         order = await ordering.arrange(traits, self.criteria, channel.breathe)
         uids = [uids[at] for at in order]
         numbers = uids if self.uid else [sequences[at] for at in order]
@@ -95,7 +105,7 @@ class Sort:
         if saves:
             channel.saved = compact(sorted(self.returned.to_save(uids)))
         if not self.returned.silent:
-            data = self.returned.data(numbers)
+            data = self.returned.data(numbers, [scores[uid] for uid in uids] if scores else ())
             if with_modseq and uids:
                 data.append(b"MODSEQ %d" % self.returned.modseq(uids, found, view))
             channel.send(responses.esearch(channel.tag, self.uid, data))
@@ -104,6 +114,7 @@ class Sort:
             moves = searchkeys.moves(key, view.uid_of(view.exists))
             context = contexts.Sorted(channel.tag, self.uid, key, self.returned.items, moves)
             context.criteria = self.criteria
+            context.scores = scores if self.by_relevancy else {}
             context.order, context.known = array("I", uids), frozenset(uids)
             self.wanted.follow(view, channel, context)
 
