@@ -29,6 +29,7 @@ from imsd.store.changes import SETTINGS, Change
 from imsd.store.database import Database, Watch
 from imsd.store.index import MailboxIndexes
 from imsd.store.search.index import SearchIndex
+from imsd.summaries import Summaries
 
 
 class Core:
@@ -42,6 +43,7 @@ class Core:
         self.db = db
         self.settings = LiveSettings(PAGES, config.server.hostname)
         self.blobs = Blobs(db)
+        self.summaries = Summaries(reactor)
         self.indexes = MailboxIndexes(db)
         self.search = SearchIndex(db)
         self.hashing = Hashing(reactor, lambda: self.settings[Logins])
@@ -119,6 +121,7 @@ class Core:
         if self._watch is not None:
             self._watch.stop()
         await self.delivery.drained()
+        await self.summaries.stop()
         self.authenticator.stop()
         self.directory.stop()
         self.indexes.close()

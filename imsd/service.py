@@ -146,6 +146,7 @@ class Server(Service):
             core.delivery,
             core.policy,
             core.blobs,
+            core.summaries,
             core.settings,
             self.config.server.hostname,
             self.reactor,
@@ -155,6 +156,7 @@ class Server(Service):
         self.warner.start()
         self.indexing = Indexing(core.db, core.search, self.config.database.url, self.reactor)
         self.indexing.start()
+        core.summaries.start()
         self._handle_hangup()
         self.garbage.start()
         self.ready = True
@@ -204,6 +206,7 @@ class Server(Service):
                     delivery=core.delivery,
                     authenticator=core.authenticator,
                     blobs=core.blobs,
+                    summaries=core.summaries,
                     settings=core.settings,
                     clock=self.reactor,
                     tls=self._context,

@@ -1,6 +1,6 @@
 """Content on its way in: the header block is looked at and edited, the rest streams by.
 
-What is small stays in memory and is summarized at once; what is large goes through the builder to
+What is small stays in memory and is summarized when it is complete; what is large goes through the builder to
 a file while it is summarized piece by piece. The header block is bounded, so memory is too.
 """
 
@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from imsd.errors import MalformedMessage
 from imsd.slices import in_slices
 from imsd.store.blobs import THRESHOLD
-from protocols.message.summary import Summarizer, summarizing
+from protocols.message.summary import Summarizer
 
 if TYPE_CHECKING:
     from imsd.store.blobs import BlobBuilder, NewBlob
+    from imsd.summaries import Summaries
 
 MAX_HEADER = 256 * 1024
 """Octets of a header block; more is no message anybody reads."""
@@ -35,7 +36,8 @@ class Intake:
     whatever was announced.
     """
 
-    def __init__(self, builder: BlobBuilder, edit: Edit, clock: Any) -> None:
+    def __init__(self, builder: BlobBuilder, edit: Edit, summaries: Summaries, clock: Any) -> None:
+        self._summaries = summaries
         self._clock = clock
         self._builder = builder
         self._edit = edit
@@ -97,8 +99,9 @@ class Intake:
             end = header_end(data)
             await self._begin(data, len(data) if end < 0 else end)
         await self._look()
-        work = summarizing(b"".join(self._kept)) if self._summarizer is None else self._summarizer.finishing()
-        return await self._builder.finish(await in_slices(work, self._clock))
+        if self._summarizer is None:
+            return await self._summaries.describe(b"".join(self._kept))
+        return await self._builder.finish(await in_slices(self._summarizer.finishing(), self._clock))
 
     def abandon(self) -> None:
         self._held = None

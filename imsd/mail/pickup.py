@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from imsd.settings import LiveSettings
     from imsd.store.blobs import Blobs
     from imsd.store.database import Database
+    from imsd.summaries import Summaries
 
 AT_ONCE: Final = 100
 """Files of one look at the folder."""
@@ -130,6 +131,7 @@ class Pickup:
         delivery: Delivery,
         policy: Policy,
         blobs: Blobs,
+        summaries: Summaries,
         settings: LiveSettings,
         hostname: str,
         clock: Any,
@@ -138,6 +140,7 @@ class Pickup:
         self._delivery = delivery
         self._policy = policy
         self._blobs = blobs
+        self._summaries = summaries
         self._settings = settings
         self._hostname = hostname
         self._clock = clock
@@ -260,7 +263,7 @@ class Pickup:
             sender = dropped.reverse_path or f"postmaster@{self._hostname}"
             return message.complete(sender, self._hostname, queue_id, self._clock.seconds())
 
-        intake = Intake(self._blobs.builder(), edit, self._clock)
+        intake = Intake(self._blobs.builder(), edit, self._summaries, self._clock)
         try:
             for at in range(0, len(dropped.content), PIECE):
                 intake.write(dropped.content[at : at + PIECE])

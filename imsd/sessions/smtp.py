@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from imsd.mail.delivery import Delivery
     from imsd.settings import LiveSettings
     from imsd.store.blobs import Blobs
+    from imsd.summaries import Summaries
 
 
 BATCH = 50
@@ -58,6 +59,7 @@ class Door:
         delivery: Delivery,
         authenticator: Authenticator,
         blobs: Blobs,
+        summaries: Summaries,
         settings: LiveSettings,
         clock: IReactorTime,
         tls: Callable[[], Any],
@@ -69,6 +71,7 @@ class Door:
         self.delivery = delivery
         self.authenticator = authenticator
         self.blobs = blobs
+        self.summaries = summaries
         self.settings = settings
         self.clock = clock
         self.inbound = inbound or InboundLimits(settings, clock)
@@ -246,7 +249,7 @@ class Transaction:
         if self._intake is None:
             door = self._session.door
             self._queue_id = door.delivery.new_id()
-            self._intake = Intake(door.blobs.builder(), self._header, door.clock)
+            self._intake = Intake(door.blobs.builder(), self._header, door.summaries, door.clock)
         return self._intake
 
     async def drained(self) -> None:
@@ -345,6 +348,7 @@ def make_smtp(core: Core, contexts: Any, role: Role) -> Callable[[], Connection]
         delivery=core.delivery,
         authenticator=core.authenticator,
         blobs=core.blobs,
+        summaries=core.summaries,
         settings=core.settings,
         clock=core.reactor,
         tls=lambda: contexts,

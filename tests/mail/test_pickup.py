@@ -19,6 +19,7 @@ from imsd.store.blobs import Blobs
 from imsd.store.database import Database
 from imsd.store.ids import INBOX
 from imsd.store.pickup import Claimed, PickupFolder
+from imsd.summaries import Summaries
 from tests.mail.fakes import FakeDirectory
 from tests.support.mail import make_account
 from tests.support.stores import run
@@ -104,7 +105,7 @@ class Folder:
         """As made at a start."""
         return Pickup(
             self.db, self.delivery, Policy(self.directory, self.settings), Blobs(self.db),  # type: ignore[arg-type]
-            self.settings, "mail.example.test", self.clock,
+            Summaries(self.clock), self.settings, "mail.example.test", self.clock,
         )  # fmt: skip
 
     def look(self) -> None:

@@ -25,6 +25,7 @@ from imsd.store import settings as setting_rows
 from imsd.store.blobs import Blobs
 from imsd.store.database import Database
 from imsd.store.ids import INBOX
+from imsd.summaries import Summaries
 from protocols.smtp.interfaces import Role
 from protocols.smtp.server import Server
 from tests.smtp.fakes import Transport
@@ -67,6 +68,7 @@ class Site:
             delivery=self.delivery,
             authenticator=self.auth,
             blobs=self.blobs,
+            summaries=Summaries(self.db.reactor),
             settings=self.settings,
             clock=self.db.reactor,
             tls=lambda: None,
