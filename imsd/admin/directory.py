@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from imsd.admin.operations import Json, operation
-from imsd.directory import bulk, ldif
+from imsd.directory import bulk, ldif, readdressing
 from imsd.directory.bulk import Done, Pass, Wanted
 from imsd.directory.people import container, name_of
 from imsd.directory.tree import require
@@ -60,3 +60,17 @@ async def recipients(core: Any) -> Json:
 def _recipients(tx: Transaction) -> str:
     here = require(tx)
     return name_of(tx, here, container(tx, here))
+
+
+@operation("directory.readdress")
+async def readdress(core: Any, after: int = 0, keep_old: bool = True, rehearse: bool = False) -> Json:
+    """Make addresses anew by the site's formats, for some recipients behind an entry.
+
+    last: where to go on, 0 at the end. changed: alias, primary address before and after, why not.
+    """
+    batch = await readdressing.readdress(core.directory, EntryId(after), keep_old, rehearse)
+    return {
+        "last": batch.last,
+        "looked": batch.looked,
+        "changed": [[one.alias, one.before, one.after, one.refusal] for one in batch.changed],
+    }

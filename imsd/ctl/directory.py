@@ -178,6 +178,50 @@ def _line(records: RecordFile, number: int) -> int:
     return int(row[1]) if row else records.line(number)
 
 
+@imsctl.group()
+def address() -> None:
+    """Addresses of recipients."""
+
+
+@address.command()
+@click.option(
+    "--keep-old/--drop-old", default=True, show_default=True, help="Old primary addresses stay as others."
+)
+@click.option("--dry-run", is_flag=True, help="Only show what would change.")
+@json_option
+@click.pass_obj
+def regenerate(admin: Administrator, keep_old: bool, dry_run: bool) -> None:
+    """Give everybody the addresses that addressing.smtp, x400, ms and ccmail make now.
+
+    Addresses that were given besides stay. A run that was stopped is run again: who has the right addresses
+    keeps them. See: imsctl settings explain addressing.smtp
+    """
+    changed: list[list[str]] = []
+
+    def work(ask: Ask) -> None:
+        after, more = 0, True
+        with _progress("looked at", None) as advance:
+            while more:
+                batch = ask("directory.readdress", after=after, keep_old=keep_old, rehearse=dry_run)
+                changed.extend(batch["changed"])
+                advance(batch["looked"])
+                after = batch["last"]
+                more = bool(after)
+
+    admin.converse(work)
+    refused = [row for row in changed if row[3]]
+    if admin.as_json:
+        names = ("alias", "before", "after", "refusal")
+        show_json([dict(zip(names, row, strict=True)) for row in changed])
+        return
+    for alias, before, after, refusal in changed:
+        click.echo(f"{alias}: {refusal}" if refusal else f"{alias}: {before} -> {after}", err=bool(refusal))
+    verb = "would change" if dry_run else "changed"
+    click.echo(f"{len(changed) - len(refused)} recipients {verb}")
+    if refused:
+        raise click.ClickException(f"{len(refused)} keep their addresses")
+
+
 def _name(text: bytes) -> str:
     named = next((line for line in text.splitlines() if line[:3].lower() == b"dn:"), b"?")
     return named.decode("utf-8", "backslashreplace")[:200]

@@ -165,6 +165,27 @@ def generate(template: str, naming: Naming, taken: Callable[[str], bool]) -> Pro
     raise LimitReached("Too many addresses of this name")
 
 
+def generate_ms(place: str, naming: Naming, taken: Callable[[str], bool]) -> Proxy:
+    """A Microsoft Mail address, NETWORK/POSTOFFICE/USER, of ten characters each."""
+    return _numbered("MS", f"{place}/", _plain(naming.alias), 10, "", taken)
+
+
+def generate_ccmail(place: str, naming: Naming, taken: Callable[[str], bool]) -> Proxy:
+    """A cc:Mail address, user at POSTOFFICE."""
+    return _numbered("CCMAIL", "", _plain(naming.alias), 60, f" at {place}", taken)
+
+
+def _numbered(
+    kind: str, before: str, name: str, most: int, behind: str, taken: Callable[[str], bool]
+) -> Proxy:
+    for number in range(1, 10_000):
+        digits = str(number) if number > 1 else ""
+        made = Proxy(kind, f"{before}{name[: most - len(digits)]}{digits}{behind}", True)
+        if not taken(made.name):
+            return made
+    raise LimitReached("Too many addresses of this name")
+
+
 def generate_x400(partial: str, naming: Naming) -> Proxy:
     """An X.400 address as text: the site's part with surname and given name."""
     surname = _x400_value(naming.surname or naming.alias)

@@ -85,6 +85,8 @@ def rules_of(addressing: Addressing, ldap: Ldap, quotas: Quotas, folders: Folder
     return Rules(
         templates=addressing.smtp,
         x400=addressing.x400,
+        ms=addressing.ms,
+        ccmail=addressing.ccmail,
         domains=frozenset(domains.served),
         delete_mailboxes=ldap.delete_mailboxes,
         bounds=site_bounds(quotas),

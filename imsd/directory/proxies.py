@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from imsd.directory.addressing import Naming, Proxy, generate, generate_x400, ordered
+from imsd.directory.addressing import (
+    Naming,
+    Proxy,
+    generate,
+    generate_ccmail,
+    generate_ms,
+    generate_x400,
+    ordered,
+)
 from imsd.directory.canonical import canonical_address
 from imsd.directory.entry import VIEWS, Kind, other_mailbox, views
 from imsd.directory.working import Rules, Working
@@ -84,11 +92,48 @@ def _generated(
                 primary = not any(proxy.type == "SMTP" and proxy.primary for proxy in proxies)
                 proxies = [*proxies, Proxy("SMTP", made.value, primary)]
                 own.add(made.name)
-    if rules.x400 and not any(proxy.type == "X400" for proxy in proxies):
+    types = {proxy.type for proxy in proxies}
+    return [*proxies, *(made for made in _foreign(rules, naming, taken) if made.type not in types)]
+
+
+def _foreign(rules: Rules, naming: Naming, taken: Callable[[str], bool]) -> list[Proxy]:
+    """Addresses of the site's other types (ims_spec 4.1)."""
+    made = []
+    if rules.x400:
         x400 = generate_x400(rules.x400, naming)
         if not taken(x400.name):
-            proxies = [*proxies, x400]
-    return proxies
+            made.append(x400)
+    if rules.ms and naming.alias:
+        made.append(generate_ms(rules.ms, naming, taken))
+    if rules.ccmail and naming.alias:
+        made.append(generate_ccmail(rules.ccmail, naming, taken))
+    return made
+
+
+def regenerated(
+    working: Working, rules: Rules, taken: Callable[[str], bool], keep_old: bool
+) -> tuple[Proxy, ...]:
+    """The addresses a recipient has when those of the site's types are made anew (ims_spec 4.1).
+
+    taken: by somebody else. The new ones are primary; the old primary ones become secondary, or go.
+    What an administrator gave besides stays, and so do types that are not made any more.
+    """
+    present = [Proxy.parse(_utf8(value)) for value in working.attributes.get("proxyaddresses", ())]
+    naming = _naming(working)
+    made: list[Proxy] = []
+    own: set[str] = set()
+    for template in rules.templates:
+        fresh = generate(template, naming, lambda name: name in own or taken(name))
+        made.append(Proxy("SMTP", fresh.value, not made))
+        own.add(fresh.name)
+    made.extend(_foreign(rules, naming, taken))
+    own.update(proxy.name for proxy in made)
+    types = {proxy.type for proxy in made if proxy.primary}
+    for proxy in present:
+        if proxy.name in own or (proxy.primary and proxy.type in types and not keep_old):
+            continue
+        made.append(Proxy(proxy.type, proxy.value, proxy.primary and proxy.type not in types))
+    return ordered(made)
 
 
 def _utf8(value: bytes) -> str:

@@ -32,11 +32,13 @@ INTEGER = "1.3.6.1.4.1.1466.115.121.1.27"
 class Rules:
     """What the settings say about new and changed entries.
 
-    templates: format@domain, the first makes the primary address. x400: the site's part.
+    templates: format@domain, the first makes the primary address. x400, ms, ccmail: the site's part.
     """
 
     templates: tuple[str, ...] = ()
     x400: str = ""
+    ms: str = ""
+    ccmail: str = ""
     domains: frozenset[str] = frozenset()
     delete_mailboxes: bool = False
     bounds: Bounds = field(default_factory=Bounds)

@@ -27,6 +27,17 @@ class Addressing(Page):
     x400: str = Field(
         "", max_length=200, description="The site's part of X.400 addresses, such as c=US;a= ;p=Org;o=Site;"
     )
+    ms: str = Field(
+        "",
+        pattern=r"^([^/:%]{1,10}/[^/:%]{1,10})?$",
+        description="Network and post office of Microsoft Mail addresses, such as ORG/SITE; empty: none",
+    )
+    ccmail: str = Field(
+        "",
+        max_length=20,
+        pattern=r"^[^:%]*$",
+        description="Post office of cc:Mail addresses (alias at SITE); empty: none",
+    )
     domains: tuple[str, ...] = Field(
         (), max_length=10_000, description="Domains whose mail is ours besides those of the formats"
     )

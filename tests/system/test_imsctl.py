@@ -151,6 +151,19 @@ def test_a_table_of_people_comes_in_and_out(home: RunningServer, tmp_path: Path)
     assert f"SMTP:nina@{domain}%smtp:n.north@{domain}" in written.read_text()
 
 
+def test_everybody_gets_new_addresses(home: RunningServer) -> None:
+    domain = home.address("x").partition("@")[2]
+    said(home, "user", "add", home.address("gina"), "--password", PASSWORD, "--name", "Gina Gray")
+    said(home, "settings", "set", "addressing.smtp", f'["%g.%s@{domain}"]')
+    assert "recipients would change" in said(home, "address", "regenerate", "--dry-run")
+    assert f"gina: gina@{domain} -> Gina.Gray@{domain}" in said(home, "address", "regenerate")
+    assert said(home, "address", "regenerate") == "0 recipients changed\n"
+    said(home, "settings", "reset", "addressing.smtp")
+    assert {f"gina@{domain}", f"Gina.Gray@{domain}"} <= {
+        *said(home, "user", "show", "gina").replace(",", " ").split()
+    }
+
+
 def test_queue_and_track(home: RunningServer) -> None:
     assert answered(home, "queue", "list") == []
     assert said(home, "queue", "retry") == "0 recipients are due now\n"
