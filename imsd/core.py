@@ -19,8 +19,10 @@ from imsd.errors import Refusal
 from imsd.mail.delivery import Delivery
 from imsd.mail.letters import post
 from imsd.mail.limits import InboundLimits
+from imsd.mail.lookups import Lookups
 from imsd.mail.policy import Policy
 from imsd.settings import PAGES, LiveSettings
+from imsd.settings.connectors import Delivery as DeliveryPage
 from imsd.settings.connectors import Ims
 from imsd.settings.logins import Logins
 from imsd.store import settings as setting_rows
@@ -52,6 +54,7 @@ class Core:
         self.authenticator = Authenticator(db, self.directory, self.settings, reactor, self.passwords)
         self.delivery = Delivery(db, self.directory, self.settings)
         self.policy = Policy(self.directory, self.settings, self.delivery.connectors)
+        self.lookups = Lookups(reactor, lambda: self.settings[DeliveryPage].nameservers)
         self.limits = InboundLimits(self.settings, reactor)
         self.delivery.sending.alert = self.alert
         self.server: Any = None

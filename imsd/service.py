@@ -211,6 +211,7 @@ class Server(Service):
                     clock=self.reactor,
                     tls=self._context,
                     inbound=core.limits,
+                    lookups=core.lookups,
                 )
                 full = b"421 4.3.2 Too many connections\r\n"
                 return lambda: SmtpServer(smtp, self.reactor), full

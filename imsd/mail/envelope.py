@@ -32,11 +32,18 @@ class Addressee:
 @value(frozen=True, slots=True)
 class Origin:
     """How a message came, for tracking: protocol is the word of the Received line
-    ("ESMTPSA", RFC 3848) or of the door ("local"); address is the peer's IP address."""
+    ("ESMTPSA", RFC 3848) or of the door ("local"); address is the peer's IP address,
+    hello what it calls itself, name what the name system calls it ("": not known)."""
 
     protocol: str = "local"
     address: str = ""
     hello: str = ""
+    name: str = ""
+
+    @property
+    def told(self) -> str:
+        """How it came, in words: "ESMTPS, out.example, mail.example.org"."""
+        return ", ".join(filter(None, (self.protocol, self.hello, self.name)))
 
 
 @value(frozen=True, slots=True)

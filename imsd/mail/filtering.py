@@ -107,6 +107,6 @@ def _head(row: str, envelope: Envelope) -> bytes:
     lines = [
         f"X-Sender: <{envelope.reverse_path}>",
         *(f"X-Receiver: <{to.address}>" for to in envelope.addressees),
-        f"X-Filtered: {row}; {origin.protocol} {origin.address} {origin.hello};",
+        f"X-Filtered: {row}; {origin.address} {origin.told};",
     ]
     return "\r\n".join(lines).encode() + b"\r\n\t" + dates.format(now() // 1_000_000) + b"\r\n"

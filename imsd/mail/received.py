@@ -57,14 +57,15 @@ def literal(address: str) -> str:
 
 
 def received_line(
-    client: Client, hostname: str, word: str, queue_id: str, recipient: str, seconds: float
+    client: Client, hostname: str, word: str, queue_id: str, recipient: str, seconds: float, name: str = ""
 ) -> bytes:
-    """The time stamp line. recipient: the only one, "" when there are several (RFC 5321 7.6)."""
+    """The time stamp line. name: the peer's, by the name system, if it is known. recipient: the only one, ""
+    when there are several (RFC 5321 7.6)."""
     hello = client.hello if _DOMAIN.fullmatch(client.hello) else "unknown"
     tls = f" ({client.cipher})" if client.cipher else ""
     target = f"\r\n\tfor <{recipient}>" if recipient else ""
     line = (
-        f"Received: from {hello} ({literal(client.peer)})\r\n"
+        f"Received: from {hello} ({name}{' ' * bool(name)}{literal(client.peer)})\r\n"
         f"\tby {hostname} with {word}{tls} id {queue_id}{target};\r\n\t"
     )
     return line.encode("utf-8") + _date(int(seconds)) + b"\r\n"

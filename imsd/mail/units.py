@@ -123,7 +123,7 @@ def accept(
             content.size,
         )
 
-    events = [event("accepted", "", envelope.origin.protocol)]
+    events = [event("accepted", "", envelope.origin.told)]
     events += [event(word, recipient, reason) for word, recipient, reason in plan.events]
     events += [event("delivered", copy.address) for copy in delivered]
     events += [event("deferred", copy.address, refusal.text) for copy, refusal in refused]

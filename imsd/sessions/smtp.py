@@ -15,6 +15,8 @@ from imsd.mail.envelope import Addressee, Envelope, Origin
 from imsd.mail.filtering import MessageFilter, Screening
 from imsd.mail.intake import Intake
 from imsd.mail.limits import InboundLimits
+from imsd.mail.lookups import Lookups, host_name
+from imsd.mail.peers import Facts
 from imsd.mail.policy import Policy, Submitter
 from imsd.sessions import refusals
 from imsd.settings.connectors import Ims
@@ -64,6 +66,7 @@ class Door:
         clock: IReactorTime,
         tls: Callable[[], Any],
         inbound: InboundLimits | None = None,
+        lookups: Lookups | None = None,
     ) -> None:
         self.role = role
         self.hostname = hostname
@@ -76,6 +79,7 @@ class Door:
         self.clock = clock
         self.inbound = inbound or InboundLimits(settings, clock)
         self.filter = MessageFilter(settings, blobs, delivery)
+        self.lookups = lookups
         self._tls = tls
         self._limits: tuple[Smtp | None, Limits] = (None, Limits())
 
@@ -117,7 +121,14 @@ class Session:
         self._counted: int | None = None
         self._refused: list[Event] = []
         self.meter = None if door.role.submission else door.inbound.meter(security.peer)
-        """What counts for the peer while nobody has logged in."""
+        """What counts for the peer while nobody has logged in; None for one that is trusted."""
+        page = door.settings[Smtp]
+        self.patience = page.greeting_delay if self.meter is not None else 0.0
+        self.strict = self.meter is not None and page.strict_pipelining
+        self.facts: Facts | None = None
+        lookups = door.lookups
+        if lookups is not None and page.reverse_dns and not door.role.submission and not security.loopback:
+            self.facts = Facts(lambda: host_name(lookups, security.peer), door.clock)
 
     @property
     def authenticator(self) -> IAuthenticator:
@@ -178,6 +189,11 @@ class Session:
         if len(self._refused) >= BATCH:
             self.track()
 
+    def talked_early(self, early: bytes) -> None:
+        said = early.decode("ascii", "replace")
+        reason = f"did not wait for our answer, but said: {said!r}"
+        self._refused.append(Event(now(), "refused", "", b"", "", "", reason, self.security.peer))
+
     def track(self) -> None:
         events, self._refused = self._refused, []
         if events:
@@ -194,6 +210,8 @@ class Session:
 
     def closed(self) -> None:
         self.forget()
+        if self.facts is not None:
+            self.facts.forget()
         self.track()
 
 
@@ -271,11 +289,14 @@ class Transaction:
             header = await self._submitted(header, self._account, seconds)
         else:
             header = submission.without_return_path(header)
+        facts = self._session.facts
+        if facts is not None:
+            await facts.known()
         only = self._addressees[0].address if len(self._addressees) == 1 else ""
         word = received.protocol_word(self._client, self._parameters.smtputf8)
-        return (
-            received.received_line(self._client, door.hostname, word, self._queue_id, only, seconds) + header
-        )
+        name = facts.name if facts is not None else ""
+        line = received.received_line(self._client, door.hostname, word, self._queue_id, only, seconds, name)
+        return line + header
 
     async def _submitted(self, header: bytes, account: Account, seconds: float) -> bytes:
         """Every author, sender and resender that is named is the account (RFC 6409 6.1, 8)."""
@@ -299,7 +320,7 @@ class Transaction:
             if isinstance(error, Refusal):
                 self.refused(error)
             raise
-        client = self._client
+        client, facts = self._client, self._session.facts
         body = parameters.body
         if body == SEVEN_BIT and intake.eight_bit:
             # What was not announced is relayed as what it is (RFC 6152 3).
@@ -312,7 +333,7 @@ class Transaction:
             parameters.ret,
             parameters.envid,
             self._account.id if self._account is not None else None,
-            Origin(self._word, client.peer, client.hello),
+            Origin(self._word, client.peer, client.hello, facts.name if facts is not None else ""),
             self._priority,
         )
         door = self._session.door
@@ -353,5 +374,6 @@ def make_smtp(core: Core, contexts: Any, role: Role) -> Callable[[], Connection]
         clock=core.reactor,
         tls=lambda: contexts,
         inbound=core.limits,
+        lookups=core.lookups,
     )
     return lambda: Server(door, core.reactor)

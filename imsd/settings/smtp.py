@@ -44,6 +44,22 @@ class Smtp(Page):
         True, description="Let any client start by ETRN what is held for a domain (ims.domains, RFC 1985)"
     )
 
+    greeting_delay: float = Field(
+        0,
+        ge=0,
+        le=30,
+        description="Seconds before port 25 greets a host that is not trusted; one that talks before the "
+        "greeting is sent away; 0: greets at once",
+    )
+    strict_pipelining: bool = Field(
+        True,
+        description="Send hosts away that are not trusted and go on without waiting for the answer to EHLO, "
+        "HELO or DATA, or after HELO at all (RFC 2920)",
+    )
+    reverse_dns: bool = Field(
+        True, description="Look up the names of hosts that bring mail to port 25, for Received and tracking"
+    )
+
     @property
     def size_limit(self) -> int:
         """Octets; 0: no limit. A started kilobyte counts as whole."""

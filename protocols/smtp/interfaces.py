@@ -95,6 +95,12 @@ class ISession(Interface):
 
     authenticator: Any = Attribute("protocols.sasl IAuthenticator of this connection")
 
+    patience: float = Attribute("seconds before the greeting in which a peer must be silent, 0: none")
+    strict: bool = Attribute("whether a peer that does not wait where it has to is sent away (RFC 2920 3.1)")
+
+    def talked_early(early: bytes) -> None:
+        """The peer did not wait; it is sent away."""
+
     async def begin(client: Client, reverse_path: Path, parameters: MailParameters) -> ITransaction:
         """MAIL: may this originator send here? A session has one transaction at a time."""
 

@@ -68,6 +68,9 @@ TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many bad commands")
 TOO_MANY_TRANSACTIONS = Reply(421, "4.7.0", "Too many transactions on this connection")
 OUT_OF_ORDER = Reply(421, "4.5.0", "Not my turn to hear, closing transmission channel")
 
+TALKED_EARLY = Reply(554, "5.5.0", "You talked before the greeting")
+NOT_SYNCHRONIZED = Reply(554, "5.5.0", "Wait for the answer (RFC 2920)")
+
 UNKNOWN_COMMAND = Reply(500, "5.5.1", "Command not recognized")
 LINE_TOO_LONG = Reply(500, "5.5.2", "Line too long")
 BARE_NEWLINE = Reply(500, "5.5.2", "Lines end with CRLF, nothing else")

@@ -21,9 +21,9 @@ from twisted.internet.interfaces import IReactorTime
 from protocols.connection import Connection
 from protocols.conversation import Conversation
 from protocols.errors import BadSyntax, BareLineEnding, Flood, LineTooLong
-from protocols.lines import NeedData
+from protocols.lines import NEED_DATA, NeedData
 from protocols.smtp import responses
-from protocols.smtp.commands.command import Command, OutOfStep, Refused, Session
+from protocols.smtp.commands.command import EARLY, Command, NotSynchronized, OutOfStep, Refused, Session
 from protocols.smtp.commands.security import AUTH_LINE, Auth
 from protocols.smtp.grammar import BadPath, Cursor
 from protocols.smtp.interfaces import Role
@@ -51,6 +51,8 @@ class Server(Conversation):
         self.idle_time_out = limits.idle
         session = self._session = Session(self._door, self._door.session(self.security), limits)
         try:
+            if session.own.patience and not await self._silent(session):
+                return
             self.answer(Reply(220, "", f"{self._door.hostname} ESMTP ready"))
             while not self.closing:
                 try:
@@ -65,6 +67,27 @@ class Server(Conversation):
         finally:
             session.reset()
             session.own.closed()
+
+    async def _silent(self, session: Session) -> bool:
+        """Does the peer wait for the greeting, as it must (RFC 5321 3.1)? If not, it is sent away."""
+        over = []
+
+        def enough() -> None:
+            over.append(True)
+            self.nudge()
+
+        timer = self.clock.callLater(session.own.patience, enough)
+        try:
+            await self.pull(lambda: True if over or len(self.input) else NEED_DATA, True)
+        finally:
+            if timer.active():
+                timer.cancel()
+        if not len(self.input):
+            return True
+        session.own.talked_early(self.input.peek(EARLY))
+        self.answer(responses.TALKED_EARLY)
+        self.close()
+        return False
 
     def _line(self) -> bytes | Literal[NeedData.NEED_DATA]:
         limit = HARD_LINE
@@ -155,6 +178,8 @@ _OTHER_PROTOCOLS = frozenset((b"GET", b"POST", b"PUT", b"CONNECT", b"OPTIONS", b
 def _syntax_reply(error: BadSyntax, verb: type[Command] | None = None) -> Reply:
     if isinstance(error, Flood):
         return Reply(421, "4.7.0", "Too much input")
+    if isinstance(error, NotSynchronized):
+        return responses.NOT_SYNCHRONIZED
     if isinstance(error, LineTooLong):
         return responses.LINE_TOO_LONG
     if isinstance(error, BareLineEnding):

@@ -86,7 +86,7 @@ def test_turf_keeps_message_and_envelope_whole_and_the_sender_learns_nothing(sit
     dropped = pickup.parse(data)
     assert dropped.reverse_path == "spammer@x.example"
     assert [str(path) for path in dropped.recipients] == ["alice@example.test", "bob@example.test"]
-    assert dropped.content.startswith(b"X-Filtered: spammer; ESMTP 192.0.2.7 out.example;\r\n\t")
+    assert dropped.content.startswith(b"X-Filtered: spammer; 192.0.2.7 ESMTP, out.example;\r\n\t")
     assert dropped.content.endswith(content + b"\r\n")
     assert b"Received: from out.example ([192.0.2.7])" in dropped.content
     assert site.inbox(site.alice) == site.inbox(site.bob) == []

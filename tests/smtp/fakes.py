@@ -101,6 +101,8 @@ class FakeDoor:
     """Door and session in one."""
 
     hostname = "mx.example.test"
+    patience = 0.0
+    strict = False
 
     def __init__(self, role: Role = Role.MX, limits: Limits | None = None) -> None:
         self.role = role
@@ -111,6 +113,7 @@ class FakeDoor:
         self.accepted: list[FakeTransaction] = []
         self.fails_with: Exception | None = None
         self.sessions_closed = 0
+        self.early: list[bytes] = []
         self.asked: list[tuple[str, bool]] = []
         self.end: Any = None
 
@@ -122,6 +125,9 @@ class FakeDoor:
 
     def session(self, security: Any) -> Any:
         return self
+
+    def talked_early(self, early: bytes) -> None:
+        self.early.append(early)
 
     def explain(self, error: Exception) -> Reply | None:
         return error.reply if isinstance(error, Refusal) else None

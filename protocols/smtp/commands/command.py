@@ -31,6 +31,14 @@ class OutOfStep(BadSyntax):
     """What follows on the wire cannot be told from commands any more: answer and close."""
 
 
+class NotSynchronized(OutOfStep):
+    """The peer went on without waiting where it has to wait."""
+
+
+EARLY = 100
+"""Octets of what came too early that are kept for the administrator."""
+
+
 class Mail:
     """The transaction a session holds between MAIL and its end."""
 
@@ -69,6 +77,7 @@ class Session:
         "own",
         "refused",
         "role",
+        "strict",
         "transactions",
     )
 
@@ -77,12 +86,25 @@ class Session:
         self.own = own
         self.role: Role = door.role
         self.limits = limits
+        self.strict: bool = own.strict
         self.client: Client | None = None
         self.identity: Any = None
         self.mail: Mail | None = None
         self.transactions = 0
         self.refused = 0
         self.asked = 0
+
+    def in_step(self, channel: Channel) -> None:
+        """Here the peer has to wait for the answer (RFC 2920 3.1). Raises OutOfStep."""
+        early = channel.input.peek(EARLY)
+        if early:
+            self.own.talked_early(early)
+            raise NotSynchronized("wait for the answer")
+
+    def alone(self, channel: Channel) -> None:
+        """Who said HELO has no pipelining. Raises OutOfStep."""
+        if self.client is not None and not self.client.esmtp:
+            self.in_step(channel)
 
     def reset(self) -> None:
         """No transaction any more (RFC 5321 4.1.1.5)."""

@@ -82,6 +82,8 @@ class Data(Command):
             raise Refused(responses.BDAT_BROKEN)
         if not mail.recipients:
             raise Refused(responses.NO_RECIPIENTS if session.refused else responses.NEED_RCPT)
+        if session.strict:
+            session.in_step(channel)
         channel.answer(responses.START_INPUT)
         content = DottedData(channel.input)
         sink = Sink(session, mail, channel)

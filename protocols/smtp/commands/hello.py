@@ -14,6 +14,8 @@ from protocols.smtp.responses import Reply
 
 def _greet(session: Session, channel: Channel, name: str, esmtp: bool) -> None:
     """Either greeting ends a transaction as RSET does (RFC 5321 4.1.4)."""
+    if session.strict:
+        session.in_step(channel)
     session.reset()
     security = channel.security
     session.client = Client(

@@ -44,6 +44,8 @@ class MailFrom(Command):
 
     async def run(self, session: Session, channel: Channel) -> None:
         limits = session.limits
+        if session.strict:
+            session.alone(channel)
         if session.mail is not None:
             raise Refused(responses.NESTED_MAIL)
         if not self.path.ascii and not self.parameters.smtputf8:
@@ -93,6 +95,8 @@ class RcptTo(Command):
 
     async def run(self, session: Session, channel: Channel) -> None:
         mail = session.mail
+        if session.strict:
+            session.alone(channel)
         if mail is None:
             raise Refused(responses.NEED_MAIL)
         if mail.chunking:
