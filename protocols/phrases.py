@@ -220,6 +220,11 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "There is no such filter": ("Einen solchen Filter gibt es nicht", "Ce filtre n'existe pas"),
     "UTF-8 with FILTER": ("UTF-8 mit FILTER", "UTF-8 avec FILTER"),
+    "There is no such comparator": (
+        "Einen solchen Vergleich gibt es nicht",
+        "Il n'y a pas de tel comparateur",
+    ),
+    "Will use {} for collation": ("Verglichen wird mit {}", "La comparaison se fait par {}"),
     "FUZZY with RELEVANCY": ("FUZZY zu RELEVANCY", "FUZZY avec RELEVANCY"),
     "Who has no name has no private annotations": (
         "Ohne Namen gibt es keine eigenen Anmerkungen",
@@ -402,6 +407,8 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
         "Trop d'événements ; utilisez NOTIFY de nouveau",
     ),
     # What a grammar expects
+    "a comparator": ("ein Vergleich", "un comparateur"),
+    "at most {} comparators": ("höchstens {} Vergleiche", "au plus {} comparateurs"),
     "MIN, MAX, ALL, COUNT, SAVE, PARTIAL, RELEVANCY, UPDATE or CONTEXT": (
         "MIN, MAX, ALL, COUNT, SAVE, PARTIAL, RELEVANCY, UPDATE oder CONTEXT",
         "MIN, MAX, ALL, COUNT, SAVE, PARTIAL, RELEVANCY, UPDATE ou CONTEXT",

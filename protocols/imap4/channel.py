@@ -98,7 +98,7 @@ class Channel(Protocol):
     def preferred_language(self) -> str:
         """The one that the administrator prefers."""
 
-    def enable(self, **features: bool) -> None:
+    def enable(self, **features: bool | str) -> None:
         """Adds to the dialect."""
 
     def chosen(self, which: SequenceSet) -> SequenceSet:

@@ -29,6 +29,7 @@ from protocols.imap4.sets import (
     merge,
     without,
 )
+from protocols.message.collation import DEFAULT
 
 MOST: Final = 20
 """Contexts of a connection; after that, NOUPDATE."""
@@ -43,9 +44,11 @@ Number = Callable[[int], int]
 class Context:
     """tag, uid: of the command, and whether results are UIDs. key: without message numbers.
     items: what is fetched of new messages that come to be in it (RFC 5465 7). everything: the
-    key is not one of single messages. where: the correlators of an ESEARCH (RFC 7377 2.1)."""
+    key is not one of single messages. where: the correlators of an ESEARCH (RFC 7377 2.1).
+    comparator: that of the command."""
 
     where: bytes = b""
+    comparator: str = DEFAULT
 
     def __init__(self, tag: bytes, uid: bool, key: Key, items: tuple[object, ...], everything: bool) -> None:
         self.tag = tag
@@ -129,7 +132,7 @@ class Sorted(Context):
         runs: list[tuple[int, list[int]]] = []
         if any(criterion.key is SortKey.RELEVANCY for criterion in self.criteria):
             self.scores |= {uid: scores[uid] for uid in new}
-        for uid, traits in zip(new, await view.traits(new), strict=True):
+        for uid, traits in zip(new, await view.traits(new, self.comparator), strict=True):
             place = await self._place(uid, self._scored(traits, uid), view)
             self.order.insert(place, uid)
             if runs and place == runs[-1][0] + len(runs[-1][1]):
@@ -145,7 +148,7 @@ class Sorted(Context):
         while low < high:
             middle = (low + high) // 2
             other = self.order[middle]
-            (theirs,) = await view.traits([other])
+            (theirs,) = await view.traits([other], self.comparator)
             if precedes((traits, uid), (self._scored(theirs, other), other), self.criteria):
                 high = middle
             else:
@@ -221,10 +224,11 @@ class Contexts:
             now = self._now()
             if context.everything and (stirred or now - context.looked >= OFTEN):
                 context.looked = now
-                found = await view.search(context.key)
+                found = await view.search(context.key, context.comparator)
                 old: Iterable[int] = context.uids()
             elif stirred:
-                found = await view.search(keys.And((keys.Numbers(among), context.key)))
+                key = keys.And((keys.Numbers(among), context.key))
+                found = await view.search(key, context.comparator)
                 old = (uid for uid in stirred if context.has(uid))
             else:
                 continue

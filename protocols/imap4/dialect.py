@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from protocols.languages import DEFAULT
+from protocols.message import collation
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Dialect:
     uidonly: message numbers are neither taken nor sent (RFC 9586 3): UIDFETCH instead of
     FETCH, VANISHED instead of EXPUNGE. EXISTS and RECENT are counts and stay.
     language: in which people are spoken to (RFC 5255 3).
+    comparator: by which SEARCH, SORT and THREAD compare text (RFC 5255 4.2).
     off: capabilities that are switched off (`switches`).
     """
 
@@ -29,6 +31,7 @@ class Dialect:
     qresync: bool = False
     uidonly: bool = False
     language: str = DEFAULT
+    comparator: str = collation.DEFAULT
     off: frozenset[bytes] = frozenset()
 
 

@@ -32,6 +32,7 @@ from protocols.imap4.events import Wanted
 from protocols.imap4.keys import Key
 from protocols.imap4.ordering import Traits
 from protocols.imap4.sets import Ranges, SequenceSet
+from protocols.message.collation import DEFAULT
 
 # Values --------------------------------------------------------------------------------
 
@@ -522,10 +523,10 @@ class IView(Interface):
         """Sets \\Seen for a FETCH that asked without PEEK; gives the rows that changed, as
         `updates` would, and none when the view is read only."""
 
-    async def search(key: Key) -> Found:
-        """Told messages that match. Raises UnsupportedCharset never: text is decoded."""
+    async def search(key: Key, comparator: str = DEFAULT) -> Found:
+        """Told messages that match by a comparator. Raises UnsupportedCharset never: text is decoded."""
 
-    async def traits(uids: Sequence[int]) -> Sequence[Traits | None]:
+    async def traits(uids: Sequence[int], comparator: str = DEFAULT) -> Sequence[Traits | None]:
         """What SORT and THREAD ask of told messages; None where the content is gone."""
 
     async def copy(which: SequenceSet, target: str) -> Copied:

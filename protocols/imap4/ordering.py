@@ -17,7 +17,7 @@ PAUSE = 500
 
 
 class Traits(NamedTuple):
-    """What SORT and THREAD ask of a message. Text is mapped by i;unicode-casemap.
+    """What SORT and THREAD ask of a message. Text is mapped by a comparator.
 
     sent: the sent date, or the internal date where there is none. base: the base subject;
     answer: its subject is that of a reply or forward. sender, to, cc: mailbox of the first

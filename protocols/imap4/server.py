@@ -454,7 +454,7 @@ class Imap4Server(Conversation):
     def speak(self, language: str) -> None:
         self.dialect = replace(self.dialect, language=language)
 
-    def enable(self, **features: bool) -> None:
+    def enable(self, **features: bool | str) -> None:
         changes: dict[str, Any] = dict(features)
         before, self.dialect = self.dialect, replace(self.dialect, **changes)
         if self.dialect.condstore and not before.condstore and self.view is not None:

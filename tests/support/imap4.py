@@ -54,7 +54,7 @@ from protocols.imap4.ordering import Traits
 from protocols.imap4.server import Imap4Server
 from protocols.imap4.sets import Ranges, SequenceSet, compact, contains
 from protocols.message import summary
-from protocols.message.collation import casemap
+from protocols.message.collation import COMPARATORS, DEFAULT, casemap
 from protocols.message.part import Scan
 from protocols.message.scan import scan
 from protocols.message.subjects import base_subject
@@ -669,7 +669,8 @@ class FakeView:
         which = SequenceSet(tuple((uid, uid) for uid in uids), uid=True)
         return (await self.store(which, FlagChange.ADD, [b"\\Seen"], None)).rows
 
-    async def search(self, key: keys.Key) -> Found:
+    async def search(self, key: keys.Key, comparator: str = DEFAULT) -> Found:
+        self.fold = COMPARATORS[comparator]
         await self.account.world.turn()
         self.account._may_fail()
         found = [
@@ -727,21 +728,21 @@ class FakeView:
                 )
             case keys.Header(name, text):
                 return any(
-                    line.lower().startswith(name + ":") and text.lower() in line.lower()
+                    line.lower().startswith(name + ":") and self.fold(text) in self.fold(line)
                     for line in record.data.partition(b"\r\n\r\n")[0].decode("utf-8", "replace").split("\r\n")
                 )
             case keys.Body(text):
-                return (
-                    text.lower() in record.data.partition(b"\r\n\r\n")[2].decode("utf-8", "replace").lower()
+                return self.fold(text) in self.fold(
+                    record.data.partition(b"\r\n\r\n")[2].decode("utf-8", "replace")
                 )
             case keys.Text(text):
-                return text.lower() in record.data.decode("utf-8", "replace").lower()
+                return self.fold(text) in self.fold(record.data.decode("utf-8", "replace"))
         raise AssertionError(key)
 
-    async def traits(self, uids: Sequence[int]) -> Sequence[Traits | None]:
+    async def traits(self, uids: Sequence[int], comparator: str = DEFAULT) -> Sequence[Traits | None]:
         await self.account.world.turn()
         records = {told.uid: told.record for told in self.told if self._alive(told)}
-        return [traits_of(records[uid]) if uid in records else None for uid in uids]
+        return [traits_of(records[uid], comparator) if uid in records else None for uid in uids]
 
     async def copy(self, which: SequenceSet, target: str) -> Copied:
         await self.account.world.turn()
@@ -871,16 +872,19 @@ def _relevancy(key: keys.Key, record: Record) -> int:
     return relevancy(key, tallies, tallies)
 
 
-def traits_of(record: Record) -> Traits:
+def traits_of(record: Record, comparator: str = DEFAULT) -> Traits:
     made = summary.summarize(record.data)
     subject = base_subject(made.subject)
     return Traits(
         record.when,
         record.when if made.date is None else made.date,
         len(record.data),
-        casemap(subject.base),
+        casemap(subject.base, comparator),
         subject.answer,
-        *(casemap(address.decode().partition("@")[0]) for address in (made.sender, made.to, made.cc)),
+        *(
+            casemap(address.decode().partition("@")[0], comparator)
+            for address in (made.sender, made.to, made.cc)
+        ),
         casemap(made.sender_name or made.sender.decode()),
         casemap(made.to_name or made.to.decode()),
         made.message_id,

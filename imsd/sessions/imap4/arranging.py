@@ -17,7 +17,7 @@ from imsd.store import sortkeys
 from imsd.store.sortkeys import SortColumns
 from protocols.imap4.interfaces import Needs
 from protocols.imap4.ordering import Traits
-from protocols.message.collation import casemap
+from protocols.message.collation import DEFAULT, casemap
 from protocols.message.part import SCAN_VERSION
 from protocols.message.subjects import base_subject
 from protocols.message.summary import Summary
@@ -45,18 +45,19 @@ class Kept(NamedTuple):
     references: tuple[bytes, ...]
 
 
-async def traits(view: View, uids: Sequence[int]) -> list[Traits | None]:
+async def traits(view: View, uids: Sequence[int], comparator: str = DEFAULT) -> list[Traits | None]:
     found: list[Traits | None] = []
     for at in range(0, len(uids), PAGE):
-        found += await _page(view, uids[at : at + PAGE])
+        found += await _page(view, uids[at : at + PAGE], comparator)
         view.owner.progress(len(found), len(uids))
         if at:
             await view.held.breath()
     return found
 
 
-async def _page(view: View, uids: Sequence[int]) -> list[Traits | None]:
-    known = view.held.sort_keys
+async def _page(view: View, uids: Sequence[int], comparator: str) -> list[Traits | None]:
+    # Of other comparators nothing is remembered.
+    known = view.held.sort_keys if comparator == DEFAULT else {}
     rows = [view.index.get(uid) or view.index.departed_row(uid) for uid in uids]
     kept: dict[int, Kept] = {}
     missing: dict[int, int] = {}
@@ -77,7 +78,7 @@ async def _page(view: View, uids: Sequence[int]) -> list[Traits | None]:
                 if again is None:
                     continue
                 one = again
-            kept[one.blob] = _remember(known, one)
+            kept[one.blob] = _remember(known, one, comparator)
             if time.perf_counter() - since > SLICE:
                 await view.held.breath()
                 since = time.perf_counter()
@@ -92,8 +93,8 @@ async def _page(view: View, uids: Sequence[int]) -> list[Traits | None]:
     return done
 
 
-def _remember(known: dict[int, Kept], columns: SortColumns) -> Kept:
-    kept = _mapped(columns)
+def _remember(known: dict[int, Kept], columns: SortColumns, comparator: str) -> Kept:
+    kept = _mapped(columns, comparator)
     if len(known) >= REMEMBERED:
         # The oldest go, some at a time.
         for blob in list(known)[: REMEMBERED // 10]:
@@ -102,31 +103,31 @@ def _remember(known: dict[int, Kept], columns: SortColumns) -> Kept:
     return kept
 
 
-def _mapped(columns: SortColumns) -> Kept:
+def _mapped(columns: SortColumns, comparator: str) -> Kept:
     subject = base_subject(columns.subject.decode("utf-8", "replace"))
     return Kept(
         columns.date,
-        casemap(subject.base),
+        casemap(subject.base, comparator),
         subject.answer,
-        _mailbox(columns.sender, columns.sender_name),
-        _mailbox(columns.to, columns.to_name),
-        _mailbox(columns.cc, b""),
-        _shown(columns.sender, columns.sender_name),
-        _shown(columns.to, columns.to_name),
+        _mailbox(columns.sender, columns.sender_name, comparator),
+        _mailbox(columns.to, columns.to_name, comparator),
+        _mailbox(columns.cc, b"", comparator),
+        _shown(columns.sender, columns.sender_name, comparator),
+        _shown(columns.to, columns.to_name, comparator),
         columns.message_id,
         tuple(columns.references.split()),
     )
 
 
-def _mailbox(address: bytes, name: bytes) -> bytes:
+def _mailbox(address: bytes, name: bytes, comparator: str) -> bytes:
     """addr-mailbox of the first address (RFC 5256 3); a group without members has its name
     there (RFC 9051 7.5.2)."""
-    return casemap((address.rpartition(b"@")[0] or address or name).decode("utf-8", "replace"))
+    return casemap((address.rpartition(b"@")[0] or address or name).decode("utf-8", "replace"), comparator)
 
 
-def _shown(address: bytes, name: bytes) -> bytes:
+def _shown(address: bytes, name: bytes, comparator: str) -> bytes:
     """RFC 5957 3."""
-    return casemap((name or address).decode("utf-8", "replace"))
+    return casemap((name or address).decode("utf-8", "replace"), comparator)
 
 
 async def _scanned(view: View, uid: int) -> SortColumns | None:

@@ -4,10 +4,10 @@ Every key becomes a test of one message that answers True, False, or None for "n
 is known so far". First all tests run on the mailbox index, and on what the search index denies
 (`narrowing`); messages that stay undecided are read in batches: header and date first, decoded
 text only where that leaves them undecided.
-Substrings are matched in text mapped by i;unicode-casemap (RFC 5255 4.2) after charset and transfer decoding
-(RFC 9051 6.4.4), so a search never depends on how a sender wrapped or encoded. What is matched
-fuzzily is tallied word by word instead (`fuzzy`); then no part of a key is left undecided that the
-relevancy comes from.
+Substrings are matched in text mapped by the active comparator (RFC 5255 4.6) after charset and
+transfer decoding (RFC 9051 6.4.4), so a search never depends on how a sender wrapped or encoded.
+What is matched fuzzily is tallied word by word instead (`fuzzy`); then no part of a key is left
+undecided that the relevancy comes from.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from protocols.imap4.interfaces import Found, Needs
 from protocols.imap4.keys import Key, When
 from protocols.imap4.sets import Ranges, SequenceSet, contains
 from protocols.message import headers, words
-from protocols.message.collation import fold
+from protocols.message.collation import COMPARATORS, DEFAULT
 from protocols.message.part import MESSAGE, Part
 from protocols.message.text import TextDecoder
 
@@ -74,16 +74,17 @@ Match = tuple[int, IndexRow, int]
 """Message number, row, relevancy."""
 
 
-async def search(view: View, key: Key) -> Found:
-    return await _Search(view, key).run()
+async def search(view: View, key: Key, comparator: str = DEFAULT) -> Found:
+    return await _Search(view, key, comparator).run()
 
 
 class _Search:
     """One search under way. It goes through what was told in windows, so that what it keeps
     of messages under test is bounded, and matches come in order."""
 
-    def __init__(self, view: View, key: Key) -> None:
+    def __init__(self, view: View, key: Key, comparator: str) -> None:
         self.view = view
+        self._fold = COMPARATORS[comparator]
         self.told = view.told
         self.texts: set[str] = set()
         self.fields: set[bytes] = set()
@@ -266,7 +267,7 @@ class _Search:
                     if wanted is not None:
                         wanted.append(text)
                     if self.anywhere:
-                        lines.append(fold(field.name.decode("ascii", "replace")) + ": " + text)
+                        lines.append(self._fold(field.name.decode("ascii", "replace")) + ": " + text)
                 if not count % 32:
                     await self._breathe()
         candidate.fields = found
@@ -276,10 +277,10 @@ class _Search:
     async def _decoded(self, value: bytes) -> str:
         """The value with its encoded words undone, folded; a long one in chunks between words."""
         if len(value) <= texts.CHUNK:
-            return fold(words.decode(value))
+            return self._fold(words.decode(value))
         pieces: list[str] = []
         for piece in texts.chunks(value):
-            pieces.append(fold(piece))
+            pieces.append(self._fold(piece))
             await self._breathe()
         return "".join(pieces)
 
@@ -297,7 +298,7 @@ class _Search:
             if text is None:
                 tail = ""
                 continue
-            window = tail + fold(text)
+            window = tail + self._fold(text)
             missing = {wanted for wanted in missing if wanted not in window}
             if not missing:
                 break
@@ -318,7 +319,7 @@ class _Search:
                         break
             elif part.kind == MESSAGE and part.children:
                 inner = part.children[0]
-                header = fold(words.decode(await message.read(inner.start, inner.body)))
+                header = self._fold(words.decode(await message.read(inner.start, inner.body)))
                 missing = {wanted for wanted in missing if wanted not in header}
             await self._breathe()
         return {wanted: wanted not in missing for wanted in self.texts}
@@ -327,7 +328,7 @@ class _Search:
         """The decoded text of a part in windows that overlap by what a match may span."""
         tail = ""
         async for text in self._decoded_part(message, part):
-            window = tail + fold(text)
+            window = tail + self._fold(text)
             yield window
             tail = window[-longest:]
 
@@ -383,13 +384,13 @@ class _Search:
             case keys.ModSeqAtLeast(value):
                 return lambda candidate: candidate.row.modseq >= value
             case keys.Header(_, text):
-                field, wanted = _field(key), fold(text)
+                field, wanted = _field(key), self._fold(text)
                 self.fields.add(field)
                 return self._unless_denied(key, lambda candidate: _has_field(candidate, field, wanted))
             case keys.Body(text):
-                return self._unless_denied(key, self._body(fold(text)))
+                return self._unless_denied(key, self._body(self._fold(text)))
             case keys.Text(text):
-                return self._unless_denied(key, self._anywhere(fold(text)))
+                return self._unless_denied(key, self._anywhere(self._fold(text)))
             case keys.Fuzzy():
                 return self._fuzzily(key)
             case keys.Filter(name):

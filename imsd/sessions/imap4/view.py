@@ -53,6 +53,7 @@ from protocols.imap4.interfaces import (
 from protocols.imap4.keys import Key
 from protocols.imap4.ordering import Traits
 from protocols.imap4.sets import Ranges, SequenceSet
+from protocols.message.collation import DEFAULT
 
 if TYPE_CHECKING:
     from imsd.sessions.imap4.account import ImapAccount
@@ -428,11 +429,11 @@ class View:
     async def seen(self, uids: Sequence[int]) -> Iterator[Sequence[Row]]:
         return await actions.seen(await self.current(), uids)
 
-    async def search(self, key: Key) -> Found:
-        return await searching.search(await self.current(), key)
+    async def search(self, key: Key, comparator: str = DEFAULT) -> Found:
+        return await searching.search(await self.current(), key, comparator)
 
-    async def traits(self, uids: Sequence[int]) -> Sequence[Traits | None]:
-        return await arranging.traits(await self.current(), uids)
+    async def traits(self, uids: Sequence[int], comparator: str = DEFAULT) -> Sequence[Traits | None]:
+        return await arranging.traits(await self.current(), uids, comparator)
 
     async def copy(self, which: SequenceSet, target: str) -> Copied:
         return await actions.copy(await self.current(), which, target)

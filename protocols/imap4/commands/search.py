@@ -91,6 +91,7 @@ class Wanted:
 
     def follow(self, view: Any, channel: Channel, context: Context) -> None:
         """Keeps the results up to date, or says that they are not."""
+        context.comparator = channel.dialect.comparator
         if not channel.contexts.keep(context):
             channel.contexts.refuse(channel.tag)
             return
@@ -122,7 +123,7 @@ class Wanted:
             part = within(view, channel, searchkeys.span(key, view.uid_of(view.exists)))
             if part.code:
                 key = keys.And((keys.Numbers(part.which), key))
-        found: Found = await view.search(key)
+        found: Found = await view.search(key, channel.dialect.comparator)
         return found, part
 
 

@@ -27,7 +27,7 @@ async def _described(
     view: Any, channel: Channel, uids: Sequence[int], numbers: Sequence[int]
 ) -> tuple[list[int], list[int], list[Traits]]:
     """UIDs, numbers and traits of the messages that are still there."""
-    traits = await view.traits(uids)
+    traits = await view.traits(uids, channel.dialect.comparator)
     await channel.breathe()
     kept = [at for at, trait in enumerate(traits) if trait is not None]
     return [uids[at] for at in kept], [numbers[at] for at in kept], [traits[at] for at in kept]

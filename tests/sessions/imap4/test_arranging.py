@@ -6,6 +6,7 @@ import pytest
 
 from imsd.store import jobs, messages
 from imsd.store.ids import INBOX
+from protocols.message.collation import DEFAULT
 from protocols.message.summary import summarize
 from tests.support.imap import mailstore, select, session
 from tests.support.mail import ALICE, NOW, make_account, new_blob
@@ -41,6 +42,18 @@ def test_traits_of_messages(held, database, scanned):
         assert (first.message_id, first.references) == (b"<2@x>", (b"<1@x>",))
         assert (bare.base, bare.answer, bare.sender, bare.to) == (b"", False, b"", b"FRIENDS")
         assert bare.sent == NOW
+
+
+def test_each_comparator_maps_by_itself(held, database):
+    run(database.write(messages.append, *HERE, new_blob(FIRST, summarize(FIRST)), 0, (), NOW, NOW, b""))
+    view = select(session(held))
+    found = {
+        name: run(view.traits([1], name))[0] for name in (DEFAULT, "i;ascii-casemap", "i;octet", DEFAULT)
+    }
+    assert [one.base for one in found.values()] == ["CAFE\u0301".encode(), "CAFé".encode(), "Café".encode()]
+    assert [one.display_from for one in found.values()] == [
+        "ZOE\u0308".encode(), "ZOë".encode(), "Zoë".encode(),
+    ]  # fmt: skip
 
 
 def test_what_is_gone_has_no_traits(held, database):

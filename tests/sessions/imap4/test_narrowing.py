@@ -18,7 +18,7 @@ from imsd.store.search import embedded, filling, shared, texts
 from imsd.store.sql import sql
 from imsd.store.tables import store
 from protocols.imap4 import keys
-from protocols.message.collation import fold
+from protocols.message.collation import COMPARATORS, DEFAULT, fold
 from protocols.message.summary import summarize
 from tests.support.imap import mailstore, select, session, uid_set
 from tests.support.mail import ALICE, NOW, content, make_account, put
@@ -48,17 +48,17 @@ def append(database: Any, *items: bytes, prefix: bytes = b"") -> list[int]:
     ]
 
 
-def found(database: Any, index: Any, key: Any) -> list[int]:
-    return [uid for uid, _ in scored(database, index, key)]
+def found(database: Any, index: Any, key: Any, comparator: str = DEFAULT) -> list[int]:
+    return [uid for uid, _ in scored(database, index, key, comparator)]
 
 
-def scored(database: Any, index: Any, key: Any) -> list[tuple[int, int]]:
+def scored(database: Any, index: Any, key: Any, comparator: str = DEFAULT) -> list[tuple[int, int]]:
     """UIDs with their relevancy, 0 where nothing is fuzzy."""
     held = mailstore(database)
     held.search = index
     view = select(session(held))
     try:
-        answer = run(view.search(key))
+        answer = run(view.search(key, comparator))
         assert len(answer.scores) == (len(answer.uids) if keys.is_fuzzy(key) else 0)
         return list(zip(answer.uids, answer.scores or [0] * len(answer.uids), strict=True))
     finally:
@@ -111,8 +111,10 @@ def test_no_stage_of_the_index_changes_an_answer(data: Any, growing: Growing, da
     asked = data.draw(st.lists(text_keys(words), min_size=3, max_size=6))
     if data.draw(st.booleans()):
         growing.fill()
+    comparator = data.draw(st.sampled_from(list(COMPARATORS)))
     for key in asked:
-        assert scored(database, growing.index, key) == scored(database, None, key), key
+        indexed = scored(database, growing.index, key, comparator)
+        assert indexed == scored(database, None, key, comparator), (key, comparator)
         if isinstance(key, keys.Fuzzy) and isinstance(key.key, keys.Header | keys.Body | keys.Text):
             # What is found exactly is found fuzzily.
             exact = keys.Body(key.key.text) if isinstance(key.key, keys.Text) else key.key
@@ -139,6 +141,22 @@ def test_what_case_folding_makes_equal_is_found_by_the_index(
     expected = [2] if fold(term) in fold(text) else []
     for key in (keys.Body(term), keys.Text(term)):
         assert found(database, growing.index, key) == expected == found(database, None, key)
+
+
+@pytest.mark.parametrize(
+    ("comparator", "uids"), [("i;octet", [2]), ("i;ascii-casemap", [1, 2]), (DEFAULT, [1, 2, 3])]
+)
+def test_texts_are_compared_by_the_active_comparator(
+    growing: Growing, database: Any, comparator: str, uids: list[int]
+) -> None:
+    append(database, _body("cRèME"), _body("crème"), _body("CRÈME"), _body("creme"))
+    growing.fill()
+    for key in (keys.Body("crème"), keys.Text("crème")):
+        assert found(database, growing.index, key, comparator) == uids
+        assert found(database, None, key, comparator) == uids
+    # Names of fields have no case.
+    append(database, b"sUBJECT: Z\r\n\r\n")
+    assert found(database, growing.index, keys.Header("subject", "Z"), comparator) == [5]
 
 
 def test_an_indexed_message_that_cannot_match_is_not_read(
