@@ -333,5 +333,11 @@ class InappropriateMatching(Refusal):
     default = "Inappropriate matching"
 
 
+class AssertionFailed(Refusal):
+    """What was asserted of the entry is not so: nothing was done."""
+
+    default = "The assertion is not true of the entry"
+
+
 class UnwillingToPerform(Refusal):
     default = "Unwilling to perform"

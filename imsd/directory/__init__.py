@@ -13,7 +13,10 @@ directory   Directory, the facade that everything else holds
 recipients  address to recipient, expansion of lists
 access      who sees and writes what
 view        an entry as one rights class sees it, read by filters and encoded
+narrowing   a filter before it is planned; matched: which values an answer carries
+sorting     sorted answers and windows of them
 search      searches in slices, over what planner finds in the index
+changes     changes as they are asked for; conditions: what they depend on; stamping: relaxed rules
 update      add, modify, delete, rename; draft: a changed entry becomes a valid one
 people      users, lists, contacts and public folders for imsctl and the console
 ldif        import and export

@@ -22,9 +22,9 @@ from twisted.internet.defer import Deferred, DeferredList
 from imsd.directory import tree, update
 from imsd.directory.access import SERVER
 from imsd.directory.attributes import Kept
+from imsd.directory.changes import Change, Given, Modification
 from imsd.directory.entry import Entry
 from imsd.directory.tree import Tree
-from imsd.directory.update import Change, Given, Modification
 from imsd.directory.working import Rules, known
 from imsd.errors import (
     AttributeOrValueExists,

@@ -23,6 +23,7 @@ from imsd.store import entries, entry_index
 from imsd.store.changes import DIRECTORY, Change, EntriesChanged
 from imsd.store.database import Database
 from imsd.store.ids import EntryId
+from imsd.store.transaction import Transaction
 from protocols.ldap.dn import DN
 
 K = TypeVar("K", bound=Hashable)
@@ -30,7 +31,10 @@ V = TypeVar("V")
 
 MOST_ENTRIES = 20_000
 MOST_ANSWERS = 20_000
-_HIDING = ("hide-from-address-book", "TRUE")
+MOST_ORDERED = 8
+"""Sorted lists that clients leaf through; each may be long."""
+HIDING = ("hide-from-address-book", "TRUE")
+"""The indexed value of entries that are not shown to all."""
 AT_ONCE = 32
 """Entries that are a bounded few rows; more of them are read in a thread."""
 
@@ -44,9 +48,13 @@ class Bounded(dict[K, V], Generic[K, V]):
 
     def keep(self, key: K, value: V) -> None:
         if len(self) >= self._most:
-            for old in list(self)[: self._most // 4]:
+            for old in list(self)[: max(1, self._most // 4)]:
                 del self[old]
         self[key] = value
+
+
+def _number(tx: Transaction) -> int:
+    return tx.counter(DIRECTORY)
 
 
 class Cache:
@@ -65,6 +73,7 @@ class Cache:
         self.lookups: Bounded[Hashable, tuple[EntryId, ...] | None] = Bounded(MOST_ANSWERS)
         self.encoded: Bounded[Hashable, bytes] = Bounded(MOST_ANSWERS)
         self.derived: Bounded[Hashable, Any] = Bounded(MOST_ANSWERS)
+        self.ordered: Bounded[Hashable, Any] = Bounded(MOST_ORDERED)
         self._watch: Any = None
         self._told: list[Callable[[tuple[EntryId, ...] | None], None]] = []
 
@@ -103,7 +112,7 @@ class Cache:
         self.generation += 1
         parts: tuple[dict[Any, Any], ...] = (
             self.relative, self._children, self._located, self._names, self.lookups, self.encoded,
-            self.derived,
+            self.derived, self.ordered,
         )  # fmt: skip
         for part in parts:
             part.clear()
@@ -196,10 +205,14 @@ class Cache:
             if every:
                 known = await self._db.read_few(entries.count_children, parent)
             else:
-                known = await self._db.read_few(entries.count_listed, parent, Kind.CONFIGURATION, *_HIDING)
+                known = await self._db.read_few(entries.count_listed, parent, Kind.CONFIGURATION, *HIDING)
             if before == self.generation:
                 self.derived.keep(key, known)
         return known
+
+    async def catch_up(self) -> None:
+        """Know what every node has committed until now."""
+        self._db.feed.now_at([(DIRECTORY, await self._db.read_few(_number))])
 
     async def rest(self) -> None:
         """Let others have a turn of the reactor."""

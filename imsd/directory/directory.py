@@ -16,6 +16,8 @@ from imsd.directory.access import Policy, Viewer
 from imsd.directory.attributes import Kept, Visible
 from imsd.directory.cache import Cache
 from imsd.directory.canonical import canonical_address
+from imsd.directory.changes import Change, Given, Modification
+from imsd.directory.conditions import PLAIN, Changed, Conditions
 from imsd.directory.domains import Domains, rules_of, visibility_of
 from imsd.directory.entry import Entry, Kind
 from imsd.directory.limits import Limits, limits_of
@@ -23,7 +25,6 @@ from imsd.directory.membership import Membership
 from imsd.directory.recipients import Admits, Recipients, everybody, recipient_of
 from imsd.directory.restrictions import Restrictions
 from imsd.directory.schema import definition
-from imsd.directory.update import Change, Given, Modification
 from imsd.directory.values import Expansion, Person, Recipient
 from imsd.directory.working import Rules
 from imsd.errors import (
@@ -408,13 +409,28 @@ class Directory:
 
     # Changing entries as somebody (LDAP) -----------------------------------------------
 
-    async def add_entry(self, name: str, given: Given, asking: Viewer, uuid: bytes | None = None) -> EntryId:
+    async def add_entry(
+        self,
+        name: str,
+        given: Given,
+        asking: Viewer,
+        uuid: bytes | None = None,
+        conditions: Conditions = PLAIN,
+    ) -> Changed:
         """RFC 4511 4.7. uuid: the entry's identity, where it comes from an export."""
         administrator = asking.level is Visible.ADMINISTRATOR
         verifier = await self.verifier_of(given) if administrator else None
-        return await self.db.write(update.add, name, given, self.rules, self.now(), asking, verifier, uuid)
+        return await self.db.write(
+            update.add, name, given, self.rules, self.now(), asking, verifier, uuid, conditions
+        )
 
-    async def modify_entry(self, name: str, modifications: Sequence[Modification], asking: Viewer) -> EntryId:
+    async def modify_entry(
+        self,
+        name: str,
+        modifications: Sequence[Modification],
+        asking: Viewer,
+        conditions: Conditions = PLAIN,
+    ) -> Changed:
         """RFC 4511 4.6. A password is replaced, or taken away; a former one cannot be named."""
         verifier: str | None = None
         for modification in modifications:
@@ -429,7 +445,7 @@ class Directory:
             else:
                 verifier = await self._verifier(modification.values)
         return await self.db.write(
-            update.modify, name, modifications, self.rules, self.now(), asking, verifier
+            update.modify, name, modifications, self.rules, self.now(), asking, verifier, conditions
         )
 
     async def _may_set(self, name: str, asking: Viewer) -> bool:
@@ -459,16 +475,23 @@ class Directory:
         except UnicodeDecodeError:
             raise InvalidSyntax("userPassword: UTF-8") from None
 
-    async def delete_entry(self, name: str, asking: Viewer) -> EntryId:
+    async def delete_entry(self, name: str, asking: Viewer, conditions: Conditions = PLAIN) -> Changed:
         """RFC 4511 4.8."""
-        return await self.db.write(update.delete, name, self.rules, self.now(), asking)
+        return await self.db.write(update.delete, name, self.rules, self.now(), asking, False, conditions)
 
     async def rename_entry(
-        self, name: str, new_rdn: str, delete_old: bool, new_superior: str | None, asking: Viewer
-    ) -> EntryId:
+        self,
+        name: str,
+        new_rdn: str,
+        delete_old: bool,
+        new_superior: str | None,
+        asking: Viewer,
+        conditions: Conditions = PLAIN,
+    ) -> Changed:
         """RFC 4511 4.9."""
+        now = self.now()
         return await self.db.write(
-            update.rename, name, new_rdn, delete_old, new_superior, self.rules, self.now(), asking
+            update.rename, name, new_rdn, delete_old, new_superior, self.rules, now, asking, conditions
         )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from imsd.directory import update
 from imsd.directory.access import SERVER
 from imsd.directory.canonical import canonical_address
+from imsd.directory.changes import Change, Modification
 from imsd.directory.entry import Entry, Kind
 from imsd.directory.tree import Tree, parse, require
 from imsd.directory.working import Rules
@@ -178,8 +179,8 @@ def change_members(
     arriving = [entry for member in come if (entry := find(unit, member)).id not in present]
     leaving = [entry for member in gone if (entry := find(unit, member)).id in present]
     modifications = [
-        update.Modification(change, "member", tuple(name_of(unit, here, entry).encode() for entry in listed))
-        for change, listed in ((update.Change.ADD, arriving), (update.Change.DELETE, leaving))
+        Modification(change, "member", tuple(name_of(unit, here, entry).encode() for entry in listed))
+        for change, listed in ((Change.ADD, arriving), (Change.DELETE, leaving))
         if listed
     ]
     update.modify_entry(unit, here, group, modifications, rules, now, SERVER)
@@ -192,7 +193,7 @@ def change(
     """Replace attributes; no values removes one."""
     entry = find(unit, who)
     modifications = [
-        update.Modification(update.Change.REPLACE, key, tuple(value.encode() for value in values))
+        Modification(Change.REPLACE, key, tuple(value.encode() for value in values))
         for key, values in attributes.items()
     ]
     update.modify_entry(unit, require(unit), entry, modifications, rules, now, SERVER)

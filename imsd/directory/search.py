@@ -11,23 +11,30 @@ given at least every few dozen entries looked at, so that nobody waits. Its step
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
-from imsd.directory import schema
+from imsd.directory import schema, tree
 from imsd.directory.access import Policy, Viewer, rights_class, sees
 from imsd.directory.attributes import Definition, Kept, Visible
 from imsd.directory.cache import Cache
+from imsd.directory.conditions import Check, asserting
 from imsd.directory.entry import Entry, Kind
+from imsd.directory.matched import Matched, translated
+from imsd.directory.narrowing import narrowed, recognised
 from imsd.directory.planner import Lookup, Names, Plan, Planner
+from imsd.directory.sorting import CannotSort, Order, Sorted, Sorter, window
 from imsd.directory.view import FETCHED, View
-from imsd.errors import InvalidDN, LimitReached, NoSuchEntry
+from imsd.errors import AssertionFailed, InvalidDN, LimitReached, NoSuchEntry
 from imsd.store import entries, entry_index
 from imsd.store.database import Database
+from imsd.store.entries import EntryRow
 from imsd.store.ids import EntryId
 from protocols.ldap import evaluation, filters
+from protocols.ldap.controls import NONE, Controls, sort_control, view_control
 from protocols.ldap.evaluation import Readable, Test
-from protocols.ldap.messages import Deref, Scope, SearchRequest
+from protocols.ldap.messages import Control, Deref, Scope, SearchRequest
+from protocols.ldap.results import Failed, ResultCode
 from protocols.ldap.selection import selection
 
 PAGE = 200
@@ -48,6 +55,16 @@ class Prepared:
     test: Test
     plan: Plan | None
     fetched: frozenset[str]
+    key: Hashable = None
+    """What it was made of."""
+
+
+Show = Callable[[View], Awaitable[bytes]]
+"""How an entry is encoded."""
+
+
+def _ignored(control: Control) -> None:
+    """A note that nobody takes."""
 
 
 class Search:
@@ -60,6 +77,7 @@ class Search:
         self._viewer = viewer
         self.substring = "all"
         self.look_through = 1_000_000
+        self.sort_limit = 100_000
 
     # Views ---------------------------------------------------------------------------
 
@@ -120,23 +138,56 @@ class Search:
 
     # Searching -----------------------------------------------------------------------
 
-    async def run(self, request: SearchRequest) -> AsyncGenerator[bytes, None]:
-        """Raises InvalidDN, NoSuchEntry, LimitReached."""
+    async def run(
+        self, request: SearchRequest, controls: Controls = NONE, note: Callable[[Control], None] = _ignored
+    ) -> AsyncGenerator[bytes, None]:
+        """note: takes the controls that the end of the search carries.
+
+        Raises InvalidDN, NoSuchEntry, LimitReached, AssertionFailed, Failed.
+        """
+        if controls.fresh:
+            await self._cache.catch_up()
         base = await self._base(request)
         prepared = await self.prepare(request.filter)
-        chosen = selection(request.attributes)
+        if controls is NONE:
+            chosen, types_only = selection(request.attributes), request.types_only
+            async for batch in self._matching(request, base, prepared):
+                for view in batch:
+                    yield await view.encode(chosen, types_only)
+                yield b""
+            return
+        if controls.assertion is not None:
+            await self.assert_that(base, controls.assertion)
+        if controls.subentries:
+            return  # RFC 3672 3: subentries alone, and below our names there are none
+        show = await self._showing(request, controls)
+        if controls.sort:
+            async for answer in self._in_order(request, controls, base, prepared, show, note):
+                yield answer
+            return
+        async for batch in self._matching(request, base, prepared):
+            for view in batch:
+                yield await show(view)
+            yield b""
+
+    async def _matching(
+        self, request: SearchRequest, base: View, prepared: Prepared
+    ) -> AsyncGenerator[list[View], None]:
+        """Entries that the filter is True of, in batches; an empty one is a place to rest."""
         follow = request.deref in (Deref.SEARCHING, Deref.ALWAYS)
         bases = [(base, request.scope)]
         if follow and request.scope is not Scope.BASE:
             bases += await self._aliased(base, request.scope)
         given: set[EntryId] = set()
         looked = 0
+        found: list[View] = []
         for start, scope in bases:
             async for batch in self._scope(start, scope, prepared.plan):
                 for entry in batch:
                     looked += 1
                     if not looked % FEW:
-                        yield b""
+                        yield found
+                        found = []
                     if follow and (entry.id in given or (entry.kind == Kind.ALIAS and scope != Scope.BASE)):
                         continue
                     view = self.view(entry, base.suffix)
@@ -146,11 +197,133 @@ class Search:
                         await view.prepare(prepared.fetched)
                     if prepared.test(view):
                         given.add(entry.id)
-                        yield await view.encode(chosen, request.types_only)
+                        found.append(view)
                 if looked > self.look_through:
                     raise LimitReached("Too many entries to look at")
-                if len(batch) >= FEW:
+                if found or len(batch) >= FEW:
+                    yield found
+                    found = []
+
+    async def assert_that(self, view: View, asserted: filters.Filter) -> None:
+        """Raises AssertionFailed unless the filter is True of the entry (RFC 4528)."""
+        prepared = await self.prepare(asserted)
+        await view.prepare(prepared.fetched)
+        if prepared.test(view) is not True:
+            raise AssertionFailed
+
+    async def check(self, asserted: filters.Filter | None) -> Check | None:
+        """The same for an update, to be decided in its unit."""
+        if asserted is None:
+            return None
+        prepared = await self.prepare(asserted)
+        return asserting(self._cache, self._policy, prepared.test, prepared.fetched)
+
+    async def image(self, row: EntryRow, name: str, attributes: tuple[str, ...]) -> bytes | None:
+        """An entry as a row of an update shows it (RFC 4527), named like the request's name."""
+        here = await self._cache.the_tree()
+        _, suffix = here.locate(tree.parse(name))
+        entry = Entry(row)
+        view = self.view(entry, suffix)
+        if view is None:
+            return None
+        above = await self._cache.dn(row.parent, suffix) if row.parent else ""
+        called = f"{entry.rdn},{above}" if above else here.name("", suffix)
+        view.hold("entrydn", (called.encode(),))
+        return await view.render(selection(attributes), name=called.encode())
+
+    async def _showing(self, request: SearchRequest, controls: Controls) -> Show:
+        """How an entry is encoded: whole, or with the values that match (RFC 3876)."""
+        chosen, types_only = selection(request.attributes), request.types_only
+        asked = controls.matched_values
+        if asked is None or types_only or request.attributes == ("1.1",):
+            return lambda view: view.encode(chosen, types_only)
+        names: dict[bytes, bytes] = {}
+        for item in asked:
+            value, wanted = _equal_to(item), schema.definition(getattr(item, "attribute", None) or "")
+            if value is not None and wanted is not None and _names_entries(wanted):
+                try:
+                    entry_id, suffix = await self._cache.locate(value.decode())
+                except (InvalidDN, NoSuchEntry, UnicodeDecodeError):
+                    continue
+                base_suffix = (await self._base(request)).suffix
+                if suffix != base_suffix:
+                    names[value] = (await self._cache.dn(entry_id, base_suffix)).encode()
+        matched = Matched(translated(asked, names))
+        return lambda view: view.render(chosen, False, matched)
+
+    # In order --------------------------------------------------------------------------
+
+    async def _in_order(
+        self,
+        request: SearchRequest,
+        controls: Controls,
+        base: View,
+        prepared: Prepared,
+        show: Show,
+        note: Callable[[Control], None],
+    ) -> AsyncGenerator[bytes, None]:
+        """Sorted (RFC 2891), whole or in a window (draft vlv-09); unsorted where that may be."""
+        asked = controls.view
+        try:
+            order = Order(controls.sort)
+            ordered: list[Sorted] | None = None
+            key = (prepared.key, self._viewer, base.entry.id, request.scope, request.deref, controls.sort)
+            if asked is not None:
+                ordered = self._cache.ordered.get(key)
+            if ordered is None:
+                before = self._cache.generation
+                ordered = []
+                async for some in self._sorted(request, base, prepared, order):
+                    ordered += some
                     yield b""
+                if asked is not None and before == self._cache.generation:
+                    self._cache.ordered.keep(key, ordered)
+        except CannotSort as error:
+            note(sort_control(error.result, error.attribute))
+            if asked is not None:
+                note(view_control(0, 0, error.result))
+            if controls.sort_critical or asked is not None:
+                # RFC 2891 2: a critical sort that cannot be done; and a list view is nothing without.
+                raise Failed(ResultCode.UNAVAILABLE_CRITICAL_EXTENSION, "Cannot sort by this") from None
+            async for batch in self._matching(request, base, prepared):
+                for view in batch:
+                    yield await show(view)
+                yield b""
+            return
+        note(sort_control(ResultCode.SUCCESS))
+        start, stop = 0, len(ordered)
+        if asked is not None:
+            try:
+                part = window(asked, ordered, order)
+            except CannotSort as error:
+                note(view_control(0, len(ordered), error.result))
+                raise Failed(error.result, "No such place in the list") from None
+            start, stop = part.start, part.stop
+            note(view_control(part.position, part.count, ResultCode.SUCCESS))
+        for at in range(start, stop, PAGE):
+            listed = await self._cache.many([each[1] for each in ordered[at : min(at + PAGE, stop)]])
+            for number, entry in enumerate(listed, 1):
+                again = self.view(entry, base.suffix)
+                if again is not None:
+                    yield await show(again)
+                if not number % FEW:
+                    yield b""
+
+    async def _sorted(
+        self, request: SearchRequest, base: View, prepared: Prepared, order: Order
+    ) -> AsyncGenerator[list[Sorted], None]:
+        """The whole answer in order; empty lists are places to rest. Raises CannotSort."""
+        sorter = Sorter()
+        async for batch in self._matching(request, base, prepared):
+            for view in batch:
+                if order.fetched:
+                    await view.prepare(order.fetched)
+                sorter.add(order.of(view), view.entry.id)
+            if sorter.count > self.sort_limit:
+                raise CannotSort(ResultCode.ADMIN_LIMIT_EXCEEDED)
+            yield []
+        for some in sorter.slices():
+            yield some
 
     async def _aliased(self, base: View, scope: Scope) -> list[tuple[View, Scope]]:
         """More places to search: what aliases in the scope stand for, and aliases there."""
@@ -262,7 +435,7 @@ class Search:
         if known is not None:
             return known
         before = self._cache.generation
-        made = await self._prepare(asked)
+        made = replace(await self._prepare(asked), key=key)
         if before == self._cache.generation:
             self._cache.derived.keep(key, made)
         return made
@@ -354,59 +527,3 @@ def _by_entry(item: filters.Filter, names: Names) -> Test | None:
         return target is not None and target in view.ids(wanted)
 
     return test
-
-
-def narrowed(item: filters.Filter, mode: str) -> filters.Filter:
-    """What the substring mode makes of a filter (ims_spec 7.5). What is not performed is Undefined."""
-    if mode == "all":
-        return item
-    match item:
-        case filters.And(parts):
-            return filters.And(tuple(narrowed(part, mode) for part in parts))
-        case filters.Or(parts):
-            return filters.Or(tuple(narrowed(part, mode) for part in parts))
-        case filters.Not(part):
-            return filters.Not(narrowed(part, mode))
-        case filters.Substrings(attribute, initial, middle, final):
-            if initial is not None and not middle and final is None:
-                return item
-            if mode == "any_as_initial" and (initial is not None or middle):
-                first = initial if initial is not None else middle[0]
-                return filters.Substrings(attribute, initial=first)
-            return _UNDEFINED
-    return item
-
-
-def recognised(item: filters.Filter) -> filters.Filter:
-    """Object classes by the name they are stored under; an unknown one is Undefined (RFC 4517 4.2.26)."""
-    match item:
-        case filters.And(parts):
-            return filters.And(tuple(map(recognised, parts)))
-        case filters.Or(parts):
-            return filters.Or(tuple(map(recognised, parts)))
-        case filters.Not(part):
-            return filters.Not(recognised(part))
-        case filters.Equal(attribute, value) | filters.Approx(attribute, value):
-            wanted = schema.definition(attribute)
-            if wanted is not None and wanted.key in _CLASSES:
-                name = _class_name(value)
-                return filters.Equal(attribute, name) if name else _UNDEFINED
-        case filters.Extensible(rule, attribute, value, with_dn):
-            wanted = schema.definition(attribute) if attribute else None
-            if wanted is not None and wanted.key in _CLASSES:
-                name = _class_name(value)
-                return filters.Extensible(rule, attribute, name, with_dn) if name else _UNDEFINED
-    return item
-
-
-_CLASSES = frozenset({"objectclass", "structuralobjectclass"})
-
-
-def _class_name(value: bytes) -> bytes:
-    """The first name of an object class; b"" for one that is not known."""
-    found = schema.SCHEMA.object_class(value.decode("utf-8", "replace").strip())
-    return found.name.encode() if found else b""
-
-
-_UNDEFINED = filters.Extensible(rule="2.5.13.0.0", attribute="objectClass", value=b"")
-"""A rule that does not exist: Undefined for every entry."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import uuid as _uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import IntEnum
 
-from imsd.directory import access, draft, schema, tree
+from imsd.directory import access, draft, schema, stamping, tree
 from imsd.directory.access import Viewer
 from imsd.directory.attributes import Definition, Kept, Visible, Writer
+from imsd.directory.changes import Change, Given, Modification
+from imsd.directory.conditions import PLAIN, Changed, Conditions
 from imsd.directory.entry import Entry, Kind
 from imsd.directory.limits import KEYS as LIMITS
 from imsd.directory.limits import limits_of
@@ -23,6 +23,7 @@ from imsd.errors import (
     ConstraintViolation,
     InvalidDN,
     InvalidSyntax,
+    LimitReached,
     NamingViolation,
     NoSuchEntry,
     NotPermitted,
@@ -37,26 +38,8 @@ from protocols.ldap import dn
 
 _ADMINISTERING = ("imsadministrator", "TRUE")
 MOST_ADMINISTRATORS = 1_000
-
-
-class Change(IntEnum):
-    """RFC 4511 4.6; INCREMENT is RFC 4525."""
-
-    ADD = 0
-    DELETE = 1
-    REPLACE = 2
-    INCREMENT = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Modification:
-    change: Change
-    attribute: str
-    values: tuple[bytes, ...]
-
-
-Given = Sequence[tuple[str, Sequence[bytes]]]
-"""Attribute descriptions with values."""
+MOST_DELETED = 500
+"""Entries that go with one tree: they go in one unit, all or none (rule 11)."""
 
 
 def viewer(tx: Transaction, asking: Viewer) -> Viewer:
@@ -125,7 +108,8 @@ def add(
     asking: Viewer,
     verifier: str | None = None,
     uuid: bytes | None = None,
-) -> EntryId:
+    conditions: Conditions = PLAIN,
+) -> Changed:
     """Add an entry, and its mailbox. Administrators only (RFC 4511 4.7)."""
     asking = viewer(unit, asking)
     if asking.level is not Visible.ADMINISTRATOR:
@@ -137,7 +121,20 @@ def add(
         raise NamingViolation("The organisation is there already")
     tree.check_rdn(wanted.rdn)
     above = Entry(entries.load(unit, here.find(unit, wanted.parent)))
-    return add_below(unit, here, above, wanted.rdn, given, rules, now, asking, verifier, uuid)
+    stamps = None
+    if conditions.relax:
+        given, stamps = stamping.taken_out(unit, here, given)
+        uuid = stamps.uuid or uuid
+    entry_id = add_below(unit, here, above, wanted.rdn, given, rules, now, asking, verifier, uuid)
+    if stamps is not None:
+        stamping.stamp(unit, entry_id, stamps)
+    return _changed(unit, conditions, entry_id)
+
+
+def _changed(unit: Unit, conditions: Conditions, entry_id: EntryId, before: Entry | None = None) -> Changed:
+    if not conditions.images:
+        return Changed(entry_id)
+    return Changed(entry_id, before.row if before else None, entries.load(unit, entry_id))
 
 
 def add_below(
@@ -199,17 +196,27 @@ def modify(
     now: int,
     asking: Viewer,
     verifier: str | None = None,
-) -> EntryId:
+    conditions: Conditions = PLAIN,
+) -> Changed:
     """All changes, in order, or none (RFC 4511 4.6). verifier: a new password, "" takes it away."""
     asking = viewer(unit, asking)
     here = tree.require(unit)
     entry = _seen(unit, here, name, asking)
-    modify_entry(unit, here, entry, modifications, rules, now, asking)
+    if conditions.check is not None:
+        conditions.check(unit, here, entry, asking)
+    stamps = None
+    if conditions.relax:
+        if asking.level is not Visible.ADMINISTRATOR:
+            raise NotPermitted
+        modifications, stamps = stamping.taken_off(unit, here, modifications)
+    modify_entry(unit, here, entry, modifications, rules, now, asking, conditions.permissive)
+    if stamps is not None:
+        stamping.stamp(unit, entry.id, stamps)
     if verifier is not None:
         if entry.kind != Kind.MAILBOX:
             raise ConstraintViolation("userPassword: mailboxes alone have one")
         credentials.set_password(unit, entry.id, verifier)
-    return entry.id
+    return _changed(unit, conditions, entry.id, entry)
 
 
 def modify_entry(
@@ -220,7 +227,9 @@ def modify_entry(
     rules: Rules,
     now: int,
     asking: Viewer,
+    permissive: bool = False,
 ) -> None:
+    """permissive: to add what is there, or remove what is not, is no error."""
     working = Working.of(entry.row)
     changed = False
     for modification in modifications:
@@ -233,11 +242,30 @@ def modify_entry(
             continue
         changed = True
         if definition.kept is Kept.REFERENCE:
-            _refer(unit, here, working, definition, modification, asking)
+            _refer(unit, here, working, definition, modification, asking, permissive)
         else:
+            if permissive:
+                modification = _needed(working, definition, modification)
             _apply(working, definition, modification)
     if changed:
         _store(unit, entry, working, rules, now, asking)
+
+
+def _needed(working: Working, definition: Definition, modification: Modification) -> Modification:
+    """What is left of a change that is not so already; without values where nothing is."""
+    key = definition.key
+    present = {schema.normal(key, value) for value in working.attributes.get(key, ())}
+    change, values = modification.change, modification.values
+    if change is Change.DELETE and not present:
+        return Modification(Change.REPLACE, modification.attribute, ())
+    if change not in (Change.ADD, Change.DELETE) or not values:
+        return modification
+    wanted = {schema.normal(key, value): value for value in values}
+    adding = change is Change.ADD
+    left = tuple(value for made, value in wanted.items() if (made in present) is not adding)
+    if left:
+        return Modification(change, modification.attribute, left)
+    return Modification(Change.REPLACE, modification.attribute, tuple(working.attributes[key]))
 
 
 def _apply(working: Working, definition: Definition, modification: Modification) -> None:
@@ -262,6 +290,7 @@ def _refer(
     definition: Definition,
     modification: Modification,
     asking: Viewer,
+    permissive: bool = False,
 ) -> None:
     ids = _references(unit, here, definition, modification.values)
     if asking.level is not Visible.ADMINISTRATOR:
@@ -269,6 +298,13 @@ def _refer(
         for each in set(ids).difference(working.references.get(definition.key, ())):
             if not _sees(asking, Entry(entries.load(unit, each))):
                 raise ConstraintViolation(f"{definition.type.name}: names no entry here")
+    if permissive and modification.change in (Change.ADD, Change.DELETE):
+        present = working.references.get(definition.key, ())
+        adding = modification.change is Change.ADD
+        left = [each for each in dict.fromkeys(ids) if (each in present) is not adding]
+        if (ids and not left) or (not adding and not present):
+            return
+        ids = left
     match modification.change:
         case Change.ADD:
             if not ids:
@@ -313,17 +349,43 @@ def _leaves_an_administrator(unit: Unit, entry: Entry) -> None:
 
 
 def delete(
-    unit: Unit, name: str, rules: Rules, now: int, asking: Viewer, delete_mailbox: bool = False
-) -> EntryId:
-    """Delete a leaf. What becomes of a mailbox that is not empty must have been said: by the
-    entry's imsMailboxFate, by the setting, or by the caller. Raises UnwillingToPerform."""
+    unit: Unit,
+    name: str,
+    rules: Rules,
+    now: int,
+    asking: Viewer,
+    delete_mailbox: bool = False,
+    conditions: Conditions = PLAIN,
+) -> Changed:
+    """Delete a leaf, or a whole tree where that is asked for. What becomes of a mailbox that is not
+    empty must have been said: by the entry's imsMailboxFate, by the setting, or by the caller.
+
+    Raises UnwillingToPerform."""
     asking = viewer(unit, asking)
     here = tree.require(unit)
     entry = _seen(unit, here, name, asking)
+    if conditions.check is not None:
+        conditions.check(unit, here, entry, asking)
     if asking.level is not Visible.ADMINISTRATOR:
         raise NotPermitted
+    if conditions.tree:
+        for each in _below(unit, entry):
+            delete_entry(unit, Entry(entries.load(unit, each)), rules, now, delete_mailbox)
     delete_entry(unit, entry, rules, now, delete_mailbox)
-    return entry.id
+    return Changed(entry.id, entry.row)
+
+
+def _below(tx: Transaction, entry: Entry) -> list[EntryId]:
+    """Everything below an entry, leaves first. Raises LimitReached."""
+    found: list[EntryId] = []
+    waiting = [entry.id]
+    while waiting:
+        below = entries.children(tx, waiting.pop(), 0, MOST_DELETED + 1)
+        found += below
+        waiting += below
+        if len(found) > MOST_DELETED:
+            raise LimitReached(f"More than {MOST_DELETED} entries: delete the tree in parts")
+    return found[::-1]
 
 
 def delete_entry(unit: Unit, entry: Entry, rules: Rules, now: int, delete_mailbox: bool) -> None:
@@ -355,11 +417,14 @@ def rename(
     rules: Rules,
     now: int,
     asking: Viewer,
-) -> EntryId:
+    conditions: Conditions = PLAIN,
+) -> Changed:
     """Rename or move an entry; references to it stay (RFC 4511 4.9)."""
     asking = viewer(unit, asking)
     here = tree.require(unit)
     entry = _seen(unit, here, name, asking)
+    if conditions.check is not None:
+        conditions.check(unit, here, entry, asking)
     if asking.level is not Visible.ADMINISTRATOR:
         raise NotPermitted
     if not entry.parent:
@@ -377,7 +442,7 @@ def rename(
         working.parent = parent
     _rename(working, rdn, delete_old)
     _store(unit, entry, working, rules, now, asking)
-    return entry.id
+    return _changed(unit, conditions, entry.id, entry)
 
 
 def _rename(working: Working, rdn: dn.RDN, delete_old: bool) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Protocol
 from uuid import UUID
 
 from imsd.directory import schema, tree
@@ -34,6 +35,12 @@ FETCHED = frozenset(
 
 _COMPUTED = tuple(each.key for each in schema.definitions() if each.kept is Kept.COMPUTED)
 _BATCH = 200
+
+
+class MatchedValues(Protocol):
+    """Which values of attributes an answer carries (`imsd.directory.matched`)."""
+
+    def of(self, wanted: Definition, values: tuple[bytes, ...]) -> tuple[bytes, ...]: ...
 
 
 class View:
@@ -117,6 +124,15 @@ class View:
                 continue
             self._fetched[key] = await self._fetch(wanted)
 
+    def hold(self, key: str, values: tuple[bytes, ...]) -> None:
+        """These are the values of an attribute that would be fetched."""
+        self._fetched[key] = values
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether every entry exists for this class."""
+        return self.rights is Visible.ADMINISTRATOR
+
     async def _fetch(self, wanted: Definition) -> tuple[bytes, ...]:
         row = self.entry.row
         match wanted.key:
@@ -133,7 +149,7 @@ class View:
 
     async def _below(self) -> int:
         """How many entries are right below, counting those that the class may know of."""
-        return await self._cache.count_children(self.entry.id, self.rights is Visible.ADMINISTRATOR)
+        return await self._cache.count_children(self.entry.id, self.sees_all)
 
     async def _name(self, entry_id: EntryId) -> bytes:
         return (await self._cache.dn(entry_id, self.suffix)).encode()
@@ -171,6 +187,19 @@ class View:
         if known is not None:
             return known
         before = self._cache.generation
+        made = await self.render(selection, types_only)
+        if before == self._cache.generation and len(made) <= _MOST_KEPT:
+            self._cache.encoded.keep(key, made)
+        return made
+
+    async def render(
+        self,
+        selection: Selection,
+        types_only: bool = False,
+        matched: MatchedValues | None = None,
+        name: bytes | None = None,
+    ) -> bytes:
+        """The same, made anew. matched: which values are shown (RFC 3876). name: where it is known."""
         keys = self._selected(selection)
         await self.prepare(each for each in keys if each in FETCHED)
         parts = []
@@ -180,11 +209,10 @@ class View:
                 continue
             values = self._own(wanted)
             if values:
+                if matched is not None:
+                    values = matched.of(wanted, values)
                 parts.append(encode_attribute(wanted.type.name.encode(), () if types_only else values))
-        made = encode_entry(await self._name(self.entry.id), b"".join(parts))
-        if before == self._cache.generation and len(made) <= _MOST_KEPT:
-            self._cache.encoded.keep(key, made)
-        return made
+        return encode_entry(name or await self._name(self.entry.id), b"".join(parts))
 
     def _selected(self, selection: Selection) -> list[str]:
         wanted = keys_of(selection)

@@ -19,13 +19,15 @@ from imsd import __version__
 from imsd.auth import protocols
 from imsd.auth.account import Account
 from imsd.auth.authenticator import Authenticator
+from imsd.auth.realm import account_of
 from imsd.auth.rights import RightsWatch
 from imsd.directory import schema, tree
 from imsd.directory.access import ANONYMOUS, Viewer, viewer_of
 from imsd.directory.attributes import Visible
+from imsd.directory.changes import Change, Modification
+from imsd.directory.conditions import PLAIN, Changed, Conditions
 from imsd.directory.directory import Directory
 from imsd.directory.search import Search
-from imsd.directory.update import Change, Modification
 from imsd.errors import (
     AuthenticationFailed,
     InvalidSyntax,
@@ -42,10 +44,12 @@ from imsd.store.ids import AccountId, EntryId
 from protocols.connection import Connection
 from protocols.errors import BadSyntax
 from protocols.ldap import evaluation, filters
-from protocols.ldap.interfaces import IDoor, IIdentity, Limits, SearchLimits, SpecialEntry
+from protocols.ldap.controls import NONE, POST_READ, PRE_READ, Controls, read_control
+from protocols.ldap.interfaces import Answered, IDoor, IIdentity, Limits, SearchLimits, SpecialEntry, ignored
 from protocols.ldap.messages import (
     AddRequest,
     CompareRequest,
+    Control,
     DeleteRequest,
     ModifyDnRequest,
     ModifyRequest,
@@ -53,7 +57,7 @@ from protocols.ldap.messages import (
     SearchRequest,
 )
 from protocols.ldap.reader import Budget
-from protocols.ldap.results import Result
+from protocols.ldap.results import Failed, Result, ResultCode
 from protocols.ldap.server import LdapConnection
 from protocols.security import Security
 
@@ -154,14 +158,42 @@ class Identity:
         search = Search(directory.db, directory.cache, directory.policy, await self.viewer())
         page = self._settings[Ldap]
         search.substring, search.look_through = page.substring, page.look_through
+        search.sort_limit = page.sort_limit
         return search
+
+    async def proxied(self, authorization: str) -> Identity:
+        """RFC 4370 4: administrators act for anybody, everybody for himself and for nobody."""
+        try:
+            viewer = await self.viewer()
+        except NotPermitted:
+            viewer = ANONYMOUS
+        if not authorization:
+            return self._other(None)
+        kind, colon, name = authorization.partition(":")
+        account = self._account
+        if not colon or kind.lower() not in ("dn", "u") or not name:
+            raise Failed(ResultCode.AUTHORIZATION_DENIED, "An authorization identity is dn:name or u:name")
+        person = None if account is None else await self._directory.person_by_login(name)
+        if person is not None and account is not None:
+            if person.account == account.id:
+                return self
+            # Whoever acts for another acts for him alone.
+            if viewer.level is Visible.ADMINISTRATOR and account.actor == account.id and not person.disabled:
+                generation = await self._directory.db.read_few(credentials.generation, person.entry)
+                return self._other(account_of(person, generation))
+        raise Failed(ResultCode.AUTHORIZATION_DENIED, "Not to act for that one")
+
+    def _other(self, account: Account | None) -> Identity:
+        return Identity(self._directory, self._settings, self._authenticator, account, self._security)
 
     # Reading -------------------------------------------------------------------------
 
-    async def search(self, request: SearchRequest) -> AsyncGenerator[bytes, None]:
+    async def search(
+        self, request: SearchRequest, controls: Controls = NONE, note: Callable[[Control], None] = ignored
+    ) -> AsyncGenerator[bytes, None]:
         search = await self._search()
         viewer, derived = self._viewer, self._derived
-        answers = search.run(request)
+        answers = search.run(request, controls, note)
         try:
             async for answer in answers:
                 if derived != self._directory.cache.generation:
@@ -173,13 +205,17 @@ class Identity:
         finally:
             await answers.aclose()
 
-    async def compare(self, request: CompareRequest) -> bool:
+    async def compare(self, request: CompareRequest, controls: Controls = NONE) -> bool:
+        if controls.fresh:
+            await self._directory.cache.catch_up()
         wanted = schema.definition(request.attribute)
         if wanted is None:
             raise UndefinedAttribute
         item = filters.Equal(request.attribute, request.value)
         search = await self._search()
         view = await search.located(request.dn)
+        if controls.assertion is not None:
+            await search.assert_that(view, controls.assertion)
         prepared = await search.prepare(item)
         await view.prepare([wanted.key])
         if not list(view.values(request.attribute) or ()):
@@ -196,30 +232,69 @@ class Identity:
 
     # Writing -------------------------------------------------------------------------
 
-    async def add(self, request: AddRequest) -> None:
-        given = [(each.name, each.values) for each in request.attributes]
-        await self._directory.add_entry(request.dn, given, await self.viewer())
+    async def _conditions(self, controls: Controls) -> Conditions:
+        if controls is NONE:
+            return PLAIN
+        viewer = await self.viewer()
+        if controls.relax and viewer.level is not Visible.ADMINISTRATOR:
+            raise NotPermitted
+        search = await self._search()
+        return Conditions(
+            await search.check(controls.assertion),
+            controls.permissive,
+            controls.relax,
+            controls.tree_delete,
+            controls.pre_read is not None or controls.post_read is not None,
+        )
 
-    async def modify(self, request: ModifyRequest) -> None:
+    async def _images(self, changed: Changed, name: str, controls: Controls) -> Answered:
+        """The entry before and after (RFC 4527), as whoever asked may see it."""
+        made = []
+        for oid, row, attributes in (
+            (PRE_READ, changed.before, controls.pre_read),
+            (POST_READ, changed.after, controls.post_read),
+        ):
+            if row is None or attributes is None:
+                continue
+            entry = await (await self._search()).image(row, name, attributes)
+            if entry is not None:
+                made.append(read_control(oid, entry))
+        return tuple(made)
+
+    async def add(self, request: AddRequest, controls: Controls = NONE) -> Answered:
+        given = [(each.name, each.values) for each in request.attributes]
+        conditions = await self._conditions(controls)
+        viewer = await self.viewer()
+        changed = await self._directory.add_entry(request.dn, given, viewer, conditions=conditions)
+        return await self._images(changed, request.dn, controls)
+
+    async def modify(self, request: ModifyRequest, controls: Controls = NONE) -> Answered:
         modifications = [
             Modification(Change(each.kind), each.attribute.name, each.attribute.values)
             for each in request.changes
         ]
+        conditions = await self._conditions(controls)
         viewer = await self.viewer()
         self._look_away()
         try:
-            await self._directory.modify_entry(request.dn, modifications, viewer)
+            changed = await self._directory.modify_entry(request.dn, modifications, viewer, conditions)
             await self._stay(request.dn)
         finally:
             self._look()
+        return await self._images(changed, request.dn, controls)
 
-    async def delete(self, request: DeleteRequest) -> None:
-        await self._directory.delete_entry(request.dn, await self.viewer())
+    async def delete(self, request: DeleteRequest, controls: Controls = NONE) -> Answered:
+        conditions = await self._conditions(controls)
+        changed = await self._directory.delete_entry(request.dn, await self.viewer(), conditions)
+        return await self._images(changed, request.dn, controls)
 
-    async def modify_dn(self, request: ModifyDnRequest) -> None:
-        await self._directory.rename_entry(
-            request.dn, request.new_rdn, request.delete_old_rdn, request.new_superior, await self.viewer()
+    async def modify_dn(self, request: ModifyDnRequest, controls: Controls = NONE) -> Answered:
+        conditions = await self._conditions(controls)
+        viewer = await self.viewer()
+        changed = await self._directory.rename_entry(
+            request.dn, request.new_rdn, request.delete_old_rdn, request.new_superior, viewer, conditions
         )
+        return await self._images(changed, request.dn, controls)
 
     async def password_modify(self, request: PasswordModify) -> bytes | None:
         """RFC 3062 2: one's own password, or as an administrator anybody's."""

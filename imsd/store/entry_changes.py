@@ -46,6 +46,11 @@ _UPDATE = sql(
         }
     )
 )  # fmt: skip
+_STAMP = sql(
+    update(entry)
+    .where(_e.id == bindparam("of"))
+    .values({name: bindparam(name) for name in ("version", "created", "modified", "creator", "modifier")})
+)
 _TOUCH = sql(update(entry).where(_e.id == bindparam("of")).values(version=bindparam("version")))
 _TOUCH_MANY = sql(update(entry).where(among(_e.id, "ids")).values(version=bindparam("version")))
 _DELETE = sql(delete(entry).where(_e.id == bindparam("id")))
@@ -210,6 +215,29 @@ def touch(unit: Unit, entry_id: EntryId) -> None:
     previous, version = unit.advance(DIRECTORY)
     if not unit.run(_TOUCH, of=entry_id, version=version):
         raise NoSuchEntry
+    _publish(unit, previous, version, {entry_id})
+
+
+def stamp(
+    unit: Unit,
+    entry_id: EntryId,
+    created: int | None,
+    modified: int | None,
+    creator: EntryId | None,
+    modifier: EntryId | None,
+) -> None:
+    """Say when and by whom the entry was made and changed; None leaves it. Raises NoSuchEntry."""
+    previous, version = unit.advance(DIRECTORY)
+    old = load(unit, entry_id)
+    unit.run(
+        _STAMP,
+        of=entry_id,
+        version=version,
+        created=old.created if created is None else created,
+        modified=old.modified if modified is None else modified,
+        creator=old.creator if creator is None else creator,
+        modifier=old.modifier if modifier is None else modifier,
+    )
     _publish(unit, previous, version, {entry_id})
 
 

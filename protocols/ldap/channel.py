@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import ClassVar, Protocol
 
+from protocols.ldap.controls import Controls
 from protocols.ldap.messages import Control, Response
 from protocols.ldap.results import Result
 from protocols.ldap.session import Session
@@ -23,11 +24,11 @@ class Kind(Enum):
 class Channel(Protocol):
     """The operation in progress."""
 
-    controls: tuple[Control, ...]
+    controls: Controls
     answer_controls: tuple[Control, ...]
     """Sent with the response that ends the operation."""
 
-    def send(self, operation: bytes) -> None:
+    def send(self, operation: bytes, controls: tuple[Control, ...] = ()) -> None:
         """An encoded protocolOp before the last one: a result entry, an intermediate response."""
 
     async def breathe(self) -> None:

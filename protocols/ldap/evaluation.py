@@ -186,7 +186,7 @@ def _extensible(
         return by_rule
 
     try:
-        by_rule, rule_syntax = _named(rule, value) if rule else (None, "")
+        by_rule, rule_syntax = named_test(rule, value) if rule else (None, "")
         if rule and by_rule is None:
             return _undefined
         fixed = test_for(attribute) if attribute else None
@@ -225,7 +225,8 @@ def _extensible(
     return test
 
 
-def _named(rule: str, value: bytes) -> tuple[ValueTest | None, str]:
+def named_test(rule: str, value: bytes) -> tuple[ValueTest | None, str]:
+    """The test of values that a rule by its name or OID makes, and its syntax. Raises BadSyntax."""
     equality = matching.equality(rule)
     if equality is not None:
         return _equals(rule, value), equality.syntax

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from zope.interface import Attribute, Interface
 
+from protocols.ldap.controls import NONE, Controls
 from protocols.ldap.messages import (
     AddRequest,
     CompareRequest,
+    Control,
     DeleteRequest,
     ModifyDnRequest,
     ModifyRequest,
@@ -65,6 +67,13 @@ class SpecialEntry:
     operational: tuple[tuple[str, tuple[bytes, ...]], ...] = ()
 
 
+Answered: TypeAlias = tuple[Control, ...]
+
+
+def ignored(control: Control) -> None:
+    """A note that nobody takes."""
+
+
 class IIdentity(Interface):
     """A directory as one identity sees it: the object a bound connection holds.
 
@@ -87,8 +96,18 @@ class IIdentity(Interface):
     def who_am_i() -> str:
         """The authorization identity, "dn:..." or "u:...", "" when anonymous (RFC 4532)."""
 
-    def search(request: SearchRequest) -> AsyncGenerator[bytes, None]:
-        """Encoded SearchResultEntry and SearchResultReference, in any order.
+    async def proxied(authorization: str) -> IIdentity:
+        """Whoever an authzId names, for one request (RFC 4370); "" is the anonymous identity.
+
+        Refused with AUTHORIZATION_DENIED to who may not act for that one.
+        """
+
+    def search(
+        request: SearchRequest, controls: Controls = NONE, note: Callable[[Control], None] = ignored
+    ) -> AsyncGenerator[bytes, None]:
+        """Encoded SearchResultEntry and SearchResultReference, in any order but with a sort.
+
+        `note` is given controls of the answer that ends the search.
 
         b"" may be given at any time as a resting point: the server then looks at the time
         limit and lets other work run. Do so at least every millisecond of work. The iterator
@@ -96,16 +115,18 @@ class IIdentity(Interface):
         server counts entries and watches the clock, the iterator need not.
         """
 
-    async def compare(request: CompareRequest) -> bool:
+    async def compare(request: CompareRequest, controls: Controls = NONE) -> bool:
         """Whether the entry has the value; Undefined is refused with what explains it."""
 
-    async def add(request: AddRequest) -> None: ...
+    # Updates give the controls of their answer: the entry before and after (RFC 4527).
 
-    async def modify(request: ModifyRequest) -> None: ...
+    async def add(request: AddRequest, controls: Controls = NONE) -> Answered: ...
 
-    async def delete(request: DeleteRequest) -> None: ...
+    async def modify(request: ModifyRequest, controls: Controls = NONE) -> Answered: ...
 
-    async def modify_dn(request: ModifyDnRequest) -> None: ...
+    async def delete(request: DeleteRequest, controls: Controls = NONE) -> Answered: ...
+
+    async def modify_dn(request: ModifyDnRequest, controls: Controls = NONE) -> Answered: ...
 
     async def password_modify(request: PasswordModify) -> bytes | None:
         """Set a password; gives the generated one when the request carries none."""

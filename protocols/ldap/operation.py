@@ -14,6 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from protocols.ldap.channel import Command, Kind
+from protocols.ldap.controls import Controls
 from protocols.ldap.messages import Control, Response
 from protocols.ldap.responses import message
 from protocols.ldap.results import Failed, Result, ResultCode
@@ -51,7 +52,7 @@ class Operation:
         connection: LdapConnection,
         message_id: int,
         command: Command,
-        controls: tuple[Control, ...],
+        controls: Controls,
     ) -> None:
         self._connection = connection
         self.message_id = message_id
@@ -128,8 +129,8 @@ class Operation:
 
     # For commands ----------------------------------------------------------------------
 
-    def send(self, operation: bytes) -> None:
-        self._connection.send(message(self.message_id, operation))
+    def send(self, operation: bytes, controls: tuple[Control, ...] = ()) -> None:
+        self._connection.send(message(self.message_id, operation, controls))
 
     async def breathe(self) -> None:
         connection = self._connection

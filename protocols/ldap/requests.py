@@ -208,6 +208,14 @@ def _filter(data: bytes, at: int, end: int, depth: int, left: list[int]) -> tupl
     raise BadValue("a filter that is known", at)
 
 
+def filter_of(cursor: Cursor) -> filters.Filter:
+    """One filter off a cursor: what controls hold."""
+    if cursor.end - cursor.at > SEARCH_OCTETS:
+        raise BadValue(f"a filter of at most {SEARCH_OCTETS} octets", cursor.at)
+    found, cursor.at = _filter(cursor.data, cursor.at, cursor.end, FILTER_DEPTH, [FILTER_ITEMS])
+    return found
+
+
 def _assertion(data: bytes, at: int, end: int) -> tuple[str, bytes]:
     tag, start, stop = element(data, at, end)
     value_tag, value_start, value_stop = element(data, stop, end)

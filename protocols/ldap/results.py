@@ -40,6 +40,9 @@ class ResultCode(IntEnum):
     UNAVAILABLE = 52
     UNWILLING_TO_PERFORM = 53
     LOOP_DETECT = 54
+    SORT_CONTROL_MISSING = 60
+    """draft-ietf-ldapext-ldapv3-vlv-09 8, as the one below."""
+    OFFSET_RANGE_ERROR = 61
     NAMING_VIOLATION = 64
     OBJECT_CLASS_VIOLATION = 65
     NOT_ALLOWED_ON_NON_LEAF = 66
@@ -53,6 +56,10 @@ class ResultCode(IntEnum):
     NO_SUCH_OPERATION = 119
     TOO_LATE = 120
     CANNOT_CANCEL = 121
+    ASSERTION_FAILED = 122
+    """RFC 4528 4."""
+    AUTHORIZATION_DENIED = 123
+    """RFC 4370 4."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from twisted.python.failure import Failure
 
 from protocols.connection import Connection
 from protocols.errors import BadSyntax
-from protocols.ldap import responses
+from protocols.ldap import controls, responses
 from protocols.ldap.ber import BadEncoding, BadValue
 from protocols.ldap.channel import Kind
 from protocols.ldap.dn import BadDN
@@ -237,17 +237,17 @@ class LdapConnection(Connection):
             raise BadEncoding("a message id that is not in use")
         try:
             command = parse(envelope.cursor)
+            with_controls = envelope.controls and tag in ANSWERS
+            asked = controls.read(envelope.controls, tag) if with_controls else controls.NONE
         except BadValue as error:
-            self._refuse(message_id, tag, ResultCode.PROTOCOL_ERROR, f"Expected {error.what}")
+            self._refuse(message_id, tag, Result(ResultCode.PROTOCOL_ERROR, text=f"Expected {error.what}"))
             return
-        for control in envelope.controls:
-            if control.critical and tag not in CONTROLS.get(control.oid, ()) and command.answer:
-                code = ResultCode.UNAVAILABLE_CRITICAL_EXTENSION
-                self._refuse(message_id, tag, code, f"Control {control.oid} is not supported here")
-                return
+        except Failed as error:
+            self._refuse(message_id, tag, error.result)
+            return
         Connection.doing.verb = type(command).__name__
         kind = command.kind
-        operation = Operation(self, message_id, command, envelope.controls)
+        operation = Operation(self, message_id, command, asked)
         if kind is Kind.READ:
             self.session.exchange = None
             self.operations[message_id] = operation
@@ -261,15 +261,15 @@ class LdapConnection(Connection):
         elif kind is Kind.AT_ONCE:
             operation.start()
         elif kind is Kind.ALONE and self.operations:
-            code = ResultCode.OPERATIONS_ERROR
-            self._refuse(message_id, tag, code, "Other operations are in progress")
+            busy = Result(ResultCode.OPERATIONS_ERROR, text="Other operations are in progress")
+            self._refuse(message_id, tag, busy)
         else:
             self._alone(operation)
 
-    def _refuse(self, message_id: int, tag: int, code: ResultCode, text: str) -> None:
+    def _refuse(self, message_id: int, tag: int, result: Result) -> None:
         answer = ANSWERS.get(tag)
         if answer is not None:
-            self.send(responses.message(message_id, responses.ending(answer, Result(code, text=text))))
+            self.send(responses.message(message_id, responses.ending(answer, result)))
 
     def _alone(self, operation: Operation) -> None:
         others = list(self.operations.values())

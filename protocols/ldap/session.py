@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
+from protocols.ldap.controls import Controls
 from protocols.ldap.interfaces import IDoor, IIdentity
-from protocols.ldap.messages import SearchRequest
+from protocols.ldap.messages import Control, SearchRequest
 from protocols.ldap.results import Failed, ResultCode
 from protocols.sasl import IExchange
 from protocols.security import Security
@@ -16,10 +17,15 @@ Answers = AsyncGenerator[bytes, None]
 
 @dataclass(slots=True)
 class PagedSearch:
-    """A search between two pages (RFC 2696); `given` counts its entries so far."""
+    """A search between two pages (RFC 2696); `given` counts its entries so far.
+
+    controls: all but the page. notes: what is sent with the end of each page besides.
+    """
 
     request: SearchRequest
+    controls: Controls
     answers: Answers
+    notes: list[Control]
     given: int = 0
 
 
@@ -53,6 +59,12 @@ class Session:
         if identity is None:
             raise Failed(ResultCode.STRONGER_AUTH_REQUIRED, "Bind first")
         return identity
+
+    async def acting(self, controls: Controls) -> IIdentity:
+        """The identity, or the one that it asks to be for this request (RFC 4370)."""
+        if controls.proxied is None:
+            return self.identity
+        return await self.identity.proxied(controls.proxied)
 
     def bind(self, identity: IIdentity) -> None:
         self.bound = identity

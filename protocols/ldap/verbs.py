@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from protocols.ldap import controls
 from protocols.ldap.ber import Cursor
 from protocols.ldap.channel import Command
 from protocols.ldap.commands import extended
@@ -15,7 +16,7 @@ from protocols.ldap.commands.compare import Compare
 from protocols.ldap.commands.delete import Delete
 from protocols.ldap.commands.modify import Modify
 from protocols.ldap.commands.modify_dn import ModifyDn
-from protocols.ldap.commands.search import PAGED_RESULTS, Search
+from protocols.ldap.commands.search import Search
 from protocols.ldap.commands.start_tls import StartTls
 from protocols.ldap.commands.unbind import Unbind
 
@@ -40,11 +41,5 @@ ANSWERS: Final[dict[int, int]] = {
 EXTENDED: Final = extended.EXTENDED
 START_TLS: Final = StartTls.oid
 
-MANAGE_DSA_IT: Final = "2.16.840.1.113730.3.4.2"
-"""RFC 3296. Accepted: there are no referral objects, so nothing has to be done."""
-
-CONTROLS: Final[dict[str, frozenset[int]]] = {
-    PAGED_RESULTS: frozenset([0x63]),
-    MANAGE_DSA_IT: frozenset([0x4A, 0x63, 0x66, 0x68, 0x6C, 0x6E]),
-}
+CONTROLS: Final = {oid: known.requests for oid, known in controls.TABLE.items()}
 """Controls by OID, with the requests they are appropriate for (RFC 4511 4.1.11)."""

@@ -9,8 +9,8 @@ import pytest
 
 from imsd.directory.access import ANONYMOUS, SERVER, Viewer
 from imsd.directory.attributes import Visible
+from imsd.directory.changes import Change, Modification
 from imsd.directory.directory import Directory
-from imsd.directory.update import Change, Modification
 from imsd.directory.values import Local
 from imsd.errors import (
     AttributeOrValueExists,
@@ -54,7 +54,7 @@ def add(directory: Directory, name: str, asking: Viewer = SERVER, **given: str |
         (key.replace("_", "-"), [each.encode() for each in ([value] if isinstance(value, str) else value)])
         for key, value in given.items()
     ]
-    return run(directory.add_entry(name, values, asking))
+    return run(directory.add_entry(name, values, asking)).entry
 
 
 def change(

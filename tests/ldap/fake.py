@@ -12,8 +12,9 @@ from twisted.internet.testing import StringTransport
 from zope.interface import implementer
 
 from protocols.ldap import client, dn
+from protocols.ldap.controls import NONE, POST_READ, Controls, read_control, sort_control
 from protocols.ldap.evaluation import compiled
-from protocols.ldap.interfaces import IDoor, IIdentity, Limits, SearchLimits, SpecialEntry
+from protocols.ldap.interfaces import Answered, IDoor, IIdentity, Limits, SearchLimits, SpecialEntry, ignored
 from protocols.ldap.messages import (
     AddRequest,
     ChangeKind,
@@ -88,7 +89,17 @@ class FakeIdentity:
     def who_am_i(self) -> str:
         return f"dn:{self.name}" if self.name else ""
 
-    async def search(self, request: SearchRequest) -> AsyncGenerator[bytes, None]:
+    async def proxied(self, authorization: str) -> IIdentity:
+        if self.name != "uid=bob":
+            raise Failed(ResultCode.AUTHORIZATION_DENIED)
+        return FakeIdentity(self.door, authorization.partition(":")[2])
+
+    async def search(
+        self, request: SearchRequest, controls: Controls = NONE, note: Callable[[Control], None] = ignored
+    ) -> AsyncGenerator[bytes, None]:
+        self.door.asked.append(controls)
+        if controls.sort:
+            note(sort_control(0))
         base = dn.parse(request.base)
         door = self.door
         if base not in door.entries and base:
@@ -115,7 +126,7 @@ class FakeIdentity:
         finally:
             door.done.append("search closed")
 
-    async def compare(self, request: CompareRequest) -> bool:
+    async def compare(self, request: CompareRequest, controls: Controls = NONE) -> bool:
         return request.value in self._entry(request.dn).values(request.attribute)
 
     def _entry(self, name: str) -> FakeEntry:
@@ -124,12 +135,15 @@ class FakeIdentity:
         except KeyError:
             raise Failed(ResultCode.NO_SUCH_OBJECT) from None
 
-    async def add(self, request: AddRequest) -> None:
+    async def add(self, request: AddRequest, controls: Controls = NONE) -> Answered:
+        self.door.asked.append(controls)
         await self.door.pass_gate("update")
         self.door.done.append(f"add {request.dn}")
         self.door.put(request.dn, **{each.name: each.values for each in request.attributes})
+        return ()
 
-    async def modify(self, request: ModifyRequest) -> None:
+    async def modify(self, request: ModifyRequest, controls: Controls = NONE) -> Answered:
+        self.door.asked.append(controls)
         await self.door.pass_gate("update")
         self.door.done.append(f"modify {request.dn}")
         if request.dn == "cn=bug":
@@ -140,17 +154,22 @@ class FakeIdentity:
         for change in request.changes:
             assert change.kind is ChangeKind.REPLACE
             entry.attributes[change.attribute.name.lower()] = change.attribute.values
+        return () if controls.post_read is None else (read_control(POST_READ, b"image"),)
 
-    async def delete(self, request: DeleteRequest) -> None:
+    async def delete(self, request: DeleteRequest, controls: Controls = NONE) -> Answered:
+        self.door.asked.append(controls)
         await self.door.pass_gate("update")
         self._entry(request.dn)
         del self.door.entries[dn.parse(request.dn)]
+        return ()
 
-    async def modify_dn(self, request: ModifyDnRequest) -> None:
+    async def modify_dn(self, request: ModifyDnRequest, controls: Controls = NONE) -> Answered:
+        self.door.asked.append(controls)
         await self.door.pass_gate("update")
         entry = self._entry(request.dn)
         del self.door.entries[entry.dn]
         self.door.put(str(entry.dn.parent.child(dn.parse_rdn(request.new_rdn))), **entry.attributes)
+        return ()
 
     async def password_modify(self, request: PasswordModify) -> bytes | None:
         await self.door.pass_gate("update")
@@ -188,6 +207,7 @@ class FakeDoor:
         self.gates: dict[str, list[Deferred[None]]] = {}
         self.closed_gates: set[str] = set()
         self.done: list[str] = []
+        self.asked: list[Controls] = []
         self.let_anonymous = True
         self.watching: list[Callable[[], None]] = []
         self.search_limits = SearchLimits()

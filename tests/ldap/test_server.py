@@ -11,7 +11,7 @@ from twisted.logger import globalLogPublisher
 
 from protocols.ldap import ber, client, filters
 from protocols.ldap import responses as writing
-from protocols.ldap.commands.search import PAGED_RESULTS, page_control
+from protocols.ldap.controls import MANAGE_DSA_IT, PAGED_RESULTS, page_control
 from protocols.ldap.interfaces import Limits, SearchLimits
 from protocols.ldap.messages import (
     AbandonRequest,
@@ -47,7 +47,6 @@ from protocols.ldap.messages import (
 from protocols.ldap.reader import Budget
 from protocols.ldap.results import Result, ResultCode
 from protocols.ldap.server import NOTICE_OF_DISCONNECTION
-from protocols.ldap.verbs import MANAGE_DSA_IT
 from tests.ldap.fake import FakeDoor, Peer
 
 ALL = filters.Present("objectClass")

@@ -26,5 +26,6 @@ class Add:
         return cls(requests.add(cursor))
 
     async def run(self, session: Session, channel: Channel) -> AddResponse:
-        await session.identity.add(self.request)
+        identity = await session.acting(channel.controls)
+        channel.answer_controls = await identity.add(self.request, channel.controls)
         return AddResponse(SUCCESS)

@@ -27,4 +27,5 @@ class Cancel:
         return cls(Cursor(value).enter().integer())
 
     async def run(self, session: Session, channel: Channel) -> ExtendedResponse:
+        channel.controls.refuse_proxied()
         return ExtendedResponse(channel.cancel(self.message_id))

@@ -26,5 +26,6 @@ class Compare:
         return cls(requests.compare(cursor))
 
     async def run(self, session: Session, channel: Channel) -> CompareResponse:
-        found = await session.identity.compare(self.request)
+        identity = await session.acting(channel.controls)
+        found = await identity.compare(self.request, channel.controls)
         return CompareResponse(Result(ResultCode.COMPARE_TRUE if found else ResultCode.COMPARE_FALSE))

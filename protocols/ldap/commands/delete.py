@@ -26,5 +26,6 @@ class Delete:
         return cls(requests.delete(cursor))
 
     async def run(self, session: Session, channel: Channel) -> DeleteResponse:
-        await session.identity.delete(self.request)
+        identity = await session.acting(channel.controls)
+        channel.answer_controls = await identity.delete(self.request, channel.controls)
         return DeleteResponse(SUCCESS)

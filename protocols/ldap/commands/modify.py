@@ -26,5 +26,6 @@ class Modify:
         return cls(requests.modify(cursor))
 
     async def run(self, session: Session, channel: Channel) -> ModifyResponse:
-        await session.identity.modify(self.request)
+        identity = await session.acting(channel.controls)
+        channel.answer_controls = await identity.modify(self.request, channel.controls)
         return ModifyResponse(SUCCESS)

@@ -26,5 +26,6 @@ class ModifyDn:
         return cls(requests.modify_dn(cursor))
 
     async def run(self, session: Session, channel: Channel) -> ModifyDnResponse:
-        await session.identity.modify_dn(self.request)
+        identity = await session.acting(channel.controls)
+        channel.answer_controls = await identity.modify_dn(self.request, channel.controls)
         return ModifyDnResponse(SUCCESS)

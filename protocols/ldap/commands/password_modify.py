@@ -29,6 +29,7 @@ class ModifyPassword:
         # RFC 3062 3: passwords need a protected connection.
         if not session.security.private and not session.door.limits.clear_text:
             raise Failed(ResultCode.CONFIDENTIALITY_REQUIRED, "Start TLS before sending a password")
-        generated = await session.identity.password_modify(self.request)
+        identity = await session.acting(channel.controls)
+        generated = await identity.password_modify(self.request)
         value = None if generated is None else ber.sequence([ber.wrap(0x80, generated)])
         return ExtendedResponse(SUCCESS, value=value)

@@ -9,16 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from protocols.ldap import ber, requests
-from protocols.ldap.ber import BadValue, Cursor
+from protocols.ldap import requests
+from protocols.ldap.ber import Cursor
 from protocols.ldap.channel import Channel, Kind
+from protocols.ldap.controls import Page, page_control
 from protocols.ldap.messages import Control, Scope, SearchRequest, SearchResultDone
 from protocols.ldap.responses import ENTRY
 from protocols.ldap.results import SUCCESS, Failed, ResultCode
 from protocols.ldap.session import Answers, PagedSearch, Session
 from protocols.ldap.special import special_answer
-
-PAGED_RESULTS: Final = "1.2.840.113556.1.4.319"
 
 DONE: Final = SearchResultDone(SUCCESS)
 
@@ -47,17 +46,25 @@ class Search:
         seconds = _least(request.time_limit, limits.seconds)
         if seconds:
             channel.limit_time(seconds)
-        page = _page(channel.controls) if channel.controls else None
-        if page is not None:
-            return await self._paged(session, channel, page, _least(request.size_limit, limits.paged_entries))
-        answers = session.identity.search(request)
-        await _deliver(answers, channel, 0, _least(request.size_limit, limits.entries))
+        controls = channel.controls
+        if controls.page is not None:
+            most = _least(request.size_limit, limits.paged_entries)
+            return await self._paged(session, channel, controls.page, most)
+        identity = session.identity if controls.proxied is None else await session.acting(controls)
+        notes: list[Control] = []
+        answers = identity.search(request, controls, notes.append)
+        try:
+            await _deliver(answers, channel, 0, _least(request.size_limit, limits.entries))
+        finally:
+            channel.answer_controls = tuple(notes)
         return DONE
 
     async def _paged(self, session: Session, channel: Channel, page: Page, most: int) -> SearchResultDone:
+        controls = channel.controls.unpaged()
         if page.cookie:
             search = session.paged.pop(page.cookie, None)
-            if search is None or not _same(search.request, self.request):
+            if search is None or (search.request, search.controls) != (self.request, controls):
+                # RFC 2696 3: all but the control's value stays the same.
                 if search is not None:
                     session.dispose(search.answers)
                 raise Failed(ResultCode.UNWILLING_TO_PERFORM, "Unknown cookie")
@@ -67,13 +74,18 @@ class Search:
                 channel.answer_controls = (page_control(b""),)
                 return DONE
         else:
-            search = PagedSearch(self.request, session.identity.search(self.request))
-        given = await _deliver(search.answers, channel, search.given, most, page.size)
+            notes: list[Control] = []
+            identity = await session.acting(controls)
+            answers = identity.search(self.request, controls, notes.append)
+            search = PagedSearch(self.request, controls, answers, notes)
         cookie = b""
-        if given is not None:
-            search.given = given
-            cookie = session.keep_page(search)
-        channel.answer_controls = (page_control(cookie),)
+        try:
+            given = await _deliver(search.answers, channel, search.given, most, page.size)
+            if given is not None:
+                search.given = given
+                cookie = session.keep_page(search)
+        finally:
+            channel.answer_controls = (page_control(cookie), *search.notes)
         return DONE
 
 
@@ -110,31 +122,3 @@ async def _deliver(
 def _least(asked: int, allowed: int) -> int:
     """The smaller of two limits of which 0 is none."""
     return min(asked, allowed) if asked and allowed else asked or allowed
-
-
-def _same(one: SearchRequest, other: SearchRequest) -> bool:
-    """RFC 2696 3: all but the control's value stays the same."""
-    return one == other
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """realSearchControlValue of a request (RFC 2696 2)."""
-
-    size: int
-    cookie: bytes
-
-
-def _page(controls: tuple[Control, ...]) -> Page | None:
-    values = [control.value for control in controls if control.oid == PAGED_RESULTS]
-    if not values:
-        return None
-    if len(values) > 1 or values[0] is None:
-        raise BadValue("one page size and cookie")
-    inside = Cursor(values[0]).enter()
-    return Page(inside.integer(), inside.octets())
-
-
-def page_control(cookie: bytes) -> Control:
-    """The answer's: no estimate, and the cookie, empty at the end."""
-    return Control(PAGED_RESULTS, value=ber.sequence([ber.integer(0), ber.octets(cookie)]))

@@ -23,6 +23,7 @@ class StartTls:
         return cls()
 
     async def run(self, session: Session, channel: Channel) -> ExtendedResponse:
+        channel.controls.refuse_proxied()
         if session.security.encrypted:
             raise Failed(ResultCode.OPERATIONS_ERROR, "TLS is on already")
         if session.exchange is not None:

@@ -26,5 +26,9 @@ class WhoAmI:
         return cls()
 
     async def run(self, session: Session, channel: Channel) -> ExtendedResponse:
-        name = "" if session.bound is None else session.bound.who_am_i()
+        if channel.controls.proxied is not None:
+            # RFC 4532 4: the identity that it acts as.
+            name = (await session.acting(channel.controls)).who_am_i()
+        else:
+            name = "" if session.bound is None else session.bound.who_am_i()
         return ExtendedResponse(SUCCESS, value=name.encode())
