@@ -332,6 +332,10 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
         "Diese besondere Verwendung wird nicht angeboten",
         "Cet usage spécial n'est pas proposé",
     ),
+    "The assertion is not true of the entry": (
+        "Die Bedingung trifft auf den Eintrag nicht zu",
+        "L'assertion n'est pas vraie pour l'entrée",
+    ),
     "The mailbox has used all its UIDs": (
         "Das Postfach hat alle UIDs verbraucht",
         "La boîte a épuisé ses UID",
