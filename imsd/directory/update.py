@@ -12,7 +12,9 @@ from collections.abc import Callable, Sequence
 from imsd.directory import access, draft, schema, stamping, tree
 from imsd.directory.access import Viewer
 from imsd.directory.attributes import Definition, Kept, Visible, Writer
-from imsd.directory.changes import Change, Given, Modification
+from imsd.directory.changes import Change as Change
+from imsd.directory.changes import Given as Given
+from imsd.directory.changes import Modification as Modification
 from imsd.directory.conditions import PLAIN, Changed, Conditions
 from imsd.directory.entry import Entry, Kind
 from imsd.directory.limits import KEYS as LIMITS
