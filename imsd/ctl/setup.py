@@ -19,6 +19,7 @@ from imsd.ctl.command import Administrator, imsctl, password_from
 from imsd.errors import Refusal
 
 DEMONSTRATION_PASSWORD = "demo1234"
+PROFILES = ("prompt", "exchange55", "chapter22")
 FOLDERS = ("data", "data/blobs", "log", "run", "tls", "pickup")
 DOMAIN = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*", re.IGNORECASE)
 
@@ -35,6 +36,7 @@ class Answers:
     admin_password: str
     database_url: str
     addresses: tuple[str, ...] = ()
+    retry_profile: str = ""
 
 
 @imsctl.command()
@@ -49,6 +51,13 @@ class Answers:
 @click.option(
     "--database-url", default="sqlite", show_default=True, help="sqlite, or postgresql://user@host/name"
 )
+@click.option(
+    "--retry-profile",
+    type=click.Choice(PROFILES),
+    default="prompt",
+    show_default=True,
+    help="When mail that cannot be sent is tried again (ims.retry.profile).",
+)
 @click.option("--demonstration", is_flag=True, help="A home to try things out: example.test, alice and bob.")
 @click.pass_obj
 def setup(
@@ -62,6 +71,7 @@ def setup(
     listen: tuple[str, ...],
     admin_password: str | None,
     database_url: str,
+    retry_profile: str,
     demonstration: bool,
 ) -> None:
     """Make a home: configuration, certificate, store, organisation and administrator."""
@@ -91,6 +101,16 @@ def setup(
             "Host name that the MX record points at", default=hostname or f"mail.{domain}"
         )
         offset = click.prompt("Add to every port", type=click.IntRange(0, 60_000), default=offset)
+        retry_profile = click.prompt(
+            "Mail that cannot be sent is tried again after\n"
+            "  prompt: 5, 15, 30 min, 1, 2, 4 h (best where mail is delivered by DNS)\n"
+            "  exchange55: 15, 30 min, 1, 4 h\n"
+            "  chapter22: 1 h, then 1.5 times as long each time\n"
+            "Which",
+            type=click.Choice(PROFILES),
+            default=retry_profile,
+            show_choices=False,
+        )
         if admin_password is None:
             admin_password = password_from(None, 'Password of "administrator"')
     if not domain:
@@ -107,6 +127,7 @@ def setup(
         admin_password=secrets.token_urlsafe(12) if admin_password is None else password_from(admin_password),
         database_url=database_url,
         addresses=listen,
+        retry_profile=retry_profile,
     )
     make_home(home, answers)
     click.echo(f"{home} is ready. Start the server with: twistd -n imsd --home {home}")
@@ -118,6 +139,7 @@ def make_home(home: Path, answers: Answers, demonstration: bool = False) -> None
     """Write the home's files and bootstrap its store; a failure leaves no imsd.toml behind."""
     from imsd import tls
     from imsd.ctl import offline
+    from imsd.store import settings
 
     os.umask(0o077)
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -131,6 +153,9 @@ def make_home(home: Path, answers: Answers, demonstration: bool = False) -> None
 
     async def work(core: Any) -> None:
         await core.bootstrap(answers.organization, answers.site, answers.domain, answers.admin_password)
+        if answers.retry_profile:
+            key, value = core.settings.parse("ims.retry.profile", answers.retry_profile)
+            await core.db.write(settings.change, {key: value})
         if demonstration:
             from imsd.ctl.demonstration import populate
 

@@ -191,6 +191,10 @@ def _status(message: Queued, fates: list[Fate], frame: Frame) -> bytes:
     if message.envid:
         lines.append(f"Original-Envelope-Id: {message.envid}")
     lines.append(f"Arrival-Date: {_date(message.arrived / 1e6)}")
+    if message.by_mode:
+        lines.append(f"Deliver-By-Date: {_date(message.deliver_by / 1e6)}")  # RFC 2852 5
+    if message.future:
+        lines.append(f"Future-Release-Request: {message.future}")  # RFC 4865 8
     for fate in fates:
         lines += ["", *_group(message, fate, frame)]
     fields: list[bytes] = []

@@ -54,7 +54,8 @@ from imsd.mail.room import Room
 from imsd.mail.sending import SendingLimits
 from imsd.mail.srs import Srs
 from imsd.mail.units import LOCAL, Accepted, Copy, Plan
-from imsd.settings.smtp import Smtp
+from imsd.mail.work import HOUR
+from imsd.settings.scheduling import Retry, Timeout
 from imsd.store import claims, fanout, spool, tracking
 from imsd.store.ids import PUBLIC, AccountId
 from imsd.store.tables import now
@@ -122,7 +123,7 @@ class Delivery:
                 envelope,
                 content,
                 queue_id or self.new_id(),
-                self._lifetime(),
+                self._lifetime(envelope.priority),
                 account=account,
             )
         except OverQuota:
@@ -162,8 +163,8 @@ class Delivery:
         if not failure.check(Refusal, CancelledError):
             self.log.failure("decisions could not be tracked", failure)
 
-    def _lifetime(self) -> int:
-        return self._settings[Smtp].expire_hours * 3_600_000_000
+    def _lifetime(self, priority: int = 0) -> int:
+        return int(self._settings[Timeout].hours(priority, self._settings[Retry]) * HOUR)
 
     def _place(self, plan: Plan, priority: int) -> None:
         """Who sends to many goes behind who sends to few."""

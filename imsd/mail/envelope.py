@@ -4,6 +4,7 @@ from dataclasses import field
 
 from imsd.directory.values import Recipient
 from imsd.store.ids import AccountId
+from protocols.smtp.parameters import MailParameters
 from protocols.values import value
 
 
@@ -47,12 +48,41 @@ class Origin:
 
 
 @value(frozen=True, slots=True)
+class Timing:
+    """Times are microseconds, 0 for none. deliver_by, by_mode: RFC 2852, as `By.mode`. release, future: until
+    when it is kept back, and how that was said (RFC 4865)."""
+
+    deliver_by: int = 0
+    by_mode: str = ""
+    release: int = 0
+    future: str = ""
+
+
+NO_TIMING = Timing()
+
+
+def timing_of(parameters: MailParameters, now: int) -> Timing:
+    """What MAIL said of times, counted from now."""
+    by, hold = parameters.by, parameters.hold
+    if by is None and hold is None:
+        return NO_TIMING
+    release = 0
+    if hold is not None:
+        release = hold.until or now + hold.seconds * 1_000_000
+    if by is None:
+        return Timing(release=release, future=hold.text if hold is not None else "")
+    future = hold.text if hold is not None else ""
+    return Timing(now + by.seconds * 1_000_000, by.mode, release, future)
+
+
+@value(frozen=True, slots=True)
 class Envelope:
     """What was agreed about a message before its content.
 
     reverse_path: "" is the null path, nobody is to be told of failures. body: "7BIT",
     "8BITMIME" or "BINARYMIME". ret: "", "FULL" or "HDRS". account: who submitted it, None for
     what came from outside or from the server itself. priority: 1 urgent, 0 normal, -1 non-urgent.
+    mt_priority: -9 to 9 (RFC 6710), None where it was not said. timing: deadline and release time.
     """
 
     reverse_path: str
@@ -64,3 +94,5 @@ class Envelope:
     account: AccountId | None = None
     origin: Origin = field(default_factory=Origin)
     priority: int = 0
+    mt_priority: int | None = None
+    timing: Timing = NO_TIMING

@@ -210,7 +210,9 @@ class QueueRunner:
     # What its parts ask for --------------------------------------------------------------------
 
     def _courier(self, slots: Slots) -> Courier:
-        return Courier(self._reactor, self._hostname, self.routing, self._settings, slots, self._timeouts)
+        return Courier(
+            self._reactor, self._hostname, self.routing, self._settings, slots, self._timeouts, self._now
+        )
 
     async def _hold(self, active: Active) -> None:
         await self.claiming.hold(active)

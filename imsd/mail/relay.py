@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from OpenSSL import SSL
@@ -26,7 +26,9 @@ from zope.interface import implementer
 from imsd.mail.downgrade import Unconvertible
 from imsd.mail.routing import Route, Routing, Target, Unroutable
 from imsd.mail.slots import Slots
+from imsd.mail.terms import NotInTime, after, terms
 from imsd.settings.queue import Queue
+from imsd.store import tables
 from imsd.store.spool import Queued, QueuedRecipient, State
 from protocols.smtp import client as smtp
 from protocols.smtp.parameters import EIGHT_BIT, SEVEN_BIT, MailParameters, RcptParameters
@@ -46,7 +48,7 @@ class Outcome:
 
     state: RELAYED, FAILED, or WAITING for "not now". status: RFC 3463. text: the other server's
     words, or ours. peer: who said it, "" if nobody was reached. reported: the other server
-    promised to report (it offers DSN).
+    promised to report (it offers DSN). traced: the deadline asks for a report of this hop (RFC 2852).
     """
 
     state: State
@@ -54,6 +56,7 @@ class Outcome:
     text: str
     peer: str = ""
     reported: bool = False
+    traced: bool = False
 
     @property
     def diagnostic(self) -> str:
@@ -103,7 +106,9 @@ class Courier:
         settings: LiveSettings,
         slots: Slots,
         timeouts: smtp.Timeouts | None = None,
+        now: Callable[[], int] = tables.now,
     ) -> None:
+        self._now = now
         self._reactor = reactor
         self._hostname = hostname
         self._routing = routing
@@ -232,19 +237,25 @@ class Courier:
 
     async def _transaction(self, client: smtp.Client, parcel: Parcel) -> dict[int, Outcome]:
         message, peer = parcel.message, self.peer
+        ids = [each.id for each in parcel.recipients]
+        try:
+            asked = terms(message, client.extensions, self._now())
+        except NotInTime as error:
+            return dict.fromkeys(ids, Outcome(State.FAILED, "5.4.7", f"{peer} {error}"))
         body = message.body
         convert = body != SEVEN_BIT and not _takes(client, body)
         if convert:
             body = SEVEN_BIT
         parameters = MailParameters(
-            size=0 if convert else message.size,
+            size=0 if convert else message.size + len(asked.field),
             body=body,
             smtputf8=parcel.utf8,
             ret=message.ret,
             envid=message.envid,
+            mt_priority=message.mt_priority,
+            by=asked.by,
         )
         recipients = [(each.address, _parameters(each)) for each in parcel.recipients]
-        ids = [each.id for each in parcel.recipients]
         try:
             replies = await client.envelope(message.reverse_path, recipients, parameters)
         except smtp.MissingExtension as error:
@@ -272,7 +283,8 @@ class Courier:
                 self.abort()
             return outcomes
         try:
-            reply = await client.data(parcel.content(convert))
+            content = parcel.content(convert)
+            reply = await client.data(after(asked.field, content) if asked.field else content)
         except Unconvertible:
             # RFC 6152 3: never 8-bit octets to who does not take them.
             self.abort()
@@ -284,6 +296,8 @@ class Courier:
             lost = Outcome(State.WAITING, "4.4.2", f"Connection failed while sending: {error}", peer)
             return outcomes | dict.fromkeys(accepted, lost)
         outcome = _outcome(reply, peer, reported="DSN" in client.extensions)
+        if asked.traced:
+            outcome = replace(outcome, traced=True)
         return outcomes | dict.fromkeys(accepted, outcome)
 
 

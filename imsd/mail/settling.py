@@ -15,8 +15,8 @@ from imsd.mail.bounce import Action, Fate, wanted
 from imsd.mail.fairness import again
 from imsd.mail.relay import Outcome
 from imsd.mail.reporting import Reporter
-from imsd.mail.work import HOUR, Active, Work
-from imsd.settings.queue import Queue
+from imsd.mail.schedule import due_again, ends, is_late
+from imsd.mail.work import Active, Work
 from imsd.store import claims, spool, tracking
 from imsd.store.claims import Claim, Result
 from imsd.store.ids import QueueId
@@ -78,31 +78,36 @@ class Settling:
 
     def judge(self, work: Work, outcomes: dict[int, Outcome], time: int) -> Verdict:
         """Pure: what each outcome means now."""
-        message, page, verdict = work.message, self._settings[Queue], Verdict()
+        message, verdict = work.message, Verdict()
         for each in work.recipients:
             outcome = outcomes.get(each.id)
             if outcome is None:
                 continue  # Delivered and recorded already.
             state, status, text = outcome.state, outcome.status, outcome.text
             due, warned, word = 0, each.warned, "relayed"
+            again_at = due_again(message, each.attempts, time, self._settings)
             if state is State.RELAYED:
-                if message.reverse_path and not outcome.reported and wanted(each.notify, Action.RELAYED):
+                asked = not outcome.reported and wanted(each.notify, Action.RELAYED)
+                # RFC 2852 4.1: a trace, or a server that knows nothing of the deadline.
+                traced = outcome.traced and each.notify != "NEVER"
+                if message.reverse_path and (asked or traced):
                     verdict.tell(_fate(each, Action.RELAYED, outcome))
-            elif state is State.WAITING and time < message.expires:
-                word = "deferred"
-                due = next_try(time, each.attempts, message.expires, page.waits)
+            elif state is State.WAITING and again_at is not None:
+                word, due = "deferred", again_at
                 if work.parks:
                     # It was asked for once: the next who asks starts it again.
                     state, text = State.PARKED, f"{work.parks}. {text}"
                 if self._late(message, each, time):
                     warned = True
-                    verdict.tell(_fate(each, Action.DELAYED, outcome, until=message.expires))
+                    verdict.tell(_fate(each, Action.DELAYED, outcome, until=ends(message, self._settings)))
             else:
                 word = "failed"
                 if state is State.WAITING:
                     # RFC 3463 3.5: X.4.7, delivery time expired; what was temporary until the end stays so.
                     text = f"Not delivered in time. {text}"
                     status, state = "4.4.7", State.FAILED
+                    if message.by_mode.startswith("R") and time >= message.deliver_by:
+                        status = "5.4.7"  # RFC 2852 4.1.4: its time is over, whatever the reason was.
                 if wanted(each.notify, Action.FAILED):
                     verdict.tell(_fate(each, Action.FAILED, outcome, status, text))
             verdict.results.append(Result(each.id, state, text, due, warned, again(due, message.priority)))
@@ -110,12 +115,10 @@ class Settling:
         return verdict
 
     def _late(self, message: Queued, recipient: QueuedRecipient, time: int) -> bool:
-        hours = self._settings[Queue].notice_after(message.priority)
         return (
             bool(message.reverse_path)
             and not recipient.warned
-            and hours > 0
-            and time - message.arrived >= hours * HOUR
+            and is_late(message, time, self._settings)
             and wanted(recipient.notify, Action.DELAYED)
         )
 
@@ -154,12 +157,6 @@ class Settling:
             told = await self._reporter.tell(message, fates, time / 1e6)
             events.append(_event(time, told.word, message, "", f"failed: {told}"))
         await self._db.write(_remove, message.id, events)
-
-
-def next_try(time: int, attempts: int, expires: int, waits: tuple[float, ...]) -> int:
-    """When to try again after `attempts` earlier tries; at the latest when the message expires."""
-    wait = int(waits[min(attempts, len(waits) - 1)] * HOUR)
-    return min(time + wait, max(expires, time + 60_000_000))
 
 
 def _fate(

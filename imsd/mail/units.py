@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from imsd.errors import NoSuchMailbox, Refusal
 from imsd.mail.connectors import Originator
-from imsd.mail.envelope import Addressee, Envelope
+from imsd.mail.envelope import Addressee, Envelope, Timing
 from imsd.mail.fairness import STEP
 from imsd.store import blobs, claims, fanout, mailboxes, messages, spool, tracking
 from imsd.store.ids import INBOX, PUBLIC, AccountId, MailboxId
@@ -98,6 +98,9 @@ def accept(
     later = [copy for copy in copies if copy.reported]
     if later:
         copies = [copy for copy in copies if not copy.reported]
+    if envelope.timing.release > time:
+        # Kept back: nobody has it before its time, here or elsewhere (RFC 4865 3).
+        later, copies = later + copies, []
     copies, waiting = _divided(copies, envelope)
     later += [*waiting, *plan.later]
     delivered, refused = _copies(unit, copies[:MOST], envelope.reverse_path, content, time)
@@ -175,10 +178,9 @@ def _row(each: Addressee | Copy, time: int, turn: int, held: bool) -> spool.NewR
     notify = ",".join(each.notify)
     if isinstance(each, Copy):
         return spool.NewRecipient(each.address, LOCAL, time, notify, each.orcpt_type, each.orcpt)
-    domain = each.destination or each.address.rpartition("@")[2].lower()
     return spool.NewRecipient(
         each.address,
-        domain,
+        each.destination or _domain_of(each),
         time,
         notify,
         each.orcpt_type,
@@ -188,6 +190,10 @@ def _row(each: Addressee | Copy, time: int, turn: int, held: bool) -> spool.NewR
         # Whoever releases it wants it tried; then it is parked again where it is to be asked for.
         parked=each.parked and not held,
     )
+
+
+def _domain_of(each: Addressee) -> str:
+    return each.address.rpartition("@")[2].lower()
 
 
 T = TypeVar("T", Addressee, Copy, Addressee | Copy)
@@ -220,8 +226,14 @@ def _queue_all(
     """Queue foreign recipients and copies that wait; each row with the id under which it is queued."""
     queued: list[tuple[spool.NewRecipient, str]] = []
     for own, of, some in _by_sender(given, envelope, queue_id):
-        turn, held = plan.turn or time, bool(plan.held)
-        rows = [_row(each, time, turn + place * STEP, held) for place, each in enumerate(some)]
+        due, held = max(time, own.timing.release), bool(plan.held)
+        # Who can go in one transaction goes together.
+        turns: dict[str, int] = {}
+        rows = []
+        for place, each in enumerate(some):
+            bound = "" if isinstance(each, Copy) else each.destination or _domain_of(each)
+            turn = turns.setdefault(bound, (plan.turn or time) + place * STEP)
+            rows.append(_row(each, due, turn, held))
         _queue(unit, rows, own, content, of, time, lifetime)
         queued += [(row, of) for row in rows]
     return queued
@@ -236,19 +248,24 @@ def _queue(
     time: int,
     lifetime: int,
 ) -> None:
+    timing = envelope.timing
     message = spool.NewMessage(
         queue_id,
         blobs.keep(unit, content),
         content.size,
         envelope.reverse_path,
         time,
-        time + lifetime,
+        max(time, timing.release) + lifetime,
         envid=envelope.envid,
         ret=envelope.ret,
         body=envelope.body,
         smtputf8=envelope.smtputf8,
         account=envelope.account,
         priority=envelope.priority,
+        mt_priority=envelope.mt_priority,
+        deliver_by=timing.deliver_by,
+        by_mode=timing.by_mode,
+        future=timing.future,
     )
     spool.enqueue(unit, message, rows)
 
@@ -334,6 +351,8 @@ def deliver_queued(
         message.envid,
         AccountId(message.account) if message.account is not None else None,
         priority=message.priority,
+        mt_priority=message.mt_priority,
+        timing=Timing(message.deliver_by, message.by_mode, future=message.future),
     )
     # A message of its own in the queue: its id must be another's.
     queue_id = f"{message.queue_id}.{recipient.id}"

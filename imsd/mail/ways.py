@@ -73,6 +73,8 @@ class Ways:
 
     async def routed(self, message: Queued, each: QueuedRecipient) -> Routed:
         """Where a recipient goes at this try, by which connector."""
+        if message.by_mode.startswith("R") and message.deliver_by <= self._now():
+            return Routed(refusal=Expired("The time by which it was to be delivered is over"))
         to, connectors = Destination.parse(each.domain), self._connectors
         if not to.host and (to.domain == LOCAL or self._directory.serves(to.domain)):
             return Routed()

@@ -10,14 +10,15 @@ from zope.interface import implementer
 
 from imsd.auth.account import Account
 from imsd.errors import LoopDetected, NoSuchRecipient, NotPermitted, Refusal, SenderNotPermitted
-from imsd.mail import receipts, received, submission
-from imsd.mail.envelope import Addressee, Envelope, Origin
+from imsd.mail import priorities, receipts, received, submission
+from imsd.mail.envelope import Addressee, Envelope, Origin, timing_of
 from imsd.mail.filtering import MessageFilter, Screening
 from imsd.mail.intake import Intake
 from imsd.mail.limits import InboundLimits
 from imsd.mail.lookups import Lookups, host_name
 from imsd.mail.peers import Facts
 from imsd.mail.policy import Policy, Submitter
+from imsd.mail.priorities import granted
 from imsd.sessions import refusals
 from imsd.settings.connectors import Ims
 from imsd.settings.smtp import Smtp
@@ -95,6 +96,8 @@ class Door:
                 idle=page.idle_seconds,
                 content=page.content_seconds,
                 etrn=page.etrn,
+                deliver_by=page.deliver_by_seconds if page.deliver_by else None,
+                hold=page.hold_hours * 3600,
             )
             self._limits = (page, limits)
         return self._limits[1]
@@ -151,7 +154,7 @@ class Session:
         address = str(reverse_path)
         screening = None
         try:
-            await self._admit(address)
+            trusted = await self._admit(address)
             if self.account is None:
                 if self.meter is not None:
                     self.meter.message()
@@ -162,10 +165,10 @@ class Session:
         except Refusal as refusal:
             self.refused(address, "", refusal)
             raise
-        return Transaction(self, client, address, parameters, screening)
+        return Transaction(self, client, address, parameters, screening, trusted)
 
-    async def _admit(self, address: str) -> None:
-        """May this host, and this originator, bring a message? (ims_spec 3.4.4)"""
+    async def _admit(self, address: str) -> bool:
+        """May this host, and this originator, bring a message? (ims_spec 3.4.4) True: it is trusted."""
         policy, account, security = self.door.policy, self.account, self.security
         exempt = False
         if not self.door.role.submission:
@@ -174,6 +177,7 @@ class Session:
             await policy.check_home(account, address)
         if account is not None:
             await policy.check_sender(account, address, self.door.role.submission)
+        return exempt or account is not None
 
     async def start_held(self, domain: str, below: bool) -> int:
         """ETRN (RFC 1985)."""
@@ -226,6 +230,7 @@ class Transaction:
         reverse_path: str,
         parameters: MailParameters,
         screening: Screening | None,
+        trusted: bool,
     ) -> None:
         self._session = session
         self._screening = screening
@@ -238,6 +243,14 @@ class Transaction:
         self._queue_id = ""
         self._word = received.protocol_word(client, parameters.smtputf8)
         self._priority = 0
+        self._trusted = trusted
+        self._mt_priority = granted(parameters.mt_priority, trusted)
+        self._timing = timing_of(parameters, now())
+
+    @property
+    def lowered(self) -> int | None:
+        asked = self._parameters.mt_priority
+        return None if asked is None or asked == self._mt_priority else self._mt_priority
 
     async def add(self, forward_path: Path, parameters: RcptParameters) -> None:
         security, account = self._session.security, self._account
@@ -281,7 +294,12 @@ class Transaction:
             raise LoopDetected
         if self._screening is not None:
             self._screening.look(header)
-        self._priority = received.priority(header)
+        tunnelled, header = priorities.tunnelled(header)
+        if self._trusted and self._parameters.mt_priority is None:
+            self._mt_priority = tunnelled
+        self._priority = (
+            received.priority(header) if self._mt_priority is None else priorities.class_of(self._mt_priority)
+        )
         if not door.settings[Ims].suppress_dr and receipts.asked(header, self._reverse_path):
             self._addressees = receipts.with_receipts(self._addressees)
         seconds = door.clock.seconds()
@@ -335,6 +353,8 @@ class Transaction:
             self._account.id if self._account is not None else None,
             Origin(self._word, client.peer, client.hello, facts.name if facts is not None else ""),
             self._priority,
+            self._mt_priority,
+            self._timing,
         )
         door = self._session.door
         try:

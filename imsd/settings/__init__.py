@@ -31,6 +31,7 @@ from imsd.settings.queue import Queue
 from imsd.settings.quotas import Quotas
 from imsd.settings.reports import Ndr, Notifications
 from imsd.settings.routing import Rerouting, Restrictions
+from imsd.settings.scheduling import DelayNotice, Retry, Timeout
 from imsd.settings.sending import Sending
 from imsd.settings.smtp import Smtp
 
@@ -46,6 +47,9 @@ PAGES: tuple[type[Page], ...] = (
     Sending,
     Delivery,
     DeliveryRestrictions,
+    Retry,
+    Timeout,
+    DelayNotice,
     Ndr,
     Notifications,
     Rerouting,

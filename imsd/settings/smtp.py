@@ -34,12 +34,6 @@ class Smtp(Page):
     hops: int = Field(
         30, ge=10, le=1_000, description="Received lines from which a message counts as looping"
     )
-    expire_hours: int = Field(
-        120,
-        ge=1,
-        le=8_760,
-        description="Hours after which mail that cannot be sent is returned",
-    )
     etrn: bool = Field(
         True, description="Let any client start by ETRN what is held for a domain (ims.domains, RFC 1985)"
     )
@@ -58,6 +52,17 @@ class Smtp(Page):
     )
     reverse_dns: bool = Field(
         True, description="Look up the names of hosts that bring mail to port 25, for Received and tracking"
+    )
+    deliver_by: bool = Field(True, description="Take deadlines for messages (DELIVERBY, RFC 2852)")
+    deliver_by_seconds: int = Field(
+        0, ge=0, le=86_400, description="Shortest deadline after which a message is to be returned; 0: any"
+    )
+    hold_hours: int = Field(
+        720,
+        ge=0,
+        le=8_760,
+        description="Hours for which submitted mail may ask to be kept back (FUTURERELEASE, RFC 4865); 0: "
+        "not offered",
     )
 
     @property

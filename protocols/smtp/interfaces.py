@@ -41,7 +41,9 @@ class Limits:
 
     recipients: per transaction (RFC 5321 4.5.3.1.8 asks for 100 at least); refused: recipients
     refused per connection; bad_commands and transactions: per connection; content: for all of one
-    message, however slowly it comes. etrn: whether that is offered (RFC 1985).
+    message, however slowly it comes. etrn: whether that is offered (RFC 1985). deliver_by: the shortest
+    time that BY=n;R may ask for, None where that is not offered (RFC 2852). hold: seconds for which
+    submitted mail may be kept back, 0 where that is not offered (RFC 4865).
     """
 
     message: int = 50 * 1024 * 1024
@@ -52,6 +54,8 @@ class Limits:
     idle: float = 300.0
     content: float = 3600.0
     etrn: bool = False
+    deliver_by: int | None = None
+    hold: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,8 @@ class ISession(Interface):
 
 class ITransaction(Interface):
     """One message on its way in."""
+
+    lowered: int | None = Attribute("the priority it has in place of the one asked for (RFC 6710), or None")
 
     async def add(forward_path: Path, parameters: RcptParameters) -> None:
         """RCPT: take this recipient, or raise why not."""

@@ -1,14 +1,22 @@
 """What MAIL and RCPT say beside the path: the same values for server and client.
 
 SIZE (RFC 1870), BODY (RFC 6152, RFC 3030), SMTPUTF8 (RFC 6531), RET, ENVID, NOTIFY, ORCPT
-(RFC 3461) and AUTH (RFC 4954 5). Parsing checks syntax and what is offered; whether a size is
-acceptable is the door's decision.
+(RFC 3461), AUTH (RFC 4954 5), MT-PRIORITY, BY, HOLDFOR and HOLDUNTIL (protocols.smtp.timing). Parsing
+checks syntax and what is known; whether a size or a time is acceptable is the door's decision.
 """
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from protocols.smtp.grammar import BadArgument, decode_orcpt, decode_xtext, encode_xtext
+from protocols.smtp.timing import (
+    By,
+    Hold,
+    parse_by,
+    parse_hold_for,
+    parse_hold_until,
+    parse_priority,
+)
 from protocols.values import value
 
 SEVEN_BIT, EIGHT_BIT, BINARY = "7BIT", "8BITMIME", "BINARYMIME"
@@ -20,7 +28,8 @@ class UnknownParameter(BadArgument):
 
 @value(frozen=True, slots=True)
 class MailParameters:
-    """size: declared octets, 0 = not declared; ret: "", "FULL" or "HDRS"; auth: as sent, decoded."""
+    """size: declared octets, 0 = not declared; ret: "", "FULL" or "HDRS"; auth: as sent, decoded.
+    mt_priority, by, hold: None where they were not given."""
 
     size: int = 0
     body: str = SEVEN_BIT
@@ -28,6 +37,9 @@ class MailParameters:
     ret: str = ""
     envid: str = ""
     auth: str = ""
+    mt_priority: int | None = None
+    by: By | None = None
+    hold: Hold | None = None
 
     @classmethod
     def parse(cls, given: Mapping[bytes, bytes]) -> "MailParameters":
@@ -38,7 +50,11 @@ class MailParameters:
             read = _MAIL.get(keyword)
             if read is None:
                 raise UnknownParameter(f"{keyword.decode('ascii')} is not supported")
-            found[keyword.decode("ascii").lower()] = read(text)
+            name = _NAMES.get(keyword) or keyword.decode("ascii").lower()
+            if name in found:
+                # RFC 4865 4: HOLDFOR or HOLDUNTIL, not both.
+                raise BadArgument("HOLDFOR and HOLDUNTIL exclude each other")
+            found[name] = read(text)
         return cls(**found)
 
     def encode(self, offered: Collection[str]) -> bytes:
@@ -58,6 +74,10 @@ class MailParameters:
         if self.auth and "AUTH" in offered:
             value = b"<>" if self.auth == "<>" else encode_xtext(self.auth.encode("utf-8"))
             parts.append(b"AUTH=" + value)
+        if self.mt_priority is not None and "MT-PRIORITY" in offered:
+            parts.append(b"MT-PRIORITY=%d" % self.mt_priority)
+        if self.by is not None and "DELIVERBY" in offered:
+            parts.append(b"BY=" + self.by.encode())
         return b"".join(b" " + part for part in parts)
 
 
@@ -108,7 +128,8 @@ def _auth(value: bytes) -> str:
     return text
 
 
-# The fields of MailParameters are named like the keywords.
+_NAMES = {b"MT-PRIORITY": "mt_priority", b"HOLDFOR": "hold", b"HOLDUNTIL": "hold"}
+# Other fields of MailParameters are named like the keywords.
 _MAIL: dict[bytes, Callable[[bytes], Any]] = {
     b"SIZE": _size,
     b"BODY": _body,
@@ -116,6 +137,10 @@ _MAIL: dict[bytes, Callable[[bytes], Any]] = {
     b"RET": _ret,
     b"ENVID": _envid,
     b"AUTH": _auth,
+    b"MT-PRIORITY": parse_priority,
+    b"BY": parse_by,
+    b"HOLDFOR": parse_hold_for,
+    b"HOLDUNTIL": parse_hold_until,
 }
 
 

@@ -90,7 +90,7 @@ def test_what_is_asked_for_and_does_not_get_through_waits_again(world: World) ->
 
 
 def test_nobody_asks_in_time(world: World) -> None:
-    world.set(ims__domains=ETRN, smtp__expire_hours=48)
+    world.set(ims__domains=ETRN, ims__timeout__normal=48)
     world.send("x@far.test")
     tick(world, hours=47)
     assert states(world) == [State.PARKED]

@@ -17,10 +17,8 @@ from imsd.mail.envelope import Addressee, Envelope
 from imsd.mail.names import Names
 from imsd.mail.queue import LEASE, QueueRunner
 from imsd.mail.relay import LeaseLost
-from imsd.mail.settling import next_try
 from imsd.mail.work import HOUR, Active, Work
 from imsd.settings import PAGES, LiveSettings
-from imsd.settings.queue import PROFILES
 from imsd.store import claims, mailboxes, messages, spool, tracking
 from imsd.store.blobs import Blobs, new_blob
 from imsd.store.database import Database
@@ -292,7 +290,7 @@ def test_each_recipient_has_its_own_result(world: World) -> None:
     assert recipient["Diagnostic-Code"] == "smtp; 550 5.1.1 no such user"
     assert report["Return-Path"] == "<>"
     world.far.refuse = {}
-    world.later(0.1)
+    world.later(1.1)
     assert [each.rcpt for each in world.far.got[1:]] == [["<busy@far.test>"]]
     assert world.queued() == {}
 
@@ -338,14 +336,14 @@ def test_a_lost_connection_while_sending_is_tried_again(world: World) -> None:
     world.send("x@far.test")
     world.work()
     assert world.queued() == {"x@far.test": State.WAITING}
-    world.later(0.1)
+    world.later(1.1)
     assert len(world.far.got) == 2, "twice rather than never"
     assert world.queued() == {}
 
 
 def test_retries_follow_the_profile_until_the_message_expires(world: World) -> None:
     world.far.refuse = {"x@far.test": "450 4.2.1 later"}
-    world.set(smtp__expire_hours=8)
+    world.set(ims__timeout__normal=8, ims__retry__profile="prompt")
     world.send("x@far.test")
     world.work()
     tries = []
@@ -366,26 +364,9 @@ def test_retries_follow_the_profile_until_the_message_expires(world: World) -> N
     assert "4.2.1 later" in str(report)
 
 
-def test_waits() -> None:
-    waits = PROFILES["prompt"]
-    assert [next_try(0, n, 10**15, waits) // 60_000_000 for n in range(8)] == [
-        5,
-        15,
-        30,
-        60,
-        120,
-        240,
-        240,
-        240,
-    ]
-    assert next_try(0, 0, HOUR // 60, waits) == 60_000_000
-    assert PROFILES["chapter22"][:4] == (1.0, 1.5, 2.25, 3.375)
-    assert len(PROFILES["chapter22"]) == 8
-
-
 def test_a_delay_is_told_once(world: World) -> None:
     world.far.refuse = {"x@far.test": "450 4.2.1 later"}
-    world.set(queue__notice_hours=1)
+    world.set(ims__delay_notice__normal=1, ims__retry__profile="prompt")
     world.send("x@far.test", Addressee("y@far.test", None, ("FAILURE",)))
     world.far.refuse["y@far.test"] = "450 4.2.1 later"
     world.work()

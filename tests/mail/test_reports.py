@@ -86,7 +86,7 @@ OUTCOMES: tuple[tuple[Callable[[World], str], str, str, bool], ...] = (
 def test_every_notify_with_every_ret(
     world: World, arrange: Callable[[World], str], action: str, word: str, unasked: bool
 ) -> None:
-    world.set(queue__notice_hours=1)
+    world.set(ims__delay_notice__normal=1, ims__retry__profile="prompt")
     address = arrange(world)
     known = run(world.directory.resolve(address)) if address.endswith("example.test") else None
     asked = {}

@@ -66,6 +66,7 @@ class FakeTransaction:
         self.recipients: list[tuple[str, RcptParameters]] = []
         self.content = b""
         self.over = ""
+        self.lowered: int | None = None
 
     async def add(self, forward_path: Path, parameters: RcptParameters) -> None:
         if forward_path.local.startswith("unknown"):

@@ -18,6 +18,7 @@ class Taken:
     recipients: tuple[str, ...]
     data: bytes
     encrypted: bool
+    mail: str = ""
 
 
 class Remote:
@@ -72,6 +73,7 @@ class _Session:
         self._file = peer.makefile("rb")
         self._encrypted = False
         self._sender, self._recipients = "", []  # type: str, list[str]
+        self._mail = ""
 
     def _say(self, line: str) -> None:
         self._peer.sendall(line.encode() + b"\r\n")
@@ -95,7 +97,7 @@ class _Session:
                     self._file = self._peer.makefile("rb")
                     self._encrypted = True
                 case "MAIL":
-                    self._sender, self._recipients = _path(rest), []
+                    self._sender, self._recipients, self._mail = _path(rest), [], rest
                     self._say("250 2.1.0 ok")
                 case "RCPT":
                     if self._remote.rcpt.startswith("2"):
@@ -121,7 +123,7 @@ class _Session:
             lines.append(line[1:] if line.startswith(b".") else line)
         if self._remote.end.startswith("2"):
             self._remote.taken.append(
-                Taken(self._sender, tuple(self._recipients), b"".join(lines), self._encrypted)
+                Taken(self._sender, tuple(self._recipients), b"".join(lines), self._encrypted, self._mail)
             )
         self._say(self._remote.end)
 

@@ -62,7 +62,13 @@ class Sink:
 async def _commit(session: Session, mail: Mail, channel: Channel) -> None:
     session.mail = None
     queue_id = await mail.transaction.commit()
-    channel.answer(Reply(250, "2.0.0", f"Ok: queued as {queue_id}"))
+    lowered = mail.transaction.lowered
+    if lowered is None:
+        channel.answer(Reply(250, "2.0.0", f"Ok: queued as {queue_id}"))
+    else:
+        # RFC 6710 4.1: whoever changes the priority says so.
+        text = f"{lowered} is the new priority assigned to the message, queued as {queue_id}"
+        channel.answer(Reply(250, "2.3.6", text))
 
 
 @value(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from protocols.smtp.grammar import (
     parse_reverse_path,
 )
 from protocols.smtp.parameters import BINARY, MailParameters, RcptParameters
+from protocols.smtp.timing import date_time
 from protocols.values import value
 
 
@@ -24,13 +25,15 @@ class MailFrom(Command):
     name: ClassVar[str] = "MAIL"
     usage: ClassVar[str] = (
         "MAIL FROM:<reverse-path> [SIZE=n] [BODY=7BIT|8BITMIME|BINARYMIME] [SMTPUTF8]"
-        " [RET=FULL|HDRS] [ENVID=id] [AUTH=mailbox]"
+        " [RET=FULL|HDRS] [ENVID=id] [AUTH=mailbox] [MT-PRIORITY=-9..9] [BY=seconds;N|R[T]]"
+        " [HOLDFOR=seconds|HOLDUNTIL=time]"
     )
     greeted: ClassVar[bool] = True
     free: ClassVar[bool] = False
     # SIZE 26 (RFC 1870 4), BODY 17 (RFC 6152 3), SMTPUTF8 10 (RFC 6531 3.1),
-    # RET and ENVID 120 (RFC 3461 4), AUTH 500 (RFC 4954 3)
-    longest: ClassVar[int] = GROWTH + 26 + 17 + 10 + 120 + 500
+    # RET and ENVID 120 (RFC 3461 4), AUTH 500 (RFC 4954 3), MT-PRIORITY 15 (RFC 6710 3),
+    # BY 17 (RFC 2852 2), HOLDFOR and HOLDUNTIL 34 (RFC 4865 4)
+    longest: ClassVar[int] = GROWTH + 26 + 17 + 10 + 120 + 500 + 15 + 17 + 34
 
     path: Path
     parameters: MailParameters
@@ -52,6 +55,7 @@ class MailFrom(Command):
             raise Refused(responses.NEED_SMTPUTF8)
         if limits.message and self.parameters.size > limits.message:
             raise Refused(responses.TOO_BIG)
+        self._check_times(session, channel.now())
         if session.transactions >= limits.transactions:
             channel.answer(responses.TOO_MANY_TRANSACTIONS)
             channel.finish()
@@ -61,8 +65,32 @@ class MailFrom(Command):
         session.mail = Mail(transaction, self.parameters)
         channel.answer(responses.ORIGINATOR_OK)
 
+    def _check_times(self, session: Session, now: float) -> None:
+        limits, by, hold = session.limits, self.parameters.by, self.parameters.hold
+        if by is not None:
+            if limits.deliver_by is None:
+                raise Refused(responses.NOT_OFFERED)
+            if by.returns and by.seconds < limits.deliver_by:
+                # RFC 2852 4.1.2
+                raise Refused(responses.TOO_SOON)
+        if hold is not None:
+            if not limits.hold or not session.role.submission:
+                raise Refused(responses.NOT_OFFERED)
+            seconds = hold.seconds or hold.until / 1e6 - now
+            if seconds > limits.hold:
+                raise Refused(responses.TOO_LATE)
+            if by is not None and by.returns and seconds >= by.seconds:
+                raise Refused(responses.TOO_SOON)
+
     @staticmethod
     def keywords(session: Session, channel: Channel) -> list[str]:
+        limits = session.limits
+        timing = ["MT-PRIORITY MIXER"]
+        if limits.deliver_by is not None:
+            timing.append(f"DELIVERBY {limits.deliver_by}" if limits.deliver_by else "DELIVERBY")
+        if limits.hold and session.role.submission:
+            latest = date_time(channel.now() + limits.hold)
+            timing.append(f"FUTURERELEASE {limits.hold} {latest}")
         return [
             "PIPELINING",
             f"SIZE {session.limits.message}",
@@ -70,6 +98,7 @@ class MailFrom(Command):
             "SMTPUTF8",
             "ENHANCEDSTATUSCODES",
             "DSN",
+            *timing,
         ]
 
 
