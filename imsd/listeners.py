@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet import tcp
@@ -13,6 +13,7 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IProtocolFactory
 
 from imsd.config import Config
+from imsd.proxied import ProxiedFactory
 
 BACKLOG = 1024
 ACCEPTS = 8
@@ -45,13 +46,20 @@ class Listeners:
             self.close()
             raise
 
-    def listen(self, reactor: Any, factories: dict[str, IProtocolFactory]) -> None:
-        """Hand the bound sockets to the reactor with their factories."""
+    def listen(
+        self,
+        reactor: Any,
+        factories: dict[str, IProtocolFactory],
+        proxy: Callable[[str], bool] = lambda peer: False,
+    ) -> None:
+        """Hand the bound sockets to the reactor with their factories. proxy: whether an address is that
+        of a load balancer (imsd.proxied)."""
         for name, sockets in self._sockets.items():
             for bound in sockets:
                 bound.listen(BACKLOG)
                 make: Any = _Port._fromListeningDescriptor
-                port = make(reactor, bound.fileno(), bound.family, factories[name])
+                factory = ProxiedFactory(factories[name], proxy, reactor)
+                port = make(reactor, bound.fileno(), bound.family, factory)
                 port.startListening()
                 self._ports.append(port)
                 bound.close()

@@ -134,6 +134,7 @@ class Server(Service):
                 else factory
                 for name, factory in self.factories.items()
             },
+            lambda peer: core.settings[AdmissionPage].is_proxy(peer),
         )
         self._control = control.listen(self.reactor, core, self.config.control_socket)
         self._reload.start(RELOAD, now=False)

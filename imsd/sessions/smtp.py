@@ -127,6 +127,7 @@ class Session:
         """What counts for the peer while nobody has logged in; None for one that is trusted."""
         page = door.settings[Smtp]
         self.patience = page.greeting_delay if self.meter is not None else 0.0
+        self.proxied = page.may_announce(security.peer)
         self.strict = self.meter is not None and page.strict_pipelining
         self.facts: Facts | None = None
         lookups = door.lookups
@@ -192,6 +193,11 @@ class Session:
         self._refused.append(event)
         if len(self._refused) >= BATCH:
             self.track()
+
+    def named(self, name: str) -> None:
+        if self.facts is not None:
+            self.facts.forget()
+        self.facts = Facts.of(name)
 
     def talked_early(self, early: bytes) -> None:
         said = early.decode("ascii", "replace")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from pydantic import Field
 
+from imsd.settings.networks import Networks
 from imsd.settings.page import Page
+from imsd.settings.routing import NetworkText
 
 
 class Admission(Page):
@@ -19,4 +23,17 @@ class Admission(Page):
     per_minute: int = Field(
         6_000, ge=0, le=1_000_000, description="New connections per minute from one address, 0: any number"
     )
+    proxies: tuple[NetworkText, ...] = Field(
+        (),
+        max_length=1_000,
+        description="Load balancers (CIDR): their connections, on every port, begin with a PROXY protocol "
+        "header, version 1 or 2, that says who is at the far end; nobody else's is believed",
+    )
     loopback_exempt: bool = Field(True, description="Whether connections from this machine are not counted")
+
+    @cached_property
+    def _proxies(self) -> Networks[bool]:
+        return Networks((network, True) for network in self.proxies)
+
+    def is_proxy(self, peer: str) -> bool:
+        return bool(self.proxies) and self._proxies.find(peer, False)

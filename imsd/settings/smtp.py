@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from pydantic import Field
 
+from imsd.settings.networks import Networks
 from imsd.settings.page import Page
+from imsd.settings.routing import NetworkText
 
 
 class Smtp(Page):
@@ -64,6 +68,20 @@ class Smtp(Page):
         description="Hours for which submitted mail may ask to be kept back (FUTURERELEASE, RFC 4865); 0: "
         "not offered",
     )
+
+    xclient_hosts: tuple[NetworkText, ...] = Field(
+        (),
+        max_length=1_000,
+        description="Mail proxies and filters (CIDR) that may say by XCLIENT who their client is",
+    )
+
+    @cached_property
+    def _xclient(self) -> Networks[bool]:
+        return Networks((network, True) for network in self.xclient_hosts)
+
+    def may_announce(self, peer: str) -> bool:
+        """Whether a host may speak for others (XCLIENT)."""
+        return bool(self.xclient_hosts) and self._xclient.find(peer, False)
 
     @property
     def size_limit(self) -> int:

@@ -102,6 +102,11 @@ class ISession(Interface):
     patience: float = Attribute("seconds before the greeting in which a peer must be silent, 0: none")
     strict: bool = Attribute("whether a peer that does not wait where it has to is sent away (RFC 2920 3.1)")
 
+    proxied: bool = Attribute("whether the peer may say who its client is (XCLIENT)")
+
+    def named(name: str) -> None:
+        """The name of the peer, "" for none, was said by who is trusted to know."""
+
     def talked_early(early: bytes) -> None:
         """The peer did not wait; it is sent away."""
 

@@ -13,6 +13,8 @@ Rules:
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from twisted.internet.defer import CancelledError
@@ -26,13 +28,17 @@ from protocols.smtp import responses
 from protocols.smtp.commands.command import EARLY, Command, NotSynchronized, OutOfStep, Refused, Session
 from protocols.smtp.commands.security import AUTH_LINE, Auth
 from protocols.smtp.grammar import BadPath, Cursor
-from protocols.smtp.interfaces import Role
+from protocols.smtp.interfaces import Client, Role
 from protocols.smtp.parameters import UnknownParameter
 from protocols.smtp.responses import Reply
 from protocols.smtp.verbs import VERBS
 
 HARD_LINE = 4096
 """Octets of any command line but AUTH's."""
+
+
+NOWHERE = "0.0.0.0"
+"""The address of a client that its proxy does not know (RFC 6890 2.2.2)."""
 
 
 class Server(Conversation):
@@ -43,6 +49,7 @@ class Server(Conversation):
         self._door = door
         self._session: Session | None = None
         self._errors = 0
+        self._announced: dict[str, Any] = {}
 
     # The conversation ----------------------------------------------------------------------
 
@@ -53,7 +60,7 @@ class Server(Conversation):
         try:
             if session.own.patience and not await self._silent(session):
                 return
-            self.answer(Reply(220, "", f"{self._door.hostname} ESMTP ready"))
+            self.answer(self._greeting())
             while not self.closing:
                 try:
                     line = await self.pull(self._line, True)
@@ -152,6 +159,37 @@ class Server(Conversation):
             if self._errors > limit and not self.closing:
                 self.answer(responses.TOO_MANY_ERRORS)
                 self.close()
+
+    def _greeting(self) -> Reply:
+        return Reply(220, "", f"{self._door.hostname} ESMTP ready")
+
+    def announce(self, said: Mapping[str, str]) -> Reply:
+        """Somebody else is there. What is not known of him is not what the proxy is."""
+        session, now = self._session, self.security
+        assert session is not None
+        peer = said.get("ADDR", now.peer) or NOWHERE
+        self._announced = {
+            "peer": peer,
+            "peer_port": int(said.get("PORT") or 0),
+            "local": said.get("DESTADDR") or now.local,
+            "local_port": int(said.get("DESTPORT") or now.local_port),
+            # Whatever it says, the octets came over a network.
+            "loopback": False,
+        }
+        self.security = replace(now, **self._announced)
+        session.renew(self._door.session(self.security))
+        if "NAME" in said:
+            session.own.named(said["NAME"])
+        if said.get("HELO"):
+            esmtp = said.get("PROTO") != "SMTP"
+            cipher = now.cipher if now.encrypted else ""
+            session.client = Client(said["HELO"], esmtp, peer, False, now.encrypted, cipher)
+        return self._greeting()
+
+    def start_tls(self, context_factory: Any) -> None:
+        super().start_tls(context_factory)
+        if self._announced:
+            self.security = replace(self.security, **self._announced)
 
     # What commands use ---------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from protocols.smtp.commands.hello import Ehlo, Helo, Noop, Quit, Rset
 from protocols.smtp.commands.queue import Etrn
 from protocols.smtp.commands.security import Auth, Starttls
 from protocols.smtp.commands.transaction import MailFrom, RcptTo
+from protocols.smtp.commands.xclient import Xclient
 
 VERBS: dict[bytes, type[Command]] = {
     verb.name.encode("ascii"): verb
@@ -27,6 +28,7 @@ VERBS: dict[bytes, type[Command]] = {
         Etrn,
         Auth,
         Starttls,
+        Xclient,
         Quit,
     )
 }

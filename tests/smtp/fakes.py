@@ -104,6 +104,7 @@ class FakeDoor:
     hostname = "mx.example.test"
     patience = 0.0
     strict = False
+    proxied = False
 
     def __init__(self, role: Role = Role.MX, limits: Limits | None = None) -> None:
         self.role = role
@@ -115,6 +116,8 @@ class FakeDoor:
         self.fails_with: Exception | None = None
         self.sessions_closed = 0
         self.early: list[bytes] = []
+        self.names: list[str] = []
+        self.securities: list[Any] = []
         self.asked: list[tuple[str, bool]] = []
         self.end: Any = None
 
@@ -124,7 +127,11 @@ class FakeDoor:
     def tls(self) -> Any:
         return self.context
 
+    def named(self, name: str) -> None:
+        self.names.append(name)
+
     def session(self, security: Any) -> Any:
+        self.securities.append(security)
         return self
 
     def talked_early(self, early: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from protocols.errors import BadSyntax
@@ -75,6 +75,7 @@ class Session:
         "limits",
         "mail",
         "own",
+        "proxied",
         "refused",
         "role",
         "strict",
@@ -87,6 +88,7 @@ class Session:
         self.role: Role = door.role
         self.limits = limits
         self.strict: bool = own.strict
+        self.proxied: bool = own.proxied
         self.client: Client | None = None
         self.identity: Any = None
         self.mail: Mail | None = None
@@ -105,6 +107,13 @@ class Session:
         """Who said HELO has no pipelining. Raises OutOfStep."""
         if self.client is not None and not self.client.esmtp:
             self.in_step(channel)
+
+    def renew(self, own: Any) -> None:
+        """Somebody else is there (XCLIENT): back to the state after the greeting."""
+        self.forget()
+        self.own.closed()
+        self.own = own
+        self.strict = own.strict
 
     def reset(self) -> None:
         """No transaction any more (RFC 5321 4.1.1.5)."""
@@ -141,6 +150,9 @@ class Channel(Protocol):
     async def breathe(self) -> None: ...
 
     async def discard_and_start_tls(self, context_factory: Any) -> None: ...
+
+    def announce(self, said: Mapping[str, str]) -> Reply:
+        """Somebody else is there (XCLIENT); the greeting."""
 
     def now(self) -> float: ...
 
