@@ -114,10 +114,16 @@ _VERSION: Final = re.compile(rb"(?i)version: *1\r?\n?$")
 
 
 def _chunk(held: list[bytes], start: int, first: int) -> Iterator[Chunk]:
-    if _VERSION.match(held[0]):
-        start, first, held = start + len(held[0]), first + 1, held[1:]
-    lone = bool(held) and held[0].startswith(b"#") and all(line[:1] in (b"#", b" ") for line in held)
-    if held and not lone:
+    comments = 0
+    while comments < len(held) and (held[comments][:1] == b"#" or (comments and held[comments][:1] == b" ")):
+        comments += 1
+    if comments == len(held):
+        return
+    if _VERSION.match(held[comments]):
+        start += sum(map(len, held[: comments + 1]))
+        first += comments + 1
+        held = held[comments + 1 :]
+    if held:
         yield Chunk(b"".join(held), start, first)
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from imsd.directory import bulk
 from imsd.directory.access import SERVER, Viewer, viewer_of
 from imsd.directory.directory import Directory
 from imsd.directory.search import Search
 from imsd.settings import PAGES, LiveSettings
 from imsd.store import settings as rows
 from imsd.store.database import Database
-from protocols.ldap import client, responses
+from protocols.ldap import client, ldif, responses
 from protocols.ldap.filters import Filter, parse
 from protocols.ldap.messages import Deref, Scope, SearchRequest, SearchResultEntry
 from tests.support.stores import run
@@ -90,3 +92,16 @@ def without_plan(prepare: Callable[..., Any]) -> Callable[..., Any]:
         return replace(await prepare(item), plan=None)
 
     return prepared
+
+
+def put_in(
+    directory: Directory, text: bytes, **wanted: bool
+) -> tuple[dict[bulk.Done, int], dict[int, bulk.Outcome]]:
+    """Both passes, as imsctl makes them; what became of the records, and those refused."""
+    texts = [chunk.text for chunk in ldif.chunks(text.splitlines(keepends=True))]
+    first = run(bulk.apply(directory, texts, bulk.Wanted(**wanted)))
+    later = [texts[number] for number, one in enumerate(first) if one.later]
+    second = run(bulk.apply(directory, later, bulk.Wanted(bulk.Pass.REFERENCES, **wanted)))
+    assert all(one.done is bulk.Done.CHANGED for one in second), second
+    counts = Counter(one.done for one in first)
+    return counts, {number: one for number, one in enumerate(first) if one.done is bulk.Done.REFUSED}

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from imsd.directory import bulk, ldif
-from imsd.directory.bulk import Done, Wanted
+from imsd.directory import ldif
+from imsd.directory.bulk import Done
 from imsd.directory.directory import Directory
 from imsd.directory.values import Contact
 from imsd.store import credentials
-from protocols.ldap import ldif as records
-from tests.directory.support import found, open_directory
+from tests.directory.support import found, open_directory, put_in
 from tests.support.stores import StoreReactor, open_store, run
 
 RECIPIENTS = "cn=Recipients,ou=Main,o=Example"
@@ -24,19 +22,6 @@ def exported(directory: Directory, suffix: int = 0) -> bytes:
         return b"".join([piece async for piece in ldif.export(directory, suffix)])
 
     return run(gather())
-
-
-def put_in(
-    directory: Directory, text: bytes, **wanted: bool
-) -> tuple[dict[Done, int], dict[int, bulk.Outcome]]:
-    """Both passes, as imsctl makes them; what became of the records, and those refused."""
-    texts = [chunk.text for chunk in records.chunks(text.splitlines(keepends=True))]
-    first = run(bulk.apply(directory, texts, Wanted(**wanted)))
-    later = [texts[number] for number, one in enumerate(first) if one.later]
-    second = run(bulk.apply(directory, later, Wanted(bulk.Pass.REFERENCES, **wanted)))
-    assert all(one.done is Done.CHANGED for one in second), second
-    counts = Counter(one.done for one in first)
-    return counts, {number: one for number, one in enumerate(first) if one.done is Done.REFUSED}
 
 
 def everything(directory: Directory) -> dict[str, dict[str, list[str]]]:

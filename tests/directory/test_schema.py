@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from imsd.directory import attributes, classes, ldif, schema, schemafile
+from imsd.directory import attributes, classes, schema, schemafile
 from imsd.directory.attributes import Kept, Visible, Writer
+from imsd.directory.bulk import Done
 from imsd.directory.values import Contact, DistributionList, Local, PublicFolder
 from imsd.errors import InvalidSyntax, ObjectClassViolation
 from protocols.ldap.schema import AttributeType, ObjectClass
-from tests.directory.support import found, open_directory
+from tests.directory.support import found, open_directory, put_in
 from tests.support.stores import StoreReactor, open_store, run
 
 ETC = Path(__file__).parent.parent.parent / "etc"
@@ -107,8 +108,8 @@ def test_the_schema_file_is_up_to_date() -> None:
 
 def test_the_example_directory_can_be_imported(tmp_path: Path, store_reactor: StoreReactor) -> None:
     directory = open_directory(open_store(tmp_path / "home"))
-    report = run(ldif.load(directory, (ETC / "base.ldif").read_bytes()))
-    assert report.refused == {} and len(report.added) == 6
+    counts, refused = put_in(directory, (ETC / "base.ldif").read_bytes())
+    assert refused == {} and counts[Done.ADDED] == 6
     kinds = {"alice": Local, "bob": Local, "everyone": DistributionList, "projects": PublicFolder}
     for alias, kind in kinds.items():
         assert isinstance(run(directory.resolve(f"{alias}@example.test")), kind)

@@ -92,6 +92,13 @@ def test_records_are_cut_with_their_places() -> None:
     assert [ldif.record(chunk.text).dn for chunk in cut] == ["cn=a", "cn=b", "cn=c"]
 
 
+def test_comments_may_stand_before_the_version() -> None:
+    text = b"# what\n  this is\n#\nversion: 1\ndn: cn=a\ncn: a\n"
+    (chunk,) = ldif.chunks(text.splitlines(keepends=True))
+    assert (chunk.line, text[chunk.start :]) == (5, chunk.text)
+    assert ldif.record(chunk.text).dn == "cn=a"
+
+
 def test_a_record_without_end_is_cut_short_and_refused() -> None:
     lines = [b"dn: cn=a\n", *[b"cn: " + b"x" * 1_000_000 + b"\n"] * 20]
     (chunk,) = ldif.chunks(lines)
