@@ -128,6 +128,16 @@ class NotPermitted(Refusal):
     default = "Not permitted"
 
 
+class Referred(Refusal):
+    """The mailbox is on another server. urls: of it, for IMAP4 (RFC 2193 3)."""
+
+    default = "That mailbox is on another server"
+
+    def __init__(self, text: str = "", urls: tuple[str, ...] = ()) -> None:
+        super().__init__(text)
+        self.urls = urls
+
+
 class Unsupported(Refusal):
     default = "Not supported"
 

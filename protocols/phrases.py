@@ -218,6 +218,18 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
         "Dieses Postfach hat keine besondere Verwendung",
         "Cette boîte n'a pas d'usage particulier",
     ),
+    "That mailbox is on another server": (
+        "Dieses Postfach ist auf einem anderen Server",
+        "Cette boîte est sur un autre serveur",
+    ),
+    "The mailbox is on another server: {}": (
+        "Das Postfach ist auf einem anderen Server: {}",
+        "La boîte est sur un autre serveur : {}",
+    ),
+    "Your mailboxes are on another server": (
+        "Ihre Postfächer sind auf einem anderen Server",
+        "Vos boîtes sont sur un autre serveur",
+    ),
     "There is no such filter": ("Einen solchen Filter gibt es nicht", "Ce filtre n'existe pas"),
     "UTF-8 with FILTER": ("UTF-8 mit FILTER", "UTF-8 avec FILTER"),
     "There is no such comparator": (

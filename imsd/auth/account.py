@@ -32,6 +32,7 @@ class Account:
     is_admin: has the administrator's role, as of rights_version.
     generation: of the credentials of the one who logged in.
     protocols: what the mailbox's entry says of them. capabilities_off: of IMAP4, for this mailbox.
+    home: the name of the server that it is said to be on.
     actor: who logged in, where he acts for another; else the same as id.
     restricted: the actor holds no more rights than the owner's lists and delegation give him.
     anonymous: nobody logged in (RFC 4505); id is of no entry.
@@ -49,6 +50,7 @@ class Account:
     capabilities_off: tuple[str, ...] = ()
     restricted: bool = False
     anonymous: bool = False
+    home: str = ""
 
     @property
     def address(self) -> str:

@@ -32,6 +32,7 @@ def account_of(person: Person, generation: int) -> Account:
         actor=person.account,
         protocols=person.protocols,
         capabilities_off=person.capabilities_off,
+        home=person.home,
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Protocol
 
-from imsd.directory import bootstrap, people, protocols, update
+from imsd.directory import bootstrap, homes, people, protocols, update
 from imsd.directory.access import Policy, Viewer
 from imsd.directory.attributes import Kept, Visible
 from imsd.directory.cache import Cache
@@ -516,4 +516,5 @@ def _person(entry: Entry, name: str) -> Person:
         capabilities_off=tuple(
             value.decode("ascii", "ignore").upper() for value in entry.user.get("imscapabilitiesoff", ())
         ),
+        home=homes.server_name((entry.text("home-mta"), entry.text("home-mdb"))),
     )

@@ -19,7 +19,8 @@ class Person:
     account: equals the entry id. addresses: canonical SMTP addresses, the primary
     first. rights_version: grows with every change of the entry or its password; a
     session that holds an older one derives its rights again. protocols: what the entry says of them.
-    capabilities_off: of IMAP4, for this mailbox.
+    capabilities_off: of IMAP4, for this mailbox. home: the name of the server that the mailbox is
+    said to be on (`homes`).
     """
 
     account: AccountId
@@ -33,6 +34,7 @@ class Person:
     disabled: bool = False
     protocols: tuple[ProtocolSettings, ...] = ()
     capabilities_off: tuple[str, ...] = ()
+    home: str = ""
 
     @property
     def address(self) -> str:

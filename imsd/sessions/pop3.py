@@ -16,10 +16,10 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from imsd import __version__
-from imsd.auth import protocols
+from imsd.auth import homes, protocols
 from imsd.auth.account import Account
 from imsd.auth.authenticator import Authenticator
-from imsd.errors import LoginTooSoon, NoSuchMessage, Refusal, StoreDamaged, StoreUnavailable
+from imsd.errors import LoginTooSoon, NoSuchMessage, Referred, Refusal, StoreDamaged, StoreUnavailable
 from imsd.sessions import refusals
 from imsd.sessions.maildrops import Maildrops
 from imsd.sessions.retrieval import Retrieval, Shape
@@ -97,9 +97,12 @@ class Pop3Door:
         return refusals.pop3(error)
 
     async def open(self, identity: Account, ended: Callable[[], None]) -> Maildrop:
-        """Raises ProtocolOff, MailboxInUse, LoginTooSoon, NoSuchMailbox, TryLater."""
+        """Raises ProtocolOff, Referred, MailboxInUse, LoginTooSoon, NoSuchMailbox, TryLater."""
         account = identity.id
         protocols.check(self._settings, "POP3", identity.protocols)
+        host = homes.elsewhere(self._settings, identity.home)
+        if host:
+            raise Referred(f"The mailbox is on another server: {host}")
         await self._maildrops.take(account, ended)
         try:
             self._delay(account)

@@ -47,6 +47,7 @@ TABLE: Final[dict[type[errors.Refusal], Row]] = {
     errors.NoSuchMessage: Row(550, "5.5.4", b"", b"NONEXISTENT", 32),
     errors.AlreadyExpunged: Row(550, "5.5.4", b"", b"EXPUNGEISSUED", 32),
     errors.NotPermitted: Row(550, "5.7.1", b"", b"NOPERM", 50),
+    errors.Referred: Row(550, "5.7.1", b"SYS/PERM", b"REFERRAL", 53),
     errors.Unsupported: Row(504, "5.5.4", b"", b"CANNOT", 53),
     errors.UnsupportedUse: Row(504, "5.5.4", b"", b"USEATTR", 53),
     errors.UnknownEncoding: Row(554, "5.6.1", b"", b"UNKNOWN-CTE", 53),

@@ -29,6 +29,7 @@ from imsd.settings.pop3 import Pop3
 from imsd.settings.protocols import Protocols
 from imsd.settings.queue import Queue
 from imsd.settings.quotas import Quotas
+from imsd.settings.referrals import Referrals
 from imsd.settings.reports import Ndr, Notifications
 from imsd.settings.routing import Rerouting, Restrictions
 from imsd.settings.scheduling import DelayNotice, Retry, Timeout
@@ -57,6 +58,7 @@ PAGES: tuple[type[Page], ...] = (
     Protocols,
     Pop3,
     Imap,
+    Referrals,
     Logins,
     Quotas,
     Folders,

@@ -359,11 +359,14 @@ class IAccount(Interface):
         "with it how many items are done, of how many (0: not known)"
     )
 
-    async def mailboxes(prefix: str, subscribed: bool) -> Sequence[Listed]:
+    referral = Attribute("str: URL of the server that this account's mailboxes are on, if another")
+
+    async def mailboxes(prefix: str, subscribed: bool, remote: bool = False) -> Sequence[Listed]:
         """Every name the account may see that starts with `prefix` (literal; may end in
         the middle of a level), ordered by name. With
         `subscribed` only subscribed names, those that do not exist any more included
-        (exists=False). Pattern matching is done by the caller."""
+        (exists=False). remote: those on other servers, too (RFC 2193 3). Pattern matching is
+        done by the caller."""
 
     async def status(names: Sequence[str], deleted_storage: bool = False) -> Mapping[str, Status]:
         """Counters of the mailboxes; names that do not exist, cannot be selected or may

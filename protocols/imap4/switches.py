@@ -47,6 +47,7 @@ _NEEDS: Final[Mapping[bytes, tuple[bytes, ...]]] = {
     b"GETQUOTAROOT": (b"QUOTA",),
     b"CANCELUPDATE": (b"CONTEXT=SEARCH", b"CONTEXT=SORT"),
     b"THREAD": (b"THREAD=ORDEREDSUBJECT", b"THREAD=REFERENCES", b"THREAD=REFS"),
+    b"RLSUB": (b"MAILBOX-REFERRALS",),
     b"GETACL": _ACL,
     b"SETACL": _ACL,
     b"DELETEACL": _ACL,

@@ -101,7 +101,7 @@ _TABLE: Final = (
     Verb(b"ID", session.Id, Held.ANY, (b"ID",)),
     Verb(b"LANGUAGE", session.Language, Held.ANY, (b"LANGUAGE",)),
     Verb(b"STARTTLS", login.StartTls, Held.DOOR, answers_itself=True),
-    Verb(b"AUTHENTICATE", login.Authenticate, Held.DOOR, (b"SASL-IR",)),
+    Verb(b"AUTHENTICATE", login.Authenticate, Held.DOOR, (b"SASL-IR", b"LOGIN-REFERRALS")),
     Verb(b"LOGIN", login.Login, Held.DOOR, secret=True),
     Verb(b"UNAUTHENTICATE", login.Unauthenticate, Held.ACCOUNT, (b"UNAUTHENTICATE",)),
     Verb(b"ENABLE", session.Enable, Held.ACCOUNT, (b"ENABLE", b"UIDONLY")),
@@ -119,6 +119,8 @@ _TABLE: Final = (
         (b"CHILDREN", b"SPECIAL-USE", b"LIST-EXTENDED", b"LIST-STATUS", b"LIST-MYRIGHTS", b"LIST-METADATA"),
     ),
     Verb(b"LSUB", listing.Lsub, Held.ACCOUNT),
+    Verb(b"RLIST", listing.Rlist, Held.ACCOUNT, (b"MAILBOX-REFERRALS",)),
+    Verb(b"RLSUB", listing.Rlsub, Held.ACCOUNT),
     Verb(b"NAMESPACE", mailboxes.Namespace, Held.ACCOUNT, (b"NAMESPACE",)),
     Verb(b"STATUS", mailboxes.Status, Held.ACCOUNT, (b"STATUS=SIZE", b"APPENDLIMIT")),
     Verb(

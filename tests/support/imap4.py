@@ -142,6 +142,7 @@ class World:
         self.annotations: dict[str, bytes] = {}
         self.validity = 100
         self.capabilities_off: frozenset[bytes] = frozenset()
+        self.referral = ""
         self.quotas: dict[str, dict[bytes, int]] = {"#user/alice": {b"STORAGE": 512}}
         self.fail: Exception | None = None
         self.accounts: list[FakeAccount] = []
@@ -287,7 +288,11 @@ class FakeAccount:
         if self.world.fail is not None:
             raise self.world.fail
 
-    async def mailboxes(self, prefix: str, subscribed: bool) -> Sequence[Listed]:
+    @property
+    def referral(self) -> str:
+        return self.world.referral
+
+    async def mailboxes(self, prefix: str, subscribed: bool, remote: bool = False) -> Sequence[Listed]:
         await self.world.turn()
         self._may_fail()
         names = set(self.world.boxes) | self.world.subscribed

@@ -15,6 +15,7 @@ from imsd.errors import (
     NoSuchMailbox,
     NotPermitted,
     OverQuota,
+    Referred,
     Refusal,
     UnsupportedUse,
 )
@@ -150,15 +151,27 @@ class ImapAccount:
         others = (OTHERS + "/",) if self.page.delegate else ()
         return Namespaces(("",), others, (SHARED + "/",))
 
-    async def mailboxes(self, prefix: str, subscribed: bool) -> Sequence[Listed]:
+    @property
+    def referral(self) -> str:
+        """The URL of the server that the mailboxes are on, "" where that is this one."""
+        host = self.places.elsewhere(self.account.home)
+        return self.places.url(host) if host else ""
+
+    async def mailboxes(self, prefix: str, subscribed: bool, remote: bool = False) -> Sequence[Listed]:
         self._alive()
         settings = self.page
         found = await naming.names(
             self,
             public=(settings.list_public or prefix.startswith(SHARED)) and _may_meet(SHARED, prefix),
             others=settings.delegate and _may_meet(OTHERS, prefix),
+            remote=remote,
         )
         every, rights, subscriptions = found.attributes, found.rights, found.subscriptions
+        if self.referral:
+            # One's own subscriptions are of mailboxes there, of which nothing is known here.
+            mine = [name for name in subscriptions if not name.startswith((SHARED, OTHERS))]
+            subscriptions = [name for name in subscriptions if remote or name not in mine]
+            every |= {name: (naming.REMOTE,) for name in mine if remote}
         parents = {parent for name in every for parent in names.parents(name)}
         subscribed_to = set(subscriptions)
         chosen: Iterable[str] = subscribed_to if subscribed else every.keys() | (parents - every.keys())
@@ -186,7 +199,7 @@ class ImapAccount:
                 if place.mailbox.selectable and "r" in place.rights:
                     found[name] = await self._status(place, deleted_storage)
             except Refusal as refusal:
-                if refusal.temporary:
+                if refusal.temporary or (isinstance(refusal, Referred) and len(names) == 1):
                     raise
         return found
 
@@ -300,6 +313,9 @@ class ImapAccount:
 
     async def rename(self, old: str, new: str) -> None:
         self._alive()
+        referral = await self.places.referral_of_pair(old, new)
+        if referral is not None:
+            raise referral
         source = await self.places.leaving(old)
         target = await self.places.room(new.rstrip("/"))
         if source.account != target.account:
@@ -334,7 +350,7 @@ class ImapAccount:
         self._alive()
         try:
             place = await self.places.find(name)
-        except (NoSuchMailbox, InvalidName):
+        except (NoSuchMailbox, InvalidName, Referred):
             return None
         mailbox = place.mailbox
         if not mailbox.selectable or "r" not in place.rights or validity not in (0, mailbox.uidvalidity):

@@ -10,7 +10,7 @@ from zope.interface import implementer
 
 from imsd import __version__
 from imsd.auth import Account, Authenticator, protocols
-from imsd.errors import Refusal
+from imsd.errors import Referred, Refusal
 from imsd.sessions import refusals
 from imsd.sessions.imap4.account import ImapAccount
 from imsd.sessions.imap4.held import AccountEnded, Mailstore
@@ -67,4 +67,7 @@ class ImapDoor:
     def explain(self, error: Exception) -> Explained | None:
         if not isinstance(error, Refusal):
             return None
-        return Explained(refusals.row_of(error).imap, error.text, bye=isinstance(error, AccountEnded))
+        code = refusals.row_of(error).imap
+        if isinstance(error, Referred):
+            code = b" ".join([code, *(url.encode("ascii") for url in error.urls)])
+        return Explained(code, error.text, bye=isinstance(error, AccountEnded))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from imsd.sessions.imap4.account import ImapAccount
 
 NOSELECT: Final = b"\\Noselect"
+REMOTE: Final = b"\\Remote"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,12 @@ class Names:
     rights: dict[str, bytes] = field(default_factory=dict)
     subscriptions: list[str] = field(default_factory=list)
 
-    def add(self, name: str, row: Mailbox, rights: frozenset[str], special: bool = False) -> None:
-        if "l" in rights:
+    def add(
+        self, name: str, row: Mailbox, rights: frozenset[str], special: bool = False, away: bool = False
+    ) -> None:
+        if "l" in rights and away:
+            self.attributes[name] = (REMOTE,)
+        elif "l" in rights:
             self.attributes[name] = _attributes(row, special)
             self.rights[name] = acl.ordered(rights).encode()
 
@@ -44,8 +49,9 @@ def _attributes(row: Mailbox, special: bool) -> tuple[bytes, ...]:
     return (row.special.encode(),) if special and row.special else ()
 
 
-async def names(session: ImapAccount, public: bool, others: bool) -> Names:
-    """public, others: whether names of these namespaces are wanted."""
+async def names(session: ImapAccount, public: bool, others: bool, remote: bool = False) -> Names:
+    """public, others: whether names of these namespaces are wanted. remote: and names of mailboxes
+    on other servers (RFC 2193 3): one's own INBOX, and of others what is known here."""
     held, account, places = session.held, session.account, session.places
     own = await places.standing(account.id)
     shared = await places.standing(PUBLIC)
@@ -56,7 +62,10 @@ async def names(session: ImapAccount, public: bool, others: bool) -> Names:
         _trees, account.id, public, identities if others else frozenset(), tuple(delegators)
     )
     found = Names(subscriptions=seen.subscriptions)
-    _fill(found, "", seen.own, own, special=True)
+    if not places.elsewhere(account.home):
+        _fill(found, "", seen.own, own, special=True)
+    elif remote:
+        found.attributes["INBOX"] = (REMOTE,)
     _fill(found, SHARED + "/", seen.public, shared)
     if any(name.startswith(SHARED + "/") for name in found.attributes):
         found.attributes[SHARED] = (NOSELECT,)
@@ -64,13 +73,17 @@ async def names(session: ImapAccount, public: bool, others: bool) -> Names:
     for owner, tree in seen.delegated.items():
         person = await held.directory.person(owner)
         if person is not None and owner != account.id:
-            _fill(found, f"{OTHERS}/{person.uid}/", tree, delegated)
+            away = bool(places.elsewhere(person.home))
+            if remote or not away:
+                _fill(found, f"{OTHERS}/{person.uid}/", tree, delegated, away=away)
     for row, rights in seen.granted:
         if row.account in (account.id, PUBLIC) or row.account in seen.delegated:
             continue
         person = await held.directory.person(row.account)
         if person is not None:
-            found.add(f"{OTHERS}/{person.uid}/{row.name}", row, frozenset(rights))
+            away = bool(places.elsewhere(person.home))
+            if remote or not away:
+                found.add(f"{OTHERS}/{person.uid}/{row.name}", row, frozenset(rights), away=away)
     for name in [name for name in found.attributes if name.startswith(OTHERS + "/")]:
         alias = name[len(OTHERS) + 1 :].partition("/")[0]
         found.attributes[OTHERS] = found.attributes[f"{OTHERS}/{alias}"] = (NOSELECT,)
@@ -92,10 +105,12 @@ class _Seen:
     subscriptions: list[str]
 
 
-def _fill(found: Names, prefix: str, tree: _Tree, who: Standing, special: bool = False) -> None:
+def _fill(
+    found: Names, prefix: str, tree: _Tree, who: Standing, special: bool = False, away: bool = False
+) -> None:
     for row in tree.rows:
         grants = tree.lists.get(row.id) or (acl.PUBLIC_DEFAULT if row.account == PUBLIC else ())
-        found.add(prefix + row.name, row, who.rights(grants), special)
+        found.add(prefix + row.name, row, who.rights(grants), special, away)
 
 
 def _tree(tx: Transaction, account: AccountId) -> _Tree:

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
-from imsd.auth import Account, protocols
+from imsd.auth import Account, homes, protocols
 from imsd.auth.standing import ANY, Standing, actor, standing
-from imsd.errors import MailboxExists, MailboxHasChildren, NoSuchMailbox, NotPermitted
+from imsd.errors import MailboxExists, MailboxHasChildren, NoSuchMailbox, NotPermitted, Referred
 from imsd.sessions.imap4.held import Mailstore
 from imsd.settings.imap import Imap
 from imsd.store import acl, mailboxes, names
@@ -70,7 +71,7 @@ class Places:
         return protocols.page_for(self._held.settings, Imap, self.account.protocols)
 
     async def spot(self, name: str) -> Spot:
-        """Which tree a full name is in. Raises NoSuchMailbox, InvalidName."""
+        """Which tree a full name is in. Raises NoSuchMailbox, InvalidName, Referred."""
         if name == SHARED or name.startswith(SHARED + "/"):
             return Spot(PUBLIC, name[len(SHARED) + 1 :], SHARED + "/")
         if name == OTHERS or name.startswith(OTHERS + "/"):
@@ -79,8 +80,39 @@ class Places:
             # An alias, not an address that happens to lead to the same person.
             if person is None or person.uid.lower() != alias.lower():
                 raise NoSuchMailbox
+            self._at_home(person.home, name)
             return Spot(person.account, rest, f"{OTHERS}/{person.uid}/")
+        self._at_home(self.account.home, name)
         return Spot(self.account.id, name, "")
+
+    # Other servers (RFC 2193, RFC 2221) --------------------------------------------------
+
+    def elsewhere(self, home: str) -> str:
+        """The host that mailboxes of a home server are on, "" for this one."""
+        return homes.elsewhere(self._held.settings, home)
+
+    def _at_home(self, home: str, name: str) -> None:
+        host = self.elsewhere(home)
+        if host:
+            raise Referred(urls=(self.url(host, name),))
+
+    def url(self, host: str, name: str = "") -> str:
+        """Of a mailbox there, or of the server (RFC 5092 11; `AUTH=*` as RFC 2193 3 asks)."""
+        user = quote(self.account.address, safe="")
+        return f"imap://{user};AUTH=*@{host}/{quote(name, safe='/')}"
+
+    async def referral_of_pair(self, old: str, new: str) -> Referred | None:
+        """For RENAME, where one of the mailboxes is on another server (RFC 2193 4.3)."""
+        urls: list[str] = []
+        referred = False
+        for name in (old, new):
+            try:
+                await self.spot(name)
+                urls.append(self.url(self._held.settings.server, name))
+            except Referred as referral:
+                urls += referral.urls
+                referred = True
+        return Referred(urls=tuple(urls)) if referred else None
 
     async def standing(self, owner: AccountId) -> Standing:
         """What the account is to the owner of a tree."""

@@ -1,9 +1,10 @@
-"""LIST (RFC 9051 6.3.9; RFC 5258, 3348, 5819, 6154, 8440, 9590) and LSUB (RFC 3501 6.3.9)."""
+"""LIST (RFC 9051 6.3.9; RFC 5258, 3348, 5819, 6154, 8440, 9590) and LSUB (RFC 3501 6.3.9); RLIST and
+RLSUB, which have mailboxes on other servers too (RFC 2193 3)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from protocols.imap4 import responses
@@ -34,6 +35,7 @@ class List:
     status: tuple[bytes, ...] = ()
     extended: bool = False
     annotations: tuple[str, ...] = ()
+    remote: bool = False
 
     @classmethod
     def parse(cls, cursor: Cursor, uid: bool) -> List:
@@ -77,7 +79,8 @@ class List:
         patterns = [self.reference + pattern for pattern in self.patterns if pattern]
         matches = any_of(patterns)
         only_subscribed = b"SUBSCRIBED" in self.select
-        known = await account.mailboxes(common_prefix(patterns), only_subscribed)
+        remote = self.remote or b"REMOTE" in self.select
+        known = await account.mailboxes(common_prefix(patterns), only_subscribed, remote)
         chosen = [entry for entry in known if self._selected(entry)]
         answers: list[tuple[Listed, list[bytes], list[bytes]]] = []
         for entry in chosen:
@@ -152,12 +155,25 @@ class List:
         ]
 
 
+class Rlist:
+    """RFC 2193 5: as LIST of RFC 2060."""
+
+    @classmethod
+    def parse(cls, cursor: Cursor, uid: bool) -> List:
+        # rlist = "RLIST" SPACE mailbox SPACE list_mailbox
+        cursor.space()
+        reference = cursor.mailbox()
+        cursor.space()
+        return List(reference, (cursor.list_mailbox(),), remote=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Lsub:
     """RFC 3501 6.3.9; `%` shows a level that only has subscribed inferiors as \\Noselect."""
 
     reference: str
     pattern: str
+    remote: bool = False
 
     @classmethod
     def parse(cls, cursor: Cursor, uid: bool) -> Lsub:
@@ -173,7 +189,7 @@ class Lsub:
         pattern = self.reference + self.pattern
         matches = matcher(pattern)
         answers: dict[str, list[bytes]] = {}
-        for entry in await account.mailboxes(literal_prefix(pattern), True):
+        for entry in await account.mailboxes(literal_prefix(pattern), True, self.remote):
             if matches(entry.name):
                 answers[entry.name] = [] if entry.exists else [b"\\Noselect"]
             elif pattern.endswith("%"):
@@ -184,6 +200,14 @@ class Lsub:
         for name in sorted(answers):
             channel.send(responses.listed(b"LSUB", answers[name], name, channel.dialect))
             await channel.breathe()
+
+
+class Rlsub:
+    """RFC 2193 5."""
+
+    @classmethod
+    def parse(cls, cursor: Cursor, uid: bool) -> Lsub:
+        return replace(Lsub.parse(cursor, uid), remote=True)
 
 
 def _options(cursor: Cursor, known: frozenset[bytes]) -> frozenset[bytes]:
@@ -226,7 +250,7 @@ def _return_options(cursor: Cursor) -> tuple[frozenset[bytes], tuple[bytes, ...]
 
 
 def _unselectable(attributes: Iterable[bytes]) -> bool:
-    return any(attribute in (b"\\Noselect", b"\\NonExistent") for attribute in attributes)
+    return any(attribute in (b"\\Noselect", b"\\NonExistent", b"\\Remote") for attribute in attributes)
 
 
 def any_of(patterns: Sequence[str]) -> Callable[[str], bool]:

@@ -53,8 +53,7 @@ class Authenticate:
         except NoSuchMechanism as refusal:
             raise No(b"CANNOT", refusal.text) from None
         success = await converse(channel.ask, exchange, self.initial)
-        channel.logged_in(await door.admit(success.identity, channel.security))
-        return Completed(responses.capability(channel.capabilities()), "Logged in")
+        return _in(await door.admit(success.identity, channel.security), channel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +77,18 @@ class Login:
             name, password = self.name.decode("utf-8"), self.password.decode("utf-8")
         except UnicodeDecodeError:
             raise No(b"AUTHENTICATIONFAILED", "Authentication failed") from None
-        channel.logged_in(await door.login(name, password, channel.security))
-        return Completed(responses.capability(channel.capabilities()), "Logged in")
+        return _in(await door.login(name, password, channel.security), channel)
+
+
+def _in(account: Any, channel: Channel) -> Completed:
+    channel.logged_in(account)
+    capability = responses.capability(channel.capabilities())
+    if account.referral and b"LOGIN-REFERRALS" not in channel.dialect.off:
+        # RFC 2221 4.1: OK, for there are mailboxes here that others share.
+        channel.send(responses.untagged(capability))
+        code = b"REFERRAL " + account.referral.encode("ascii")
+        return Completed(code, "Your mailboxes are on another server")
+    return Completed(capability, "Logged in")
 
 
 @dataclass(frozen=True, slots=True)
