@@ -10,7 +10,7 @@ import time
 from collections.abc import Generator
 from typing import Any, Final, TypeVar
 
-from twisted.internet.task import deferLater
+from protocols.turns import another_turn
 
 T = TypeVar("T")
 
@@ -28,5 +28,5 @@ async def in_slices(work: Generator[None, None, T], clock: Any) -> T:
             value: T = end.value
             return value
         if time.perf_counter() - since > SLICE:
-            await deferLater(clock, 0, lambda: None)
+            await another_turn(clock)
             since = time.perf_counter()

@@ -32,6 +32,7 @@ from twisted.python.failure import Failure
 from protocols.connection import Connection, Disconnected
 from protocols.deflate import BadStream, Deflate
 from protocols.lines import NEED_DATA, InputBuffer, NeedData
+from protocols.turns import another_turn
 
 T = TypeVar("T")
 
@@ -134,9 +135,7 @@ class Conversation(Connection):
     async def breathe(self) -> None:
         """Give way to other connections if this one has had its slice."""
         if self.clock.seconds() - self._slice_start > SLICE:
-            turn: Deferred[None] = Deferred()
-            self.clock.callLater(0, _fire, turn)
-            await turn
+            await another_turn(self.clock)
         if self.congested:
             await self.drained()
 
@@ -244,8 +243,3 @@ class Conversation(Connection):
             self._resume(result.value)
         else:
             self._resume(None)
-
-
-def _fire(turn: Deferred[None]) -> None:
-    if not turn.called:
-        turn.callback(None)
