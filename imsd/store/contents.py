@@ -129,7 +129,10 @@ def read(
 _PREFIXES = {
     table.name: sql(
         select(table.c.blob, table.c.prefix).where(
-            table.c.account == bindparam("a"), table.c.mailbox == bindparam("m"), table.c.blob > 0
+            table.c.account == bindparam("a"),
+            table.c.mailbox == bindparam("m"),
+            table.c.blob > 0,
+            func.length(table.c.prefix) > 0,
         )
     )
     for table in (t.message, t.expunged)

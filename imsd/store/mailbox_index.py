@@ -99,6 +99,25 @@ class MailboxIndex:
         at = segment.find(uid)
         return segment.row(at) if at >= 0 else None
 
+    def columns(self, uids: Sequence[int]) -> list[tuple[int, int, int] | None]:
+        """(date, size, blob) of each UID, None of those nothing is known of any more."""
+        found: list[tuple[int, int, int] | None] = []
+        segment: Segment | None = None
+        at = 0
+        for uid in uids:
+            # UIDs mostly follow each other in a segment.
+            if segment is None or at >= len(segment.uids) or segment.uids[at] != uid:
+                segment = self.segment_of(uid)
+                at = -1 if segment is None else segment.find(uid)
+                if segment is None or at < 0:
+                    segment = None
+                    row = self.departed_row(uid)
+                    found.append(None if row is None else (row.date, row.size, row.blob))
+                    continue
+            found.append((segment.dates[at], segment.sizes[at], segment.blobs[at]))
+            at += 1
+        return found
+
     def segments_from(self, uid: int) -> Iterable[Segment]:
         """Segments that may hold the UID and greater ones, ascending."""
         return self.segments[max(bisect_right(self._firsts, uid) - 1, 0) :]

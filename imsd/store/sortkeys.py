@@ -18,6 +18,14 @@ _KEYS = sql(
 )  # fmt: skip
 
 
+_DATES = sql(select(_b.id, _b.date, _b.date_offset, _b.scan_version).where(among(_b.id, "ids")))
+
+
+def dates(tx: Transaction, blobs: Sequence[int]) -> list[tuple[int, int | None, int, int]]:
+    """(id, Date field, its zone in minutes east, scan version) of the blobs that are there."""
+    return tx.all(_DATES, ids=blobs)
+
+
 @dataclass(frozen=True, slots=True)
 class SortColumns:
     """Of one blob; text as UTF-8. date: microseconds, None without a readable Date field.

@@ -114,12 +114,17 @@ def _linked(numbers: Sequence[int], traits: Sequence[Traits]) -> Work:
             node = Node(number, when, trait.base, trait.answer)
         else:
             ids.add(name)
-            node = known.setdefault(name, Node())
+            found = known.get(name)
+            node = Node() if found is None else found
+            known[name] = node
             node.number, node.when, node.base, node.answer = number, when, trait.base, trait.answer
         nodes.append(node)
         last: Node | None = None
         for reference in trait.references:
-            here = known.setdefault(_normal(reference), Node())
+            name = _normal(reference)
+            here = known.get(name)
+            if here is None:
+                here = known[name] = Node()
             if last is not None and here.parent is None and not _above(here, last):
                 _adopt(last, here)
             last = here

@@ -74,7 +74,7 @@ def test_views_are_closed_whatever_happens() -> None:
     assert searched(client, b"personal") == ["INBOX", "Work"]
     assert not any(box.views for box in world.boxes.values())
 
-    async def fails(self: FakeView, key: Any) -> None:
+    async def fails(self: FakeView, key: Any, comparator: str = "") -> None:
         raise errors.StoreUnavailable
 
     kept, FakeView.search = FakeView.search, fails  # type: ignore[method-assign, assignment]
@@ -91,7 +91,7 @@ def test_each_mailbox_is_open_alone() -> None:
     most: list[int] = []
     kept = FakeView.search
 
-    async def counts(self: FakeView, key: Any) -> Any:
+    async def counts(self: FakeView, key: Any, comparator: str = "") -> Any:
         most.append(sum(len(box.views) for box in world.boxes.values()))
         return await kept(self, key)
 

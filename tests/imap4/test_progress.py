@@ -68,7 +68,7 @@ def test_a_long_search_tells_and_then_answers(monkeypatch: Any) -> None:
     client = Client(world_with(2)).select()
     search = FakeView.search
 
-    async def slow(self: Any, key: Any) -> Any:
+    async def slow(self: Any, key: Any, comparator: str = "") -> Any:
         client.clock.advance(INTERVAL)
         self.account.progress(1, 2)
         return await search(self, key)

@@ -37,7 +37,7 @@ def test_each_turn_of_the_reactor_has_a_share_of_the_work() -> None:
         clock.now += SHARE / 2
 
     for number in range(5):
-        another_turn(clock).addCallback(lambda _, number=number: work(number))
+        another_turn(clock).addCallback(lambda _, n=number: work(n))  # type: ignore[misc]
     assert served == []
     clock.turn()
     # The share is over with the second; the one that finds it over is the last of this turn.

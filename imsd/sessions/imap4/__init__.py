@@ -20,7 +20,10 @@ resync      QRESYNC: what was expunged while a client was away
 arranging   SORT and THREAD: what they ask of messages
 trees       who hears of what happens in the mailboxes of an account
 notices     NOTIFY: what a session hears of mailboxes that it has not selected
-searching   SEARCH: keys evaluated in slices
+narrowing   SEARCH: what the search index says of the texts
+columns     SEARCH: keys evaluated on the columns of the mailbox index
+remembered  SEARCH: dates and fields of content, for the next search
+searching   SEARCH: all together, in slices; what is left is looked at one by one
 
 A command passes: `IDoor.login` -> `ImapAccount.select` -> `View`; a search of other mailboxes
 has its views from `ImapAccount.glance`. Numbers move in

@@ -58,16 +58,16 @@ async def traits(view: View, uids: Sequence[int], comparator: str = DEFAULT) -> 
 async def _page(view: View, uids: Sequence[int], comparator: str) -> list[Traits | None]:
     # Of other comparators nothing is remembered.
     known = view.held.sort_keys if comparator == DEFAULT else {}
-    rows = [view.index.get(uid) or view.index.departed_row(uid) for uid in uids]
+    rows = view.index.columns(uids)
     kept: dict[int, Kept] = {}
     missing: dict[int, int] = {}
     for uid, row in zip(uids, rows, strict=True):
         if row is not None:
-            remembered = known.get(row.blob)
+            remembered = known.get(row[2])
             if remembered is None:
-                missing[row.blob] = uid
+                missing[row[2]] = uid
             else:
-                kept[row.blob] = remembered
+                kept[row[2]] = remembered
     if missing:
         db = view.held.db
         columns = await (db.read_few if len(missing) < FEW else db.read)(sortkeys.read, list(missing))
@@ -84,12 +84,13 @@ async def _page(view: View, uids: Sequence[int], comparator: str) -> list[Traits
                 since = time.perf_counter()
     done: list[Traits | None] = []
     for row in rows:
-        key = None if row is None else kept.get(row.blob)
+        key = None if row is None else kept.get(row[2])
         if row is None or key is None:
             done.append(None)
         else:
-            sent = row.date if key.date is None else key.date
-            done.append(Traits(row.date, sent, row.size, *key[1:]))
+            date, size, _blob = row
+            sent = date if key[0] is None else key[0]
+            done.append(Traits(date, sent, size, *key[1:]))
     return done
 
 

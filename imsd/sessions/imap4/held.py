@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from imsd.directory.values import Person
 from imsd.errors import AccountDisabled, Refusal
 from imsd.sessions.imap4.access import Access
+from imsd.sessions.imap4.remembered import Remembered
 from imsd.sessions.imap4.trees import Trees
 from imsd.settings import LiveSettings
 from imsd.slices import SLICE
@@ -24,6 +24,7 @@ from imsd.store.database import Database
 from imsd.store.ids import AccountId, EntryId
 from imsd.store.index import MailboxIndexes
 from imsd.store.search.index import SearchIndex
+from protocols.turns import another_turn
 
 _log = Logger()
 
@@ -99,6 +100,8 @@ class Mailstore:
     access: Access = field(init=False)
     # Which messages may hold a text; without it, all are read.
     search: SearchIndex | None = field(default=None, init=False)
+    # What searches have learned of content.
+    remembered: Remembered = field(default_factory=Remembered, init=False)
     # What SORT asks of content, by blob (`arranging`).
     sort_keys: dict[int, Any] = field(default_factory=dict, init=False)
     trees: Trees = field(init=False)
@@ -115,7 +118,7 @@ class Mailstore:
 
     def breath(self) -> Deferred[None]:
         """Let the reactor serve others; awaited between slices of long work."""
-        return deferLater(self.reactor, 0, lambda: None)
+        return another_turn(self.reactor)
 
     def purge_soon(self) -> None:
         """Remove what deleted mailboxes held, in the background."""

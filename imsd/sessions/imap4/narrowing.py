@@ -30,6 +30,8 @@ TEXTS = 40
 """Texts that the index is asked for in one search; further ones are looked for by reading."""
 MOST = 120
 """Terms that it is asked for; of a word that is matched fuzzily there are some."""
+TELLING = 6
+"""Characters of a text that says enough without the name of its field."""
 WORTH = 20
 """Messages from which asking the index is worth it."""
 
@@ -126,7 +128,9 @@ def _head_terms(key: Textual) -> tuple[str, ...]:
     if isinstance(key, keys.Header) and key.name not in PREFIX_FIELDS:
         if key.name in _EVERYWHERE:
             return (key.text,)
-        return (f"{key.name}: ".rstrip() if not key.text else f"{key.name}: ", key.text)
+        if len(key.text) >= TELLING:
+            return (key.text,)
+        return (f"{key.name}: " if key.text else f"{key.name}:", key.text)
     return ()
 
 
@@ -182,20 +186,3 @@ def _may(key: Key, known: dict[Key, Blobs]) -> Blobs | None:
         left, right = _may(key.left, known), _may(key.right, known)
         return None if left is None or right is None else left | right
     return known.get(key)
-
-
-async def hits(view: View, narrowed: Narrowed) -> list[int]:
-    """The told UIDs to look at, ascending, where not all are."""
-    may, matches = narrowed.may, narrowed.matches
-    assert may is not None
-    upto, partial = matches.upto, matches.partial
-    index = view.index
-    found: list[int] = []
-    for count, segment in enumerate(tuple(index.segments), 1):
-        for uid, blob in zip(segment.uids, segment.blobs, strict=False):
-            if blob in may or blob > upto or blob in partial:
-                found.append(uid)
-        if not count % 4:
-            await view.held.breath()
-    found += [uid for uid in index.departed if view.told.position(uid) >= 0]
-    return sorted(set(found))

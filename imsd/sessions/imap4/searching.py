@@ -14,29 +14,32 @@ from __future__ import annotations
 
 import time
 from array import array
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import date
-from itertools import islice
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
 from imsd.errors import Refusal
 from imsd.sessions.imap4 import fuzzy, identities, marks, narrowing
+from imsd.sessions.imap4.columns import Column, Columns, Run, at_once, places
+from imsd.sessions.imap4.dates import DAY, days, sent_day
 from imsd.sessions.imap4.fuzzy import Lexicon, Tally
 from imsd.sessions.imap4.narrowing import Narrowed
 from imsd.sessions.imap4.reading import Message, read
+from imsd.sessions.imap4.remembered import FIELDS
 from imsd.slices import SLICE
+from imsd.store import sortkeys
 from imsd.store.contents import Content
 from imsd.store.flags import IndexRow
 from imsd.store.search import texts
 from protocols.imap4 import keys
 from protocols.imap4.interfaces import Found, Needs
-from protocols.imap4.keys import Key, When
+from protocols.imap4.keys import Key
 from protocols.imap4.sets import Ranges, SequenceSet, contains
 from protocols.message import headers, words
 from protocols.message.collation import COMPARATORS, DEFAULT
-from protocols.message.part import MESSAGE, Part
+from protocols.message.part import MESSAGE, SCAN_VERSION, Part
 from protocols.message.text import TextDecoder
 
 if TYPE_CHECKING:
@@ -45,9 +48,10 @@ if TYPE_CHECKING:
 BATCH = 50
 COLUMNS = 500
 """Messages of which only columns are read, together."""
-STEP = 500
-_DAY = 86_400_000_000
-_EPOCH = date(1970, 1, 1)
+PAGE = 2000
+"""Dates that are read together."""
+MANY = 64
+"""Ranges of messages from which all in between is gone through."""
 
 
 class Candidate:
@@ -68,10 +72,13 @@ class Candidate:
         # Of keys that are matched fuzzily, what was found of their words so far.
         self.tallies: dict[Key, Tally] = {}
 
+    def hit(self, score: int) -> Hit:
+        return self.number, self.row.uid, self.row.modseq, score
 
+
+Hit = tuple[int, int, int, int]
+"""Message number, UID, mod-sequence, relevancy."""
 Test = Callable[[Candidate], bool | None]
-Match = tuple[int, IndexRow, int]
-"""Message number, row, relevancy."""
 
 
 async def search(view: View, key: Key, comparator: str = DEFAULT) -> Found:
@@ -89,56 +96,142 @@ class _Search:
         self.texts: set[str] = set()
         self.fields: set[bytes] = set()
         self.anywhere = False
-        self.identity = False
+        self.identity = self.dated = False
+        self._known = view.held.remembered
+        self._plain = comparator == DEFAULT
         self._lexicons: dict[keys.Fuzzy, Lexicon] = {}
         self._words = 0
         self._narrowed = Narrowed()
         self._key = key
         self._names = {name.lower(): bit for bit, name in enumerate(view.index.names)}
         self._since = time.perf_counter()
-        self._limits = _limits(view, key)
-        self._done, self._goal = 0, sum(high - low + 1 for low, high in self._limits)
-        self._test = self.compile(key)
+        self._most = at_once(key)
+        self._limits: Ranges = ()
+        self._done = self._goal = 0
         self._ranked = keys.is_fuzzy(key)
 
     async def run(self) -> Found:
         sequences, uids, scores = array("I"), array("I"), array("B")
         highest = 0
-        async for window in self._windows():
-            for number, row, score in await self._among(window):
-                sequences.append(number)
-                uids.append(row.uid)
+        # Each of these takes some milliseconds where a set fills a whole line.
+        self._limits = _limits(self.view, self._key)
+        self._goal = sum(high - low + 1 for low, high in self._limits)
+        await self._breathe()
+        self._test = self.compile(self._key)
+        await self._breathe()
+        self._narrowed = await narrowing.narrow(self.view, self._key)
+        await self._learn_days()
+        columns = Columns(self.view, self._narrowed, self._known, self._lexicons, self._plain).compile(
+            self._key
+        )
+        await self._breathe()
+        seen = bytearray(len(self.told))
+        late = False
+        async for run in self._runs(seen):
+            found, undecided = self._sifted(run, columns)
+            if undecided:
+                found += await self._decided(undecided)
+                found.sort()
+            if found:
+                numbers, some, modseqs, relevancies = zip(*found, strict=True)
+                if self._ranked:
+                    scores.extend(relevancies)
+                sequences.extend(numbers)
+                uids.extend(some)
+                highest = max(highest, *modseqs)
+            await self._breathe()
+        # What was expunged before its turn and not told yet.
+        for rows in self._left_over(seen):
+            for number, uid, modseq, score in await self._decided(rows):
+                late = True
                 if self._ranked:
                     scores.append(score)
-                highest = max(highest, row.modseq)
-            self._done += len(window)
-            await self._breathe()
+                sequences.append(number)
+                uids.append(uid)
+                highest = max(highest, modseq)
+        if late:
+            order = sorted(range(len(uids)), key=uids.__getitem__)
+            sequences = array("I", [sequences[at] for at in order])
+            uids = array("I", [uids[at] for at in order])
+            scores = array("B", [scores[at] for at in order] if self._ranked else ())
         return Found(sequences, uids, highest, scores)
 
-    async def _windows(self) -> AsyncIterator[list[tuple[int, IndexRow]]]:
-        """Messages that may match, some at a time, ascending. A window is taken at once: while
-        others have their turn the index changes."""
-        self._narrowed = await narrowing.narrow(self.view, self._key)
-        if self._narrowed.may is None:
-            for low, high in self._limits:
-                for start in range(low, high + 1, STEP):
-                    yield list(self.view.entries(self.told, start, min(start + STEP, high + 1)))
+    async def _learn_days(self) -> None:
+        """Have the days of the Date fields at hand, where they are asked for."""
+        if not self.dated:
             return
-        uids = await narrowing.hits(self.view, self._narrowed)
-        self._goal = len(uids)
-        hits = iter(uids)
-        while some := list(islice(hits, STEP)):
-            yield list(self._rows(some))
+        known = self._known.days
+        for segment in tuple(self.view.index.segments):
+            missing = [blob for blob in segment.blobs if blob not in known]
+            for at in range(0, len(missing), PAGE):
+                rows = await self.view.held.db.read(sortkeys.dates, missing[at : at + PAGE])
+                for blob, moment, offset, version in rows:
+                    if version == SCAN_VERSION:
+                        self._known.learn_day(blob, sent_day(moment, offset))
+            await self._breathe()
 
-    def _rows(self, uids: Sequence[int]) -> Iterator[tuple[int, IndexRow]]:
-        """Those of the UIDs that are told, and within the limits."""
-        index = self.view.index
-        for uid in uids:
-            at = self.told.position(uid)
-            if at >= 0 and contains(self._limits, at):
-                row = index.get(uid) or index.departed_row(uid)
+    async def _runs(self, seen: bytearray) -> AsyncIterator[Run]:
+        """Told messages that are in the index, ascending, each taken when it is asked for: while
+        others have their turn the index changes. seen: the positions that came."""
+        told, index = self.told, self.view.index
+        limits = self._limits
+        if len(limits) > MANY:
+            limits = ((limits[0][0], limits[-1][1]),)
+        for low, high in limits:
+            after, last = told[low] - 1, told[high]
+            while after < last:
+                segment = next((one for one in index.segments_from(after + 1) if one.uids[-1] > after), None)
+                if segment is None:
+                    break
+                uids = segment.uids
+                start = bisect_right(uids, after)
+                stop = min(bisect_right(uids, last), start + self._most)
+                if start >= stop:
+                    break
+                first = told.position(uids[start])
+                if told.position(uids[stop - 1]) == first + stop - start - 1:
+                    seen[first : first + stop - start] = b"\1" * (stop - start)
+                    run = Run(segment, start, stop, first)
+                else:
+                    for position in map(told.position, uids[start:stop]):
+                        seen[position] = 1
+                    run = Run(segment, start, stop, -1)
+                after = uids[stop - 1]
+                self._done += stop - start
+                yield run
+
+    def _sifted(self, run: Run, columns: Column) -> tuple[list[Hit], list[Candidate]]:
+        """What matches of a run, and what has to be looked at."""
+        may, must = columns(run)
+        if self._ranked:
+            # The relevancy comes from every part of the key.
+            must = 0
+        segment, start, first = run.segment, run.start, run.position + 1
+        position = self.told.position
+        found: list[Hit] = []
+        uids, modseqs = segment.uids, segment.modseqs
+        if must and first:
+            found = [(first + at, uids[start + at], modseqs[start + at], 0) for at in places(must, len(run))]
+        elif must:
+            for at in places(must, len(run)):
+                uid = uids[start + at]
+                found.append((position(uid) + 1, uid, modseqs[start + at], 0))
+        undecided: list[Candidate] = []
+        if may != must:
+            for at in places(may & ~must, len(run)):
+                row = segment.row(start + at)
+                number = first + at if first else position(row.uid) + 1
+                undecided.append(Candidate(number, row, self.view.shown(row)))
+        return found, undecided
+
+    def _left_over(self, seen: bytearray) -> Iterator[list[Candidate]]:
+        for low, high in self._limits:
+            at = seen.find(0, low, high + 1)
+            while at >= 0:
+                row = self.view.index.departed_row(self.told[at])
                 if row is not None:
-                    yield at + 1, row
+                    yield [Candidate(at + 1, row, self.view.shown(row))]
+                at = seen.find(0, at + 1, high + 1)
 
     async def _breathe(self) -> None:
         if time.perf_counter() - self._since > SLICE:
@@ -146,30 +239,27 @@ class _Search:
             await self.view.held.breath()
             self._since = time.perf_counter()
 
-    async def _among(self, rows: list[tuple[int, IndexRow]]) -> list[Match]:
-        """What matches among these messages."""
-        view, test = self.view, self._test
-        found: list[Match] = []
+    async def _decided(self, candidates: list[Candidate]) -> list[Hit]:
+        """What matches among messages that are looked at one by one."""
+        test = self._test
+        found: list[Hit] = []
         undecided: list[Candidate] = []
-        for number, row in rows:
-            candidate = Candidate(number, row, view.shown(row))
+        for candidate in candidates:
             verdict = test(candidate)
             if verdict:
-                found.append((number, row, self._score(candidate)))
+                found.append(candidate.hit(self._score(candidate)))
             elif verdict is None:
                 undecided.append(candidate)
-            if not number % 8:
+            if time.perf_counter() - self._since > SLICE:
                 await self._breathe()
         most = BATCH if self.texts or self.fields or self._lexicons else COLUMNS
         for at in range(0, len(undecided), most):
             found += await self._on_content(undecided[at : at + most])
-        if undecided:
-            found.sort()
         return found
 
-    async def _on_content(self, batch: list[Candidate]) -> list[Match]:
+    async def _on_content(self, batch: list[Candidate]) -> list[Hit]:
         """What matches among messages whose content has to be looked at."""
-        found: list[Match] = []
+        found: list[Hit] = []
         text = bool(self.texts) or any(not isinstance(one.key, keys.Header) for one in self._lexicons)
         header = bool(self.fields) or self.anywhere or bool(self._lexicons)
         needs = Needs(header=header, scan=text, content=text, identity=self.identity)
@@ -180,7 +270,7 @@ class _Search:
                 continue
             try:
                 if await self._decide(self._test, candidate, item, needs):
-                    found.append((candidate.number, candidate.row, self._score(candidate)))
+                    found.append(candidate.hit(self._score(candidate)))
             except Refusal as refusal:
                 if refusal.temporary:
                     raise
@@ -257,7 +347,14 @@ class _Search:
 
     async def _take_fields(self, candidate: Candidate, header: bytes) -> None:
         """Have what the keys ask of the header, each field decoded once."""
-        found: dict[bytes, list[str]] = {name: [] for name in self.fields}
+        # The fields that are asked for most are remembered together.
+        learning = (
+            self._plain
+            and not self.fields.isdisjoint(FIELDS)
+            and candidate.row.blob not in self._known.fields
+        )
+        names = self.fields.union(FIELDS) if learning else self.fields
+        found: dict[bytes, list[str]] = {name: [] for name in names}
         lines: list[str] = []
         if found or self.anywhere:
             for count, field in enumerate(headers.scan(header)):
@@ -271,6 +368,8 @@ class _Search:
                 if not count % 32:
                     await self._breathe()
         candidate.fields = found
+        if learning:
+            self._known.learn_fields(candidate.row.blob, found)
         if self.anywhere:
             candidate.readable = "\n".join(lines)
 
@@ -364,14 +463,15 @@ class _Search:
             case keys.Smaller(size):
                 return lambda candidate: candidate.row.size < size
             case keys.Internal(when, day):
-                low, high = _days(when, day)
-                return lambda candidate: low <= candidate.row.date // _DAY < high
+                low, high = days(when, day)
+                return lambda candidate: low <= candidate.row.date // DAY < high
             case keys.Sent(when, day):
-                low, high = _days(when, day)
+                self.dated = True
+                low, high = days(when, day)
                 return lambda candidate: _sent(candidate, low, high)
             case keys.Saved(when, day):
                 self.identity = True
-                low, high = _days(when, day)
+                low, high = days(when, day)
                 return lambda candidate: _saved(candidate, low, high)
             case keys.Within(seconds, older):
                 limit = self.view.held.now() - seconds * 1_000_000
@@ -524,24 +624,12 @@ def _limits(view: View, key: Key) -> Ranges:
     return everything
 
 
-def _days(when: When, day: date) -> tuple[int, int]:
-    """Days since the epoch: from the first up to before the second."""
-    number = (day - _EPOCH).days
-    if when is When.BEFORE:
-        return -(1 << 40), number
-    if when is When.ON:
-        return number, number + 1
-    return number, 1 << 40
-
-
 def _sent(candidate: Candidate, low: int, high: int) -> bool | None:
     """By the day in the sender's own zone; a message without a readable Date never matches."""
     content = candidate.content
     if content is None:
         return None
-    if content.date is None:
-        return False
-    return low <= (content.date + content.date_offset * 60_000_000) // _DAY < high
+    return low <= sent_day(content.date, content.date_offset) < high
 
 
 def _saved(candidate: Candidate, low: int, high: int) -> bool | None:
@@ -550,7 +638,7 @@ def _saved(candidate: Candidate, low: int, high: int) -> bool | None:
     if content is None:
         return None
     moment = candidate.row.date if content.saved is None else content.saved
-    return low <= moment // _DAY < high
+    return low <= moment // DAY < high
 
 
 def _has_field(candidate: Candidate, name: bytes, wanted: str) -> bool | None:

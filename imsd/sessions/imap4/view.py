@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from zope.interface import implementer
@@ -316,9 +317,20 @@ class View:
             return ()
         if which.uid:
             ranges = which.resolve(told.last)
-            if len(ranges) > MANY:
+            first = told[0]
+            found: Iterable[tuple[int, int]]
+            if told.last - first + 1 == len(told):
+                # UIDs without a gap are positions.
+                end = told.last - first
+                found = ((max(low - first, 0), min(high - first, end)) for low, high in ranges)
+            elif len(ranges) > MANY:
                 flat = told.slice(0, len(told))
-                found = ((bisect_left(flat, low), bisect_right(flat, high) - 1) for low, high in ranges)
+                lows, highs = zip(*ranges, strict=True)
+                found = zip(
+                    map(bisect_left, repeat(flat), lows),
+                    (at - 1 for at in map(bisect_right, repeat(flat), highs)),
+                    strict=True,
+                )
             else:
                 found = ((told.lower(low), told.lower(high + 1) - 1) for low, high in ranges)
         else:
@@ -400,6 +412,11 @@ class View:
         if self._recents and not self.dialect.rev2 and uidsets.contains(self._recents, found.uid):
             flags |= RECENT_BIT
         return flags
+
+    @property
+    def recents(self) -> uidsets.Ranges:
+        """UIDs that are \\Recent in this session."""
+        return self._recents
 
     def is_recent(self, uid: int) -> bool:
         return bool(self._recents) and uidsets.contains(self._recents, uid)
