@@ -15,6 +15,7 @@ access      who sees and writes what
 view        an entry as one rights class sees it, read by filters and encoded
 narrowing   a filter before it is planned; matched: which values an answer carries
 sorting     sorted answers and windows of them
+synchronizing  copies that clients keep (RFC 4533)
 search      searches in slices, over what planner finds in the index
 changes     changes as they are asked for; conditions: what they depend on; stamping: relaxed rules
 update      add, modify, delete, rename; draft: a changed entry becomes a valid one

@@ -62,6 +62,7 @@ class Policy:
 
     def __init__(self, changed: Mapping[str, Visible] | None = None) -> None:
         self._changed = dict(changed or {})
+        self.changed = tuple(sorted(self._changed.items()))
 
     def reads(self, rights: Visible, definition: Definition, entry: Entry | None = None) -> bool:
         """May this class read the attribute, of this entry or (None) in general?"""

@@ -68,6 +68,8 @@ class Directory:
         self.settings = settings
         self.clock = clock
         self.cache = Cache(db)
+        self.following = 0
+        """Searches that stay open and tell of changes."""
         self._passwords = passwords
         self._settings_changed()
         self._recipients = Recipients(self.cache, lambda: self.domains)

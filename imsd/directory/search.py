@@ -24,6 +24,7 @@ from imsd.directory.matched import Matched, translated
 from imsd.directory.narrowing import narrowed, recognised
 from imsd.directory.planner import Lookup, Names, Plan, Planner
 from imsd.directory.sorting import CannotSort, Order, Sorted, Sorter, window
+from imsd.directory.synchronizing import Content, Synchronization
 from imsd.directory.view import FETCHED, View
 from imsd.errors import AssertionFailed, InvalidDN, LimitReached, NoSuchEntry
 from imsd.store import entries, entry_index
@@ -36,6 +37,7 @@ from protocols.ldap.evaluation import Readable, Test
 from protocols.ldap.messages import Control, Deref, Scope, SearchRequest
 from protocols.ldap.results import Failed, ResultCode
 from protocols.ldap.selection import selection
+from protocols.ldap.syncing import Answer
 
 PAGE = 200
 """Entries read at once when a scope is walked."""
@@ -140,7 +142,7 @@ class Search:
 
     async def run(
         self, request: SearchRequest, controls: Controls = NONE, note: Callable[[Control], None] = _ignored
-    ) -> AsyncGenerator[bytes, None]:
+    ) -> AsyncGenerator[bytes | Answer, None]:
         """note: takes the controls that the end of the search carries.
 
         Raises InvalidDN, NoSuchEntry, LimitReached, AssertionFailed, Failed.
@@ -161,6 +163,10 @@ class Search:
         if controls.subentries:
             return  # RFC 3672 3: subentries alone, and below our names there are none
         show = await self._showing(request, controls)
+        if controls.sync is not None or controls.persistent is not None:
+            async for each in self._following(request, controls, base, prepared, show, note):
+                yield each
+            return
         if controls.sort:
             async for answer in self._in_order(request, controls, base, prepared, show, note):
                 yield answer
@@ -250,6 +256,48 @@ class Search:
                     names[value] = (await self._cache.dn(entry_id, base_suffix)).encode()
         matched = Matched(translated(asked, names))
         return lambda view: view.render(chosen, False, matched)
+
+    # Following changes -------------------------------------------------------------------
+
+    async def _following(
+        self,
+        request: SearchRequest,
+        controls: Controls,
+        base: View,
+        prepared: Prepared,
+        show: Show,
+        note: Callable[[Control], None],
+    ) -> AsyncGenerator[bytes | Answer, None]:
+        """RFC 4533, and persistent searches."""
+        if request.deref in (Deref.SEARCHING, Deref.ALWAYS):
+            raise Failed(ResultCode.PROTOCOL_ERROR, "Aliases are not followed (RFC 4533 3.5.2)")
+        where = base.entry.id
+
+        async def still() -> None:
+            if (await self._base(request)).entry.id != where:
+                raise NoSuchEntry("The base is another entry now")
+
+        async def again(ids: list[EntryId]) -> list[View]:
+            now = await self.prepare(request.filter)
+            found = []
+            for entry in await self._cache.many(ids):
+                view = self.view(entry, base.suffix)
+                if view is None or not await self._within(entry, base.entry, request.scope):
+                    continue
+                await view.prepare(now.fetched)
+                if now.test(view):
+                    found.append(view)
+            return found
+
+        of = replace(request, size_limit=0, time_limit=0)
+        mark = repr((of, controls.matched_values, self._viewer, self.substring, self._policy.changed))
+        content = Content(mark, lambda: self._matching(request, base, prepared), show, again, still)
+        answers = Synchronization(self._db, self._cache, content, controls, note).run()
+        try:
+            async for answer in answers:
+                yield answer
+        finally:
+            await answers.aclose()
 
     # In order --------------------------------------------------------------------------
 

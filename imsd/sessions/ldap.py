@@ -31,6 +31,7 @@ from imsd.directory.search import Search
 from imsd.errors import (
     AuthenticationFailed,
     InvalidSyntax,
+    LimitReached,
     NoSuchAttribute,
     NoSuchEntry,
     NotPermitted,
@@ -59,6 +60,7 @@ from protocols.ldap.messages import (
 from protocols.ldap.reader import Budget
 from protocols.ldap.results import Failed, Result, ResultCode
 from protocols.ldap.server import LdapConnection
+from protocols.ldap.syncing import Answer
 from protocols.security import Security
 
 if TYPE_CHECKING:
@@ -67,6 +69,10 @@ if TYPE_CHECKING:
 _SHOW_HIDDEN: Final = ",cn=admin"
 """What administrators' tools append to a bind name to see hidden entries (ims_spec 7.5); ours do
 in any case."""
+
+
+_PERSISTENT: Final = 8
+"""Searches of one connection that stay open: fewer than its operations, so that others can be asked."""
 
 
 @implementer(IIdentity)
@@ -88,6 +94,7 @@ class Identity:
         self._security = security
         self._derived = -1
         self._viewer = ANONYMOUS
+        self._persistent = 0
         self._ended: Callable[[], None] | None = None
         self._watch: RightsWatch | None = None
 
@@ -190,9 +197,18 @@ class Identity:
 
     async def search(
         self, request: SearchRequest, controls: Controls = NONE, note: Callable[[Control], None] = ignored
-    ) -> AsyncGenerator[bytes, None]:
+    ) -> AsyncGenerator[bytes | Answer, None]:
         search = await self._search()
         viewer, derived = self._viewer, self._derived
+        persists = controls.persistent is not None or (controls.sync is not None and controls.sync.persist)
+        if persists:
+            if self._account is None:
+                raise NotPermitted("Bind first: changes are not told to strangers")
+            most = self._settings[Ldap].persistent_searches
+            if self._directory.following >= most or self._persistent >= _PERSISTENT:
+                raise LimitReached("Too many searches that stay open")
+            self._directory.following += 1
+            self._persistent += 1
         answers = search.run(request, controls, note)
         try:
             async for answer in answers:
@@ -203,6 +219,9 @@ class Identity:
                     derived = self._derived
                 yield answer
         finally:
+            if persists:
+                self._directory.following -= 1
+                self._persistent -= 1
             await answers.aclose()
 
     async def compare(self, request: CompareRequest, controls: Controls = NONE) -> bool:

@@ -90,6 +90,9 @@ class Ldap(Page):
     sort_limit: int = Field(
         100_000, ge=100, le=10_000_000, description="Entries one search may sort, or list for browsing"
     )
+    persistent_searches: int = Field(
+        100, ge=0, le=10_000, description="Searches that stay open and tell of changes, on one server"
+    )
     idle_minutes: int = Field(10, ge=0, le=1440, description="Minutes an idle connection may stay, 0: any")
     operations: int = Field(32, ge=1, le=1000, description="Operations in progress on one connection")
     delete_mailboxes: bool = Field(

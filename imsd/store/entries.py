@@ -17,10 +17,12 @@ from sqlalchemy import bindparam, func, select
 
 from imsd.errors import NoSuchEntry
 from imsd.store import entry_codec
+from imsd.store.changes import DIRECTORY
 from imsd.store.entry_codec import Attributes
 from imsd.store.entry_tables import entry, entry_name, entry_reference, entry_value
 from imsd.store.ids import EntryId
 from imsd.store.sql import among, sql
+from imsd.store.tables import store
 from imsd.store.transaction import Transaction
 
 ROOT = EntryId(0)
@@ -125,7 +127,10 @@ _OF_KIND = sql(
     .order_by(_e.id)
     .limit(bindparam("most"))
 )
+_CHANGED = sql(select(_e.id).where(_e.version > bindparam("number")).order_by(_e.id))
+_EVERY = sql(select(_e.id).order_by(_e.id))
 _PARENT = sql(select(_e.parent).where(_e.id == bindparam("id")))
+_INCARNATION = sql(select(store.c.value).where(store.c.name == "incarnation"))
 _NAMED = sql(select(_n.entry, _n.kind).where(_n.name == bindparam("name")))
 
 
@@ -216,6 +221,17 @@ def ancestors(tx: Transaction, entry_id: EntryId) -> list[EntryId]:
     if parent is None:
         raise NoSuchEntry
     return found
+
+
+def standing(tx: Transaction) -> tuple[int, str]:
+    """The number of the last change of the directory, and the incarnation of the store (rule 22)."""
+    return tx.counter(DIRECTORY), tx.value(_INCARNATION) or ""
+
+
+def changed_since(tx: Transaction, number: int) -> tuple[int, list[EntryId], list[EntryId]]:
+    """The number of the last change, entries that bear a later one than `number`, and all there are."""
+    changed = _ids(tx.all(_CHANGED, number=number))
+    return tx.counter(DIRECTORY), changed, _ids(tx.all(_EVERY))
 
 
 def named(tx: Transaction, name: str) -> tuple[EntryId, NameKind] | None:

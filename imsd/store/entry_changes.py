@@ -16,7 +16,7 @@ from sqlalchemy import bindparam, delete, func, or_, select, update
 from imsd.errors import ConstraintViolation, EntryExists, NoSuchEntry, NotAllowedOnNonLeaf
 from imsd.store import entry_codec
 from imsd.store.changes import DIRECTORY, EntriesChanged
-from imsd.store.entries import ROOT, Draft, EntryRow, child, exists, load, named
+from imsd.store.entries import ROOT, Draft, EntryRow, ancestors, child, exists, load, named
 from imsd.store.entry_index import INDEXED_LENGTH
 from imsd.store.entry_tables import entry, entry_name, entry_reference, entry_value
 from imsd.store.ids import EntryId
@@ -149,10 +149,23 @@ def replace(unit: Unit, entry_id: EntryId, draft: Draft, now: int, actor: EntryI
         modifier=actor,
         attributes=entry_codec.pack(draft.attributes),
     )
+    if (old.parent, old.rdn_attribute, old.rdn_value) != (draft.parent, draft.rdn_attribute, draft.rdn_value):
+        touched |= _renamed(unit, old, version)
     _replace_values(unit, entry_id, draft)
     _replace_names(unit, entry_id, draft)
     touched |= _replace_references(unit, old, draft)
     _publish(unit, previous, version, touched)
+
+
+def _renamed(unit: Unit, old: EntryRow, version: int) -> set[EntryId]:
+    """Whatever shows an entry's name is as good as changed: those that refer to it, and with the name of
+    an inner entry everything; for that the topmost entry stands."""
+    showing = {other for others in old.referrers.values() for other in others} - {old.id}
+    if unit.one(_HAS_CHILD, parent=old.id) is not None:
+        above = ancestors(unit, old.id)
+        showing |= set(above[-1:])
+    unit.run(_TOUCH_MANY, ids=sorted(showing), version=version)
+    return showing
 
 
 def _replace_values(unit: Unit, entry_id: EntryId, draft: Draft) -> None:

@@ -4,6 +4,7 @@ ber          the Basic Encoding Rules that RFC 4511 5.1 allows, read and written
 messages     every LDAPMessage as a frozen value; results, filters: its larger parts
 requests     messages of clients, decoded
 controls     controls of requests, decoded into one value, and of answers
+syncing      content synchronization and persistent search on the wire
 responses    messages of servers, encoded fast
 client       the other side: requests encoded, responses decoded
 selection    which attributes an answer carries

@@ -37,6 +37,9 @@ class Channel(Protocol):
         Raises Failed with TIME_LIMIT_EXCEEDED when the time is up.
         """
 
+    def unlimit_time(self) -> None:
+        """However long it takes from here on."""
+
     def limit_time(self, seconds: int) -> None:
         """End the operation with TIME_LIMIT_EXCEEDED after so long."""
 

@@ -7,6 +7,7 @@ two has no meaning. What is in more than one document is decided here:
 
 1. Proxied authorization, relax rules and don't-use-copy must be critical (RFC 4370 3, RFC 6171 3).
 2. A virtual list view needs sorting, and is no page (draft-ietf-ldapext-ldapv3-vlv-09 6).
+3. A search that follows changes is neither sorted nor paged.
 """
 
 from __future__ import annotations
@@ -21,6 +22,14 @@ from protocols.ldap.filters import And, Filter, Not, Or
 from protocols.ldap.messages import Control
 from protocols.ldap.requests import ATTRIBUTES, FILTER_ITEMS, filter_of
 from protocols.ldap.results import Failed, ResultCode
+from protocols.ldap.syncing import (
+    PERSISTENT_SEARCH,
+    SYNC,
+    PersistentSearch,
+    SyncRequest,
+    read_persistent,
+    read_sync,
+)
 
 PAGED_RESULTS: Final = "1.2.840.113556.1.4.319"
 SORT: Final = "1.2.840.113556.1.4.473"
@@ -97,6 +106,8 @@ class Controls:
     tree_delete: bool = False
     permissive: bool = False
     relax: bool = False
+    sync: SyncRequest | None = None
+    persistent: PersistentSearch | None = None
 
     def unpaged(self) -> Controls:
         """All that stays the same from page to page (RFC 2696 3)."""
@@ -240,6 +251,8 @@ TABLE: Final[dict[str, Known]] = {
     TREE_DELETE: Known("tree_delete", frozenset([DELETE])),
     PERMISSIVE_MODIFY: Known("permissive", frozenset([MODIFY])),
     RELAX: Known("relax", _UPDATES, must_be_critical=True),
+    SYNC: Known("sync", frozenset([SEARCH]), read_sync),
+    PERSISTENT_SEARCH: Known("persistent", frozenset([SEARCH]), read_persistent),
 }
 
 
@@ -270,6 +283,9 @@ def read(controls: tuple[Control, ...], tag: int) -> Controls:
             raise Failed(ResultCode.SORT_CONTROL_MISSING, "A list view needs a sort")
         if made.page is not None:
             raise Failed(ResultCode.UNWILLING_TO_PERFORM, "A list view has no pages")
+    following = (made.sync is not None) + (made.persistent is not None)
+    if following > 1 or (following and (made.page is not None or made.sort or made.view is not None)):
+        raise Failed(ResultCode.UNWILLING_TO_PERFORM, "Changes are not followed in pages, sorted, or twice")
     return made
 
 

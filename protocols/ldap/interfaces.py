@@ -25,6 +25,7 @@ from protocols.ldap.messages import (
     SearchRequest,
 )
 from protocols.ldap.results import Result
+from protocols.ldap.syncing import Answer
 from protocols.sasl import IAuthenticator
 from protocols.security import Security
 
@@ -104,10 +105,11 @@ class IIdentity(Interface):
 
     def search(
         request: SearchRequest, controls: Controls = NONE, note: Callable[[Control], None] = ignored
-    ) -> AsyncGenerator[bytes, None]:
+    ) -> AsyncGenerator[bytes | Answer, None]:
         """Encoded SearchResultEntry and SearchResultReference, in any order but with a sort.
 
-        `note` is given controls of the answer that ends the search.
+        An `Answer` has controls of its own, or is PERSISTING. `note` is given controls
+        of the answer that ends the search.
 
         b"" may be given at any time as a resting point: the server then looks at the time
         limit and lets other work run. Do so at least every millisecond of work. The iterator

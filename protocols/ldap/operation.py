@@ -148,6 +148,12 @@ class Operation:
     def limit_time(self, seconds: int) -> None:
         self._deadline = self._connection.clock.seconds() + seconds
 
+    def unlimit_time(self) -> None:
+        self._deadline = 0.0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def start_tls(self) -> None:
         self.after = self._connection.begin_tls
 

@@ -60,6 +60,8 @@ class ResultCode(IntEnum):
     """RFC 4528 4."""
     AUTHORIZATION_DENIED = 123
     """RFC 4370 4."""
+    SYNC_REFRESH_REQUIRED = 4096
+    """RFC 4533 2.6."""
 
 
 @dataclass(frozen=True, slots=True)

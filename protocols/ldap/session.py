@@ -9,10 +9,11 @@ from protocols.ldap.controls import Controls
 from protocols.ldap.interfaces import IDoor, IIdentity
 from protocols.ldap.messages import Control, SearchRequest
 from protocols.ldap.results import Failed, ResultCode
+from protocols.ldap.syncing import Answer
 from protocols.sasl import IExchange
 from protocols.security import Security
 
-Answers = AsyncGenerator[bytes, None]
+Answers = AsyncGenerator[bytes | Answer, None]
 
 
 @dataclass(slots=True)

@@ -35,6 +35,7 @@ from protocols.ldap.results import Failed, Result, ResultCode
 from protocols.ldap.schema import AttributeType, Schema
 from protocols.ldap.selection import selection
 from protocols.ldap.server import LdapConnection
+from protocols.ldap.syncing import PERSISTING, Answer, State, state_control
 from protocols.lines import NEED_DATA
 from protocols.sasl import IAuthenticator, ScramKeys
 from protocols.security import Security
@@ -96,7 +97,7 @@ class FakeIdentity:
 
     async def search(
         self, request: SearchRequest, controls: Controls = NONE, note: Callable[[Control], None] = ignored
-    ) -> AsyncGenerator[bytes, None]:
+    ) -> AsyncGenerator[bytes | Answer, None]:
         self.door.asked.append(controls)
         if controls.sort:
             note(sort_control(0))
@@ -123,6 +124,13 @@ class FakeIdentity:
                             if wanted.wants(name)
                         ),
                     )
+            if door.stay:
+                yield PERSISTING
+                door.closed_gates.add("stay")
+                await door.pass_gate("stay")
+                for _ in range(2):
+                    entry = encode_entry(b"uid=told,dc=test", b"")
+                    yield Answer(entry, (state_control(State.ADD, b"u" * 16),))
         finally:
             door.done.append("search closed")
 
@@ -209,6 +217,7 @@ class FakeDoor:
         self.done: list[str] = []
         self.asked: list[Controls] = []
         self.let_anonymous = True
+        self.stay = False
         self.watching: list[Callable[[], None]] = []
         self.search_limits = SearchLimits()
         self.put("dc=test", objectClass=(b"domain",), dc=(b"test",))

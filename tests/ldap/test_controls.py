@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.errors import BadSyntax
-from protocols.ldap import ber, client, controls, filters
+from protocols.ldap import ber, client, controls, filters, syncing
 from protocols.ldap.controls import Controls, ListView, Page, SortKey
 from protocols.ldap.messages import BindRequest, Control, ExtendedRequest, Simple
 from protocols.ldap.results import Failed, ResultCode
@@ -177,3 +177,37 @@ def test_another_identity_for_one_request(peer: Peer) -> None:
     assert code(peer.ask(4, cancel, proxied)[0]) is ResultCode.UNAVAILABLE_CRITICAL_EXTENSION
     [answer] = peer.ask(5, BindRequest(3, "uid=bob", Simple(b"secret")), proxied)
     assert code(answer) is ResultCode.UNAVAILABLE_CRITICAL_EXTENSION
+
+
+# Following changes ------------------------------------------------------------------------
+
+
+def test_requests_to_follow_changes_are_read() -> None:
+    sync = ber.sequence([ber.integer(3, ber.ENUMERATED), ber.octets(b"c"), ber.boolean(True)])
+    assert syncing.read_sync(sync) == syncing.SyncRequest(True, b"c", True)
+    assert syncing.read_sync(ber.sequence([ber.integer(1, ber.ENUMERATED)])) == syncing.SyncRequest(False)
+    persistent = ber.sequence([ber.integer(9), ber.boolean(True), ber.boolean(False)])
+    assert syncing.read_persistent(persistent) == syncing.PersistentSearch(9, True, False)
+    for damaged in (None, b"", ber.sequence([ber.integer(2, ber.ENUMERATED)])):
+        with pytest.raises(BadSyntax):
+            syncing.read_sync(damaged)
+    both = (Control(syncing.SYNC, True, sync), Control(syncing.PERSISTENT_SEARCH, True, persistent))
+    for asked in (both, (both[0], Control(controls.SORT, True, SORT_CN)), (both[1], _paged())):
+        with pytest.raises(Failed):
+            controls.read(asked, 0x63)
+
+
+def _paged() -> Control:
+    return Control(controls.PAGED_RESULTS, True, PAGE)
+
+
+def test_a_search_that_stays_has_neither_time_nor_number(peer: Peer) -> None:
+    peer.door.stay = True
+    sync = Control(syncing.SYNC, True, ber.sequence([ber.integer(3, ber.ENUMERATED)]))
+    peer.send(1, search(size=1, seconds=5), sync)
+    peer.clock.advance(3600)
+    peer.door.open_gate("stay")
+    answers = peer.receive()
+    assert len(answers) == 4
+    assert code(answers[-1].operation) is ResultCode.SUCCESS
+    assert answers[1].controls == (syncing.state_control(syncing.State.ADD, b"u" * 16),)

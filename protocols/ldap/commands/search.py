@@ -18,6 +18,7 @@ from protocols.ldap.responses import ENTRY
 from protocols.ldap.results import SUCCESS, Failed, ResultCode
 from protocols.ldap.session import Answers, PagedSearch, Session
 from protocols.ldap.special import special_answer
+from protocols.ldap.syncing import PERSISTING, Answer
 
 DONE: Final = SearchResultDone(SUCCESS)
 
@@ -39,6 +40,8 @@ class Search:
         if request.scope is Scope.BASE:
             special = special_answer(request, session)
             if special is not None:
+                if channel.controls.sync is not None or channel.controls.persistent is not None:
+                    raise Failed(ResultCode.UNWILLING_TO_PERFORM, "Changes of this are not followed")
                 for answer in special:
                     channel.send(answer)
                 return DONE
@@ -53,8 +56,11 @@ class Search:
         identity = session.identity if controls.proxied is None else await session.acting(controls)
         notes: list[Control] = []
         answers = identity.search(request, controls, notes.append)
+        follows = controls.sync is not None or controls.persistent is not None
+        # A copy is whole or of no use: it is as long as all pages may be.
+        allowed = limits.paged_entries if follows else limits.entries
         try:
-            await _deliver(answers, channel, 0, _least(request.size_limit, limits.entries))
+            await _deliver(answers, channel, 0, _least(request.size_limit, allowed))
         finally:
             channel.answer_controls = tuple(notes)
         return DONE
@@ -104,11 +110,19 @@ async def _deliver(
             if not answer:
                 await channel.breathe()
                 continue
-            if answer[0] == ENTRY:
+            if isinstance(answer, Answer):
+                if answer is PERSISTING:
+                    channel.unlimit_time()
+                    most = 0
+                    continue
+                operation, controls = answer.operation, answer.controls
+            else:
+                operation, controls = answer, ()
+            if operation[0] == ENTRY:
                 if given == most and most:
                     raise Failed(ResultCode.SIZE_LIMIT_EXCEEDED)
                 given += 1
-            channel.send(answer)
+            channel.send(operation, controls)
             if given == stop:
                 return given
             if not given & 31:
