@@ -30,6 +30,7 @@ from imsd.store.blobs import Blobs
 from imsd.store.changes import SETTINGS, Change
 from imsd.store.database import Database, Watch
 from imsd.store.index import MailboxIndexes
+from imsd.store.keyring import Keyring
 from imsd.store.search.index import SearchIndex
 from imsd.summaries import Summaries
 
@@ -43,7 +44,8 @@ class Core:
         self.config = config
         self.reactor = reactor
         self.db = db
-        self.settings = LiveSettings(PAGES, config.server.hostname)
+        self.keyring = Keyring(config.home)
+        self.settings = LiveSettings(PAGES, config.server.hostname, self.keyring)
         self.blobs = Blobs(db)
         self.summaries = Summaries(reactor)
         self.indexes = MailboxIndexes(db)

@@ -122,6 +122,8 @@ class Server(Service):
             self.config.server.hostname,
             own=tuple(self.config.server.addresses),
             node=core.db.node,
+            keyring=core.keyring,
+            ports=tuple(filter(None, map(self.config.port, ("smtp", "submission")))),
         )
         await self.queue.start()
         self.factories = {name: self._factory(name, core) for name in STANDARD_PORTS}

@@ -11,15 +11,15 @@ from imsd.mail.destinations import Destination
 from imsd.mail.envelope import Addressee
 from imsd.mail.policy import Submitter
 from imsd.mail.routing import Unroutable, route
+from imsd.mail.security import wanted
 from imsd.settings.connectors import DEFAULT, Ims
 from imsd.settings.networks import address as parse_address
 from imsd.settings.routing import Rerouting, Restrictions
+from imsd.settings.security import Tls
 from protocols.errors import BadSyntax
 from protocols.smtp.grammar import Path
 from protocols.smtp.grammar import parse_address as parse_path
 from protocols.smtp.parameters import NO_RCPT_PARAMETERS
-
-TLS_POLICY = "STARTTLS when offered, certificate not verified"
 
 
 @operation("route.show")
@@ -80,7 +80,7 @@ async def _outward(core: Any, found: Addressee, by: Submitter, told: list[str]) 
         "result": "held" if parked else "relayed",
         "text": f"{found.address} by connector {connector.name}" + (f"; {parked}" if parked else ""),
         "connector": connector.name,
-        "tls": TLS_POLICY,
+        "tls": f"TLS {wanted(way, core.settings[Ims], core.settings[Tls])}",
     }
     try:
         targets = await core.server.queue.routing.targets(way)

@@ -10,7 +10,8 @@ intake      content on its way in: header edited, the rest streamed and summariz
 delivery    who gets a copy, and taking responsibility for it
 units       the one transaction that makes the 250 true
 queue       the way out: what is due is claimed and carried (work: what is in hand)
-routing     where to (names: the domain name system, answers kept)
+routing     where to (names: the domain name system, answers kept; ourselves: who we are)
+security    how protected, and logged in as whom
 relay       over which connection (parcels, downgrade: the content on its way)
 settling    what becomes of each recipient: retries, expiry, finishing
 reporting   who is told (bounce: how a report is written)

@@ -20,6 +20,7 @@ from imsd.mail.lanes import Lanes
 from imsd.mail.relay import LeaseLost
 from imsd.mail.ways import Ways
 from imsd.mail.work import Active, Work
+from imsd.settings.outbound import ConnectionLimits
 from imsd.settings.queue import Queue
 from imsd.store import claims, spool
 from imsd.store.claims import FIRST, Claim, Place
@@ -154,7 +155,7 @@ class Claiming:
         """Cut a claim into work by destination."""
         active = Active(claim, {each.id for each in claim.recipients}, claim.lease)
         self.held[claim.token] = active
-        for key, work in await self._ways.divide(active, self._settings[Queue].recipients_per_message):
+        for key, work in await self._ways.divide(active, self._settings[ConnectionLimits].most_recipients):
             self._lanes.put(key, work)
 
     def done(self, work: Work) -> None:

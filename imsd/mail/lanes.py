@@ -1,9 +1,9 @@
 """Work in hand, by what its connections go to, and the lanes that carry it.
 
-1. A lane is one courier with one connection. There are at most `connections` of them that hold one or
-   make one; a lane that waits for a slot at its host does not count (imsd.mail.slots).
+1. A lane is one courier with one connection. There are at most `ims.limits.outbound` of them that hold
+   one or make one; a lane that waits for a slot at its host does not count (imsd.mail.slots).
 2. Destinations take turns. Who has lanes gets another one for a real backlog alone, up to
-   `connections_per_host`, and only while more lanes are free than he has: whoever is slow leaves room
+   `per_host`, and only while more lanes are free than he has: whoever is slow leaves room
    for others, however much there is for him.
 3. What stays here needs no connection, and waits for nobody who is slow elsewhere.
 """
@@ -21,6 +21,7 @@ from imsd.mail.delivery import LOCAL
 from imsd.mail.relay import Courier
 from imsd.mail.slots import Slots
 from imsd.mail.work import Work
+from imsd.settings.outbound import ConnectionLimits
 from imsd.settings.queue import Queue
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Lanes:
         self._ended = ended
         self._pending: OrderedDict[str, deque[Work]] = OrderedDict()
         self._running: dict[str, int] = {}
-        self.slots = Slots(lambda: settings[Queue].connections, self._somebody_waits)
+        self.slots = Slots(lambda: settings[ConnectionLimits].outbound, self._somebody_waits)
         self.open: set[Deferred[None]] = set()
         self.stopping = False
 
@@ -69,11 +70,11 @@ class Lanes:
         if self._free() > 0:
             return False
         without = sum(1 for key in self._pending if key != LOCAL and key not in self._running)
-        return without >= self._settings[Queue].connections
+        return without >= self._settings[ConnectionLimits].outbound
 
     def _free(self) -> int:
         busy = sum(self._running.values()) - self._running.get(LOCAL, 0) - self.slots.waiting
-        return self._settings[Queue].connections - busy
+        return self._settings[ConnectionLimits].outbound - busy
 
     # Lanes -----------------------------------------------------------------------------------
 
@@ -102,11 +103,15 @@ class Lanes:
 
     def _may_start(self, key: str, waiting: int, free: int) -> bool:
         running = self._running.get(key, 0)
-        if running >= self._settings[Queue].connections_per_host:
+        if running >= self._limits(self._pending[key][0]).per_host:
             return False
         if running and waiting <= running * BACKLOG:
             return False  # A lane that runs takes more of what waits.
         return key == LOCAL or free > running
+
+    def _limits(self, work: Work) -> ConnectionLimits:
+        page = self._settings[ConnectionLimits]
+        return page if work.route is None else page.of(work.route.domain)
 
     def _somebody_waits(self) -> None:
         self._reactor.callLater(0, self._look)
@@ -133,7 +138,8 @@ class Lanes:
                 await self._do(key, work, courier)
                 done += 1
                 page, waiting = self._settings[Queue], self._pending.get(key)
-                if not waiting or self.stopping or page.paused or done >= page.messages_per_connection:
+                most = self._limits(work).messages_per_connection
+                if not waiting or self.stopping or page.paused or done >= most:
                     break
                 work = waiting.popleft()
             await courier.close()

@@ -20,9 +20,9 @@ from twisted.internet.defer import Deferred
 from imsd.errors import SentAway, TooFast
 from imsd.mail.pace import Pace
 from imsd.settings.accept import Accept
-from imsd.settings.limits import Inbound
 from imsd.settings.listeners import Admission as AdmissionPage
 from imsd.settings.networks import address as parsed
+from imsd.settings.outbound import ConnectionLimits
 from protocols.connection import Admission, Limits, network_of
 from protocols.security import is_loopback
 
@@ -57,8 +57,8 @@ class InboundLimits:
         self.unknown = Pace(HOUR)
 
     @property
-    def page(self) -> Inbound:
-        return self._settings[Inbound]
+    def page(self) -> ConnectionLimits:
+        return self._settings[ConnectionLimits]
 
     def exempt(self, peer: str) -> bool:
         if self._settings[AdmissionPage].loopback_exempt and is_loopback(peer):

@@ -18,8 +18,9 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -32,9 +33,10 @@ from imsd.mail.claiming import LEASE as LEASE
 from imsd.mail.claiming import Claiming
 from imsd.mail.lanes import Lanes
 from imsd.mail.names import Dns, Names
+from imsd.mail.ourselves import Ourselves, addresses_of_interfaces
 from imsd.mail.parcels import Parcels
 from imsd.mail.parking import Parking
-from imsd.mail.relay import Courier
+from imsd.mail.relay import Courier, Transport
 from imsd.mail.reporting import Reporter
 from imsd.mail.routing import Routing
 from imsd.mail.settling import Settling
@@ -47,6 +49,7 @@ from imsd.store import claims, spool, tables
 from imsd.store.blobs import Blobs
 from imsd.store.changes import QUEUE, Change, QueueChanged
 from imsd.store.database import in_thread
+from imsd.store.keyring import Keyring
 from imsd.store.sql import SQLITE
 
 if TYPE_CHECKING:
@@ -77,9 +80,12 @@ class QueueRunner:
         *,
         node: int = 0,
         own: tuple[str, ...] = (),
+        ports: tuple[int, ...] = (),
         names: Names | None = None,
         now: Callable[[], int] = tables.now,
         timeouts: Timeouts | None = None,
+        keyring: Keyring | None = None,
+        interfaces: Callable[[], Collection[str]] = addresses_of_interfaces,
     ) -> None:
         self._db = db
         self._settings = settings
@@ -87,10 +93,27 @@ class QueueRunner:
         self._hostname = hostname or socket.getfqdn()
         self._node = node
         self._now = now
-        self._timeouts = timeouts
         dns = Dns(lambda: settings[DeliveryPage].nameservers)
         self.names = names or Names(reactor, partial(in_thread, reactor), dns.lookup)
-        self.routing = Routing(self.names, self._hostname, own)
+        ourselves = Ourselves(
+            self._hostname,
+            own,
+            named=lambda: settings[DeliveryPage].own,
+            check=lambda: settings[DeliveryPage].loopback_check,
+            ports=ports,
+            interfaces=interfaces,
+        )
+        self.routing = Routing(self.names, ourselves, first=lambda: settings[DeliveryPage].prefer)
+        self.transport = Transport(
+            reactor,
+            self._hostname,
+            self.routing,
+            settings,
+            partial(in_thread, reactor),
+            keyring or Keyring(Path()),
+            now,
+            timeouts,
+        )
         self.connectors = delivery.connectors
         reporter = Reporter(delivery, directory, settings, blobs, self._hostname)
         self._settling = Settling(db, reporter, settings, now, self._hold)
@@ -210,9 +233,7 @@ class QueueRunner:
     # What its parts ask for --------------------------------------------------------------------
 
     def _courier(self, slots: Slots) -> Courier:
-        return Courier(
-            self._reactor, self._hostname, self.routing, self._settings, slots, self._timeouts, self._now
-        )
+        return Courier(self.transport, slots)
 
     async def _hold(self, active: Active) -> None:
         await self.claiming.hold(active)

@@ -7,8 +7,8 @@
 3. An address literal is its own destination.
 4. Else the domain's MX records: lower preference first, equal ones shuffled. A null MX accepts
    no mail. Without any MX record the domain itself is the host.
-5. An MX that is ourselves, and every one that is not preferred to it, is left out; when none is
-   left the mail would loop.
+5. An MX that is ourselves (imsd.mail.ourselves), and every one that is not preferred to it, is left
+   out; when none is left the mail would loop.
 
 The name system is asked by `Names`; what it says is kept as long as its TTL allows.
 """
@@ -16,13 +16,15 @@ The name system is asked by `Names`; what it says is kept as long as its TTL all
 from __future__ import annotations
 
 import random
-from collections.abc import Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
+from itertools import zip_longest
 
 from imsd.errors import Refusal
 from imsd.mail.destinations import Destination
 from imsd.mail.names import LookupFailed, Names
+from imsd.mail.ourselves import Ourselves
 from imsd.settings.connectors import Connector, DomainRow, host_and_port
 from protocols.message.domains import to_ascii
 
@@ -96,18 +98,18 @@ def _with_port(host: str, port: int | None) -> str:
 
 
 class Routing:
-    """Finds targets. hostname: our name; own: addresses that are ours."""
+    """Finds targets. first: the family of addresses that is tried first."""
 
     def __init__(
         self,
         names: Names,
-        hostname: str,
-        own: Collection[str] = (),
+        ourselves: Ourselves,
         shuffle: random.Random | None = None,
+        first: Callable[[], str] = lambda: "ipv6",
     ) -> None:
         self._names = names
-        self._hostname = hostname.lower().rstrip(".")
-        self._own = frozenset(own)
+        self._ourselves = ourselves
+        self._first = first
         self._random = shuffle or random.SystemRandom()
 
     async def targets(self, route: Route) -> list[Target]:
@@ -137,7 +139,10 @@ class Routing:
                 failed = error
         if not targets and failed is not None:
             raise failed
-        return self._some(targets, "5.4.4", f"{', '.join(route.hosts)} has no address")
+        others = [each for each in targets if not self._ourselves.is_listener(each.address, each.port)]
+        if targets and not others:
+            raise Unroutable("5.4.6", f"{', '.join(route.hosts)} is this server")
+        return self._some(others, "5.4.4", f"{', '.join(route.hosts)} has no address")
 
     async def _host(self, host: str, port: int) -> list[Target]:
         if host.startswith("["):
@@ -159,7 +164,7 @@ class Routing:
             ip_address(text)
         except ValueError:
             raise Unroutable("5.1.2", f"{domain} is no address literal") from None
-        if self._is_ours(text):
+        if self._ourselves.is_address(text):
             raise Unroutable("5.4.6", f"{domain} is this server")
         return Target(domain, text, port)
 
@@ -176,7 +181,7 @@ class Routing:
         if not found:
             # RFC 5321 5.1: the domain is treated as its own MX of preference 0.
             here = await self._addresses(domain, port)
-            if any(self._is_ours(target.address) for target in here):
+            if any(self._ourselves.is_address(target.address) for target in here):
                 raise Unroutable("5.4.6", f"Mail for {domain} loops back to this server")
             return self._some(here, "5.1.2", f"Domain {domain} has neither MX nor address")
         if any(not host for _, _, host in found):
@@ -193,7 +198,9 @@ class Routing:
             except LookupFailed as error:
                 failed = error
                 continue
-            if host == self._hostname or any(self._is_ours(each.address) for each in addresses):
+            if self._ourselves.is_name(host) or any(
+                self._ourselves.is_address(each.address) for each in addresses
+            ):
                 limit = preference
                 # An equal one that the shuffle put before us goes too (RFC 5321 5.1).
                 kept = {name for level, _, name in found if level < preference}
@@ -212,22 +219,20 @@ class Routing:
         if _is_address(host):
             return [Target(host, host, port)]
         records = await self._names.addresses(host)
-        return [Target(host, address, port) for address in records[:MOST_ADDRESSES]]
+        return [Target(host, address, port) for address in self._in_turn(records)[:MOST_ADDRESSES]]
+
+    def _in_turn(self, addresses: list[str]) -> list[str]:
+        """Both families in turn, so that one that does not work keeps nobody from the other (RFC 8305 4)."""
+        six = [each for each in addresses if ":" in each]
+        four = [each for each in addresses if ":" not in each]
+        pairs = zip_longest(six, four) if self._first() == "ipv6" else zip_longest(four, six)
+        return [each for pair in pairs for each in pair if each is not None]
 
     @staticmethod
     def _some(targets: list[Target], status: str, text: str) -> list[Target]:
         if not targets:
             raise Unroutable(status, text)
         return targets
-
-    def _is_ours(self, address: str) -> bool:
-        parsed = ip_address(address)
-        # ::ffff:127.0.0.1 is reached over IPv4.
-        mapped = getattr(parsed, "ipv4_mapped", None)
-        if mapped is not None:
-            parsed, address = mapped, str(mapped)
-        # A name that the DNS puts on the loopback would be delivered to ourselves as well.
-        return address in self._own or parsed.is_loopback or parsed.is_unspecified
 
 
 def _is_address(text: str) -> bool:

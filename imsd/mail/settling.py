@@ -110,8 +110,9 @@ class Settling:
                         status = "5.4.7"  # RFC 2852 4.1.4: its time is over, whatever the reason was.
                 if wanted(each.notify, Action.FAILED):
                     verdict.tell(_fate(each, Action.FAILED, outcome, status, text))
-            verdict.results.append(Result(each.id, state, text, due, warned, again(due, message.priority)))
-            verdict.events.append(_event(time, word, message, each.address, text, outcome.peer))
+            noted = f"{text} (TLS {outcome.tls})" if outcome.tls else text
+            verdict.results.append(Result(each.id, state, noted, due, warned, again(due, message.priority)))
+            verdict.events.append(_event(time, word, message, each.address, noted, outcome.peer))
         return verdict
 
     def _late(self, message: Queued, recipient: QueuedRecipient, time: int) -> bool:

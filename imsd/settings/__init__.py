@@ -4,6 +4,7 @@ page        what a property page is
 live        the current values, of the site and of servers, kept up to date by the change feed
 networks    networks in settings, and which of them an address is in
 domains     patterns of domains, and which of them a domain matches
+secrets     passwords, sealed
 others      one module per property page
 
 A page is found by its class: `settings[Pop3].idle_minutes`. Only what differs from the
@@ -19,10 +20,10 @@ from imsd.settings.directory import Addressing, Ldap
 from imsd.settings.filters import Filter
 from imsd.settings.folders import Folders
 from imsd.settings.imap import Imap
-from imsd.settings.limits import Inbound
 from imsd.settings.listeners import Admission
 from imsd.settings.live import LiveSettings
 from imsd.settings.logins import Logins
+from imsd.settings.outbound import ConnectionLimits
 from imsd.settings.page import Page
 from imsd.settings.pickup import Pickup
 from imsd.settings.pop3 import Pop3
@@ -33,8 +34,10 @@ from imsd.settings.referrals import Referrals
 from imsd.settings.reports import Ndr, Notifications
 from imsd.settings.routing import Rerouting, Restrictions
 from imsd.settings.scheduling import DelayNotice, Retry, Timeout
+from imsd.settings.security import Tls
 from imsd.settings.sending import Sending
 from imsd.settings.smtp import Smtp
+from imsd.settings.timers import Timers
 
 PAGES: tuple[type[Page], ...] = (
     Admission,
@@ -44,13 +47,15 @@ PAGES: tuple[type[Page], ...] = (
     Ims,
     Accept,
     Filter,
-    Inbound,
+    ConnectionLimits,
     Sending,
     Delivery,
     DeliveryRestrictions,
     Retry,
     Timeout,
     DelayNotice,
+    Timers,
+    Tls,
     Ndr,
     Notifications,
     Rerouting,

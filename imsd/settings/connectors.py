@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from imsd.settings.domains import DomainPattern, DomainTable, normal_domain, once_each
 from imsd.settings.page import Page
+from imsd.settings.security import SecurityRow
 
 DEFAULT = "ims"
 """The connector that is always there."""
@@ -248,6 +249,16 @@ class Ims(Page):
         "smarthost, host:HOST[:PORT][,HOST...] or etrn (it is held until the domain's host asks by ETRN); "
         "the recipient's address is not changed",
     )
+    security: tuple[SecurityRow, ...] = Field(
+        (),
+        max_length=10_000,
+        description="Rows {domain, tls, names, ca_file, certificate, key, auth, user, password, "
+        "allow_cleartext}: the hosts of an e-mail domain (and those below it), or a host that mail is handed "
+        "to. tls: none, may, encrypt, verify or dane; names: what verify wants in the certificate in place "
+        "of the host's name (.example.org: anything below it); certificate, key: ours, PEM files relative to "
+        "the home; auth: plain, login, scram-sha-256, scram-sha-256-plus, external or any; password: "
+        "file:PATH, or itself, which is kept sealed; allow_cleartext: plain and login without TLS",
+    )
     connectors: tuple[Connector, ...] = Field(
         (),
         max_length=100,
@@ -273,6 +284,12 @@ class Ims(Page):
         once_each(row.domain for row in value)
         return value
 
+    @field_validator("security")
+    @classmethod
+    def _security(cls, value: tuple[SecurityRow, ...]) -> tuple[SecurityRow, ...]:
+        once_each(row.domain for row in value)
+        return value
+
     @field_validator("connectors")
     @classmethod
     def _connectors(cls, value: tuple[Connector, ...]) -> tuple[Connector, ...]:
@@ -284,6 +301,16 @@ class Ims(Page):
     @cached_property
     def rows(self) -> DomainTable[DomainRow]:
         return DomainTable((row.domain, row) for row in self.domains)
+
+    @cached_property
+    def secured(self) -> DomainTable[SecurityRow]:
+        return DomainTable((row.domain, row) for row in self.security)
+
+    @cached_property
+    def site_hosts(self) -> frozenset[str]:
+        """The hosts that name connected sites, of all connectors."""
+        rows = [*self.connected_sites, *(row for one in self.connectors for row in one.connected_sites)]
+        return frozenset(row.address for row in rows)
 
 
 class Delivery(Page):
@@ -307,12 +334,40 @@ class Delivery(Page):
         (), description="Name servers to ask, address or address:port; empty: those of the operating system"
     )
 
+    prefer: Literal["ipv6", "ipv4"] = Field(
+        "ipv6", description="Addresses of a host that are tried first; those of both kinds are tried in turn"
+    )
+    own: tuple[str, ...] = Field(
+        (),
+        max_length=100,
+        description="More names and addresses of this server, such as those that a router translates; an "
+        "exchanger that is one of them is ourselves",
+    )
+    loopback_check: bool = Field(
+        True,
+        description="Never connect to the loopback or to an address of this machine because DNS says so, "
+        "nor to ourselves at all",
+    )
+
+    @field_validator("own")
+    @classmethod
+    def _own(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(ip_address(text)) if _is_address(text) else normal_domain(text) for text in value)
+
     @field_validator("nameservers")
     @classmethod
     def _nameservers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for text in value:
             nameserver(text)
         return value
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def nameserver(text: str) -> tuple[str, int]:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from imsd.errors import ConstraintViolation, NoSuchEntry
 from imsd.settings.page import Page
+from imsd.settings.secrets import Sealer
 
 P = TypeVar("P", bound=Page)
 
@@ -47,11 +48,12 @@ class LiveSettings:
 
     `replace` is called with all stored rows at start and whenever the change feed says that
     settings changed; whoever needs to act on a change registers with `on_change`.
-    server: this server's name.
+    server: this server's name. sealer: seals the secrets that are set.
     """
 
-    def __init__(self, pages: Iterable[type[Page]], server: str = "") -> None:
+    def __init__(self, pages: Iterable[type[Page]], server: str = "", sealer: Sealer | None = None) -> None:
         self.server = server.lower().strip(".")
+        self._sealer = sealer
         self._classes = {page.section: page for page in pages}
         self._values: dict[type[Page], Page] = {page: page() for page in self._classes.values()}
         self._rows: dict[str, Values] = {}
@@ -131,7 +133,7 @@ class LiveSettings:
             value = typed
         for candidate in (value, typed):
             try:
-                checked = page.model_validate({key.field: candidate})
+                checked = page.model_validate({key.field: candidate}, context={"sealer": self._sealer})
             except ValidationError as error:
                 reason = "; ".join(str(item["msg"]) for item in error.errors())
                 continue

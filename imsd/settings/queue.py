@@ -13,17 +13,6 @@ class Queue(Page):
     section = "queue"
 
     paused: bool = Field(False, description="Keep everything in the queue where it is; nothing is tried")
-    connections: int = Field(20, ge=1, le=1_000, description="Outbound connections at once")
-    connections_per_host: int = Field(
-        10, ge=1, le=1_000, description="Outbound connections at once to one host"
-    )
-    messages_per_connection: int = Field(
-        8, ge=1, le=10_000, description="Messages sent in one connection before it is closed"
-    )
-    recipients_per_message: int = Field(
-        100, ge=1, le=10_000, description="Recipients named in one transaction (RFC 5321 4.5.3.1.8)"
-    )
-    connect_seconds: int = Field(30, ge=1, le=300, description="Time for a connection to be made")
     return_kb: int = Field(
         1_024,
         ge=0,

@@ -8,7 +8,7 @@ external     EXTERNAL (RFC 4422 A), identities in a certificate
 keys         SCRAM keys: derivation, proofs, stored form
 prep         SASLprep (RFC 4013)
 converse     running an exchange over a line protocol
-client       the client side: PLAIN, LOGIN, SCRAM-SHA-256
+client       the client side of all of them
 
 How a login passes through: a protocol's AUTH command calls `begin(name, authenticator,
 security)` and then `converse(ask, exchange, initial)`, where `ask(line)` sends one base64

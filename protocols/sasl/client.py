@@ -1,11 +1,12 @@
-"""The client side of PLAIN, LOGIN and SCRAM-SHA-256, for mail we hand to others."""
+"""The client side of PLAIN, LOGIN, EXTERNAL and SCRAM-SHA-256(-PLUS), for mail we hand to others."""
 
 from __future__ import annotations
 
 import hmac
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from secrets import token_urlsafe
 from typing import Protocol
 
@@ -43,16 +44,64 @@ class ClientExchange(Protocol):
         ...
 
 
-def choose(offered: Iterable[str], name: str, password: str, *, private: bool) -> ClientExchange | None:
-    """The best exchange both sides know; the password itself is sent only over TLS."""
-    names = {mechanism.upper() for mechanism in offered}
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Channel binding data of a TLS connection (RFC 5929, RFC 9266)."""
+
+    kind: str
+    data: bytes
+
+
+STRONGEST = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN")
+
+
+def choose(
+    offered: Iterable[str],
+    name: str,
+    password: str,
+    *,
+    private: bool,
+    allowed: Collection[str] = STRONGEST,
+    binding: Binding | None = None,
+) -> ClientExchange | None:
+    """The best exchange that both sides know and that is allowed.
+
+    private: the password itself may be sent. Whoever may bind and finds that the server does not
+    offer it says so, and a server that does knows that somebody is between (RFC 5802 6).
+    """
+    names = {mechanism.upper() for mechanism in offered} & set(allowed)
+    if "EXTERNAL" in names:
+        return ExternalClient(name)
+    if "SCRAM-SHA-256-PLUS" in names and binding is not None:
+        return ScramClient(name, password, binding=binding)
     if "SCRAM-SHA-256" in names:
-        return ScramClient(name, password)
+        could = binding is not None and "SCRAM-SHA-256-PLUS" in allowed
+        return ScramClient(name, password, could=could)
     if private and "PLAIN" in names:
         return PlainClient(name, password)
     if private and "LOGIN" in names:
         return LoginClient(name, password)
     return None
+
+
+class ExternalClient:
+    """RFC 4422 A: who we are stands in our certificate. name: whom to act as, "" for the certificate's."""
+
+    name = "EXTERNAL"
+
+    def __init__(self, name: str) -> None:
+        self._response = name.encode()
+
+    def initial(self) -> bytes | None:
+        return self._response
+
+    def respond(self, challenge: bytes) -> bytes:
+        if challenge:
+            raise BadExchange("empty challenge expected")
+        return self._response
+
+    def finish(self) -> None:
+        pass
 
 
 class PlainClient:
@@ -97,14 +146,26 @@ class LoginClient:
 
 
 class ScramClient:
-    """SCRAM-SHA-256 without channel binding (RFC 5802 5): the server must prove itself too.
+    """SCRAM-SHA-256, with binding the -PLUS of it (RFC 5802 5, 6): the server must prove itself too.
 
-    `respond` to the server-first-message is slow (PBKDF2): call it in a thread.
+    could: we would bind, but the server does not offer it. `respond` to the server-first-message
+    is slow (PBKDF2): call it in a thread.
     """
 
-    name = "SCRAM-SHA-256"
-
-    def __init__(self, name: str, password: str, nonce: Callable[[], str] = token_urlsafe) -> None:
+    def __init__(
+        self,
+        name: str,
+        password: str,
+        nonce: Callable[[], str] = token_urlsafe,
+        *,
+        binding: Binding | None = None,
+        could: bool = False,
+    ) -> None:
+        self.name = "SCRAM-SHA-256-PLUS" if binding is not None else "SCRAM-SHA-256"
+        self._header = "y,," if could else "n,,"
+        if binding is not None:
+            self._header = f"p={binding.kind},,"
+        self._binding = self._header.encode() + (binding.data if binding is not None else b"")
         self._password = password
         self._nonce = nonce()
         self._bare = f"n={escape(saslprep(name))},r={self._nonce}"
@@ -112,7 +173,7 @@ class ScramClient:
         self._verified = False
 
     def initial(self) -> bytes | None:
-        return f"n,,{self._bare}".encode()
+        return f"{self._header}{self._bare}".encode()
 
     def respond(self, challenge: bytes) -> bytes:
         try:
@@ -133,7 +194,7 @@ class ScramClient:
         salted = keys.salted_password(self._password, salt, iterations)
         client = keys.client_key(salted)
         known = ScramKeys(salt, iterations, keys.stored_key(client), keys.server_key(salted))
-        unproved = f"c=biws,r={parsed['nonce']}"
+        unproved = f"c={b64encode(self._binding).decode()},r={parsed['nonce']}"
         auth_message = f"{self._bare},{message},{unproved}".encode()
         proof = keys.xor(client, hmac.digest(known.stored_key, auth_message, "sha256"))
         self._signature = keys.server_signature(known, auth_message)

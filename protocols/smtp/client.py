@@ -17,7 +17,7 @@ Time-outs are those of RFC 5321 4.5.3.2. Replies are bounded in line length and 
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from typing import Any, NoReturn
 
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
@@ -25,7 +25,7 @@ from twisted.internet.protocol import Factory
 
 from protocols.lines import CanonicalLines, DotStuffer
 from protocols.sasl import BadExchange
-from protocols.sasl.client import ClientExchange, choose
+from protocols.sasl.client import STRONGEST, Binding, ClientExchange, choose
 from protocols.smtp.parameters import (
     BINARY,
     NO_MAIL_PARAMETERS,
@@ -39,6 +39,7 @@ from protocols.smtp.wire import (
     ClientError,
     Disconnected,
     MissingExtension,
+    OutOfSequence,
     Output,
     Rejected,
     TimedOut,
@@ -52,6 +53,7 @@ __all__ = [
     "ClientError",
     "Disconnected",
     "MissingExtension",
+    "OutOfSequence",
     "Rejected",
     "TimedOut",
     "Timeouts",
@@ -98,6 +100,7 @@ class Client:
         self.greeting = Reply(220, "", "")
         self.extensions: dict[str, str] = {}
         self.encrypted = False
+        self._completed = False
         self.transport.registerProducer(Output(wire), True)
 
     @property
@@ -118,12 +121,15 @@ class Client:
 
     async def _command(self, line: str, seconds: float, more: bool = False) -> Reply:
         """One command and its reply. more: the server may ask for more (334, 354)."""
+        return await self._line(_encode(line), seconds, more)
+
+    async def _line(self, line: bytes, seconds: float, more: bool = False) -> Reply:
         self._check_silence()
-        self._wire.send(_encode(line))
+        self._wire.send(line)
         reply = await (self._wire.reply(seconds) if more else self._final(seconds))
         if reply.code == 421:
             self._wire.fail(Disconnected(str(reply)))
-            raise Rejected(reply, line.partition(" ")[0])
+            raise Rejected(reply, line.split()[0].decode("ascii"))
         return reply
 
     async def _final(self, seconds: float) -> Reply:
@@ -183,13 +189,30 @@ class Client:
         if again:
             await self.hello(self._name)
 
-    async def auth(self, user: str, password: str, run: Run = run_here) -> None:
-        """Log in by the best mechanism both sides know (RFC 4954 4).
+    async def auth(
+        self,
+        user: str,
+        password: str,
+        run: Run = run_here,
+        *,
+        allowed: Collection[str] = STRONGEST,
+        in_clear: bool = False,
+        binding: Binding | None = None,
+    ) -> str:
+        """Log in by the best mechanism that both sides know and that is allowed (RFC 4954 4); its name.
 
-        PLAIN and LOGIN are used only over TLS. run: runs the slow step of SCRAM, best in a thread.
+        PLAIN and LOGIN are used only over TLS, unless in_clear. run: runs the slow step of SCRAM,
+        best in a thread.
         """
         offered = self.extensions.get("AUTH", "").split()
-        exchange = choose(offered, user, password, private=self.encrypted)
+        exchange = choose(
+            offered,
+            user,
+            password,
+            private=self.encrypted or in_clear,
+            allowed=allowed,
+            binding=binding if self.encrypted else None,
+        )
         if exchange is None:
             raise MissingExtension("AUTH")
         initial = exchange.initial()
@@ -210,6 +233,7 @@ class Client:
         if reply.code != 235:
             raise Rejected(reply, "AUTH")
         self._prove(exchange, reply)
+        return exchange.name
 
     def _prove(self, exchange: ClientExchange, reply: Reply) -> None:
         """The server has proved itself, or does so with the 235 as some do (RFC 4954 4)."""
@@ -232,23 +256,21 @@ class Client:
         """MAIL and all RCPTs, pipelined when offered (RFC 2920); one reply per recipient.
 
         Rejected: MAIL was refused, the transaction is reset. When no recipient was accepted the
-        caller calls `reset` (or `quit`) instead of `data`.
+        caller calls `reset` (or `quit`) instead of `data`. OutOfSequence: the server knows no second
+        transaction, not even after RSET (503, ims_spec 5.2).
         """
         self._check(reverse_path, recipients, parameters)
         commands = [f"MAIL FROM:<{reverse_path}>{parameters.encode(self.extensions).decode('ascii')}"]
         for item in recipients:
             address, extra = (item, NO_RCPT_PARAMETERS) if isinstance(item, str) else item
             commands.append(f"RCPT TO:<{address}>{extra.encode(self.extensions).decode('ascii')}")
-        if "PIPELINING" in self.extensions:
-            self._check_silence()
-            self._wire.send(b"".join(map(_encode, commands)))
-            first = await self._final(self._times.mail)
-            results = [await self._final(self._times.rcpt) for _ in recipients]
-        else:
-            first = await self._command(commands[0], self._times.mail)
-            results = []
-            if first.positive:
-                results = [await self._command(command, self._times.rcpt) for command in commands[1:]]
+        lines = [_encode(command) for command in commands]
+        first, results = await self._envelope(lines)
+        if first.code == 503 and self._completed:
+            await self.reset()
+            first, results = await self._envelope(lines)
+            if first.code == 503:
+                self._fail(OutOfSequence(str(first)))
         if not first.positive:
             await self._after_refusal(first)
             raise Rejected(first, "MAIL")
@@ -256,6 +278,19 @@ class Client:
         if closing is not None:
             self._wire.fail(Disconnected(str(closing)))
         return results
+
+    async def _envelope(self, lines: list[bytes]) -> tuple[Reply, list[Reply]]:
+        """The replies to MAIL and to each RCPT."""
+        if "PIPELINING" in self.extensions:
+            self._check_silence()
+            self._wire.send(b"".join(lines))
+            first = await self._final(self._times.mail)
+            return first, [await self._final(self._times.rcpt) for _ in lines[1:]]
+        first = await self._line(lines[0], self._times.mail)
+        results = []
+        if first.positive:
+            results = [await self._line(line, self._times.rcpt) for line in lines[1:]]
+        return first, results
 
     def _check(self, reverse_path: str, recipients: Sequence[Any], parameters: MailParameters) -> None:
         if parameters.body == BINARY and not {"BINARYMIME", "CHUNKING"} <= self.extensions.keys():
@@ -292,6 +327,7 @@ class Client:
             raise
         if reply.code == 421:
             self._wire.fail(Disconnected(str(reply)))
+        self._completed |= reply.positive
         return reply
 
     async def _dotted(self, pieces: AsyncIterator[bytes]) -> Reply:

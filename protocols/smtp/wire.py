@@ -49,6 +49,10 @@ class Disconnected(ClientError):
     """The connection was lost before the answer came."""
 
 
+class OutOfSequence(ClientError):
+    """503 where the sequence was right: the server takes one message and no more."""
+
+
 class TimedOut(ClientError):
     """No answer within the time-out of RFC 5321 4.5.3.2."""
 

@@ -98,6 +98,9 @@ class Connection:
         self._peer.encrypted += 1
         self._peer.name = (self._ours.get_servername() or b"").decode()
 
+    def getHandle(self) -> Any:
+        return self._theirs
+
     def loseConnection(self) -> None:
         self._end()
 

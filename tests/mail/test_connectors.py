@@ -181,6 +181,7 @@ def test_custom_recipients_of_other_types_are_encapsulated_for_their_gateway(wor
             {"type": "CCMAIL", "pattern": "", "via": "near.test"},
         ],
         ims__connected_sites=[{"site": "Paris", "address": "far.test"}],
+        ims__tls__connected_sites="may",
     )
     world.send(
         contact(world, "ms", "NET/PO/USER", "MS"),
@@ -196,7 +197,7 @@ def test_custom_recipients_of_other_types_are_encapsulated_for_their_gateway(wor
 
 def test_people_of_connected_sites_may_be_written_to_directly(world: World) -> None:
     site = [{"site": "Paris", "address": "near.test"}]
-    world.set(ims__connected_sites=site, ims__sites_direct=True)
+    world.set(ims__connected_sites=site, ims__sites_direct=True, ims__tls__connected_sites="may")
     to = contact(world, "jean", "/o=Example/ou=Paris/cn=Recipients/cn=jean", "EX")
     world.send(to)
     world.work()

@@ -79,7 +79,7 @@ def until(world: World, true: Callable[[], object], seconds: float = 30.0) -> No
 
 
 def test_one_goes_before_the_rest_of_many(world: World) -> None:
-    world.set(queue__connections=1, queue__recipients_per_message=10)
+    world.set(ims__limits__outbound=1, ims__limits__recipients_out=10)
     for number in range(30):
         world.zone.add(f"d{number}.test", (10, f"d{number}.test", "192.0.2.1"))
     world.send(*(f"x{n}@d{n % 30}.test" for n in range(300)), sender="many@near.test")
@@ -93,7 +93,7 @@ def test_one_goes_before_the_rest_of_many(world: World) -> None:
 
 
 def test_a_slow_host_leaves_lanes_to_others(world: World) -> None:
-    world.set(queue__connections=4, queue__connections_per_host=4)
+    world.set(ims__limits__outbound=4, ims__limits__per_host=4)
     world.far.greeting = "220-never"
     world.send(*(f"x{n}@far.test" for n in range(2_000)), sender="bob@near.test")
     world.zone.add("other.test", (10, "o.other.test", "192.0.2.9"))
@@ -109,7 +109,7 @@ def test_a_slow_host_leaves_lanes_to_others(world: World) -> None:
 
 def test_lanes_that_wait_for_a_slot_hold_no_place(world: World) -> None:
     """Five domains have the same exchanger, which is slow and takes one connection."""
-    world.set(queue__connections=2, queue__connections_per_host=1)
+    world.set(ims__limits__outbound=2, ims__limits__per_host=1)
     world.far.greeting = "220-never"
     for number in range(5):
         world.zone.add(f"d{number}.test", (10, "a.far.test", "192.0.2.1"))
@@ -122,7 +122,7 @@ def test_lanes_that_wait_for_a_slot_hold_no_place(world: World) -> None:
 
 
 def test_claims_are_bounded_by_lanes_and_not_by_the_queue(world: World) -> None:
-    world.set(queue__connections=2, queue__connections_per_host=2)
+    world.set(ims__limits__outbound=2, ims__limits__per_host=2)
     world.far.greeting = "220-never"
     for number in range(100):
         world.send(*(f"x{n}@far.test" for n in range(100)), sender=f"s{number}@near.test")

@@ -89,6 +89,8 @@ class World:
             "mx.example.test",
             names=Names(self.reactor, here, self.zone.lookup),
             now=self.now,
+            # The machine's own may be among those of the test.
+            interfaces=tuple,
         )
 
     def send(
@@ -226,7 +228,7 @@ def test_a_smart_host_gets_everything(world: World) -> None:
 
 
 def test_messages_share_a_connection_up_to_the_limit(world: World) -> None:
-    world.set(queue__connections_per_host=1, queue__messages_per_connection=3)
+    world.set(ims__limits__per_host=1, ims__limits__messages_per_connection=3)
     world.work()  # A change of settings makes the runner look; all seven are to be there when it does.
     for number in range(7):
         world.send(f"x{number}@far.test")
@@ -236,7 +238,7 @@ def test_messages_share_a_connection_up_to_the_limit(world: World) -> None:
 
 
 def test_connections_are_limited(world: World) -> None:
-    world.set(queue__connections=3, queue__connections_per_host=2, queue__messages_per_connection=1)
+    world.set(ims__limits__outbound=3, ims__limits__per_host=2, ims__limits__messages_per_connection=1)
     for number in range(12):
         world.send(f"x{number}@far.test")
         world.send(f"x{number}@near.test")
@@ -246,7 +248,7 @@ def test_connections_are_limited(world: World) -> None:
 
 
 def test_a_connection_lost_before_anything_was_said_is_replaced(world: World) -> None:
-    world.set(queue__connections_per_host=1)
+    world.set(ims__limits__per_host=1)
     world.work()
     world.far.drop, world.far.drops = "MAIL", 0
     world.send("x@far.test")
@@ -259,7 +261,7 @@ def test_a_connection_lost_before_anything_was_said_is_replaced(world: World) ->
 
 
 def test_no_more_recipients_in_a_transaction_than_set(world: World) -> None:
-    world.set(queue__recipients_per_message=2)
+    world.set(ims__limits__recipients_out=2)
     world.send(*(f"x{number}@far.test" for number in range(5)))
     world.work()
     assert sorted(len(each.rcpt) for each in world.far.got) == [1, 2, 2]
@@ -665,7 +667,7 @@ def test_a_domain_that_became_ours_is_delivered_here(world: World) -> None:
 
 
 def test_what_stays_here_does_not_wait_for_who_is_slow_elsewhere(world: World) -> None:
-    world.set(queue__connections=1)
+    world.set(ims__limits__outbound=1)
     world.far.greeting = "220-never"  # the greeting does not end
     world.send("x@far.test")
     world.reactor.advance(0)

@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 from imsd.mail.connectors import Connectors
 from imsd.mail.destinations import Destination
 from imsd.mail.names import Names
+from imsd.mail.ourselves import Ourselves, addresses_of_interfaces
 from imsd.mail.routing import Route, Routing, Target, Unroutable, route
 from imsd.settings import PAGES, LiveSettings
 from tests.mail.fakes import FakeDirectory
@@ -33,7 +34,11 @@ class World:
         assert not settings.rejected
         self.names = Names(self.clock, here, self.zone.lookup)
         self.connectors = Connectors(settings, FakeDirectory())  # type: ignore[arg-type]
-        self.routing = Routing(self.names, "mx.here.test", ("192.0.2.99",), random.Random(seed))
+        self.routing = Routing(
+            self.names,
+            Ourselves("mx.here.test", ("192.0.2.99",), named=lambda: ["other.here.test", "192.0.2.98"]),
+            random.Random(seed),
+        )
 
     def route(self, destination: str) -> Route:
         to = Destination.parse(destination)
@@ -54,8 +59,8 @@ def test_lower_preference_first_and_each_host_by_its_addresses() -> None:
     world.zone.add("far.test", (20, "b.far.test", "192.0.2.2"), (10, "a.far.test", "192.0.2.1"))
     world.zone.a["a.far.test"] = ["192.0.2.1", "2001:db8::1"]
     assert world.to("far.test") == [
-        "a.far.test 192.0.2.1:25",
         "a.far.test 2001:db8::1:25",
+        "a.far.test 192.0.2.1:25",
         "b.far.test 192.0.2.2:25",
     ]
 
@@ -100,7 +105,14 @@ def test_a_name_service_without_answer_is_temporary() -> None:
 
 
 @pytest.mark.parametrize(
-    "ours", [("mx.here.test", "192.0.2.50"), ("alias.test", "192.0.2.99"), ("x.test", "127.0.0.1")]
+    "ours",
+    [
+        ("mx.here.test", "192.0.2.50"),
+        ("alias.test", "192.0.2.99"),
+        ("x.test", "127.0.0.1"),
+        ("Other.here.test", "192.0.2.51"),
+        ("nat.test", "192.0.2.98"),
+    ],
 )
 def test_ourselves_and_what_is_not_preferred_to_us_is_left_out(ours: tuple[str, str]) -> None:
     for seed in range(8):
@@ -219,3 +231,22 @@ def test_many_exchangers_are_bounded() -> None:
 
 def test_targets_read_well() -> None:
     assert str(Target("a.test", "192.0.2.1", 25)) == "a.test[192.0.2.1]:25"
+
+
+def test_addresses_of_both_kinds_are_tried_in_turn() -> None:
+    world = World()
+    world.zone.a["far.test"] = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1", "2001:db8::2"]
+    order = [each.split()[1].rpartition(":")[0] for each in world.to("far.test")]
+    assert order == ["2001:db8::1", "192.0.2.1", "2001:db8::2", "192.0.2.2"]
+
+
+def test_the_addresses_of_this_machine_are_known() -> None:
+    assert "127.0.0.1" in addresses_of_interfaces()
+
+
+def test_nobody_is_sent_to_our_own_listener_even_if_an_administrator_says_so() -> None:
+    ours = Ourselves("mx.here.test", ("192.0.2.99",), ports=(25,))
+    assert ours.is_listener("192.0.2.99", 25) and ours.is_listener("127.0.0.1", 25)
+    assert not ours.is_listener("127.0.0.1", 26) and not ours.is_listener("192.0.2.1", 25)
+    unchecked = Ourselves("mx.here.test", ("192.0.2.99",), ports=(25,), check=lambda: False)
+    assert not unchecked.is_listener("192.0.2.99", 25) and not unchecked.is_address("127.0.0.1")

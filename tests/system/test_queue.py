@@ -84,7 +84,7 @@ def got(remote: Remote) -> list[str]:
 
 
 def test_urgent_mail_leaves_first(lab: Lab) -> None:
-    lab.set(queue__paused=True, queue__connections_per_host=1)
+    lab.set(queue__paused=True, ims__limits__per_host=1)
     lab.submit("plain", "x@near.test")
     lab.submit("late", "x@near.test", header="Importance: low\r\n")
     lab.submit("quick", "x@near.test", header="X-Priority: 1 (Highest)\r\n")

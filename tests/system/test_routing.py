@@ -206,7 +206,7 @@ def test_route_explains_shows_and_tests(lab: Lab) -> None:
         "connector ims, SMTP:*, cost 1: the only one that fits",
         f"delivery: ims.domains, paris.test: host:relay.lab.test:{port}",
         "relayed: jean@paris.test by connector ims",
-        f"mx.lab.test[127.0.0.1]:{port}  (STARTTLS when offered",
+        f"mx.lab.test[127.0.0.1]:{port}  (TLS may (ims.tls.level))",
     ):
         assert line in told
     told = lab.here.imsctl("route", "explain", "jean@old.test", "--client", "192.0.2.1").stdout

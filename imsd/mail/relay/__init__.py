@@ -1,0 +1,17 @@
+"""Mail to other servers.
+
+outcomes      what is carried, and what became of it
+certificates  the client's side of TLS, and whom a certificate is for
+connecting    one connection: reached, greeted, protected, logged in
+sending       one message over it
+courier       one connection after the other, for the messages of one destination
+
+A lane of the queue makes a courier of the `Transport` that all share and gives it parcels, one
+after the other.
+"""
+
+from imsd.mail.relay.connecting import Transport
+from imsd.mail.relay.courier import Courier
+from imsd.mail.relay.outcomes import LeaseLost, Outcome, Parcel
+
+__all__ = ["Courier", "LeaseLost", "Outcome", "Parcel", "Transport"]

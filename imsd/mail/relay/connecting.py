@@ -1,0 +1,213 @@
+"""One connection to one target: reached, greeted, protected as it must be, logged in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cryptography.hazmat.primitives import hashes
+from OpenSSL import SSL
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.error import ConnectError, ConnectionLost
+
+from imsd.mail.relay.certificates import Contexts, Creator, Problem, chain_problem, name_problem
+from imsd.mail.routing import Routing, Target
+from imsd.mail.security import Wanted
+from imsd.settings.timers import Timers
+from imsd.store import tables
+from imsd.store.keyring import Keyring
+from protocols.sasl.client import STRONGEST, Binding
+from protocols.smtp import client as smtp
+
+if TYPE_CHECKING:
+    from imsd.settings import LiveSettings
+
+InThread = Callable[..., Awaitable[Any]]
+
+
+class Insecure(Exception):
+    """The protection that is wanted cannot be had from a target. kind: RFC 8460 4.3."""
+
+    def __init__(self, status: str, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.kind = kind
+
+
+class LoginRefused(Exception):
+    """The host does not take our name and password for good (535)."""
+
+    def __init__(self, error: smtp.Rejected) -> None:
+        super().__init__(f"Login was refused: {error.reply}")
+        self.reply = error.reply
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Session:
+    """A connection that messages may be sent on. reached: its protection, in words."""
+
+    client: smtp.Client
+    target: Target
+    wanted: Wanted
+    reached: str
+
+    @property
+    def tls(self) -> str:
+        return f"{self.wanted.level}: {self.reached}"
+
+
+@dataclass(slots=True, eq=False)
+class Transport:
+    """What all couriers share."""
+
+    reactor: Any
+    hostname: str
+    routing: Routing
+    settings: LiveSettings
+    in_thread: InThread
+    keyring: Keyring
+    now: Callable[[], int] = tables.now
+    timeouts: smtp.Timeouts | None = None
+    contexts: Contexts | None = None
+
+    def __post_init__(self) -> None:
+        self.contexts = self.contexts or Contexts(self.keyring)
+
+    @property
+    def timers(self) -> smtp.Timeouts:
+        """RFC 5321 4.5.3.2, as the settings have them."""
+        page = self.settings[Timers]
+        return self.timeouts or smtp.Timeouts(
+            page.greeting, page.hello, page.mail, page.rcpt, page.data, page.block, page.final, page.other
+        )
+
+    async def session(self, target: Target, wanted: Wanted) -> Session:
+        """Raises what `refused_by` knows: the target is of no use now."""
+        client = await self._reached(target)
+        try:
+            await client.hello(self.hostname)
+            reached = "in clear"
+            if wanted.level != "none":
+                client, reached = await self._protected(client, target, wanted)
+            if wanted.level == "dane":
+                raise Insecure("4.7.5", "tlsa-invalid", "DNSSEC names no certificate for the host")
+            if wanted.auth:
+                reached += f", logged in by {await self._logged_in(client, wanted)}"
+        except BaseException:
+            client.abort()
+            raise
+        return Session(client, target, wanted, reached)
+
+    async def _reached(self, target: Target) -> smtp.Client:
+        kind = TCP6ClientEndpoint if ":" in target.address else TCP4ClientEndpoint
+        seconds = self.settings[Timers].connect
+        endpoint = kind(self.reactor, target.address, target.port, timeout=seconds)
+        return await smtp.connect(endpoint, self.reactor, self.timers)
+
+    # TLS -----------------------------------------------------------------------------------
+
+    async def _protected(
+        self, client: smtp.Client, target: Target, wanted: Wanted
+    ) -> tuple[smtp.Client, str]:
+        """The client, or another one in clear where that will do, and what was reached."""
+        if "STARTTLS" not in client.extensions:
+            if wanted.required:
+                raise Insecure(
+                    "4.7.4", "starttls-not-supported", "TLS is required, and STARTTLS is not offered"
+                )
+            return client, "in clear, STARTTLS is not offered"
+        creator = await self._creator(target, wanted)
+        try:
+            await client.starttls(creator)
+        except smtp.Rejected as error:
+            if client.encrypted or not client.usable or wanted.required:
+                if wanted.required and not client.encrypted:
+                    raise Insecure("4.7.4", "starttls-not-supported", str(error)) from error
+                raise
+            return client, f"in clear, STARTTLS was refused: {error.reply}"
+        except (smtp.Disconnected, smtp.BadReply, smtp.TimedOut) as error:
+            client.abort()
+            if wanted.required:
+                raise Insecure("4.7.5", "validation-failure", f"TLS handshake failed: {error}") from error
+            # RFC 7435 4.3: opportunistic, so in clear rather than not at all.
+            again = await self._reached(target)
+            try:
+                await again.hello(self.hostname)
+            except BaseException:
+                again.abort()
+                raise
+            return again, f"in clear, TLS handshake failed: {error}"
+        handle = client.transport.getHandle()
+        reached = str(handle.get_protocol_version_name())
+        if wanted.level == "verify":
+            problem = self._problem(handle, target, wanted)
+            if problem is not None:
+                raise Insecure("4.7.5", problem.kind, f"TLS: {problem.text}")
+            return client, f"{reached}, verified"
+        return client, f"{reached}, not verified"
+
+    async def _creator(self, target: Target, wanted: Wanted) -> Creator:
+        assert self.contexts is not None
+        ca_file = wanted.ca_file if wanted.level == "verify" else "-"
+        try:
+            context = await self.in_thread(self.contexts.get, ca_file, wanted.certificate, wanted.key)
+        except (OSError, SSL.Error) as error:
+            text = f"The files of {wanted.why} cannot be used: {error}"
+            raise Insecure("4.7.5", "validation-failure", text) from error
+        return Creator(context, target.host)
+
+    @staticmethod
+    def _problem(handle: SSL.Connection, target: Target, wanted: Wanted) -> Problem | None:
+        certificate = handle.get_peer_certificate(as_cryptography=True)
+        return chain_problem(handle) or name_problem(certificate, wanted.names or (target.host,))
+
+    # Login ---------------------------------------------------------------------------------
+
+    async def _logged_in(self, client: smtp.Client, wanted: Wanted) -> str:
+        allowed = STRONGEST if wanted.auth == "any" else (wanted.auth.upper(),)
+        password = self.keyring.open(wanted.password)
+
+        async def run(step: Any, challenge: bytes) -> bytes:
+            answer: bytes = await self.in_thread(step, challenge)
+            return answer
+
+        try:
+            return await client.auth(
+                wanted.user,
+                password,
+                run,
+                allowed=allowed,
+                in_clear=wanted.allow_cleartext,
+                binding=_binding(client),
+            )
+        except smtp.MissingExtension as error:
+            text = f"the host offers no way to log in by {wanted.auth}" + (
+                "" if client.encrypted else " without TLS"
+            )
+            raise Insecure("4.7.0", "", text) from error
+        except smtp.Rejected as error:
+            if error.reply.permanent:
+                raise LoginRefused(error) from error
+            raise
+
+
+def _binding(client: smtp.Client) -> Binding | None:
+    """Channel binding of the connection: the newest kind that it has."""
+    if not client.encrypted:
+        return None
+    handle = client.transport.getHandle()
+    if handle.get_protocol_version_name() == "TLSv1.3":
+        data = handle.export_keying_material(b"EXPORTER-Channel-Binding", 32, b"")
+        return Binding("tls-exporter", bytes(data))
+    certificate = handle.get_peer_certificate(as_cryptography=True)
+    if certificate is None:
+        return None
+    algorithm = certificate.signature_hash_algorithm
+    if algorithm is None or algorithm.name in ("md5", "sha1"):
+        algorithm = hashes.SHA256()  # RFC 5929 4.1
+    return Binding("tls-server-end-point", certificate.fingerprint(algorithm))
+
+
+UNREACHED = (ConnectError, ConnectionLost, OSError)
+"""What a connection that is not made raises."""

@@ -1,0 +1,162 @@
+"""One courier holds one connection and carries messages over it.
+
+1. Targets are tried in their order until one greets, takes EHLO (or HELO), and gives the protection
+   and the login that are wanted; one that does not is passed over.
+2. A connection that was used before and turns out to be closed, or that knows no second MAIL, is
+   replaced once, silently. One whose protection is not what the next message wants is replaced, too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from imsd.errors import Refusal
+from imsd.mail.relay.connecting import UNREACHED, Insecure, LoginRefused, Session, Transport
+from imsd.mail.relay.outcomes import Outcome, Parcel, outcome_of
+from imsd.mail.relay.sending import send
+from imsd.mail.routing import Route, Target, Unroutable
+from imsd.mail.security import Wanted, wanted
+from imsd.mail.slots import Slots
+from imsd.settings.connectors import Ims
+from imsd.settings.outbound import ConnectionLimits
+from imsd.settings.security import Tls
+from imsd.store.spool import QueuedRecipient, State
+from protocols.smtp import client as smtp
+
+
+class Courier:
+    """One connection at a time to the servers of one destination. slots: where there may be one more."""
+
+    def __init__(self, transport: Transport, slots: Slots) -> None:
+        self._transport = transport
+        self._slots = slots
+        self._session: Session | None = None
+        self._slot = ""
+        self._sent = 0
+
+    async def carry(self, route: Route, parcel: Parcel) -> dict[int, Outcome]:
+        """Send to all recipients of the parcel; their outcomes by recipient id.
+
+        Raises LeaseLost, and what reading the content raises.
+        """
+        settings = self._transport.settings
+        wants = wanted(route, settings[Ims], settings[Tls])
+        outcomes: dict[int, Outcome] = {}
+        left = parcel.recipients
+        most = settings[ConnectionLimits].of(route.domain).recipients_out
+        while left:
+            used = self._usable(route, wants)
+            if not used:
+                await self.close()
+                refused = await self._connect(route, wants, left)
+                if refused is not None:
+                    return outcomes | refused
+            session = self._session
+            assert session is not None
+            self._sent += 1
+            try:
+                found, rest = await send(
+                    session.client, parcel, left[:most], str(session.target), self._transport.now()
+                )
+            except smtp.ClientError as error:
+                self.abort()
+                if used and isinstance(error, smtp.Disconnected | smtp.OutOfSequence):
+                    continue
+                text = f"Connection failed: {error}"
+                lost = Outcome(State.WAITING, "4.4.2", text, str(session.target), tls=session.tls)
+                return outcomes | _all(left, lost)
+            except BaseException:
+                self.abort()
+                raise
+            if not session.client.usable:
+                self.abort()
+            outcomes |= {number: replace(each, tls=session.tls) for number, each in found.items()}
+            left = rest + left[most:]
+        return outcomes
+
+    async def close(self) -> None:
+        """Say goodbye, if there is a connection."""
+        session = self._session
+        if session is not None:
+            try:
+                await session.client.quit()
+            finally:
+                self.abort()
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        session, self._session = self._session, None
+        slot, self._slot = self._slot, ""
+        if session is not None:
+            session.client.abort()
+        if slot:
+            self._slots.give(slot)
+
+    def _usable(self, route: Route, wants: Wanted) -> bool:
+        session = self._session
+        most = self._transport.settings[ConnectionLimits].of(route.domain).messages_per_connection
+        return session is not None and session.client.usable and self._sent < most and session.wanted == wants
+
+    # Connecting ----------------------------------------------------------------------------
+
+    async def _connect(
+        self, route: Route, wants: Wanted, recipients: tuple[QueuedRecipient, ...]
+    ) -> dict[int, Outcome] | None:
+        """Have a session; or why not, for each recipient."""
+        try:
+            targets = await self._transport.routing.targets(route)
+        except Unroutable as error:
+            state = State.WAITING if error.temporary else State.FAILED
+            outcome = Outcome(state, error.status, error.text)
+            return _all(recipients, outcome)
+        worst: Outcome | None = None
+        limit = self._transport.settings[ConnectionLimits].of(route.domain).per_host
+        for target in targets:
+            await self._slots.take(target.address, limit)
+            self._slot = target.address
+            try:
+                self._session = await self._transport.session(target, wants)
+                self._sent = 0
+                return None
+            except LoginRefused as error:
+                self.abort()
+                return self._login_refused(error, target, wants, recipients)
+            except BaseException as error:
+                self.abort()
+                outcome = _passed_over(error, target, wants)
+            if worst is None or outcome.state is State.WAITING:
+                worst = outcome
+        assert worst is not None
+        return _all(recipients, worst)
+
+    def _login_refused(
+        self, error: LoginRefused, target: Target, wants: Wanted, recipients: tuple[QueuedRecipient, ...]
+    ) -> dict[int, Outcome]:
+        """Our mistake or theirs, it can be mended; but not for ever (ims_spec 3.12)."""
+        most = self._transport.settings[Tls].auth_retry
+        refused = Outcome(State.WAITING, "4.7.8", str(error), str(target), tls=wants.level)
+        for_good = replace(refused, state=State.FAILED, status=error.reply.enhanced or "5.7.8")
+        return {
+            each.id: for_good if each.attempts + 1 >= most and error.reply.code == 535 else refused
+            for each in recipients
+        }
+
+
+def _all(recipients: tuple[QueuedRecipient, ...], outcome: Outcome) -> dict[int, Outcome]:
+    return dict.fromkeys((each.id for each in recipients), outcome)
+
+
+def _passed_over(error: BaseException, target: Target, wants: Wanted) -> Outcome:
+    """Why the next target is tried. Raises what is no matter of the target."""
+    match error:
+        case smtp.Rejected():
+            return replace(outcome_of(error.reply, str(target)), tls=wants.level)
+        case smtp.ClientError():
+            return Outcome(State.WAITING, "4.4.2", f"{target}: {error}")
+        case Insecure():
+            return Outcome(State.WAITING, error.status, f"{target}: {error}", tls=wants.level)
+        case Refusal():
+            return Outcome(State.WAITING, "4.3.5", f"{target}: {error.text}")
+    if isinstance(error, UNREACHED):
+        return Outcome(State.WAITING, "4.4.1", f"{target}: {str(error) or type(error).__name__}")
+    raise error

@@ -1,0 +1,71 @@
+"""What is carried, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from imsd.store.spool import Queued, QueuedRecipient, State
+from protocols.smtp.responses import Reply
+
+
+class LeaseLost(Exception):
+    """The claim is somebody else's: nothing more may be sent under it (rule 24)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one recipient.
+
+    state: RELAYED, FAILED, or WAITING for "not now". status: RFC 3463. text: the other server's
+    words, or ours. peer: who said it, "" if nobody was reached. reported: the other server
+    promised to report (it offers DSN). traced: the deadline asks for a report of this hop (RFC 2852).
+    tls: the protection that was wanted and what was reached.
+    """
+
+    state: State
+    status: str
+    text: str
+    peer: str = ""
+    reported: bool = False
+    traced: bool = False
+    tls: str = ""
+
+    @property
+    def diagnostic(self) -> str:
+        """Diagnostic-Code of RFC 3464 2.3.6, empty when no server said anything."""
+        return f"smtp; {self.text}" if self.peer else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """Some recipients of one message, all at one destination.
+
+    content: opens the octets; True asks for lines without 8-bit characters. utf8: addresses
+    or header need SMTPUTF8.
+    """
+
+    message: Queued
+    recipients: tuple[QueuedRecipient, ...]
+    content: Callable[[bool], AsyncIterator[bytes]]
+    utf8: bool = False
+
+
+def outcome_of(reply: Reply, peer: str, reported: bool = False) -> Outcome:
+    """What a reply means."""
+    if reply.positive:
+        return Outcome(State.RELAYED, reply.enhanced or "2.0.0", str(reply), peer, reported)
+    if reply.permanent:
+        return Outcome(State.FAILED, reply.enhanced or _status(reply), str(reply), peer)
+    return Outcome(State.WAITING, reply.enhanced or _status(reply), str(reply), peer)
+
+
+_STATUS = {
+    421: "4.3.2", 450: "4.2.0", 451: "4.3.0", 452: "4.3.1",
+    550: "5.1.1", 551: "5.1.6", 552: "5.2.2", 553: "5.1.3", 554: "5.0.0",
+}  # fmt: skip
+
+
+def _status(reply: Reply) -> str:
+    """An enhanced code where the server gave none."""
+    return _STATUS.get(reply.code, f"{reply.code // 100}.0.0")
