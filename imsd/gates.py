@@ -71,8 +71,11 @@ class SmtpGate:
         self._hostname = hostname
 
     def __call__(self, peer: str) -> bytes | None:
-        if self._settings[Ims].transfer_mode == "outbound":
+        mode = self._settings[Ims].transfer_mode
+        if mode == "outbound":
             return b""  # Closed without a word, as by a port that nobody listens on.
+        if mode in ("none", "hold"):
+            return b"421 4.3.2 %b takes no mail at present\r\n" % self._hostname.encode("ascii", "replace")
         page = self._settings[Accept]
         if page.refuse_at != "connect" or not page.row_of(peer).rejects:
             return None
@@ -85,6 +88,7 @@ def close_what_is_off(settings: LiveSettings, factories: Mapping[str, Connection
     """Send everybody away whose protocol is not served any more."""
     for name, factory in factories.items():
         page = PAGE_OF.get(name)
-        if page is not None and not settings[page].enabled:
+        off = page is not None and not settings[page].enabled
+        if off or (name == "smtp" and settings[Ims].transfer_mode not in ("both", "inbound")):
             for connection in list(factory.connections):
                 connection.goodbye()

@@ -50,6 +50,20 @@ async def _search_index(core: Any, repair: bool) -> list[Json]:
     return [_finding(level, f"search: {text} ({mended})") for text in found]
 
 
+def transfer_warnings(ims: Ims) -> list[str]:
+    """What a transfer mode keeps from people who may not know of it (ims_spec 3.4.1)."""
+    mode = ims.transfer_mode
+    if mode == "inbound" and ims.address_space:
+        return ["ims.transfer_mode is inbound, and ims has an address space: what it would carry waits"]
+    if mode == "outbound":
+        return ["ims.transfer_mode is outbound: connections to port 25 are closed"]
+    if mode == "none":
+        return ["ims.transfer_mode is none: no mail comes in, new mail that would leave waits, old is sent"]
+    if mode == "hold":
+        return ["ims.transfer_mode is hold: no mail comes in and none leaves"]
+    return []
+
+
 @operation("check")
 async def check(core: Any) -> Json:
     """Look for mistakes in configuration, certificates, DNS and settings."""
@@ -77,9 +91,7 @@ async def _routing(core: Any) -> list[Json]:
     if delivery.mode == "smarthost" and not delivery.smart_hosts:
         text = "ims.delivery.mode is smarthost, and ims.delivery.smart_hosts is empty: DNS is used"
         findings.append(_finding("warning", text))
-    if ims.transfer_mode == "inbound" and ims.address_space:
-        text = "ims.transfer_mode is inbound, and ims has an address space: what it would carry waits"
-        findings.append(_finding("warning", text))
+    findings += [_finding("warning", text) for text in transfer_warnings(ims)]
     wanted = {f"routing.catch_all {domain}": to for domain, to in page.catch_all.items()}
     if ims.admin_mailbox:
         wanted["ims.admin_mailbox"] = ims.admin_mailbox

@@ -1,55 +1,110 @@
-"""Operations on the queue and on message tracking."""
+"""Operations on the queue and on message tracking.
+
+Mail is in one of four queues (ims_spec 1.3). Accepting is delivering here, so two of them are short:
+
+inbound-conversion   copies for many people here that are still to be made
+inbound-delivery     copies for people here that wait, as for a mailbox that is full
+outbound-conversion  mail that would leave, but is kept: by the transfer mode, by a flow limit, by an
+                     administrator, until its host asks for it, or until its release time
+outbound-delivery    mail that leaves, a row for each recipient
+"""
 
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Literal
 
 from imsd.admin.operations import Json, operation
-from imsd.store import spool, tracking
-from imsd.store.spool import Queued, QueuedRecipient, State
-from imsd.store.transaction import Transaction, Unit
+from imsd.mail.delivery import LOCAL
+from imsd.mail.schedule import ends
+from imsd.store import fanout, queue_rows, tracking
+from imsd.store.queue_rows import Deed, Wanted
+from imsd.store.spool import Queued, QueuedRecipient, State, shown
+from imsd.store.transaction import Transaction
 
 LISTED = 10_000
 """Rows that one answer holds at most (ims_spec 3.10)."""
 
+QueueName = Literal["inbound-conversion", "inbound-delivery", "outbound-conversion", "outbound-delivery"]
+_PRIORITIES = {1: "urgent", 0: "normal", -1: "non-urgent"}
+
+
+def queue_of(message: Queued, recipient: QueuedRecipient, now: int) -> str:
+    """Which queue a row is in."""
+    if recipient.domain == LOCAL:
+        return "inbound-delivery"
+    kept = recipient.state in (State.PARKED, State.HELD)
+    unreleased = bool(message.future) and recipient.attempts == 0 and recipient.due > now
+    return "outbound-conversion" if kept or unreleased else "outbound-delivery"
+
 
 @operation("queue.list")
-async def list_queue(core: Any) -> Json:
-    """Waiting mail, a row for each recipient that is not done with."""
-    return await core.db.read(_list)
-
-
-def _list(tx: Transaction) -> list[Json]:
-    rows: list[Json] = []
+async def list_queue(
+    core: Any,
+    queue: QueueName | None = None,
+    domain: str = "",
+    destination: str = "",
+    originator: str = "",
+    limit: int = LISTED,
+) -> Json:
+    """Waiting mail, a row for each recipient that is not done with, the oldest first."""
+    wanted = Wanted((), domain, destination, originator)
+    found: list[Json] = []
+    limit = min(limit, LISTED)
+    if queue in (None, "inbound-conversion") and wanted == Wanted():
+        found += await core.db.read(_copies, limit)
     after = 0
-    while len(rows) < LISTED:
-        messages = spool.listed(tx, after)
-        if not messages:
+    while len(found) < limit:
+        rows, after = await core.db.read(queue_rows.rows, wanted, after)
+        listed = [_row(core, row.message, row.recipient) for row in rows]
+        found += [row for row in listed if queue in (None, row["queue"])]
+        if not after:
             break
-        for message in messages:
-            after = message.id
-            waiting = (one for one in spool.recipients_of(tx, message.id) if one.state in _OPEN)
-            rows += [_row(message, recipient) for recipient in waiting]
-    return rows[:LISTED]
+    return found[:limit]
 
 
-_OPEN = (State.PARKED, State.WAITING, State.HELD)
+def _copies(tx: Transaction, limit: int) -> list[Json]:
+    """Copies that are still to be made, of the messages that are next."""
+    found: list[Json] = []
+    for each in fanout.pending(tx):
+        for copy in fanout.take(tx, each.id, limit - len(found)):
+            found.append(
+                {
+                    "queue": "inbound-conversion",
+                    "id": each.queue_id,
+                    "originator": each.reverse_path or "<>",
+                    "recipient": copy.address,
+                    "host": "",
+                    "size": None,
+                    "submitted": each.arrived,
+                    "priority": "normal",
+                    "attempts": 0,
+                    "last_attempt": None,
+                    "next_attempt": None,
+                    "expires": None,
+                    "state": "waiting",
+                    "last_error": "",
+                }
+            )
+    return found
 
 
-def _row(message: Queued, recipient: QueuedRecipient) -> Json:
+def _row(core: Any, message: Queued, recipient: QueuedRecipient) -> Json:
+    tried = recipient.state is State.WAITING and recipient.lease > 0
     return {
+        "queue": queue_of(message, recipient, _now()),
         "id": message.queue_id,
         "originator": message.reverse_path or "<>",
         "recipient": recipient.address,
         "host": recipient.domain,
         "size": message.size,
         "submitted": message.arrived,
+        "priority": _PRIORITIES[message.priority],
         "attempts": recipient.attempts,
         "last_attempt": recipient.last_attempt or None,
-        "next_attempt": recipient.due if recipient.state is State.WAITING else None,
-        "expires": message.expires,
-        "state": recipient.state.name.lower(),
+        "next_attempt": recipient.due if recipient.state is State.WAITING and not tried else None,
+        "expires": ends(message, core.settings),
+        "state": "active" if tried else recipient.state.name.lower(),
         "last_error": recipient.last_error,
     }
 
@@ -57,54 +112,98 @@ def _row(message: Queued, recipient: QueuedRecipient) -> Json:
 @operation("queue.show")
 async def show_message(core: Any, message: str) -> Json:
     """One message with all its recipients."""
-    queued, recipients = await core.db.read(spool.shown, message)
+    queued, recipients = await core.db.read(shown, message)
     return {
         "id": queued.queue_id,
         "originator": queued.reverse_path or "<>",
         "size": queued.size,
         "submitted": queued.arrived,
-        "expires": queued.expires,
-        "recipients": [_row(queued, recipient) for recipient in recipients],
+        "priority": _PRIORITIES[queued.priority],
+        "mt_priority": queued.mt_priority,
+        "deliver_by": queued.deliver_by or None,
+        "future_release": queued.future or None,
+        "expires": ends(queued, core.settings),
+        "recipients": [_row(core, queued, recipient) for recipient in recipients],
     }
 
 
+@operation("queue.counts")
+async def counts(core: Any) -> Json:
+    """How many recipients are not done with: for here, that leave, that are kept."""
+    found = await core.db.read(queue_rows.counts)
+    waiting, none = found.get(State.WAITING, queue_rows.Count()), queue_rows.Count()
+    return {
+        "here": waiting.here,
+        "leaving": waiting.all - waiting.here,
+        "active": waiting.tried,
+        "parked": found.get(State.PARKED, none).all,
+        "held": found.get(State.HELD, none).all,
+    }
+
+
+# What is done to rows ------------------------------------------------------------------------
+
+
+async def _do(core: Any, deed: Deed, wanted: Wanted) -> int:
+    for one in wanted.messages:
+        await core.db.read(shown, one)  # One that is not there is said before anything is done.
+    done = after = 0
+    while True:
+        rows, after = await core.db.read(queue_rows.rows, wanted, after)
+        ids = [row.recipient.id for row in rows]
+        if ids:
+            done += await core.db.write(queue_rows.do, deed, ids, _now())
+        if not after:
+            return done
+
+
 @operation("queue.retry")
-async def retry(core: Any, messages: list[str] | None = None) -> Json:
-    """Make messages (all of them, if none is named) due now; how many recipients."""
-    wanted = messages or await core.db.read(_all)
-    return sum([await core.db.write(_retry, one, _now()) for one in wanted])
+async def retry(
+    core: Any,
+    messages: list[str] | None = None,
+    domain: str = "",
+    destination: str = "",
+    originator: str = "",
+) -> Json:
+    """Make what waits due now, all of it or what is chosen; how many recipients."""
+    return await _do(core, Deed.RETRY, Wanted(tuple(messages or ()), domain, destination, originator))
 
 
 @operation("queue.hold")
-async def hold(core: Any, messages: list[str], held: bool = True) -> Json:
-    """Keep messages from leaving, or let them; how many recipients."""
-    change = _hold if held else _retry
-    return sum([await core.db.write(change, one, _now()) for one in messages])
+async def hold(
+    core: Any,
+    messages: list[str] | None = None,
+    held: bool = True,
+    domain: str = "",
+    destination: str = "",
+    originator: str = "",
+) -> Json:
+    """Keep mail from leaving, or let it; how many recipients."""
+    wanted = Wanted(tuple(messages or ()), domain, destination, originator)
+    return await _do(core, Deed.HOLD if held else Deed.RELEASE, wanted)
 
 
 @operation("queue.delete", needs_server=True)
-async def delete(core: Any, messages: list[str], ndr: bool = True) -> Json:
-    """Give up on messages; with `ndr` their originators are told."""
-    for one in messages:
-        await core.server.queue.give_up(one, notify=ndr)
-    return len(messages)
-
-
-def _all(tx: Transaction) -> list[str]:
-    found: list[str] = []
+async def delete(
+    core: Any,
+    messages: list[str] | None = None,
+    ndr: bool = True,
+    domain: str = "",
+    destination: str = "",
+    originator: str = "",
+) -> Json:
+    """Give up on messages, named or of rows that are chosen; with `ndr` their originators are told."""
+    wanted = Wanted((), domain, destination, originator)
+    chosen = dict.fromkeys(messages or ())
     after = 0
-    while messages := spool.listed(tx, after):
-        found += [message.queue_id for message in messages]
-        after = messages[-1].id
-    return found
-
-
-def _retry(unit: Unit, message: str, now: int) -> int:
-    return spool.retry(unit, spool.shown(unit, message)[0].id, now)
-
-
-def _hold(unit: Unit, message: str, now: int) -> int:
-    return spool.hold(unit, spool.shown(unit, message)[0].id, now)
+    while wanted != Wanted():
+        rows, after = await core.db.read(queue_rows.rows, wanted, after)
+        chosen.update(dict.fromkeys(row.message.queue_id for row in rows))
+        if not after:
+            break
+    for one in chosen:
+        await core.server.queue.give_up(one, notify=ndr)
+    return len(chosen)
 
 
 @operation("track")

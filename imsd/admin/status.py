@@ -7,9 +7,11 @@ import time
 from typing import Any
 
 from imsd import __version__
-from imsd.admin import search
+from imsd.admin import queue, search
+from imsd.admin.health import transfer_warnings
 from imsd.admin.operations import Json, operation
 from imsd.errors import StoreUnavailable
+from imsd.settings.connectors import Ims
 
 
 @operation("status", needs_server=True)
@@ -31,6 +33,11 @@ async def status(core: Any) -> Json:
             "waiting_units": core.db.waiting(),
             "index_bytes": core.indexes.memory(),
             "rounds_of_upkeep": server.upkeep.rounds,
+        },
+        "mail": {
+            "transfer_mode": core.settings[Ims].transfer_mode,
+            "queue": await queue.counts(core),
+            "warnings": transfer_warnings(core.settings[Ims]),
         },
         "search": await search.describe(core),
         "reactor": {

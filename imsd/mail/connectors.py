@@ -93,13 +93,16 @@ class Connectors:
         """The row of Specify by e-mail domain for a domain."""
         return self._settings[Ims].rows.find(domain)
 
-    def parked(self, connector: Connector, destination: Destination) -> str:
-        """Why mail for a destination waits until somebody asks for it, "" if it does not."""
+    def parked(self, connector: Connector, destination: Destination, new: bool = False) -> str:
+        """Why mail for a destination waits until somebody asks for it, "" if it does not. new: it comes only
+        now, or is parked already; else it is being sent."""
         row = None if destination.host else self.domain_row(destination.domain)
         if row is not None and row.route == "etrn":
             return "Held until the domain's host asks for it by ETRN"
         if not connector.sends:
             return f"Connector {connector.name} sends nothing (transfer mode)"
+        if new and not connector.takes:
+            return f"Connector {connector.name} takes nothing new (transfer mode)"
         return ""
 
     @property
@@ -130,16 +133,18 @@ class Connectors:
         found = candidates(self.all, "SMTP", address)
         chosen = await self._chosen(found, f"SMTP:{address}", originator, self.condition(attempts, now), tell)
         if chosen.space.via:
-            return self._encapsulated(chosen, Foreign("SMTP", address), tell)
+            return self._encapsulated(chosen, Foreign("SMTP", address), tell, bool(originator.address))
         destination = Destination(address.rpartition("@")[2].lower())
-        return Out(chosen.connector, address, destination, self.parked(chosen.connector, destination))
+        # Reports go out with what they report on, whatever is kept.
+        parked = self.parked(chosen.connector, destination, bool(originator.address))
+        return Out(chosen.connector, address, destination, parked)
 
     async def out_foreign(self, to: Foreign, originator: Originator, tell: Tell = silent) -> Out:
         """The way of an address of another type. Raises NoRoute, PolicyRejected."""
         found = self._sites(to) if to.type == "EX" else candidates(self.all, to.type, to.value)
         found = [each for each in found if each.space.via]
         chosen = await self._chosen(found, str(to), originator, Condition(), tell)
-        return self._encapsulated(chosen, to, tell)
+        return self._encapsulated(chosen, to, tell, bool(originator.address))
 
     async def out_contact(self, contact: Contact, originator: Originator, tell: Tell = silent) -> Out:
         """The way of a custom recipient of another type."""
@@ -163,12 +168,12 @@ class Connectors:
                     found.append(Candidate(connector, space, (1, 0), place, row.site))
         return found
 
-    def _encapsulated(self, chosen: Candidate, to: Foreign, tell: Tell) -> Out:
+    def _encapsulated(self, chosen: Candidate, to: Foreign, tell: Tell, new: bool) -> Out:
         via, connector = chosen.space.via, chosen.connector
         address = f"{encode(to)}@{via}"
         tell(f"{to} is encapsulated: {address}")
         destination = Destination(via, connector=connector.name)
-        return Out(connector, address, destination, self.parked(connector, destination))
+        return Out(connector, address, destination, self.parked(connector, destination, new))
 
     async def _chosen(
         self, found: list[Candidate], what: str, originator: Originator, condition: Condition, tell: Tell

@@ -151,7 +151,7 @@ class Delivery:
         Raises QueueElsewhere where nothing is held for the domain (RFC 1985 5.2).
         """
         row = self.connectors.domain_row(domain)
-        if row is None or row.route != "etrn":
+        if row is None or row.route != "etrn" or not self.connectors.all[0].sends:
             raise QueueElsewhere
         return await self._db.write(spool.start_parked, domain, below, now())
 

@@ -28,11 +28,15 @@ class Parking:
         time, after = self._now(), 0
         while found := await self._db.read(spool.parked, after):
             after = found[-1][0]
-            start = [one for one, text, expires in found if expires <= time or not self.why(text)]
+            start = [one for one, text, expires in found if self._starts(text, expires <= time)]
             if start:
                 await self._db.write(spool.start, start, time)
         if reparking and self._anything_parks():
             await self._repark()
+
+    def _starts(self, text: str, expired: bool) -> bool:
+        why = self.why(text, new=True)
+        return not why or (expired and not self._connectors.all[0].frozen)
 
     async def _repark(self) -> None:
         after = 0
@@ -50,16 +54,17 @@ class Parking:
         """Whether there is a reason to look through all of the queue."""
         return self._connectors.parks or not all(each.sends for each in self._connectors.all)
 
-    def why(self, text: str) -> str:
-        """Why what is bound for a destination waits to be asked for; "" if it does not."""
+    def why(self, text: str, new: bool = False) -> str:
+        """Why what is bound for a destination waits to be asked for; "" if it does not. new: it waits
+        already, or comes now."""
         to = Destination.parse(text)
         if not to.host and to.domain == LOCAL:
             return ""
         if to.connector or to.host:
-            return self._connectors.parked(self._connectors.named(to.connector), to)
+            return self._connectors.parked(self._connectors.named(to.connector), to, new)
         row = self._connectors.domain_row(to.domain)
         if row is not None and row.route == "etrn":
             return "Held until the domain's host asks for it by ETRN"
-        if any(connector.sends for connector in self._connectors.all):
+        if any(connector.takes if new else connector.sends for connector in self._connectors.all):
             return ""
-        return self._connectors.parked(self._connectors.all[0], to)
+        return self._connectors.parked(self._connectors.all[0], to, new)

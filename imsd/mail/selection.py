@@ -104,7 +104,7 @@ def choose(found: Sequence[Candidate], condition: Condition) -> Choice:
     def order(each: Candidate) -> tuple[bool, bool, bool, int, int]:
         name = each.connector.name
         return (
-            not each.connector.sends,
+            not each.connector.takes,
             name in condition.trouble,
             tried[id(each)],
             each.space.cost,

@@ -40,6 +40,12 @@ class Expired(Refusal):
     temporary = True
 
 
+class NotSending(Refusal):
+    """The connector sends nothing now."""
+
+    temporary = True
+
+
 class Ways:
     """Finds ways; remembers which destinations share connections. now: microseconds."""
 
@@ -88,8 +94,10 @@ class Ways:
                 return Routed(refusal=refusal)
             connector = out.connector
         parks = connectors.parked(connector, to)
-        if parks and message.expires <= self._now():
+        if parks and message.expires <= self._now() and not connector.frozen:
             return Routed(refusal=Expired(parks))
+        if not connector.sends:
+            return Routed(parks=parks, refusal=NotSending(parks))
         row = None if to.host else connectors.domain_row(to.domain)
         return Routed(route(connector, row, to), parks)
 

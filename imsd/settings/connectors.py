@@ -20,7 +20,7 @@ from imsd.settings.security import SecurityRow
 DEFAULT = "ims"
 """The connector that is always there."""
 
-TransferMode = Literal["both", "inbound", "outbound"]
+TransferMode = Literal["both", "inbound", "outbound", "none", "hold"]
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -191,7 +191,17 @@ class Connector(BaseModel):
 
     @property
     def sends(self) -> bool:
-        return self.transfer_mode != "inbound"
+        """Whether what is in its queue leaves."""
+        return self.transfer_mode not in ("inbound", "hold")
+
+    @property
+    def takes(self) -> bool:
+        """Whether what is given to it now may leave (ims_spec 15-A4: none holds new mail and drains old)."""
+        return self.transfer_mode in ("both", "outbound")
+
+    @property
+    def frozen(self) -> bool:
+        return self.transfer_mode == "hold"
 
 
 class Ims(Page):
@@ -217,7 +227,8 @@ class Ims(Page):
     transfer_mode: TransferMode = Field(
         "both",
         description="both; inbound: mail that would leave waits in the queue; outbound: connections to "
-        "port 25 are closed",
+        "port 25 are closed; none: port 25 answers 421, new mail that would leave waits, what is in the "
+        "queue is sent (imsctl drain); hold: likewise, and nothing is sent nor given up",
     )
     location: str = Field("", max_length=64, description="Server location, for address spaces of that scope")
     address_space: tuple[AddressSpace, ...] = Field(

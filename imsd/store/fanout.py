@@ -134,7 +134,7 @@ def _fanout(row: Sequence[Any]) -> Fanout:
     return Fanout(*row)
 
 
-def take(unit: Unit, fanout_id: int, limit: int = 50) -> list[Copy]:
+def take(unit: Transaction, fanout_id: int, limit: int = 50) -> list[Copy]:
     """Some copies to make in this unit; `made` in the same unit says which were."""
     return [Copy(*row) for row in unit.all(_COPIES, fanout=fanout_id, limit=limit)]
 

@@ -125,6 +125,9 @@ class _Session:
             self._remote.taken.append(
                 Taken(self._sender, tuple(self._recipients), b"".join(lines), self._encrypted, self._mail)
             )
+        if not self._remote.end:
+            self._file.readline()  # Silence, until whoever sends goes away.
+            return
         self._say(self._remote.end)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import smtplib
 import time
 from collections.abc import Callable, Iterator
@@ -123,3 +124,100 @@ def test_a_deadline_is_kept(lab: Lab) -> None:
     lab.submit("in time", "x@near.test", options=("BY=2;R",))
     poll(lambda: "Not delivered: in time" in " ".join(subjects(lab.here, "bob")) or not lab.queued())
     assert not lab.queued() and not lab.near.taken
+
+
+def test_modes_change_while_it_runs_and_draining_waits_for_the_old(lab: Lab) -> None:
+    lab.near.rcpt = "450 4.2.1 later"
+    lab.set(ims__retry__profile="intervals", ims__retry__intervals=[0.001])
+    lab.submit("old", "x@near.test")
+    poll(lambda: lab.queued()[0]["attempts"])
+    assert lab.here.imsctl("drain", "--wait", "--timeout", "1", check=False).returncode == 1
+    with smtplib.SMTP(timeout=20) as smtp:
+        assert smtp.connect("127.0.0.1", lab.here.port("smtp"))[0] == 421
+    lab.submit("new", "x@far.test")
+    lab.submit("among us", lab.here.address("bob"))
+    poll(lambda: "among us" in subjects(lab.here, "bob"))
+    status = lab.here.ask("status")["mail"]
+    assert status["transfer_mode"] == "none" and "none" in status["warnings"][0]
+    lab.near.rcpt = "250 2.1.5 fine"
+    told = lab.here.imsctl("drain", "--wait", "--timeout", "30").stdout
+    assert told == "0 recipients are left, 1 are kept\n"
+    assert got(lab.near) == ["old"] and not lab.far.taken
+    (row,) = lab.queued()
+    assert (row["queue"], row["state"], row["attempts"]) == ("outbound-conversion", "parked", 0)
+    lab.here.imsctl("drain", "--end")
+    poll(lambda: got(lab.far) == ["new"])
+    with smtplib.SMTP("127.0.0.1", lab.here.port("smtp"), timeout=20) as smtp:
+        assert smtp.ehlo()[0] == 250
+
+
+def test_mail_is_held_and_released_by_what_it_is(lab: Lab) -> None:
+    lab.near.rcpt = lab.far.rcpt = "450 4.2.1 later"
+    lab.submit("one", "x@near.test", "x@far.test")
+    lab.submit("two", "y@far.test")
+    poll(lambda: all(row["attempts"] == 1 and row["state"] == "waiting" for row in lab.queued()))
+    assert lab.here.imsctl("queue", "hold", "--domain", "far.test").stdout == "2 recipients are held\n"
+    lab.near.rcpt = lab.far.rcpt = "250 2.1.5 fine"
+    assert lab.here.imsctl("queue", "retry").stdout == "1 recipients are due now\n"
+    poll(lambda: lab.near.taken)
+    poll(lambda: len(lab.queued()) == 2)
+    rows = lab.queued()
+    assert {row["recipient"] for row in rows} == {"x@far.test", "y@far.test"}
+    assert {row["state"] for row in rows} == {"held"}
+    assert {row["queue"] for row in rows} == {"outbound-conversion"}
+    assert {row["last_error"] for row in rows} == {"450 4.2.1 later"}
+    shown = lab.here.imsctl("queue", "list", "--queue", "outbound-conversion", "--domain", "far.test").stdout
+    assert shown.count("bob@example.test") == 2
+    assert lab.here.imsctl("queue", "list", "--queue", "outbound-delivery").stdout == ""
+    (two,) = (row["id"] for row in rows if row["recipient"] == "y@far.test")
+    assert lab.here.imsctl("queue", "release", two).stdout == "1 recipients are released\n"
+    poll(lambda: got(lab.far) == ["two"])
+    lab.here.imsctl("queue", "release", "--destination", "far.test", "--originator", "bob@example.test")
+    poll(lambda: got(lab.far) == ["two", "one"])
+    poll(lambda: not lab.queued())
+    assert "Name messages" in lab.here.imsctl("queue", "hold", check=False).stderr
+
+
+def test_what_waits_here_has_a_queue_of_its_own(lab: Lab) -> None:
+    lab.set(queue__paused=True)
+    lab.submit("later", lab.here.address("bob"), "x@near.test", options=("HOLDFOR=600",))
+    rows = lab.queued()
+    assert {row["recipient"]: row["queue"] for row in rows} == {
+        "bob@example.test": "inbound-delivery",
+        "x@near.test": "outbound-conversion",
+    }
+    assert {row["priority"] for row in rows} == {"normal"}
+    told = lab.here.imsctl("queue", "delete", "--yes", "--no-ndr", "--originator", "bob@example.test").stdout
+    assert told == "1 messages are deleted\n"
+
+
+def test_a_killed_server_sends_what_was_claimed_when_it_is_back(lab: Lab) -> None:
+    """SIGKILL while lanes are in the middle of messages: nothing is lost, nothing stays claimed."""
+    lab.near.end = ""
+    lab.set(queue__connections_per_host=2)
+    for number in range(12):
+        lab.submit(f"n{number}", "x@near.test")
+    poll(lambda: any(row["state"] == "active" for row in lab.queued()))
+    lab.here.stop(signal.SIGKILL)
+    lab.near.end = "250 2.0.0 taken"
+    lab.here.start()
+    poll(lambda: {f"n{number}" for number in range(12)} <= set(got(lab.near)))
+    poll(lambda: not lab.queued())
+
+
+def test_one_of_somebody_goes_before_many_of_another(lab: Lab) -> None:
+    lab.set(queue__paused=True, queue__connections_per_host=1, queue__recipients_per_message=10)
+    for place in range(10):
+        lab.submit(
+            "many", *(f"x{number}@d{number}.far.test" for number in range(place * 90, place * 90 + 90))
+        )
+    lab.here.add_user("jane")
+    sender = lab.here.address("jane")
+    with smtplib.SMTP("localhost", lab.here.port("submission"), timeout=20) as smtp:
+        smtp.starttls(context=lab.here.tls())
+        smtp.login(sender, PASSWORD)
+        smtp.sendmail(sender, ["y@far.test"], f"From: {sender}\r\nSubject: one\r\n\r\nhi\r\n")
+    lab.set(queue__paused=False)
+    poll(lambda: "one" in got(lab.far))
+    recipients = [len(each.recipients) for each in lab.far.taken[: got(lab.far).index("one")]]
+    assert sum(recipients) <= 250
