@@ -19,7 +19,7 @@ from imsd.store.transaction import Transaction
 async def page(core: Any, above: int = 0, after: int = 0, domain_names: bool = False) -> Json:
     """Some entries right below one, as LDIF without passwords; domain_names: under dc= instead of o=."""
     found = await ldif.page(core.directory, EntryId(above), EntryId(after), int(domain_names))
-    return {"text": found.text.decode(), "ids": found.ids, "last": found.last}
+    return {"text": found.text.decode(), "count": found.count, "inner": found.inner, "last": found.last}
 
 
 @operation("directory.import")

@@ -62,11 +62,11 @@ def _export(ask: Ask, target: BinaryIO, domain_names: bool, kind: str, advance: 
                 "directory.page", above=above, after=after, domain_names=domain_names and sheet is None
             )
             text = found["text"].encode()
-            count += sheet.write(text) if sheet is not None else len(found["ids"])
+            count += sheet.write(text) if sheet is not None else found["count"]
             if sheet is None:
                 target.write(text)
-            advance(len(found["ids"]))
-            waiting.extend(found["ids"])
+            advance(found["count"])
+            waiting.extend(found["inner"])
             after = found["last"]
             more = bool(after)
     return count

@@ -17,7 +17,8 @@ from typing import Any, Final
 
 from protocols.ldap import ldif
 
-PIECE: Final = 240
+PIECE: Final = 60
+"""Records: a few milliseconds of the server's."""
 PIECE_OCTETS: Final = 4 << 20
 ENTRIES: Final = "entries"
 REFERENCES: Final = "references"

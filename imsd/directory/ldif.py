@@ -16,7 +16,7 @@ from ldaptor.protocols.ldap.ldif import asLDIF
 from imsd.directory.access import Policy
 from imsd.directory.attributes import Visible
 from imsd.directory.directory import Directory
-from imsd.directory.entry import Entry
+from imsd.directory.entry import INNER, Entry
 from imsd.directory.view import View
 from imsd.directory.working import known
 from imsd.store import entries
@@ -27,16 +27,18 @@ HEADER: Final = b"version: 1\n\n"
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some entries right below one, as LDIF. last: 0 when there are no more."""
+    """Some entries right below one, as LDIF. inner: those that may have others below.
+
+    last: 0 when there are no more.
+    """
 
     text: bytes
-    ids: tuple[EntryId, ...]
+    count: int
+    inner: tuple[EntryId, ...]
     last: EntryId
 
 
-async def page(
-    directory: Directory, above: EntryId, after: EntryId, suffix: int = 0, most: int = 200
-) -> Page:
+async def page(directory: Directory, above: EntryId, after: EntryId, suffix: int = 0, most: int = 20) -> Page:
     """Entries below `above` with ids over `after`; 0 for the topmost one.
 
     suffix: under which names they are written, 0 for o=, 1 for dc=.
@@ -44,7 +46,8 @@ async def page(
     ids = await directory.db.read(entries.children, above, after, most)
     found = await directory.cache.many(ids)
     text = b"".join([await _record(directory, entry, suffix) for entry in found])
-    return Page(text, tuple(ids), ids[-1] if len(ids) == most else EntryId(0))
+    inner = tuple(entry.id for entry in found if entry.kind in INNER)
+    return Page(text, len(ids), inner, ids[-1] if len(ids) == most else EntryId(0))
 
 
 async def export(directory: Directory, suffix: int = 0) -> AsyncIterator[bytes]:
@@ -56,7 +59,7 @@ async def export(directory: Directory, suffix: int = 0) -> AsyncIterator[bytes]:
         while True:
             found = await page(directory, above, after, suffix)
             yield found.text
-            waiting.extend(found.ids)
+            waiting.extend(found.inner)
             after = found.last
             if not after:
                 break
@@ -66,8 +69,7 @@ async def _record(directory: Directory, entry: Entry, suffix: int) -> bytes:
     view = View(directory.cache, Policy(), entry, Visible.ADMINISTRATOR, suffix)
     keys = [*entry.user, *entry.row.references]
     await view.prepare(keys)
-    attributes = [(known(key).type.name.encode(), view.values(key) or ()) for key in keys]
-    attributes.append((b"entryUUID", view.values("entryUUID") or ()))
+    attributes = [(known(key).type.name.encode(), view.values(key) or ()) for key in (*keys, "entryUUID")]
     name = await directory.cache.dn(entry.id, suffix)
     written: bytes = asLDIF(name.encode(), attributes)
     return written
