@@ -10,6 +10,7 @@ from twisted.application.service import IService
 from twisted.python import usage
 
 from imsd import config
+from imsd.polling import shorten_turns
 from imsd.service import Server
 
 DEFAULT_HOME = "~/.imsd"
@@ -34,6 +35,7 @@ def makeService(options: dict[str, Any]) -> IService:
     """The server of a home. Raises SystemExit with the reason where a home cannot be used."""
     from twisted.internet import reactor
 
+    shorten_turns(reactor)
     # Mail, passwords and keys are nobody else's.
     os.umask(0o077)
     given = options.get("home") or os.environ.get("IMSD_HOME")

@@ -210,10 +210,13 @@ class Connection(Protocol):
             and not transport.dataBuffer
             and not transport.disconnecting
         ):
-            sent = transport.writeSomeData(data)
+            try:
+                sent = transport.socket.send(data)
+            except OSError:
+                sent = 0  # It is full; or gone, of which the reactor hears.
             if sent == len(data):
                 return
-            if isinstance(sent, int) and sent > 0:
+            if sent:
                 data = data[sent:]
         transport.write(data)
 

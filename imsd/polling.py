@@ -1,0 +1,47 @@
+"""The turn of Twisted's epoll reactor without what it does for its old log.
+
+Twisted wraps each descriptor that is ready in a context which names it for messages of
+`twisted.python.log`; that, and the tests around it, take 1.5 microseconds of each command, a tenth of
+a small one. We log by `twisted.logger`, which knows who speaks without.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+from twisted.internet.epollreactor import EPollReactor
+from twisted.logger import Logger
+
+_log = Logger()
+
+
+def shorten_turns(reactor: Any) -> bool:
+    """Give the reactor a shorter turn, where it is the epoll reactor as we know it."""
+    if type(reactor) is not EPollReactor or not all(hasattr(reactor, each) for each in _USED):
+        return False
+    poll = reactor._poller.poll
+    selectables = reactor._selectables
+    do_read_or_write = reactor._doReadOrWrite
+
+    def turn(timeout: float | None) -> None:
+        try:
+            ready = poll(-1 if timeout is None else timeout, len(selectables))
+        except OSError as error:
+            if error.errno == errno.EINTR:
+                return
+            raise
+        for descriptor, event in ready:
+            # One that was ready may have been closed by who had his turn before it.
+            selectable = selectables.get(descriptor)
+            if selectable is not None:
+                try:
+                    do_read_or_write(selectable, descriptor, event)  # type: ignore[no-untyped-call]
+                except Exception:
+                    _log.failure("{selectable} could not be served", selectable=selectable)
+
+    reactor.doIteration = turn  # type: ignore[method-assign]
+    return True
+
+
+_USED = ("_poller", "_selectables", "_doReadOrWrite", "doIteration")
