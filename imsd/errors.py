@@ -349,5 +349,14 @@ class AssertionFailed(Refusal):
     default = "The assertion is not true of the entry"
 
 
+class StepRefused(Refusal):
+    """One of several changes was refused, and so none is done. number: which, from 0."""
+
+    def __init__(self, number: int, refusal: Refusal) -> None:
+        super().__init__(refusal.text)
+        self.number = number
+        self.refusal = refusal
+
+
 class UnwillingToPerform(Refusal):
     default = "Unwilling to perform"

@@ -7,7 +7,7 @@ one unit each, and are seen by every question asked after they returned.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Protocol
 
@@ -33,6 +33,9 @@ from imsd.errors import (
     InvalidSyntax,
     NoSuchEntry,
     NoSuchRecipient,
+    Refusal,
+    StepRefused,
+    Temporary,
 )
 from imsd.settings import LiveSettings
 from imsd.settings.connectors import Ims
@@ -45,6 +48,7 @@ from imsd.store import settings as setting_rows
 from imsd.store.database import Database
 from imsd.store.entries import NameKind
 from imsd.store.ids import AccountId, EntryId
+from imsd.store.transaction import Unit
 from protocols.errors import BadSyntax
 from protocols.ldap import dn, preparation
 
@@ -55,6 +59,10 @@ class PasswordMaker(Protocol):
     async def make(self, password: str) -> str:
         """The verifier of a password. Raises ConstraintViolation, TryLater."""
         ...
+
+
+Step = Callable[[Unit], Changed]
+"""A change as a function over a unit."""
 
 
 class Directory:
@@ -420,11 +428,16 @@ class Directory:
         conditions: Conditions = PLAIN,
     ) -> Changed:
         """RFC 4511 4.7. uuid: the entry's identity, where it comes from an export."""
+        return await self.db.write(await self.adding(name, given, asking, uuid, conditions))
+
+    async def adding(
+        self, name: str, given: Given, asking: Viewer, uuid: bytes | None, conditions: Conditions
+    ) -> Step:
+        """The same as one step of a unit, with its password hashed."""
         administrator = asking.level is Visible.ADMINISTRATOR
         verifier = await self.verifier_of(given) if administrator else None
-        return await self.db.write(
-            update.add, name, given, self.rules, self.now(), asking, verifier, uuid, conditions
-        )
+        rules, now = self.rules, self.now()
+        return lambda unit: update.add(unit, name, given, rules, now, asking, verifier, uuid, conditions)
 
     async def modify_entry(
         self,
@@ -434,6 +447,12 @@ class Directory:
         conditions: Conditions = PLAIN,
     ) -> Changed:
         """RFC 4511 4.6. A password is replaced, or taken away; a former one cannot be named."""
+        return await self.db.write(await self.modifying(name, modifications, asking, conditions))
+
+    async def modifying(
+        self, name: str, modifications: Sequence[Modification], asking: Viewer, conditions: Conditions
+    ) -> Step:
+        """The same as one step of a unit, with its password hashed."""
         verifier: str | None = None
         for modification in modifications:
             # Hashing is work: it is done for those alone who may set a password. Others are
@@ -446,9 +465,8 @@ class Directory:
                 raise ConstraintViolation("userPassword: replace it, or use Password Modify")
             else:
                 verifier = await self._verifier(modification.values)
-        return await self.db.write(
-            update.modify, name, modifications, self.rules, self.now(), asking, verifier, conditions
-        )
+        rules, now = self.rules, self.now()
+        return lambda unit: update.modify(unit, name, modifications, rules, now, asking, verifier, conditions)
 
     async def _may_set(self, name: str, asking: Viewer) -> bool:
         """May this one set the password of that entry? As far as is known before the unit."""
@@ -479,7 +497,11 @@ class Directory:
 
     async def delete_entry(self, name: str, asking: Viewer, conditions: Conditions = PLAIN) -> Changed:
         """RFC 4511 4.8."""
-        return await self.db.write(update.delete, name, self.rules, self.now(), asking, False, conditions)
+        return await self.db.write(self.deleting(name, asking, conditions))
+
+    def deleting(self, name: str, asking: Viewer, conditions: Conditions) -> Step:
+        rules, now = self.rules, self.now()
+        return lambda unit: update.delete(unit, name, rules, now, asking, False, conditions)
 
     async def rename_entry(
         self,
@@ -491,10 +513,37 @@ class Directory:
         conditions: Conditions = PLAIN,
     ) -> Changed:
         """RFC 4511 4.9."""
-        now = self.now()
-        return await self.db.write(
-            update.rename, name, new_rdn, delete_old, new_superior, self.rules, now, asking, conditions
+        return await self.db.write(self.renaming(name, new_rdn, delete_old, new_superior, asking, conditions))
+
+    def renaming(
+        self,
+        name: str,
+        new_rdn: str,
+        delete_old: bool,
+        new_superior: str | None,
+        asking: Viewer,
+        conditions: Conditions,
+    ) -> Step:
+        rules, now = self.rules, self.now()
+        return lambda unit: update.rename(
+            unit, name, new_rdn, delete_old, new_superior, rules, now, asking, conditions
         )
+
+    async def together(self, steps: Sequence[Step]) -> list[Changed]:
+        """Several changes in one unit, all or none. Raises StepRefused."""
+        return await self.db.write(_together, steps)
+
+
+def _together(unit: Unit, steps: Sequence[Step]) -> list[Changed]:
+    done = []
+    for number, step in enumerate(steps):
+        try:
+            done.append(step(unit))
+        except Temporary:
+            raise
+        except Refusal as refusal:
+            raise StepRefused(number, refusal) from None
+    return done
 
 
 def _is_password(description: str) -> bool:

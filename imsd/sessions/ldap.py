@@ -8,7 +8,7 @@ itself refused with the next request.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -26,7 +26,7 @@ from imsd.directory.access import ANONYMOUS, Viewer, viewer_of
 from imsd.directory.attributes import Visible
 from imsd.directory.changes import Change, Modification
 from imsd.directory.conditions import PLAIN, Changed, Conditions
-from imsd.directory.directory import Directory
+from imsd.directory.directory import Directory, Step
 from imsd.directory.search import Search
 from imsd.errors import (
     AuthenticationFailed,
@@ -35,6 +35,8 @@ from imsd.errors import (
     NoSuchAttribute,
     NoSuchEntry,
     NotPermitted,
+    Refusal,
+    StepRefused,
     UndefinedAttribute,
 )
 from imsd.sessions import refusals
@@ -58,8 +60,9 @@ from protocols.ldap.messages import (
     SearchRequest,
 )
 from protocols.ldap.reader import Budget
-from protocols.ldap.results import Failed, Result, ResultCode
+from protocols.ldap.results import Failed, FailedUpdate, Result, ResultCode
 from protocols.ldap.server import LdapConnection
+from protocols.ldap.session import Update
 from protocols.ldap.syncing import Answer
 from protocols.security import Security
 
@@ -281,39 +284,70 @@ class Identity:
         return tuple(made)
 
     async def add(self, request: AddRequest, controls: Controls = NONE) -> Answered:
-        given = [(each.name, each.values) for each in request.attributes]
-        conditions = await self._conditions(controls)
-        viewer = await self.viewer()
-        changed = await self._directory.add_entry(request.dn, given, viewer, conditions=conditions)
-        return await self._images(changed, request.dn, controls)
+        return await self._update(request, controls)
 
     async def modify(self, request: ModifyRequest, controls: Controls = NONE) -> Answered:
-        modifications = [
-            Modification(Change(each.kind), each.attribute.name, each.attribute.values)
-            for each in request.changes
-        ]
+        return await self._update(request, controls)
+
+    async def delete(self, request: DeleteRequest, controls: Controls = NONE) -> Answered:
+        return await self._update(request, controls)
+
+    async def modify_dn(self, request: ModifyDnRequest, controls: Controls = NONE) -> Answered:
+        return await self._update(request, controls)
+
+    async def _step(self, request: Update, controls: Controls) -> Step:
+        """An update as a step of a unit."""
         conditions = await self._conditions(controls)
         viewer = await self.viewer()
+        directory = self._directory
+        match request:
+            case AddRequest(name, attributes):
+                given = [(each.name, each.values) for each in attributes]
+                return await directory.adding(name, given, viewer, None, conditions)
+            case ModifyRequest(name, changes):
+                modifications = [
+                    Modification(Change(each.kind), each.attribute.name, each.attribute.values)
+                    for each in changes
+                ]
+                return await directory.modifying(name, modifications, viewer, conditions)
+            case DeleteRequest(name):
+                return directory.deleting(name, viewer, conditions)
+            case ModifyDnRequest(name, new_rdn, delete_old, superior):
+                return directory.renaming(name, new_rdn, delete_old, superior, viewer, conditions)
+
+    async def _update(self, request: Update, controls: Controls) -> Answered:
+        step = await self._step(request, controls)
         self._look_away()
         try:
-            changed = await self._directory.modify_entry(request.dn, modifications, viewer, conditions)
-            await self._stay(request.dn)
+            changed = await self._directory.db.write(step)
+            if isinstance(request, ModifyRequest):
+                await self._stay(request.dn)
         finally:
             self._look()
         return await self._images(changed, request.dn, controls)
 
-    async def delete(self, request: DeleteRequest, controls: Controls = NONE) -> Answered:
-        conditions = await self._conditions(controls)
-        changed = await self._directory.delete_entry(request.dn, await self.viewer(), conditions)
-        return await self._images(changed, request.dn, controls)
-
-    async def modify_dn(self, request: ModifyDnRequest, controls: Controls = NONE) -> Answered:
-        conditions = await self._conditions(controls)
-        viewer = await self.viewer()
-        changed = await self._directory.rename_entry(
-            request.dn, request.new_rdn, request.delete_old_rdn, request.new_superior, viewer, conditions
-        )
-        return await self._images(changed, request.dn, controls)
+    async def settle(self, updates: Sequence[tuple[Update, Controls]]) -> list[Answered]:
+        """RFC 5805 3.4: in one unit."""
+        steps = []
+        for number, (request, controls) in enumerate(updates):
+            try:
+                steps.append(await self._step(request, controls))
+            except Refusal as error:
+                raise _failed(number, error) from None
+        self._look_away()
+        try:
+            done = await self._directory.together(steps)
+            for request, _ in updates:
+                if isinstance(request, ModifyRequest):
+                    await self._stay(request.dn)
+        except StepRefused as error:
+            raise _failed(error.number, error.refusal) from None
+        finally:
+            self._look()
+        return [
+            await self._images(changed, request.dn, controls)
+            for changed, (request, controls) in zip(done, updates, strict=True)
+        ]
 
     async def password_modify(self, request: PasswordModify) -> bytes | None:
         """RFC 3062 2: one's own password, or as an administrator anybody's."""
@@ -358,9 +392,19 @@ class Identity:
         account = self._account
         if account is None or account.actor != account.id:
             return
-        if (await self._directory.cache.locate(name))[0] == account.entry:
+        try:
+            located = (await self._directory.cache.locate(name))[0]
+        except NoSuchEntry:
+            return  # renamed or deleted right after
+        if located == account.entry:
             fresh = await self._directory.db.read_few(credentials.generation, account.entry)
             self._account = replace(account, generation=fresh)
+
+
+def _failed(number: int, error: Refusal) -> FailedUpdate:
+    result = refusals.ldap(error)
+    assert result is not None
+    return FailedUpdate(number, result)
 
 
 def _text(password: bytes) -> str:

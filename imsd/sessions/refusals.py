@@ -94,6 +94,7 @@ TABLE: Final[dict[type[errors.Refusal], Row]] = {
     errors.InvalidDN: Row(550, "5.5.4", b"", b"CANNOT", 34),
     errors.InappropriateMatching: Row(550, "5.5.4", b"", b"CANNOT", 18),
     errors.AssertionFailed: Row(550, "5.5.4", b"", b"CANNOT", 122),
+    errors.StepRefused: Row(550, "5.5.4", b"", b"CANNOT", 53),
     errors.UnwillingToPerform: Row(550, "5.5.4", b"", b"CANNOT", 53),
 }
 

@@ -24,6 +24,7 @@ class Kind(Enum):
 class Channel(Protocol):
     """The operation in progress."""
 
+    message_id: int
     controls: Controls
     answer_controls: tuple[Control, ...]
     """Sent with the response that ends the operation."""

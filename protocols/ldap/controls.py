@@ -46,6 +46,7 @@ SUBENTRIES: Final = "1.3.6.1.4.1.4203.1.10.1"
 DONT_USE_COPY: Final = "1.3.6.1.1.22"
 TREE_DELETE: Final = "1.2.840.113556.1.4.805"
 PERMISSIVE_MODIFY: Final = "1.2.840.113556.1.4.1413"
+TRANSACTION: Final = "1.3.6.1.1.21.2"
 RELAX: Final = "1.3.6.1.4.1.4203.666.5.12"
 
 SORT_KEYS: Final = 10
@@ -108,15 +109,18 @@ class Controls:
     relax: bool = False
     sync: SyncRequest | None = None
     persistent: PersistentSearch | None = None
+    transaction: bytes | None = None
 
     def unpaged(self) -> Controls:
         """All that stays the same from page to page (RFC 2696 3)."""
         return replace(self, page=None)
 
     def refuse_proxied(self) -> None:
-        """For extended operations that nobody does for another. Raises Failed."""
-        if self.proxied is not None:
-            raise Failed(ResultCode.UNAVAILABLE_CRITICAL_EXTENSION, "Not for another identity")
+        """For extended operations that nobody does for another, nor in transactions. Raises Failed."""
+        if self.proxied is not None or self.transaction is not None:
+            raise Failed(
+                ResultCode.UNAVAILABLE_CRITICAL_EXTENSION, "Not for another identity, nor in a transaction"
+            )
 
 
 NONE: Final = Controls()
@@ -210,6 +214,11 @@ def _identity(value: bytes | None) -> str:
         raise BadValue("UTF-8") from None
 
 
+def _octets(value: bytes | None) -> bytes:
+    """A transaction identifier (RFC 5805 2.2): the octets themselves."""
+    return value or b""
+
+
 def _visible(value: bytes | None) -> bool:
     """BOOLEAN (RFC 3672 3)."""
     return _inside(value).boolean()
@@ -251,6 +260,7 @@ TABLE: Final[dict[str, Known]] = {
     TREE_DELETE: Known("tree_delete", frozenset([DELETE])),
     PERMISSIVE_MODIFY: Known("permissive", frozenset([MODIFY])),
     RELAX: Known("relax", _UPDATES, must_be_critical=True),
+    TRANSACTION: Known("transaction", _UPDATES | {EXTENDED}, _octets, must_be_critical=True),
     SYNC: Known("sync", frozenset([SEARCH]), read_sync),
     PERSISTENT_SEARCH: Known("persistent", frozenset([SEARCH]), read_persistent),
 }

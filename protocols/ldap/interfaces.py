@@ -7,7 +7,7 @@ the door's `explain`; `results.Failed` and `results.Referred` may be raised as w
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -129,6 +129,12 @@ class IIdentity(Interface):
     async def delete(request: DeleteRequest, controls: Controls = NONE) -> Answered: ...
 
     async def modify_dn(request: ModifyDnRequest, controls: Controls = NONE) -> Answered: ...
+
+    async def settle(updates: Sequence[tuple[Any, Controls]]) -> Sequence[Answered]:
+        """Add, modify, delete and rename, one after the other, all or none (RFC 5805 3.4).
+
+        Refused with FailedUpdate.
+        """
 
     async def password_modify(request: PasswordModify) -> bytes | None:
         """Set a password; gives the generated one when the request carries none."""

@@ -90,6 +90,14 @@ class Failed(Exception):
         self.result = Result(code, matched, text)
 
 
+class FailedUpdate(Failed):
+    """One of several updates failed, and with it all. number: which, from 0."""
+
+    def __init__(self, number: int, result: Result) -> None:
+        super().__init__(result.code, result.text, result.matched)
+        self.number = number
+
+
 class Referred(Failed):
     """The base is held elsewhere: LDAP URLs of servers that may hold it (RFC 4511 4.1.10)."""
 

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
+from typing import Final, TypeAlias
 
 from protocols.ldap.controls import Controls
 from protocols.ldap.interfaces import IDoor, IIdentity
-from protocols.ldap.messages import Control, SearchRequest
+from protocols.ldap.messages import (
+    AddRequest,
+    Control,
+    DeleteRequest,
+    ModifyDnRequest,
+    ModifyRequest,
+    SearchRequest,
+)
 from protocols.ldap.results import Failed, ResultCode
 from protocols.ldap.syncing import Answer
 from protocols.sasl import IExchange
@@ -28,6 +36,40 @@ class PagedSearch:
     answers: Answers
     notes: list[Control]
     given: int = 0
+
+
+Update: TypeAlias = AddRequest | DeleteRequest | ModifyRequest | ModifyDnRequest
+
+TRANSACTIONS: Final = 4
+"""Outstanding on one connection."""
+UPDATES: Final = 100
+"""Of one transaction: they are one piece of writing, and others wait for it (design: rule 11)."""
+OCTETS: Final = 4 << 20
+"""Of their values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """An update that waits for the end of its transaction."""
+
+    message_id: int
+    request: Update
+    controls: Controls
+
+
+@dataclass(slots=True)
+class Transaction:
+    updates: list[Deferred] = field(default_factory=list)
+    octets: int = 0
+
+
+def _size(request: Update) -> int:
+    match request:
+        case AddRequest(_, attributes):
+            return sum(len(value) for each in attributes for value in each.values)
+        case ModifyRequest(_, changes):
+            return sum(len(value) for each in changes for value in each.attribute.values)
+    return 0
 
 
 @dataclass(slots=True)
@@ -51,7 +93,9 @@ class Session:
     exchange: IExchange | None = None
     mechanism: str = ""
     paged: dict[bytes, PagedSearch] = field(default_factory=dict)
+    transactions: dict[bytes, Transaction] = field(default_factory=dict)
     _pages: int = 0
+    _started: int = 0
 
     @property
     def identity(self) -> IIdentity:
@@ -77,7 +121,41 @@ class Session:
             self.bound.leave()
         self.bound = None
         self.exchange = None
+        self.transactions.clear()
         self.drop_pages(0)
+
+    # Transactions (RFC 5805)
+
+    def start_transaction(self) -> bytes:
+        if self.bound is None:
+            raise Failed(ResultCode.STRONGER_AUTH_REQUIRED, "Bind first")
+        if len(self.transactions) >= TRANSACTIONS:
+            raise Failed(ResultCode.ADMIN_LIMIT_EXCEEDED, "Too many transactions")
+        self._started += 1
+        identifier = b"%d" % self._started
+        self.transactions[identifier] = Transaction()
+        return identifier
+
+    def defer(self, message_id: int, request: Update, controls: Controls) -> None:
+        """Keep an update until its transaction ends. Raises Failed."""
+        if controls.proxied is not None:
+            raise Failed(ResultCode.UNWILLING_TO_PERFORM, "A transaction is of one identity")
+        transaction = self.transactions.get(controls.transaction or b"")
+        if transaction is None:
+            raise Failed(ResultCode.UNWILLING_TO_PERFORM, "No such transaction")
+        size = _size(request)
+        if len(transaction.updates) >= UPDATES or transaction.octets + size > OCTETS:
+            raise Failed(ResultCode.ADMIN_LIMIT_EXCEEDED, "The transaction is too large")
+        if any(each.message_id == message_id for each in transaction.updates):
+            raise Failed(ResultCode.PROTOCOL_ERROR, "Each update has a message id of its own")
+        transaction.octets += size
+        transaction.updates.append(Deferred(message_id, request, controls))
+
+    def end_transaction(self, identifier: bytes) -> list[Deferred]:
+        transaction = self.transactions.pop(identifier, None)
+        if transaction is None:
+            raise Failed(ResultCode.UNWILLING_TO_PERFORM, "No such transaction")
+        return transaction.updates
 
     def keep_page(self, search: PagedSearch) -> bytes:
         """Suspend a search; the cookie to go on with. Unspoken of, the oldest is dropped."""

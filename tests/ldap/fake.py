@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,7 +31,7 @@ from protocols.ldap.messages import (
 )
 from protocols.ldap.reader import Budget, Reader
 from protocols.ldap.responses import encode_attribute, encode_entry
-from protocols.ldap.results import Failed, Result, ResultCode
+from protocols.ldap.results import Failed, FailedUpdate, Result, ResultCode
 from protocols.ldap.schema import AttributeType, Schema
 from protocols.ldap.selection import selection
 from protocols.ldap.server import LdapConnection
@@ -178,6 +178,16 @@ class FakeIdentity:
         del self.door.entries[entry.dn]
         self.door.put(str(entry.dn.parent.child(dn.parse_rdn(request.new_rdn))), **entry.attributes)
         return ()
+
+    async def settle(self, updates: Sequence[tuple[Any, Controls]]) -> list[Answered]:
+        for number, (request, _) in enumerate(updates):
+            if request.dn == "cn=refused":
+                raise FailedUpdate(number, Result(ResultCode.CONSTRAINT_VIOLATION))
+        self.door.done += [f"settled {request.dn}" for request, _ in updates]
+        return [
+            () if controls.post_read is None else (read_control(POST_READ, b"image"),)
+            for _, controls in updates
+        ]
 
     async def password_modify(self, request: PasswordModify) -> bytes | None:
         await self.door.pass_gate("update")

@@ -26,6 +26,9 @@ class Add:
         return cls(requests.add(cursor))
 
     async def run(self, session: Session, channel: Channel) -> AddResponse:
+        if channel.controls.transaction is not None:
+            session.defer(channel.message_id, self.request, channel.controls)
+            return AddResponse(SUCCESS)
         identity = await session.acting(channel.controls)
         channel.answer_controls = await identity.add(self.request, channel.controls)
         return AddResponse(SUCCESS)

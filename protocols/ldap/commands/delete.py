@@ -26,6 +26,9 @@ class Delete:
         return cls(requests.delete(cursor))
 
     async def run(self, session: Session, channel: Channel) -> DeleteResponse:
+        if channel.controls.transaction is not None:
+            session.defer(channel.message_id, self.request, channel.controls)
+            return DeleteResponse(SUCCESS)
         identity = await session.acting(channel.controls)
         channel.answer_controls = await identity.delete(self.request, channel.controls)
         return DeleteResponse(SUCCESS)

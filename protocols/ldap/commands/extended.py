@@ -12,6 +12,7 @@ from protocols.ldap.channel import Channel, Command, Kind
 from protocols.ldap.commands.cancel import Cancel
 from protocols.ldap.commands.password_modify import ModifyPassword
 from protocols.ldap.commands.start_tls import StartTls
+from protocols.ldap.commands.transactions import EndTransaction, StartTransaction
 from protocols.ldap.commands.who_am_i import WhoAmI
 from protocols.ldap.results import Failed, ResultCode
 from protocols.ldap.session import Session
@@ -21,6 +22,8 @@ EXTENDED: Final[dict[str, Callable[[bytes | None], Command]]] = {
     ModifyPassword.oid: ModifyPassword.parse,
     WhoAmI.oid: WhoAmI.parse,
     Cancel.oid: Cancel.parse,
+    StartTransaction.oid: StartTransaction.parse,
+    EndTransaction.oid: EndTransaction.parse,
 }
 
 

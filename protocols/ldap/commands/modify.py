@@ -26,6 +26,9 @@ class Modify:
         return cls(requests.modify(cursor))
 
     async def run(self, session: Session, channel: Channel) -> ModifyResponse:
+        if channel.controls.transaction is not None:
+            session.defer(channel.message_id, self.request, channel.controls)
+            return ModifyResponse(SUCCESS)
         identity = await session.acting(channel.controls)
         channel.answer_controls = await identity.modify(self.request, channel.controls)
         return ModifyResponse(SUCCESS)

@@ -26,6 +26,9 @@ class ModifyDn:
         return cls(requests.modify_dn(cursor))
 
     async def run(self, session: Session, channel: Channel) -> ModifyDnResponse:
+        if channel.controls.transaction is not None:
+            session.defer(channel.message_id, self.request, channel.controls)
+            return ModifyDnResponse(SUCCESS)
         identity = await session.acting(channel.controls)
         channel.answer_controls = await identity.modify_dn(self.request, channel.controls)
         return ModifyDnResponse(SUCCESS)

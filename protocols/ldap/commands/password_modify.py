@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from protocols.ldap import ber, requests
 from protocols.ldap.channel import Channel, Kind
+from protocols.ldap.commands.transactions import refuse
 from protocols.ldap.messages import ExtendedResponse, PasswordModify
 from protocols.ldap.results import SUCCESS, Failed, ResultCode
 from protocols.ldap.session import Session
@@ -26,6 +27,7 @@ class ModifyPassword:
         return cls(requests.password_modify(value))
 
     async def run(self, session: Session, channel: Channel) -> ExtendedResponse:
+        refuse(channel)
         # RFC 3062 3: passwords need a protected connection.
         if not session.security.private and not session.door.limits.clear_text:
             raise Failed(ResultCode.CONFIDENTIALITY_REQUIRED, "Start TLS before sending a password")

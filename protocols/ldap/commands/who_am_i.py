@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from protocols.ldap.ber import BadValue
 from protocols.ldap.channel import Channel, Kind
+from protocols.ldap.commands.transactions import refuse
 from protocols.ldap.messages import ExtendedResponse
 from protocols.ldap.results import SUCCESS
 from protocols.ldap.session import Session
@@ -26,6 +27,7 @@ class WhoAmI:
         return cls()
 
     async def run(self, session: Session, channel: Channel) -> ExtendedResponse:
+        refuse(channel)
         if channel.controls.proxied is not None:
             # RFC 4532 4: the identity that it acts as.
             name = (await session.acting(channel.controls)).who_am_i()
