@@ -79,6 +79,10 @@ class Policy:
         self.connectors = connectors or Connectors(settings, directory)
 
     @property
+    def directory(self) -> Directory:
+        return self._directory
+
+    @property
     def first_domain(self) -> str:
         """The domain of who has none; "" where no domain is served."""
         served = self._directory.domains.served

@@ -9,8 +9,8 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from imsd.auth.account import Account
-from imsd.errors import LoopDetected, NoSuchRecipient, NotPermitted, Refusal, SenderNotPermitted
-from imsd.mail import priorities, receipts, received, submission
+from imsd.errors import Filtered, LoopDetected, NoSuchRecipient, NotPermitted, Refusal, SenderNotPermitted
+from imsd.mail import asking, priorities, receipts, received, submission
 from imsd.mail.envelope import Addressee, Envelope, Origin, timing_of
 from imsd.mail.filtering import MessageFilter, Screening
 from imsd.mail.intake import Intake
@@ -32,6 +32,7 @@ from protocols.smtp.interfaces import Client, IDoor, ISession, ITransaction, Lim
 from protocols.smtp.parameters import EIGHT_BIT, SEVEN_BIT, MailParameters, RcptParameters
 from protocols.smtp.responses import Reply
 from protocols.smtp.server import Server
+from protocols.smtp.solicitation import in_header, unwanted
 
 if TYPE_CHECKING:
     from imsd.auth import Authenticator
@@ -98,6 +99,14 @@ class Door:
                 etrn=page.etrn,
                 deliver_by=page.deliver_by_seconds if page.deliver_by else None,
                 hold=page.hold_hours * 3600,
+                domains=page.recipient_domains,
+                banner=page.banner,
+                esmtp=not page.disable_esmtp,
+                auth=not page.disable_auth,
+                lenient=page.lenient_addresses,
+                vrfy=page.vrfy,
+                expn=page.expn,
+                no_soliciting=page.no_soliciting,
             )
             self._limits = (page, limits)
         return self._limits[1]
@@ -179,6 +188,28 @@ class Session:
         if account is not None:
             await policy.check_sender(account, address, self.door.role.submission)
         return exempt or account is not None
+
+    async def verify(self, text: str) -> str:
+        """VRFY, where the site lets it tell."""
+        policy = self.door.policy
+        try:
+            return await asking.verify(policy.directory, text, policy.first_domain)
+        except NoSuchRecipient:
+            await self._guessed()
+            raise
+
+    async def expand(self, text: str) -> list[str]:
+        """EXPN, where the site lets it tell."""
+        policy = self.door.policy
+        try:
+            return await asking.expand(policy.directory, text, policy.first_domain)
+        except NoSuchRecipient:
+            await self._guessed()
+            raise
+
+    async def _guessed(self) -> None:
+        if self.meter is not None:
+            await self.meter.unknown()
 
     async def start_held(self, domain: str, below: bool) -> int:
         """ETRN (RFC 1985)."""
@@ -300,6 +331,9 @@ class Transaction:
             raise LoopDetected
         if self._screening is not None:
             self._screening.look(header)
+        refused = door.settings[Smtp].no_soliciting
+        if refused and self._account is None and unwanted(in_header(header), refused):
+            raise Filtered("Solicitations of this kind are not wanted here")
         tunnelled, header = priorities.tunnelled(header)
         if self._trusted and self._parameters.mt_priority is None:
             self._mt_priority = tunnelled

@@ -209,6 +209,7 @@ class Ims(Page):
 
     section = "ims"
 
+    note: str = Field("", max_length=1_024, description="Administrative note; nothing depends on it")
     admin_mailbox: str = Field(
         "",
         description="Address of the administrator's mailbox: gets what is for postmaster of an inbound "

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from imsd.settings.networks import Networks
 from imsd.settings.page import Page
 from imsd.settings.routing import NetworkText
+from protocols.smtp.solicitation import KEYWORD
+
+
+def keyword(text: str) -> str:
+    """A solicitation class keyword (RFC 3865 2.1)."""
+    if not KEYWORD.fullmatch(text):
+        raise ValueError(f"{text or 'nothing'} is no keyword such as net.example:ADV")
+    return text
 
 
 class Smtp(Page):
@@ -69,6 +78,36 @@ class Smtp(Page):
         "not offered",
     )
 
+    banner: str = Field(
+        "",
+        max_length=200,
+        pattern=r"^[ -~]*$",
+        description="What the greeting says after this server's name; empty: ESMTP ready",
+    )
+    disable_esmtp: bool = Field(
+        False, description="Port 25 greets as SMTP and announces no extensions (AdvertiseSMTPExtensions = 0)"
+    )
+    disable_auth: bool = Field(False, description="Port 25 offers no AUTH (DisableAuth)")
+    lenient_addresses: bool = Field(
+        False,
+        description="Take addresses of MAIL and RCPT that are malformed: without brackets, with blanks or "
+        "other characters in them (AcceptMalformed821Adrs)",
+    )
+    vrfy: Literal["off", "authenticated", "on"] = Field(
+        "off", description="Whom VRFY tells whether an address is known here; everybody else hears 252"
+    )
+    expn: Literal["off", "authenticated", "on"] = Field(
+        "off", description="Whom EXPN tells who is on a list, unless its membership is hidden"
+    )
+    recipient_domains: int = Field(
+        0, ge=0, le=10_000, description="Domains of the recipients of one message; 0: any number"
+    )
+    no_soliciting: tuple[Annotated[str, AfterValidator(keyword)], ...] = Field(
+        (),
+        max_length=30,
+        description="Kinds of solicitation that are not wanted, such as net.example:ADV (NO-SOLICITING, "
+        "RFC 3865)",
+    )
     xclient_hosts: tuple[NetworkText, ...] = Field(
         (),
         max_length=1_000,

@@ -70,6 +70,7 @@ _ROUTE = rb"(?:@" + _DOMAIN + rb"(?:,@" + _DOMAIN + rb")*:)?"
 _MAILBOX = re.compile(
     rb"<" + _ROUTE + rb"(" + _DOT_STRING + rb"|" + _QUOTED + rb")@(" + _DOMAIN + rb"|" + _LITERAL + rb")>"
 )
+_ROUTE_ONLY = re.compile(rb"@" + _DOMAIN + rb"(?:,@" + _DOMAIN + rb")*:")
 _POSTMASTER = re.compile(rb"<(postmaster)>", re.IGNORECASE)
 _DOT_STRING_TEXT = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+"
@@ -88,11 +89,12 @@ _UNICHAR = re.compile(rb"\\x\{([0-9A-F]{2,6})\}")
 class Cursor:
     """A place on one command line. It does not copy: patterns match at an offset."""
 
-    __slots__ = ("line", "position")
+    __slots__ = ("lenient", "line", "position")
 
-    def __init__(self, line: bytes, position: int = 0) -> None:
+    def __init__(self, line: bytes, position: int = 0, lenient: bool = False) -> None:
         self.line = line
         self.position = position
+        self.lenient = lenient
 
     def take(self, pattern: "re.Pattern[bytes]") -> "re.Match[bytes] | None":
         match = pattern.match(self.line, self.position)
@@ -137,7 +139,8 @@ def parse_forward_path(cursor: Cursor) -> Path:
     match = cursor.take(_POSTMASTER)
     if match is not None:
         return Path(match[1].decode("ascii"), "")
-    return _mailbox(cursor)
+    path = _mailbox(cursor)
+    return path or _nobody()
 
 
 def parse_address(text: bytes) -> Path:
@@ -153,6 +156,8 @@ def _mailbox(cursor: Cursor) -> Path:
     start = cursor.position
     match = cursor.take(_MAILBOX)
     if match is None:
+        if cursor.lenient:
+            return _malformed(cursor)
         raise BadPath("not a path")
     raw, domain = match.group(1, 2)
     # An address within an address needs more room: X.400 ones are long (ims_spec 4.4).
@@ -177,6 +182,33 @@ def _mailbox(cursor: Cursor) -> Path:
     elif name[-1] == ".":
         name = name[:-1]
     return Path(local, name)
+
+
+_LOOSE_PATH = re.compile(rb"<[ \t]*([^<>]*?)[ \t]*>|([^<> \t]+)")
+
+
+def _malformed(cursor: Cursor) -> Path:
+    """What is no path and yet names somebody (ims_spec 5.1, AcceptMalformed821Adrs): brackets left out,
+    blanks in them, characters in the local part that want quotes. The domain must be one."""
+    match = cursor.take(_LOOSE_PATH)
+    text = b"" if match is None else match[1] or match[2] or b""
+    local, _, domain = text.rpartition(b"@")
+    if not text:
+        return NULL_PATH if match is not None and match[1] is not None else _nobody()
+    if _ROUTE_ONLY.match(local):
+        local = local.partition(b":")[2]
+    try:
+        name = local.strip(b" \t").decode("utf-8")
+        quoted = quote_local(name.strip('"')).encode()
+    except UnicodeDecodeError:
+        raise BadPath("not UTF-8") from None
+    if not name or not name.isprintable() or b"@" in local:
+        _nobody()
+    return parse_address(quoted + b"@" + domain.strip(b" \t"))
+
+
+def _nobody() -> Path:
+    raise BadPath("not a path")
 
 
 def _check_literal(text: str) -> None:

@@ -7,10 +7,10 @@ raise is put into words by `IDoor.explain`; what that does not know is a bug.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 from zope.interface import Attribute, Interface
 
@@ -35,6 +35,9 @@ class Role(Enum):
         return self is Role.SUBMISSIONS
 
 
+Telling = Literal["off", "authenticated", "on"]
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one connection may use. message: octets, 0 = no limit. Times in seconds.
@@ -43,7 +46,10 @@ class Limits:
     refused per connection; bad_commands and transactions: per connection; content: for all of one
     message, however slowly it comes. etrn: whether that is offered (RFC 1985). deliver_by: the shortest
     time that BY=n;R may ask for, None where that is not offered (RFC 2852). hold: seconds for which
-    submitted mail may be kept back, 0 where that is not offered (RFC 4865).
+    submitted mail may be kept back, 0 where that is not offered (RFC 4865). domains: of the recipients of
+    one message, 0 = no limit. banner: after our name in the greeting, "" for the usual. esmtp, auth:
+    whether extensions, and AUTH, are offered. lenient: malformed addresses are taken. vrfy, expn: whom they
+    tell something. no_soliciting: kinds of solicitation that are refused (RFC 3865).
     """
 
     message: int = 50 * 1024 * 1024
@@ -56,6 +62,14 @@ class Limits:
     etrn: bool = False
     deliver_by: int | None = None
     hold: int = 0
+    domains: int = 0
+    banner: str = ""
+    esmtp: bool = True
+    auth: bool = True
+    lenient: bool = False
+    vrfy: Telling = "off"
+    expn: Telling = "off"
+    no_soliciting: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +126,12 @@ class ISession(Interface):
 
     async def begin(client: Client, reverse_path: Path, parameters: MailParameters) -> ITransaction:
         """MAIL: may this originator send here? A session has one transaction at a time."""
+
+    async def verify(text: str) -> str:
+        """VRFY: the address that a name or an address stands for. A refusal is worded by `explain`."""
+
+    async def expand(text: str) -> Sequence[str]:
+        """EXPN: the addresses on a list. A refusal is worded by `explain`."""
 
     async def start_held(domain: str, below: bool) -> int:
         """ETRN: send what is held for a domain, below: and for those below it. How many recipients

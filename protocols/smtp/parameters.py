@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from protocols.smtp.grammar import BadArgument, decode_orcpt, decode_xtext, encode_xtext
+from protocols.smtp.solicitation import parse_solicit
 from protocols.smtp.timing import (
     By,
     Hold,
@@ -40,6 +41,7 @@ class MailParameters:
     mt_priority: int | None = None
     by: By | None = None
     hold: Hold | None = None
+    solicit: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, given: Mapping[bytes, bytes]) -> "MailParameters":
@@ -141,6 +143,7 @@ _MAIL: dict[bytes, Callable[[bytes], Any]] = {
     b"BY": parse_by,
     b"HOLDFOR": parse_hold_for,
     b"HOLDUNTIL": parse_hold_until,
+    b"SOLICIT": parse_solicit,
 }
 
 

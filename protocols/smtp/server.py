@@ -113,7 +113,7 @@ class Server(Conversation):
         Connection.doing.verb = verb.name
         try:
             self._admit(session, verb, len(line))
-            await verb.parse(Cursor(line, len(word))).run(session, self)
+            await verb.parse(Cursor(line, len(word), session.limits.lenient)).run(session, self)
         except CancelledError:
             raise
         except Refused as refused:
@@ -161,7 +161,9 @@ class Server(Conversation):
                 self.close()
 
     def _greeting(self) -> Reply:
-        return Reply(220, "", f"{self._door.hostname} ESMTP ready")
+        limits = self._session.limits if self._session is not None else self._door.limits()
+        esmtp = limits.esmtp or self._door.role.submission
+        return Reply(220, "", f"{self._door.hostname} {limits.banner or _READY[esmtp]}")
 
     def announce(self, said: Mapping[str, str]) -> Reply:
         """Somebody else is there. What is not known of him is not what the proxy is."""
@@ -205,6 +207,8 @@ class Server(Conversation):
     def farewell(self, timed_out: bool) -> bytes:
         return (responses.IDLE_TOO_LONG if timed_out else responses.SHUTTING_DOWN).wire
 
+
+_READY = {True: "ESMTP ready", False: "SMTP ready"}
 
 # Mistakes of the peer's making and failed logins; refused recipients are counted elsewhere.
 _COUNTED = frozenset((500, 501, 502, 503, 504, 535, 555))

@@ -127,6 +127,16 @@ class FakeDoor:
     def tls(self) -> Any:
         return self.context
 
+    async def verify(self, text: str) -> str:
+        if "unknown" in text:
+            raise Refusal(UNKNOWN)
+        return "b@example.test"
+
+    async def expand(self, text: str) -> list[str]:
+        if "unknown" in text:
+            raise Refusal(UNKNOWN)
+        return [] if text == "empty" else ["b@example.test", "c@example.test"]
+
     def named(self, name: str) -> None:
         self.names.append(name)
 

@@ -46,6 +46,7 @@ class Mail:
         "bare",
         "broken",
         "chunking",
+        "domains",
         "last_cr",
         "parameters",
         "received",
@@ -57,6 +58,7 @@ class Mail:
         self.transaction = transaction
         self.parameters = parameters
         self.recipients = 0
+        self.domains: set[str] = set()
         self.received = 0
         self.chunking = False
         self.broken = False

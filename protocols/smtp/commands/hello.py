@@ -44,7 +44,9 @@ class Ehlo(Command):
         from protocols.smtp.verbs import keywords
 
         _greet(session, channel, self.domain, esmtp=True)
-        lines = [f"{session.door.hostname} greets {self.domain}", *keywords(session, channel)]
+        lines = [f"{session.door.hostname} greets {self.domain}"]
+        if session.limits.esmtp or session.role.submission:
+            lines += keywords(session, channel)
         channel.answer(Reply(250, "", "\n".join(lines)))
 
 

@@ -58,6 +58,8 @@ class Auth(Command):
         return cls(words[0], words[1] if len(words) == 2 else None)
 
     async def run(self, session: Session, channel: Channel) -> None:
+        if not _offered(session):
+            raise Refused(responses.NOT_IMPLEMENTED)
         if session.identity is not None:
             raise Refused(responses.ALREADY_AUTHENTICATED)
         if session.mail is not None:
@@ -89,7 +91,12 @@ class Auth(Command):
 
     @staticmethod
     def keywords(session: Session, channel: Channel) -> list[str]:
-        if session.identity is not None:
+        if session.identity is not None or not _offered(session):
             return []
         names = session.own.authenticator.mechanisms(channel.security)
         return ["AUTH " + " ".join(names)] if names else []
+
+
+def _offered(session: Session) -> bool:
+    """Submission is nothing without AUTH (RFC 6409 4.3); port 25 may do without."""
+    return session.limits.auth or session.role.submission

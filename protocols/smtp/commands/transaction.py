@@ -15,7 +15,9 @@ from protocols.smtp.grammar import (
     parse_parameters,
     parse_reverse_path,
 )
+from protocols.smtp.interfaces import Limits
 from protocols.smtp.parameters import BINARY, MailParameters, RcptParameters
+from protocols.smtp.solicitation import unwanted
 from protocols.smtp.timing import date_time
 from protocols.values import value
 
@@ -32,8 +34,8 @@ class MailFrom(Command):
     free: ClassVar[bool] = False
     # SIZE 26 (RFC 1870 4), BODY 17 (RFC 6152 3), SMTPUTF8 10 (RFC 6531 3.1),
     # RET and ENVID 120 (RFC 3461 4), AUTH 500 (RFC 4954 3), MT-PRIORITY 15 (RFC 6710 3),
-    # BY 17 (RFC 2852 2), HOLDFOR and HOLDUNTIL 34 (RFC 4865 4)
-    longest: ClassVar[int] = GROWTH + 26 + 17 + 10 + 120 + 500 + 15 + 17 + 34
+    # BY 17 (RFC 2852 2), HOLDFOR and HOLDUNTIL 34 (RFC 4865 4), SOLICIT 1010 (RFC 3865 2)
+    longest: ClassVar[int] = GROWTH + 26 + 17 + 10 + 120 + 500 + 15 + 17 + 34 + 1010
 
     path: Path
     parameters: MailParameters
@@ -56,6 +58,11 @@ class MailFrom(Command):
         if limits.message and self.parameters.size > limits.message:
             raise Refused(responses.TOO_BIG)
         self._check_times(session, channel.now())
+        if self.parameters.solicit:
+            if not limits.no_soliciting:
+                raise Refused(responses.NOT_OFFERED)
+            if unwanted(self.parameters.solicit, limits.no_soliciting):
+                raise Refused(responses.SOLICITING)
         if session.transactions >= limits.transactions:
             channel.answer(responses.TOO_MANY_TRANSACTIONS)
             channel.finish()
@@ -99,6 +106,8 @@ class MailFrom(Command):
             "ENHANCEDSTATUSCODES",
             "DSN",
             *timing,
+            *_limits(limits),
+            *([f"NO-SOLICITING {','.join(limits.no_soliciting)}"] if limits.no_soliciting else []),
         ]
 
 
@@ -134,6 +143,9 @@ class RcptTo(Command):
             raise Refused(responses.NEED_SMTPUTF8)
         if mail.recipients >= session.limits.recipients:
             raise Refused(responses.TOO_MANY_RECIPIENTS)
+        domains = session.limits.domains
+        if domains and len(mail.domains | {self.path.domain.lower()}) > domains:
+            raise Refused(responses.TOO_MANY_DOMAINS)
         try:
             await mail.transaction.add(self.path, self.parameters)
         except Exception:
@@ -141,7 +153,15 @@ class RcptTo(Command):
             session.refused += 1
             raise
         mail.recipients += 1
+        if domains:
+            mail.domains.add(self.path.domain.lower())
         channel.answer(responses.RECIPIENT_OK)
+
+
+def _limits(limits: Limits) -> list[str]:
+    """What is enforced, so that a client need not find out (RFC 9422 4)."""
+    domains = f" RCPTDOMAINMAX={limits.domains}" if limits.domains else ""
+    return [f"LIMITS MAILMAX={limits.transactions} RCPTMAX={limits.recipients}{domains}"]
 
 
 def _keyword(cursor: Cursor, word: bytes) -> None:

@@ -1,0 +1,41 @@
+"""Kinds of solicitation that a site does not want: NO-SOLICITING (RFC 3865).
+
+Solicitation-keywords = word *( "," word )
+word                  = ALPHA *( ALPHA / DIGIT / "-" / "_" / ":" / "." / "/" )
+"""
+
+import re
+from collections.abc import Collection
+from typing import Final
+
+from protocols.smtp.grammar import BadArgument
+
+MOST: Final = 1000
+"""Octets of the keywords of one message (RFC 3865 2.2)."""
+
+KEYWORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_:./-]{0,199}")
+
+
+def parse_solicit(value: bytes) -> tuple[str, ...]:
+    """The value of SOLICIT=. Raises BadArgument."""
+    words = value.decode("ascii", "replace").split(",")
+    if len(value) > MOST or not all(map(KEYWORD.fullmatch, words)):
+        raise BadArgument("SOLICIT: keywords expected")
+    return tuple(words)
+
+
+_FIELD: Final = re.compile(rb"^solicitation[ \t]*:((?:[^\r\n]|\r\n[ \t])*)", re.IGNORECASE | re.MULTILINE)
+
+
+def in_header(header: bytes) -> list[str]:
+    """The keywords of the Solicitation fields of a header block (RFC 3865 2.3)."""
+    found: list[str] = []
+    for match in _FIELD.finditer(header):
+        words = match[1][: 2 * MOST].decode("ascii", "replace").split(",")
+        found += [word.strip() for word in words if KEYWORD.fullmatch(word.strip())]
+    return found
+
+
+def unwanted(said: Collection[str], refused: Collection[str]) -> bool:
+    """Whether one of the keywords is refused; they are compared without case."""
+    return not {word.lower() for word in refused}.isdisjoint(word.lower() for word in said)
