@@ -20,7 +20,7 @@ verify, backup, housekeeping
                 proof, copies, what the store does for itself
 failpoints      where tests kill the process
 
-A write goes: `db.write(fn)` -> the writer's queue -> `fn(unit)` in a savepoint -> COMMIT of the
+A write goes: `db.write(fn)` -> the writer's queue -> `fn(unit)` in a transaction -> COMMIT of the
 group -> one call into the reactor: changes to watchers, then the caller's Deferred.
 
 The crash table

@@ -9,7 +9,9 @@ runs in a thread that needs the lock for nothing else.
    runs in the next turn, for `seconds` at most.
 2. A kind of unit proves itself quick in the thread before it may run on the reactor, and goes
    back when its moving cost is over the limit (as reads do, rule 12). Order is kept.
-3. A transaction that was lost is run again in the thread, one unit at a time (rule 1).
+3. Units run without savepoints. When one raises, the group is rolled back and run again with them,
+   so that it alone fails.
+4. A transaction that was lost is run again in the thread, one unit at a time (rule 1).
 """
 
 from __future__ import annotations
@@ -108,7 +110,20 @@ class TurnWriter:
 
     def _run_some(self, taken: list[Job], outcomes: list[Outcome]) -> None:
         """Begin a transaction and run units in it; raises Lost."""
-        waiting, run = self._waiting, self._transactions.run
+        try:
+            self._run_each(taken, outcomes, self._transactions.unguarded)
+        except Lost:
+            raise
+        except Exception:
+            # That one alone is to fail: all of them again, each in a savepoint.
+            self._transactions.connection.rollback()
+            self._waiting.extendleft(reversed(taken))
+            taken.clear()
+            outcomes.clear()
+            self._run_each(taken, outcomes, self._transactions.run)
+
+    def _run_each(self, taken: list[Job], outcomes: list[Outcome], run: Callable[[Job], Outcome]) -> None:
+        waiting = self._waiting
         self._transactions.begin()
         before = time.perf_counter()
         stop_at = before + self._seconds

@@ -5,18 +5,21 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import psycopg
 import pytest
 
-from imsd.errors import StoreFull, StoreUnavailable, TryLater
+from imsd.errors import NotPermitted, OverQuota, StoreFull, StoreUnavailable, TryLater
 from imsd.store import settings, sqlite
 from imsd.store.blobs import Blobs, keep, new_blob
 from imsd.store.changes import SETTINGS, Change, Missed, SettingsChanged
 from imsd.store.database import POLL_SECONDS, Database, Transaction, Unit
+from imsd.store.readers import Latency
+from imsd.store.turns import TurnWriter
 from imsd.store.writer import Fault, Job, Outcome, Writer
-from tests.store.test_database import get, put
+from tests.store.test_database import get, put, put_and_refuse
 from tests.support.stores import StoreReactor, open_store, run
 
 
@@ -347,3 +350,92 @@ def test_two_nodes_keep_equal_content_once(nodes: list[Database]) -> None:
     writes = [node.write(keep, new_blob(b"same"), account=n) for n in range(8) for node in nodes]
     assert len({run(write) for write in writes}) == 1
     assert run(Blobs(nodes[1]).read(run(writes[0]))) == b"same"
+
+
+class Turns:
+    """A reactor whose turns the test takes."""
+
+    def __init__(self) -> None:
+        self.calls: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]]] = SimpleQueue()
+
+    def callFromThread(self, fn: Callable[..., Any], *args: Any) -> None:
+        self.calls.put((fn, args))
+
+    def turn(self) -> None:
+        fn, args = self.calls.get(timeout=10)
+        fn(*args)
+
+
+def turns(connection: Scripted, *fns: Callable[[Unit], Any]) -> list[Outcome]:
+    """What becomes of functions that are known to be quick, when they wait together."""
+    reactor = Turns()
+    outcomes: list[Outcome] = []
+    writer = TurnWriter(connection, outcomes.extend, reactor)
+    for fn in fns:
+        writer._costs[fn.__code__] = Latency()
+    writer.start()
+    for place, fn in enumerate(fns):
+        writer.submit(Job(fn, (), place))
+    while len(outcomes) < len(fns):
+        reactor.turn()
+    writer.stop()
+    writer.join()
+    return outcomes
+
+
+def test_a_group_in_a_turn_has_no_savepoints() -> None:
+    connection = Scripted()
+    assert [each.result for each in turns(connection, fine, fine, fine)] == ["fine"] * 3
+    assert connection.calls == ["begin", "commit", "close"]
+
+
+def test_a_unit_that_raises_in_a_turn_fails_alone() -> None:
+    connection = Scripted()
+    runs: list[str] = []
+
+    def before(unit: Unit) -> None:
+        runs.append("before")
+
+    def wrong(unit: Unit) -> None:
+        runs.append("wrong")
+        raise OverQuota
+
+    def after(unit: Unit) -> None:
+        runs.append("after")
+
+    outcomes = turns(connection, before, wrong, after)
+    assert [type(each.error) for each in outcomes] == [type(None), OverQuota, type(None)]
+    assert [each.done for each in outcomes] == [0, 1, 2], "order is kept"
+    assert runs == ["before", "wrong", "before", "wrong", "after"]
+    assert connection.calls == [
+        *("begin", "rollback", "begin", "savepoint", "release"),
+        *("savepoint", "rollback_to", "savepoint", "release", "commit", "close"),
+    ]
+
+
+def test_a_transaction_lost_in_a_turn_is_run_again_unit_by_unit() -> None:
+    connection = Scripted()
+    connection.lost_on_error = True
+    full = [failing(sqlite3.SQLITE_FULL)] * 3
+
+    def big(unit: Unit) -> None:
+        if full:
+            raise full.pop()
+
+    outcomes = turns(connection, fine, big)
+    assert [type(each.error) for each in outcomes] == [type(None), StoreFull]
+
+
+def test_what_a_refused_unit_did_is_undone_and_its_neighbours_stay(database: Database) -> None:
+    for number in range(3):
+        # Known to be quick from the second time on.
+        names = [f"{word}{number}" for word in ("first", "refused", "last")]
+        writes = [database.write(each, name) for each, name in zip(_THREE, names, strict=True)]
+        run(writes[0])
+        with pytest.raises(NotPermitted):
+            run(writes[1])
+        run(writes[2])
+        assert [run(database.read(get, name)) for name in names] == ["x", None, "x"]
+
+
+_THREE = (put, put_and_refuse, put)
