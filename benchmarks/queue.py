@@ -75,7 +75,7 @@ async def measure(home: Path, size: int) -> dict[str, Any]:
     started = time.perf_counter()
     database = await Database.open("sqlite", home, reactor)
     settings = LiveSettings(PAGES)
-    settings.replace({"queue.connections": "1"})
+    settings.replace({"ims.limits.outbound": "1"})
     directory: Any = Nobody()
     delivery = Delivery(database, directory, settings)
     runner = QueueRunner(database, delivery, directory, settings, Blobs(database), reactor, "bench.test")

@@ -16,6 +16,7 @@ from imsd.auth.hashing import Hashing
 from imsd.config import Config
 from imsd.directory.directory import Directory
 from imsd.errors import Refusal
+from imsd.lowwater import LowWater
 from imsd.mail.delivery import Delivery
 from imsd.mail.letters import post
 from imsd.mail.limits import InboundLimits
@@ -59,6 +60,8 @@ class Core:
         self.lookups = Lookups(reactor, lambda: self.settings[DeliveryPage].nameservers)
         self.limits = InboundLimits(self.settings, reactor)
         self.delivery.sending.alert = self.alert
+        self.water = LowWater(config.home, self.settings, reactor, db.in_thread)
+        self.policy.check_space = self.water.check
         self.server: Any = None
         self._watch: Watch | None = None
         self._settings_read = 0

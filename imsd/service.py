@@ -144,6 +144,7 @@ class Server(Service):
         self.reactor.callLater(0, self.watchdog.start)
         self.upkeep = Upkeep(core.db, core.blobs, self.reactor)
         self.upkeep.start()
+        core.water.start()
         self.pickup = Pickup(
             core.db,
             core.delivery,
@@ -267,6 +268,8 @@ class Server(Service):
         self.garbage.stop()
         if self.upkeep is not None:
             self.upkeep.stop()
+        if self.core is not None:
+            self.core.water.stop()
         if self.warner is not None:
             self.warner.stop()
         ended = [factory.stop() for factory in self.factories.values()]

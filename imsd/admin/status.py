@@ -34,10 +34,11 @@ async def status(core: Any) -> Json:
             "index_bytes": core.indexes.memory(),
             "rounds_of_upkeep": server.upkeep.rounds,
         },
+        "disk": core.water.describe(),
         "mail": {
             "transfer_mode": core.settings[Ims].transfer_mode,
             "queue": await queue.counts(core),
-            "warnings": transfer_warnings(core.settings[Ims]),
+            "warnings": transfer_warnings(core.settings[Ims]) + core.water.warnings(),
         },
         "search": await search.describe(core),
         "reactor": {

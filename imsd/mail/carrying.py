@@ -22,6 +22,7 @@ from imsd.mail.parcels import Parcels
 from imsd.mail.relay import Courier, LeaseLost, Outcome
 from imsd.mail.routing import Route
 from imsd.mail.settling import Settling
+from imsd.mail.ways import TooLargeToLeave
 from imsd.mail.work import Work
 from imsd.store import claims
 from imsd.store.claims import Result
@@ -131,6 +132,8 @@ class Carrying:
 def _refused(refusal: Refusal) -> Outcome:
     if refusal.temporary:
         return Outcome(State.WAITING, "4.3.5", refusal.text)
+    if isinstance(refusal, TooLargeToLeave):
+        return Outcome(State.FAILED, "5.3.4", refusal.text)
     status = "5.4.4" if isinstance(refusal, NoRoute) else "5.7.1"
     return Outcome(State.FAILED, status, refusal.text)
 

@@ -28,6 +28,7 @@ from imsd.mail import received, submission
 from imsd.mail.envelope import Addressee, Envelope, Origin
 from imsd.mail.intake import Intake
 from imsd.mail.policy import Policy, Submitter
+from imsd.settings.connectors import Ims
 from imsd.settings.pickup import Pickup as Page
 from imsd.settings.smtp import Smtp
 from imsd.store import tracking
@@ -202,6 +203,10 @@ class Pickup:
             if name in self._not_before:
                 continue
             try:
+                self._policy.check_space()
+            except Refusal:
+                return  # They wait where they are.
+            try:
                 claimed = await in_thread(self._folder.claim, name, self._delivery.new_id())
             except OSError as error:
                 self._later(name, f"cannot be taken: {error}")
@@ -216,7 +221,7 @@ class Pickup:
         return bool(found)
 
     async def _take(self, claimed: Claimed) -> None:
-        limit = self._settings[Smtp].size_limit
+        limit = self._settings[Ims].inbound_limit
         if limit and claimed.size > limit:
             await self._leave(claimed, f"has {claimed.size} octets, {limit} are allowed")
             return

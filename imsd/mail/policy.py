@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,8 @@ class Policy:
         self.room = Room(directory, settings)
         self.srs = Srs(directory, settings)
         self.connectors = connectors or Connectors(settings, directory)
+        self.check_space: Callable[[], None] = lambda: None
+        """May new mail come in? Raises StoreFull."""
 
     @property
     def directory(self) -> Directory:

@@ -120,7 +120,7 @@ class QueueRunner:
         self._parcels = Parcels(blobs, self._hold)
         carrying = Carrying(db, delivery, self._parcels, self._settling, now, self._done, self._later)
         self.lanes = Lanes(settings, reactor, self._courier, carrying.do, self._look_on)
-        self._ways = Ways(self.connectors, directory, now)
+        self._ways = Ways(self.connectors, directory, settings, now)
         self.claiming = Claiming(db, settings, self.lanes, self._ways, reactor, node, now, self._tell_idle)
         self._parking = Parking(db, self.connectors, now)
         self._watch: Watch | None = None

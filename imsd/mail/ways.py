@@ -13,10 +13,13 @@ from imsd.mail.delivery import LOCAL
 from imsd.mail.destinations import Destination
 from imsd.mail.routing import Route, route
 from imsd.mail.work import Active, Work
+from imsd.settings.connectors import Ims
+from imsd.settings.scheduling import Flow
 from imsd.store.spool import Queued, QueuedRecipient
 
 if TYPE_CHECKING:
     from imsd.directory.directory import Directory
+    from imsd.settings import LiveSettings
 
 REMEMBERED = 20_000
 
@@ -40,6 +43,12 @@ class Expired(Refusal):
     temporary = True
 
 
+class TooLargeToLeave(Refusal):
+    """The message is larger than what may leave (ims_spec 3.6)."""
+
+    text = "Message exceeds size limit"
+
+
 class NotSending(Refusal):
     """The connector sends nothing now."""
 
@@ -49,7 +58,14 @@ class NotSending(Refusal):
 class Ways:
     """Finds ways; remembers which destinations share connections. now: microseconds."""
 
-    def __init__(self, connectors: Connectors, directory: Directory, now: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        connectors: Connectors,
+        directory: Directory,
+        settings: LiveSettings,
+        now: Callable[[], int],
+    ) -> None:
+        self._settings = settings
         self._connectors = connectors
         self._directory = directory
         self._now = now
@@ -98,8 +114,15 @@ class Ways:
             return Routed(refusal=Expired(parks))
         if not connector.sends:
             return Routed(parks=parks, refusal=NotSending(parks))
+        if self._too_large(message):
+            return Routed(refusal=TooLargeToLeave())
         row = None if to.host else connectors.domain_row(to.domain)
         return Routed(route(connector, row, to), parks)
+
+    def _too_large(self, message: Queued) -> bool:
+        quota = self._settings[Flow].transfer_quota_kb * 1024
+        limits = [limit for limit in (self._settings[Ims].outbound_limit, quota) if limit]
+        return bool(limits) and message.size > min(limits)
 
     # What is known before it is claimed ------------------------------------------------------
 

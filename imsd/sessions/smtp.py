@@ -83,13 +83,13 @@ class Door:
         self.filter = MessageFilter(settings, blobs, delivery)
         self.lookups = lookups
         self._tls = tls
-        self._limits: tuple[Smtp | None, Limits] = (None, Limits())
+        self._limits: tuple[Smtp | None, Ims | None, Limits] = (None, None, Limits())
 
     def limits(self) -> Limits:
-        page = self.settings[Smtp]
-        if self._limits[0] is not page:
+        page, ims = self.settings[Smtp], self.settings[Ims]
+        if self._limits[0] is not page or self._limits[1] is not ims:
             limits = Limits(
-                message=page.size_limit,
+                message=ims.inbound_limit,
                 recipients=page.recipients,
                 refused=page.refused_recipients,
                 bad_commands=page.bad_commands,
@@ -108,8 +108,8 @@ class Door:
                 expn=page.expn,
                 no_soliciting=page.no_soliciting,
             )
-            self._limits = (page, limits)
-        return self._limits[1]
+            self._limits = (page, ims, limits)
+        return self._limits[2]
 
     def tls(self) -> Any:
         return self._tls()
@@ -164,6 +164,7 @@ class Session:
         address = str(reverse_path)
         screening = None
         try:
+            self.door.policy.check_space()
             trusted = await self._admit(address)
             if self.account is None:
                 if self.meter is not None:

@@ -33,16 +33,18 @@ from imsd.settings.quotas import Quotas
 from imsd.settings.referrals import Referrals
 from imsd.settings.reports import Ndr, Notifications
 from imsd.settings.routing import Rerouting, Restrictions
-from imsd.settings.scheduling import DelayNotice, Retry, Timeout
+from imsd.settings.scheduling import DelayNotice, Flow, Retry, Timeout, TransferTime
 from imsd.settings.security import Tls
 from imsd.settings.sending import Sending
 from imsd.settings.smtp import Smtp
+from imsd.settings.spool import Spool
 from imsd.settings.timers import Timers
 
 PAGES: tuple[type[Page], ...] = (
     Admission,
     Smtp,
     Queue,
+    Spool,
     Pickup,
     Ims,
     Accept,
@@ -54,6 +56,8 @@ PAGES: tuple[type[Page], ...] = (
     Retry,
     Timeout,
     DelayNotice,
+    TransferTime,
+    Flow,
     Timers,
     Tls,
     Ndr,

@@ -231,6 +231,24 @@ class Ims(Page):
         "port 25 are closed; none: port 25 answers 421, new mail that would leave waits, what is in the "
         "queue is sent (imsctl drain); hold: likewise, and nothing is sent nor given up",
     )
+    size_limit_kb: int = Field(
+        51_200,
+        ge=0,
+        le=9_999_999,
+        description="Largest message in kilobytes, in and out; 0: any size",
+    )
+    size_limit_in: int = Field(
+        0, ge=0, le=4_294_967_295, description="Largest message that comes in, in bytes; 0: as size_limit_kb"
+    )
+    size_limit_out: int = Field(
+        0, ge=0, le=4_294_967_295, description="Largest message that leaves, in bytes; 0: as size_limit_kb"
+    )
+    size_tolerance: int = Field(
+        1_023,
+        ge=0,
+        le=1_048_576,
+        description="Bytes that a message may have beyond size_limit_kb",
+    )
     location: str = Field("", max_length=64, description="Server location, for address spaces of that scope")
     address_space: tuple[AddressSpace, ...] = Field(
         (AddressSpace(),),
@@ -277,6 +295,20 @@ class Ims(Page):
         description="More connectors: {name, transfer_mode, location, address_space, connected_sites, "
         "delivery: {mode, smart_hosts, port}, restrict: {accept_from, reject_from}}",
     )
+
+    @property
+    def inbound_limit(self) -> int:
+        """Octets; 0: no limit."""
+        return self.size_limit_in or self._both
+
+    @property
+    def outbound_limit(self) -> int:
+        """Octets; 0: no limit."""
+        return self.size_limit_out or self._both
+
+    @property
+    def _both(self) -> int:
+        return self.size_limit_kb * 1024 + self.size_tolerance if self.size_limit_kb else 0
 
     @field_validator("admin_mailbox")
     @classmethod

@@ -119,3 +119,39 @@ class DelayNotice(Page):
         if priority == 0:
             return self.normal
         return self.urgent if priority > 0 else self.nonurgent
+
+
+class TransferTime(Page):
+    """Maximum transfer times (ims_spec 3.5, 15-A10)."""
+
+    section = "ims.transfer_time"
+
+    urgent_min: float = Field(
+        10,
+        gt=0,
+        le=1_440,
+        description="Minutes for the transfer of one urgent message; then it waits",
+    )
+    normal_min: float = Field(20, gt=0, le=1_440, description="Minutes for the transfer of one message")
+    nonurgent_min: float = Field(
+        30, gt=0, le=1_440, description="Minutes for the transfer of one non-urgent message"
+    )
+
+    def seconds(self, priority: int) -> float:
+        """priority: 1 urgent, 0 normal, -1 non-urgent."""
+        if priority == 0:
+            return self.normal_min * 60
+        return (self.urgent_min if priority > 0 else self.nonurgent_min) * 60
+
+
+class Flow(Page):
+    """Message parameters of the Advanced page (ims_spec 3.5)."""
+
+    section = "ims.flow"
+
+    transfer_quota_kb: int = Field(
+        0,
+        ge=0,
+        le=9_999_999,
+        description="Largest message transferred to other hosts, in kilobytes; 0: as ims.size_limit_out says",
+    )

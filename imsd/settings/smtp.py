@@ -25,9 +25,6 @@ class Smtp(Page):
 
     section = "smtp"
 
-    size_limit_kb: int = Field(
-        51_200, ge=0, le=9_999_999, description="Largest message in kilobytes, in and out; 0: any size"
-    )
     recipients: int = Field(
         1_000, ge=100, le=100_000, description="Recipients of one message (RFC 5321 4.5.3.1.8 asks for 100)"
     )
@@ -121,8 +118,3 @@ class Smtp(Page):
     def may_announce(self, peer: str) -> bool:
         """Whether a host may speak for others (XCLIENT)."""
         return bool(self.xclient_hosts) and self._xclient.find(peer, False)
-
-    @property
-    def size_limit(self) -> int:
-        """Octets; 0: no limit. A started kilobyte counts as whole."""
-        return self.size_limit_kb * 1024 + 1023 if self.size_limit_kb else 0

@@ -379,9 +379,9 @@ class Client:
             if self._wire.transport is not None:
                 self._wire.transport.loseConnection()
 
-    def abort(self) -> None:
+    def abort(self, why: str = "aborted") -> None:
         """Close at once, in the middle of whatever is going on."""
-        self._wire.fail(Disconnected("aborted"))
+        self._wire.fail(Disconnected(why))
 
 
 def _encode(line: str) -> bytes:

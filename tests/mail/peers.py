@@ -40,6 +40,7 @@ class Peer:
     open: int = 0
     most_open: int = 0
     on_end: Any = None
+    stall: bool = False
     # With a context STARTTLS is offered; broken: the handshake fails.
     tls: SSL.Context | None = None
     broken: bool = False
@@ -152,7 +153,7 @@ class Connection:
 
     def _finish(self, content: bytes) -> None:
         peer = self._peer
-        if self._drops("."):
+        if self._drops(".") or peer.stall:
             return
         assert self._now is not None
         if peer.end.startswith("2"):

@@ -180,7 +180,7 @@ def test_what_cannot_be_understood_is_archived(folder: Folder) -> None:
 
 def test_what_is_too_large_stays_until_it_may_come(folder: Folder) -> None:
     (folder.root / "large").write_bytes(LETTER + b"x" * 5_000 + b"\n")
-    folder.settings.replace({"smtp.size_limit_kb": "1"})
+    folder.settings.replace({"ims.size_limit_kb": "1"})
     folder.look()
     assert folder.names() == ["large"]
     folder.settings.replace({})

@@ -289,7 +289,7 @@ def test_full_mailbox(site: Site) -> None:
 
 
 def test_changed_limit_holds_for_the_next_connection(site: Site) -> None:
-    site.configure(smtp__size_limit_kb="1")
+    site.configure(ims__size_limit_kb="1")
     talk = site.talk()
     assert "250-SIZE 2047\r\n" in talk.say(b"EHLO out.example")
     reply = talk.send(b"x@example.org", b"\r\n" + b"x" * 2046, b"alice@example.test")

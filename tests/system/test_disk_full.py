@@ -42,6 +42,8 @@ def server(
     try:
         one = make_server(home=home)
         one.add_user("alice")
+        # What is tried here is a disk that is full, not one that is nearly full.
+        one.ask("settings.set", key="spool.low_water_bytes", value="0")
         yield one
         one.stop()
     finally:

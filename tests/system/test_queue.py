@@ -165,7 +165,7 @@ def test_mail_is_held_and_released_by_what_it_is(lab: Lab) -> None:
     assert {row["recipient"] for row in rows} == {"x@far.test", "y@far.test"}
     assert {row["state"] for row in rows} == {"held"}
     assert {row["queue"] for row in rows} == {"outbound-conversion"}
-    assert {row["last_error"] for row in rows} == {"450 4.2.1 later"}
+    assert all(row["last_error"].startswith("450 4.2.1 later") for row in rows)
     shown = lab.here.imsctl("queue", "list", "--queue", "outbound-conversion", "--domain", "far.test").stdout
     assert shown.count("bob@example.test") == 2
     assert lab.here.imsctl("queue", "list", "--queue", "outbound-delivery").stdout == ""
@@ -194,7 +194,7 @@ def test_what_waits_here_has_a_queue_of_its_own(lab: Lab) -> None:
 def test_a_killed_server_sends_what_was_claimed_when_it_is_back(lab: Lab) -> None:
     """SIGKILL while lanes are in the middle of messages: nothing is lost, nothing stays claimed."""
     lab.near.end = ""
-    lab.set(queue__connections_per_host=2)
+    lab.set(ims__limits__per_host=2)
     for number in range(12):
         lab.submit(f"n{number}", "x@near.test")
     poll(lambda: any(row["state"] == "active" for row in lab.queued()))
@@ -206,7 +206,7 @@ def test_a_killed_server_sends_what_was_claimed_when_it_is_back(lab: Lab) -> Non
 
 
 def test_one_of_somebody_goes_before_many_of_another(lab: Lab) -> None:
-    lab.set(queue__paused=True, queue__connections_per_host=1, queue__recipients_per_message=10)
+    lab.set(queue__paused=True, ims__limits__per_host=1, ims__limits__recipients_out=10)
     for place in range(10):
         lab.submit(
             "many", *(f"x{number}@d{number}.far.test" for number in range(place * 90, place * 90 + 90))
@@ -221,3 +221,36 @@ def test_one_of_somebody_goes_before_many_of_another(lab: Lab) -> None:
     poll(lambda: "one" in got(lab.far))
     recipients = [len(each.recipients) for each in lab.far.taken[: got(lab.far).index("one")]]
     assert sum(recipients) <= 250
+
+
+def test_flush_mode_takes_nothing_new_and_sends_what_is_here(lab: Lab) -> None:
+    lab.set(queue__paused=True)
+    lab.submit("before", "x@near.test")
+    lab.set(spool__low_water_bytes=1 << 50)
+    file = lab.here.home / "pickup" / "late"
+    file.write_text("X-Sender: x@near.test\nX-Receiver: bob@example.test\nSubject: picked\n\nhi\n")
+    with smtplib.SMTP("127.0.0.1", lab.here.port("smtp"), timeout=20) as smtp:
+        smtp.ehlo("stranger.test")
+        assert smtp.mail("x@near.test") == (452, b"4.3.1 Insufficient system storage")
+    status = lab.here.ask("status")
+    assert status["disk"]["flush_mode"] and "flush mode" in status["mail"]["warnings"][0]
+    lab.set(queue__paused=False)
+    poll(lambda: got(lab.near) == ["before"])
+    assert file.exists() and "picked" not in subjects(lab.here, "bob")
+    lab.set(spool__low_water_bytes=0)
+    with smtplib.SMTP("127.0.0.1", lab.here.port("smtp"), timeout=20) as smtp:
+        smtp.ehlo("stranger.test")
+        assert smtp.mail("x@near.test")[0] == 250
+    poll(lambda: "picked" in subjects(lab.here, "bob"))
+    assert lab.here.log.count("flush mode: ") == 1 and lab.here.log.count("flush mode is over: ") == 1
+
+
+def test_sizes_are_those_of_the_page(lab: Lab) -> None:
+    lab.set(ims__size_limit_in=3000, ims__size_limit_out=2000)
+    with smtplib.SMTP("127.0.0.1", lab.here.port("smtp"), timeout=20) as smtp:
+        smtp.ehlo("stranger.test")
+        assert smtp.esmtp_features["size"] == "3000"
+        assert smtp.mail("x@near.test", ["SIZE=3001"])[0] == 552
+    lab.submit("large", "x@near.test", header="X-Long: " + "x" * 900 + "\r\nX-Longer: " + "x" * 900 + "\r\n")
+    poll(lambda: any("large" in one for one in subjects(lab.here, "bob")))
+    assert not lab.near.taken

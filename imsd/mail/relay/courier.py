@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from imsd.errors import Refusal
 from imsd.mail.relay.connecting import UNREACHED, Insecure, LoginRefused, Session, Transport
@@ -19,9 +20,12 @@ from imsd.mail.security import Wanted, wanted
 from imsd.mail.slots import Slots
 from imsd.settings.connectors import Ims
 from imsd.settings.outbound import ConnectionLimits
+from imsd.settings.scheduling import TransferTime
 from imsd.settings.security import Tls
 from imsd.store.spool import QueuedRecipient, State
 from protocols.smtp import client as smtp
+
+_AGAIN = (smtp.Disconnected, smtp.OutOfSequence)
 
 
 class Courier:
@@ -54,13 +58,14 @@ class Courier:
             session = self._session
             assert session is not None
             self._sent += 1
+            patience = self._limit_time(session, parcel.message.priority)
             try:
                 found, rest = await send(
                     session.client, parcel, left[:most], str(session.target), self._transport.now()
                 )
             except smtp.ClientError as error:
                 self.abort()
-                if used and isinstance(error, smtp.Disconnected | smtp.OutOfSequence):
+                if used and not patience.called and isinstance(error, _AGAIN):
                     continue
                 text = f"Connection failed: {error}"
                 lost = Outcome(State.WAITING, "4.4.2", text, str(session.target), tls=session.tls)
@@ -68,6 +73,9 @@ class Courier:
             except BaseException:
                 self.abort()
                 raise
+            finally:
+                if patience.active():
+                    patience.cancel()
             if not session.client.usable:
                 self.abort()
             outcomes |= {number: replace(each, tls=session.tls) for number, each in found.items()}
@@ -91,6 +99,13 @@ class Courier:
             session.client.abort()
         if slot:
             self._slots.give(slot)
+
+    def _limit_time(self, session: Session, priority: int) -> Any:
+        """One message does not hold a host for ever, however slowly it goes (ims_spec 3.5)."""
+        transport = self._transport
+        seconds = transport.settings[TransferTime].seconds(priority)
+        why = f"not transferred within {seconds / 60:g} minutes"
+        return transport.reactor.callLater(seconds, session.client.abort, why)
 
     def _usable(self, route: Route, wants: Wanted) -> bool:
         session = self._session
