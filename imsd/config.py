@@ -62,7 +62,8 @@ class Tls(_Section):
 
 
 class Listeners(_Section):
-    """Ports before the offset is added; 0 turns a listener off."""
+    """Ports before the offset is added; 0 turns a listener off. lmtp: on 127.0.0.1 alone (RFC 2033 5 wants it
+    kept from port 25 and from strangers); lmtp_socket: a path, relative to the home, "" for none."""
 
     smtp: int = Field(25, ge=0, le=65_535)
     submission: int = Field(587, ge=0, le=65_535)
@@ -73,6 +74,8 @@ class Listeners(_Section):
     imaps: int = Field(993, ge=0, le=65_535)
     ldap: int = Field(389, ge=0, le=65_535)
     ldaps: int = Field(636, ge=0, le=65_535)
+    lmtp: int = Field(0, ge=0, le=65_535)
+    lmtp_socket: str = ""
 
 
 class Workers(_Section):
@@ -184,6 +187,8 @@ key = "tls/server.key"
 
 [listeners]                      # 0 turns one off
 {listeners}
+# lmtp = 24                      # on 127.0.0.1 alone, for filters and other mail systems on this machine
+# lmtp_socket = "run/lmtp.sock"
 
 [workers]
 threads = 8                      # for password hashing and files

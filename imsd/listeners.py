@@ -6,11 +6,12 @@ import errno
 import os
 import socket
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from twisted.internet import tcp
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.interfaces import IProtocolFactory
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
 from imsd.config import Config
 from imsd.proxied import ProxiedFactory
@@ -39,8 +40,7 @@ class Listeners:
                 port = self._config.port(name)
                 if port:
                     self._sockets[name] = [
-                        _bound(name, address, port)
-                        for address in self._config.server.addresses or _everywhere()
+                        _bound(name, address, port) for address in _addresses(name, self._config)
                     ]
         except BaseException:
             self.close()
@@ -102,6 +102,11 @@ class _Port(tcp.Port):
         pass
 
 
+def _addresses(name: str, config: Config) -> tuple[str, ...]:
+    """LMTP is this machine's own (RFC 2033 5)."""
+    return ("127.0.0.1",) if name == "lmtp" else config.server.addresses or _everywhere()
+
+
 def _everywhere() -> tuple[str, ...]:
     """One dual-stack socket, or IPv4 alone on a machine without IPv6."""
     try:
@@ -140,3 +145,12 @@ def _advice(error: OSError, port: int) -> str:
             "or set port_offset in imsd.toml"
         )
     return os.strerror(error.errno or 0)
+
+
+def listen_on_path(reactor: Any, path: Path, factory: IProtocolFactory) -> IListeningPort:
+    """A local socket that the server's user and group may use."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # The home is locked by now: a socket that is still here is of a server that was killed.
+    path.unlink(missing_ok=True)
+    port: IListeningPort = reactor.listenUNIX(str(path), factory, mode=0o660, wantPID=False)
+    return port

@@ -12,6 +12,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 from twisted.application.service import Service
@@ -29,7 +30,7 @@ from imsd.errors import NoSuchEntry, Refusal
 from imsd.garbage import Garbage
 from imsd.gates import PAGE_OF, Gate, SmtpGate, close_what_is_off
 from imsd.indexing import Indexing
-from imsd.listeners import CannotListen, Listeners
+from imsd.listeners import CannotListen, Listeners, listen_on_path
 from imsd.mail.limits import Arrivals
 from imsd.mail.pickup import Pickup
 from imsd.mail.queue import QueueRunner
@@ -39,6 +40,7 @@ from imsd.sessions.ldap import make_ldap
 from imsd.sessions.pop3 import Pop3Door
 from imsd.sessions.smtp import Door as SmtpDoor
 from imsd.settings.listeners import Admission as AdmissionPage
+from imsd.settings.networks import Networks
 from imsd.tls import ServerContexts
 from imsd.upkeep import Upkeep
 from imsd.watchdog import Watchdog
@@ -56,6 +58,8 @@ FAREWELL: Final = 2.0
 
 RELOAD: Final = 60.0
 """Seconds between looks at the certificate files."""
+
+LISTENERS: Final = (*STANDARD_PORTS, "lmtp")
 
 TLS_FROM_THE_START: Final = frozenset({"submissions", "pop3s", "imaps", "ldaps"})
 
@@ -83,6 +87,7 @@ class Server(Service):
         self.warner: Warner | None = None
         self.indexing: Indexing | None = None
         self._control: IListeningPort | None = None
+        self._lmtp: IListeningPort | None = None
         self._pop3: Pop3Door | None = None
         self._closing: set[Connection] = set()
         self._reload = LoopingCall(self.contexts.reload)
@@ -92,7 +97,7 @@ class Server(Service):
 
     def privilegedStartService(self) -> None:
         try:
-            self.listeners.bind(STANDARD_PORTS)
+            self.listeners.bind(LISTENERS)
         except CannotListen as error:
             raise SystemExit(f"imsd: {error}") from None
 
@@ -126,8 +131,9 @@ class Server(Service):
             ports=tuple(filter(None, map(self.config.port, ("smtp", "submission")))),
         )
         await self.queue.start()
-        self.factories = {name: self._factory(name, core) for name in STANDARD_PORTS}
+        self.factories = {name: self._factory(name, core) for name in LISTENERS}
         core.settings.on_change(lambda: close_what_is_off(core.settings, self.factories))
+        proxies = Networks((network, True) for network in self.config.server.proxy_protocol)
         self.listeners.listen(
             self.reactor,
             {
@@ -136,8 +142,11 @@ class Server(Service):
                 else factory
                 for name, factory in self.factories.items()
             },
-            lambda peer: core.settings[AdmissionPage].is_proxy(peer),
+            lambda peer: core.settings[AdmissionPage].is_proxy(peer) or proxies.find(peer, False),
         )
+        socket = self.config.listeners.lmtp_socket
+        if socket:
+            self._lmtp = listen_on_path(self.reactor, self.config.path(Path(socket)), self.factories["lmtp"])
         self._control = control.listen(self.reactor, core, self.config.control_socket)
         self._reload.start(RELOAD, now=False)
         # After the turn that brought the server up, which is long and keeps nobody waiting.
@@ -201,8 +210,9 @@ class Server(Service):
     def _builder(self, name: str, core: Core) -> tuple[Callable[[], Connection], bytes]:
         """What makes the protocol of a listener, and what a peer is told when it is full."""
         match name:
-            case "smtp" | "submission" | "submissions":
+            case "smtp" | "submission" | "submissions" | "lmtp":
                 roles = {"smtp": Role.MX, "submission": Role.SUBMISSION, "submissions": Role.SUBMISSIONS}
+                roles["lmtp"] = Role.LMTP
                 smtp = SmtpDoor(
                     roles[name],
                     self.config.server.hostname,
@@ -260,8 +270,9 @@ class Server(Service):
         self._second_signal_kills()
         self.listeners.close()
         closing = self.listeners.stop()
-        if self._control is not None:
-            closing.append(self._control.stopListening())
+        for port in (self._control, self._lmtp):
+            if port is not None:
+                closing.append(port.stopListening())
         if self._reload.running:
             self._reload.stop()
         self.watchdog.stop()

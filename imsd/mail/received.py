@@ -43,6 +43,8 @@ def protocol_word(client: Client, smtputf8: bool) -> str:
     if not client.esmtp:
         return "SMTP"
     word = "UTF8SMTP" if smtputf8 else "ESMTP"
+    if client.lmtp:
+        word = "UTF8LMTP" if smtputf8 else "LMTP"
     return f"{word}{'S' if client.encrypted else ''}{'A' if client.identity is not None else ''}"
 
 

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from imsd.auth.account import Account
-from imsd.errors import Filtered, LoopDetected, NoSuchRecipient, NotPermitted, Refusal, SenderNotPermitted
+from imsd.errors import (
+    Filtered,
+    LoopDetected,
+    NoSuchRecipient,
+    NotPermitted,
+    Refusal,
+    RelayDenied,
+    SenderNotPermitted,
+)
 from imsd.mail import asking, priorities, receipts, received, submission
 from imsd.mail.envelope import Addressee, Envelope, Origin, timing_of
 from imsd.mail.filtering import MessageFilter, Screening
@@ -39,7 +48,7 @@ if TYPE_CHECKING:
     from imsd.core import Core
     from imsd.mail.delivery import Delivery
     from imsd.settings import LiveSettings
-    from imsd.store.blobs import Blobs
+    from imsd.store.blobs import Blobs, NewBlob
     from imsd.summaries import Summaries
 
 
@@ -132,15 +141,16 @@ class Session:
         self._watch: Any = None
         self._counted: int | None = None
         self._refused: list[Event] = []
-        self.meter = None if door.role.submission else door.inbound.meter(security.peer)
+        mx = door.role is Role.MX
+        self.meter = door.inbound.meter(security.peer) if mx else None
         """What counts for the peer while nobody has logged in; None for one that is trusted."""
         page = door.settings[Smtp]
         self.patience = page.greeting_delay if self.meter is not None else 0.0
-        self.proxied = page.may_announce(security.peer)
+        self.proxied = door.role is not Role.LMTP and page.may_announce(security.peer)
         self.strict = self.meter is not None and page.strict_pipelining
         self.facts: Facts | None = None
         lookups = door.lookups
-        if lookups is not None and page.reverse_dns and not door.role.submission and not security.loopback:
+        if mx and lookups is not None and page.reverse_dns and not security.loopback:
             self.facts = Facts(lambda: host_name(lookups, security.peer), door.clock)
 
     @property
@@ -181,8 +191,8 @@ class Session:
     async def _admit(self, address: str) -> bool:
         """May this host, and this originator, bring a message? (ims_spec 3.4.4) True: it is trusted."""
         policy, account, security = self.door.policy, self.account, self.security
-        exempt = False
-        if not self.door.role.submission:
+        exempt = self.door.role is Role.LMTP
+        if self.door.role is Role.MX:
             exempt = policy.check_host(security.peer, security.encrypted, account is not None)
         if not exempt:
             await policy.check_home(account, address)
@@ -293,13 +303,21 @@ class Transaction:
     async def add(self, forward_path: Path, parameters: RcptParameters) -> None:
         security, account = self._session.security, self._account
         policy, meter = self._session.door.policy, self._session.meter
+        lmtp = self._session.door.role is Role.LMTP
         by = Submitter(
-            security.peer, security.local, account.id if account is not None else None, self._reverse_path
+            security.peer,
+            security.local,
+            account.id if account is not None else None,
+            self._reverse_path,
+            lmtp and self._session.door.settings[Smtp].lmtp_relay,
         )
         try:
             if meter is not None:
                 meter.recipient()
             addressee = await policy.addressee(forward_path, parameters, by)
+            if lmtp and addressee.recipient is None and account is None and not by.trusted:
+                # Whoever else may relay from here does so by SMTP (RFC 2033 5).
+                raise RelayDenied
             await policy.may_post(addressee.recipient, by)
             await policy.room.may_receive(addressee.recipient, self._parameters.size or 0)
         except Refusal as refusal:
@@ -367,7 +385,8 @@ class Transaction:
             raise SenderNotPermitted
         return message.complete(account.address, door.hostname, self._queue_id, seconds)
 
-    async def commit(self) -> str:
+    async def _completed(self) -> tuple[Envelope, NewBlob]:
+        """The content has come: what was agreed about it, and what is to be stored."""
         parameters = self._parameters
         intake = self._content()
         try:
@@ -397,6 +416,10 @@ class Transaction:
             self._mt_priority,
             self._timing,
         )
+        return envelope, content
+
+    async def commit(self) -> str:
+        envelope, content = await self._completed()
         door = self._session.door
         try:
             if self._screening is not None and self._screening.row:
@@ -409,6 +432,32 @@ class Transaction:
             await door.blobs.discard(content)
             raise
         return accepted.queue_id
+
+    async def commit_each(self) -> list[str | Exception]:
+        """LMTP: each recipient has it, or does not, by himself (RFC 2033 4.2)."""
+        envelope, content = await self._completed()
+        door = self._session.door
+        outcomes: list[str | Exception] = []
+        if self._screening is not None and self._screening.row:
+            try:
+                await door.filter.dispose(self._screening.row, envelope, content, self._queue_id)
+            except Refusal:
+                await door.blobs.discard(content)
+                raise
+            return [self._queue_id] * len(self._addressees)
+        for addressee in self._addressees:
+            queue_id = door.delivery.new_id() if outcomes else self._queue_id
+            own = replace(envelope, addressees=(addressee,))
+            try:
+                await door.delivery.accept(own, content, queue_id)
+                outcomes.append(queue_id)
+            except Refusal as refusal:
+                self._session.refused(self._reverse_path, addressee.address, refusal, queue_id)
+                outcomes.append(refusal)
+        if all(isinstance(outcome, Exception) for outcome in outcomes):
+            await door.blobs.discard(content)
+        self._session.track()
+        return outcomes
 
     def refused(self, error: Exception) -> None:
         for addressee in self._addressees[:BATCH]:

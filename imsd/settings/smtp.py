@@ -75,6 +75,9 @@ class Smtp(Page):
         "not offered",
     )
 
+    lmtp_relay: bool = Field(
+        False, description="Whether programs that come by LMTP are trusted to send to other systems, too"
+    )
     banner: str = Field(
         "",
         max_length=200,

@@ -20,15 +20,17 @@ from protocols.smtp.responses import Reply
 
 
 class Role(Enum):
-    """What a listener is for: mail from everywhere, or from our own people (RFC 6409, RFC 8314)."""
+    """What a listener is for: mail from everywhere, from our own people (RFC 6409, RFC 8314), or from other
+    mail systems on this machine (RFC 2033)."""
 
     MX = "mx"
     SUBMISSION = "submission"
     SUBMISSIONS = "submissions"
+    LMTP = "lmtp"
 
     @property
     def submission(self) -> bool:
-        return self is not Role.MX
+        return self in (Role.SUBMISSION, Role.SUBMISSIONS)
 
     @property
     def implicit_tls(self) -> bool:
@@ -87,6 +89,7 @@ class Client:
     encrypted: bool
     cipher: str
     identity: Any = None
+    lmtp: bool = False
 
 
 class IDoor(Interface):
@@ -164,6 +167,10 @@ class ITransaction(Interface):
     async def commit() -> str:
         """The content is complete: take responsibility. Returns the queue id. After it returns
         or raises the transaction is over."""
+
+    async def commit_each() -> Sequence[str | Exception]:
+        """The same, answered for each recipient that was taken, in their order (RFC 2033 4.2): the queue id,
+        or why he does not have it."""
 
     def refused(error: Exception) -> None:
         """The content is refused for this reason; `abandon` follows."""

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 
 from protocols.connection import Connection
 from protocols.conversation import Conversation
@@ -31,7 +32,7 @@ from protocols.smtp.grammar import BadPath, Cursor
 from protocols.smtp.interfaces import Client, Role
 from protocols.smtp.parameters import UnknownParameter
 from protocols.smtp.responses import Reply
-from protocols.smtp.verbs import VERBS
+from protocols.smtp.verbs import table
 
 HARD_LINE = 4096
 """Octets of any command line but AUTH's."""
@@ -50,6 +51,7 @@ class Server(Conversation):
         self._session: Session | None = None
         self._errors = 0
         self._announced: dict[str, Any] = {}
+        self._verbs = table(door.role)
 
     # The conversation ----------------------------------------------------------------------
 
@@ -104,7 +106,7 @@ class Server(Conversation):
 
     async def _run(self, session: Session, line: bytes) -> None:
         word, _, _ = line.partition(b" ")
-        verb = VERBS.get(word) or VERBS.get(word.upper())
+        verb = self._verbs.get(word) or self._verbs.get(word.upper())
         if verb is None:
             self._bad(responses.UNKNOWN_COMMAND)
             if word.upper() in _OTHER_PROTOCOLS:
@@ -133,17 +135,25 @@ class Server(Conversation):
             raise LineTooLong(verb.longest)
         if verb.greeted and session.client is None:
             raise Refused(responses.NEED_HELLO)
-        if session.role is not Role.MX and not verb.free and session.identity is None:
+        if session.role.submission and not verb.free and session.identity is None:
             # RFC 3207 4 and RFC 4954 6: TLS first, where it can be had, then AUTH.
             offered = session.own.authenticator.mechanisms(self.security)
             raise Refused(responses.NEED_AUTH if offered else responses.NEED_TLS)
 
-    def _explain(self, error: Exception, verb: type[Command]) -> None:
-        reply = self._door.explain(error)
+    def explained(self, error: Exception) -> Reply:
+        """The reply for what went wrong; a bug is logged."""
+        if isinstance(error, Refused):
+            return error.reply
+        reply: Reply | None = self._door.explain(error)
         if reply is None:
             label = secrets.token_hex(4)
-            self.log.failure("bug {label} in {verb}", label=label, verb=verb.name)
+            verb, failure = Connection.doing.verb, Failure(error)
+            self.log.failure("bug {label} in {verb}", failure, label=label, verb=verb)
             reply = Reply(451, "4.3.0", f"Local error {label}")
+        return reply
+
+    def _explain(self, error: Exception, verb: type[Command]) -> None:
+        reply = self.explained(error)
         if verb is Auth:
             self._bad(reply)
         else:
@@ -162,8 +172,9 @@ class Server(Conversation):
 
     def _greeting(self) -> Reply:
         limits = self._session.limits if self._session is not None else self._door.limits()
-        esmtp = limits.esmtp or self._door.role.submission
-        return Reply(220, "", f"{self._door.hostname} {limits.banner or _READY[esmtp]}")
+        role = self._door.role
+        ready = "LMTP ready" if role is Role.LMTP else _READY[limits.esmtp or role.submission]
+        return Reply(220, "", f"{self._door.hostname} {limits.banner or ready}")
 
     def announce(self, said: Mapping[str, str]) -> Reply:
         """Somebody else is there. What is not known of him is not what the proxy is."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from protocols.smtp.commands.ask import Expn, Help, Vrfy
 from protocols.smtp.commands.command import Channel, Command, Session
 from protocols.smtp.commands.content import Bdat, Data
-from protocols.smtp.commands.hello import Ehlo, Helo, Noop, Quit, Rset
+from protocols.smtp.commands.hello import Ehlo, Helo, Lhlo, Noop, Quit, Rset
 from protocols.smtp.commands.queue import Etrn
 from protocols.smtp.commands.security import Auth, Starttls
 from protocols.smtp.commands.transaction import MailFrom, RcptTo
 from protocols.smtp.commands.xclient import Xclient
+from protocols.smtp.interfaces import Role
 
 VERBS: dict[bytes, type[Command]] = {
     verb.name.encode("ascii"): verb
@@ -34,6 +35,17 @@ VERBS: dict[bytes, type[Command]] = {
 }
 
 
+LMTP_VERBS: dict[bytes, type[Command]] = {b"LHLO": Lhlo} | {
+    name: verb for name, verb in VERBS.items() if verb not in (Ehlo, Helo, Etrn, Xclient)
+}
+"""The table of LMTP (RFC 2033): its greeting is another, and there is nothing to start or to announce."""
+
+
+def table(role: Role) -> dict[bytes, type[Command]]:
+    return LMTP_VERBS if role is Role.LMTP else VERBS
+
+
 def keywords(session: Session, channel: Channel) -> list[str]:
     """What EHLO announces here and now, in the order of the table (RFC 5321 4.1.1.1)."""
-    return [word for verb in VERBS.values() for word in verb.keywords(session, channel)]
+    verbs = table(session.role).values()
+    return [word for verb in verbs for word in verb.keywords(session, channel)]

@@ -90,6 +90,11 @@ class FakeTransaction:
         self.door.accepted.append(self)
         return f"ID{len(self.door.accepted)}"
 
+    async def commit_each(self) -> list[str | Exception]:
+        queue_id = await self.commit()
+        full = Refusal(Reply(452, "4.2.2", "Mailbox is full"))
+        return [full if address.startswith("full") else queue_id for address, _ in self.recipients]
+
     def refused(self, error: Exception) -> None:
         assert not self.over
 

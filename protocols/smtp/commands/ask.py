@@ -104,13 +104,14 @@ class Help(Command):
         return cls(cursor.rest().decode("ascii", "replace").upper())
 
     async def run(self, session: Session, channel: Channel) -> None:
-        from protocols.smtp.verbs import VERBS
+        from protocols.smtp.verbs import table
 
+        verbs = table(session.role)
         if not self.topic:
-            names = " ".join(verb.name for verb in VERBS.values())
+            names = " ".join(verb.name for verb in verbs.values())
             channel.answer(Reply(214, "2.0.0", f"Commands:\n{names}\nHELP <command> tells its syntax"))
             return
-        verb = VERBS.get(self.topic.encode("ascii", "replace"))
+        verb = verbs.get(self.topic.encode("ascii", "replace"))
         if verb is None:
             raise Refused(Reply(504, "5.5.4", "No help for that"))
         channel.answer(Reply(214, "2.0.0", verb.usage))

@@ -156,6 +156,9 @@ class Channel(Protocol):
     def announce(self, said: Mapping[str, str]) -> Reply:
         """Somebody else is there (XCLIENT); the greeting."""
 
+    def explained(self, error: Exception) -> Reply:
+        """The reply for what went wrong; a bug is logged."""
+
     def now(self) -> float: ...
 
 

@@ -7,6 +7,7 @@ is found, so that what follows is read as commands only when it is: too large, a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar, Literal
 
@@ -15,6 +16,7 @@ from protocols.smtp import responses
 from protocols.smtp.commands.command import Channel, Command, Mail, OutOfStep, Refused, Session
 from protocols.smtp.commands.transaction import needs_chunks
 from protocols.smtp.grammar import Cursor
+from protocols.smtp.interfaces import Role
 from protocols.smtp.responses import Reply
 from protocols.values import value
 
@@ -71,6 +73,28 @@ async def _commit(session: Session, mail: Mail, channel: Channel) -> None:
         channel.answer(Reply(250, "2.3.6", text))
 
 
+async def _answer_each(session: Session, mail: Mail, channel: Channel, problem: Exception | None) -> None:
+    """LMTP: the content has come; a reply for each recipient that was taken, in order (RFC 2033 4.2)."""
+    session.mail = None
+    outcomes: Sequence[str | Exception]
+    if problem is not None:
+        mail.transaction.refused(problem)
+        mail.transaction.abandon()
+        outcomes = [problem] * mail.recipients
+    else:
+        try:
+            outcomes = await mail.transaction.commit_each()
+        except Exception as error:
+            if channel.closing:
+                raise
+            outcomes = [error] * mail.recipients
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            channel.answer(channel.explained(outcome))
+        else:
+            channel.answer(Reply(250, "2.0.0", f"Ok: queued as {outcome}"))
+
+
 @value(frozen=True, slots=True)
 class Data(Command):
     name: ClassVar[str] = "DATA"
@@ -100,6 +124,9 @@ class Data(Command):
             await sink.put(piece)
         if content.bare and sink.problem is None:
             sink.problem = Refused(responses.BARE_CR_OR_LF)
+        if session.role is Role.LMTP:
+            await _answer_each(session, mail, channel, sink.problem)
+            return
         if sink.problem is not None:
             mail.transaction.refused(sink.problem)
             session.reset()
@@ -151,6 +178,9 @@ class Bdat(Command):
             mail.bare = True
         if mail.bare and sink.problem is None:
             sink.problem = Refused(responses.BARE_CR_OR_LF)
+        if self.last and session.role is Role.LMTP:
+            await _answer_each(session, mail, channel, sink.problem)
+            return
         if sink.problem is not None:
             # The transaction stays, broken, until RSET or the next greeting (RFC 3030 2).
             mail.broken = True

@@ -8,7 +8,7 @@ from typing import ClassVar
 from protocols.smtp import responses
 from protocols.smtp.commands.command import Channel, Command, Session
 from protocols.smtp.grammar import Cursor, parse_hello
-from protocols.smtp.interfaces import Client
+from protocols.smtp.interfaces import Client, Role
 from protocols.smtp.responses import Reply
 
 
@@ -26,6 +26,7 @@ def _greet(session: Session, channel: Channel, name: str, esmtp: bool) -> None:
         security.encrypted,
         security.cipher if security.encrypted else "",
         session.identity,
+        session.role is Role.LMTP,
     )
 
 
@@ -45,9 +46,17 @@ class Ehlo(Command):
 
         _greet(session, channel, self.domain, esmtp=True)
         lines = [f"{session.door.hostname} greets {self.domain}"]
-        if session.limits.esmtp or session.role.submission:
+        if session.limits.esmtp or session.role is not Role.MX:
             lines += keywords(session, channel)
         channel.answer(Reply(250, "", "\n".join(lines)))
+
+
+@dataclass(frozen=True, slots=True)
+class Lhlo(Ehlo):
+    """EHLO's place in LMTP (RFC 2033 4.1)."""
+
+    name: ClassVar[str] = "LHLO"
+    usage: ClassVar[str] = "LHLO <domain>"
 
 
 @dataclass(frozen=True, slots=True)

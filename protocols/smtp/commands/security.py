@@ -10,6 +10,7 @@ from protocols.errors import LineTooLong
 from protocols.smtp import responses
 from protocols.smtp.commands.command import Channel, Command, Refused, Session
 from protocols.smtp.grammar import BadArgument, Cursor
+from protocols.smtp.interfaces import Role
 from protocols.smtp.responses import Reply
 
 AUTH_LINE = sasl.MAX_RESPONSE_LINE
@@ -99,4 +100,4 @@ class Auth(Command):
 
 def _offered(session: Session) -> bool:
     """Submission is nothing without AUTH (RFC 6409 4.3); port 25 may do without."""
-    return session.limits.auth or session.role.submission
+    return session.limits.auth or session.role is not Role.MX
