@@ -17,6 +17,7 @@ from imsd.errors import NoSuchRecipient
 from imsd.settings.connectors import Delivery, Ims
 from imsd.settings.directory import Addressing
 from imsd.settings.routing import Rerouting
+from imsd.settings.security import Tls
 from imsd.store.verify import verify
 
 SOON = datetime.timedelta(days=14)
@@ -72,6 +73,7 @@ async def check(core: Any) -> Json:
         for key, reason in core.settings.rejected.items()
     ]
     findings += await _routing(core)
+    findings += await _dnssec(core)
     findings += _certificates(core.config)
     findings += _space(core.config)
     findings += await deferToThreadPool(
@@ -79,6 +81,31 @@ async def check(core: Any) -> Json:
     )
     order = {"error": 0, "warning": 1, "info": 2}
     return sorted(findings, key=lambda finding: order[finding["level"]])
+
+
+async def _dnssec(core: Any) -> list[Json]:
+    """Whether DANE can be had."""
+    page, rows = core.settings[Tls], core.settings[Ims].security
+    must = [row.domain for row in rows if row.tls == "dane"]
+    must += ["ims.tls.level"] if page.level == "dane" else []
+    if core.server is None or not (page.dane or must):
+        return []
+    validates = await deferToThreadPool(
+        core.reactor, core.reactor.getThreadPool(), core.server.queue.dns.validates
+    )
+    if validates:
+        return []
+    text = (
+        "the name servers do not answer"
+        if validates is None
+        else (
+            "the name servers do not validate by DNSSEC, or stand neither on the loopback nor in "
+            "ims.delivery.trusted_nameservers"
+        )
+    )
+    if must:
+        return [_finding("error", f"{text}: nothing is sent to {', '.join(must)}, where dane is wanted")]
+    return [_finding("info", f"{text}: TLSA records (DANE) are not used")]
 
 
 async def _routing(core: Any) -> list[Json]:

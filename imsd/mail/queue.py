@@ -36,21 +36,24 @@ from imsd.mail.names import Dns, Names
 from imsd.mail.ourselves import Ourselves, addresses_of_interfaces
 from imsd.mail.parcels import Parcels
 from imsd.mail.parking import Parking
-from imsd.mail.relay import Courier, Transport
+from imsd.mail.relay import Courier, Protections, Transport
 from imsd.mail.reporting import Reporter
 from imsd.mail.routing import Routing
 from imsd.mail.settling import Settling
 from imsd.mail.slots import Slots
 from imsd.mail.ways import Ways
-from imsd.mail.work import Active
+from imsd.mail.work import HOUR, Active
 from imsd.settings.connectors import Delivery as DeliveryPage
 from imsd.settings.connectors import Ims
+from imsd.settings.security import Tls
 from imsd.store import claims, spool, tables
 from imsd.store.blobs import Blobs
 from imsd.store.changes import QUEUE, Change, QueueChanged
 from imsd.store.database import in_thread
 from imsd.store.keyring import Keyring
 from imsd.store.sql import SQLITE
+from imsd.trust.fetching import Fetcher
+from imsd.trust.policies import Policies
 
 if TYPE_CHECKING:
     from imsd.directory.directory import Directory
@@ -93,8 +96,11 @@ class QueueRunner:
         self._hostname = hostname or socket.getfqdn()
         self._node = node
         self._now = now
-        dns = Dns(lambda: settings[DeliveryPage].nameservers)
-        self.names = names or Names(reactor, partial(in_thread, reactor), dns.lookup)
+        self.dns = Dns(
+            lambda: settings[DeliveryPage].nameservers,
+            lambda address: settings[DeliveryPage].trusts(address),
+        )
+        self.names = names or Names(reactor, partial(in_thread, reactor), self.dns.lookup)
         ourselves = Ourselves(
             self._hostname,
             own,
@@ -104,13 +110,23 @@ class QueueRunner:
             interfaces=interfaces,
         )
         self.routing = Routing(self.names, ourselves, first=lambda: settings[DeliveryPage].prefer)
+        keyring = keyring or Keyring(Path())
+        fetch = Fetcher(
+            reactor,
+            self.names,
+            partial(in_thread, reactor),
+            lambda: keyring.path(settings[Tls].ca_file) if settings[Tls].ca_file else None,
+            lambda: settings[Tls].mta_sts_port,
+        )
+        self.policies = Policies(db, self.names, fetch, now, lambda: settings[Tls].mta_sts)
         self.transport = Transport(
             reactor,
             self._hostname,
             self.routing,
             settings,
             partial(in_thread, reactor),
-            keyring or Keyring(Path()),
+            keyring,
+            Protections(settings, self.names, self.policies),
             now,
             timeouts,
         )
@@ -133,6 +149,7 @@ class QueueRunner:
         self._looking: Deferred[None] | None = None
         self._look_again = self._repark = False
         self._left = False  # Something may be done and not finished.
+        self._refreshed = now()
 
     # Starting and stopping -------------------------------------------------------------------
 
@@ -275,6 +292,12 @@ class QueueRunner:
             except Refusal as refusal:
                 self._left = True
                 self.log.info("what is done could not be finished: {why}", why=refusal.text)
+        if self._now() - self._refreshed >= HOUR:
+            self._refreshed = self._now()
+            try:
+                await self.policies.refresh()
+            except Refusal as refusal:
+                self.log.info("policies could not be refreshed: {why}", why=refusal.text)
 
 
 def _shadow(lane: Deferred[None]) -> Deferred[None]:

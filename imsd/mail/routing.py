@@ -16,8 +16,8 @@ The name system is asked by `Names`; what it says is kept as long as its TTL all
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from itertools import zip_longest
 
@@ -43,11 +43,16 @@ class Unroutable(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One address to connect to. host: its name, for TLS and for reports."""
+    """One address to connect to. host: its name, for TLS and for reports.
+
+    secure: DNSSEC vouches for the way here; canonical: what the name is an alias of, else itself.
+    """
 
     host: str
     address: str
     port: int
+    secure: bool = field(default=False, compare=False)
+    canonical: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.host}[{self.address}]:{self.port}"
@@ -153,7 +158,7 @@ class Routing:
         found = sorted((level, self._random.random(), name) for level, name in answer.records if name)
         targets: list[Target] = []
         for _, _, name in found[:MOST_HOSTS]:
-            targets += await self._addresses(name.lower().rstrip("."), port)
+            targets += await self._addresses(name.lower().rstrip("."), port, answer.secure)
         return targets or await self._addresses(host, port)
 
     def _literal(self, domain: str, port: int) -> Target:
@@ -194,7 +199,7 @@ class Routing:
             if limit is not None and preference >= limit:
                 break
             try:
-                addresses = await self._addresses(host, port)
+                addresses = await self._addresses(host, port, answer.secure)
             except LookupFailed as error:
                 failed = error
                 continue
@@ -215,13 +220,18 @@ class Routing:
             raise Unroutable("5.4.6", f"Mail for {domain} loops back to this server")
         raise Unroutable("5.4.4", f"No mail exchanger of {domain} has an address")
 
-    async def _addresses(self, host: str, port: int) -> list[Target]:
+    async def _addresses(self, host: str, port: int, secure: bool = True) -> list[Target]:
+        """secure: whether the name itself is known for sure."""
         if _is_address(host):
             return [Target(host, host, port)]
-        records = await self._names.addresses(host)
-        return [Target(host, address, port) for address in self._in_turn(records)[:MOST_ADDRESSES]]
+        found = await self._names.host(host)
+        secure &= found.secure
+        return [
+            Target(host, address, port, secure, found.canonical)
+            for address in self._in_turn(found.addresses)[:MOST_ADDRESSES]
+        ]
 
-    def _in_turn(self, addresses: list[str]) -> list[str]:
+    def _in_turn(self, addresses: Sequence[str]) -> list[str]:
         """Both families in turn, so that one that does not work keeps nobody from the other (RFC 8305 4)."""
         six = [each for each in addresses if ":" in each]
         four = [each for each in addresses if ":" not in each]

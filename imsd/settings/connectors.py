@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from imsd.settings.domains import DomainPattern, DomainTable, normal_domain, once_each
+from imsd.settings.networks import Networks, network
 from imsd.settings.page import Page
 from imsd.settings.security import SecurityRow
 
@@ -378,6 +379,12 @@ class Delivery(Page):
         (), description="Name servers to ask, address or address:port; empty: those of the operating system"
     )
 
+    trusted_nameservers: tuple[str, ...] = Field(
+        (),
+        max_length=20,
+        description="Addresses or networks of name servers that are believed when they say that they have "
+        "validated by DNSSEC, because the way to them is safe; the loopback always is",
+    )
     prefer: Literal["ipv6", "ipv4"] = Field(
         "ipv6", description="Addresses of a host that are tried first; those of both kinds are tried in turn"
     )
@@ -392,6 +399,15 @@ class Delivery(Page):
         description="Never connect to the loopback or to an address of this machine because DNS says so, "
         "nor to ourselves at all",
     )
+
+    @field_validator("trusted_nameservers")
+    @classmethod
+    def _trusted(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(network(text)) for text in value)
+
+    def trusts(self, nameserver: str) -> bool:
+        """Whether what a name server says of DNSSEC is believed."""
+        return Networks((text, True) for text in self.trusted_nameservers).find(nameserver, False)
 
     @field_validator("own")
     @classmethod

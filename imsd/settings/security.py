@@ -71,6 +71,15 @@ class Tls(Page):
         description="PEM file of the authorities that are trusted, relative to the home; empty: those of the "
         "operating system",
     )
+    dane: bool = Field(
+        True,
+        description="Believe TLSA records of exchangers that DNSSEC vouches for (RFC 7672); needs a name "
+        "server that validates, on the loopback or in ims.delivery.trusted_nameservers",
+    )
+    mta_sts: bool = Field(True, description="Follow the MTA-STS policies of other domains (RFC 8461)")
+    mta_sts_port: int = Field(
+        443, ge=1, le=65_535, description="Port of the hosts that publish policies; other than 443 in tests"
+    )
     auth_retry: int = Field(
         3,
         ge=1,

@@ -16,6 +16,7 @@ from imsd.store import (
     quotas,
     settings,
     spool,
+    sts_policies,
     tables,
     tracking,
 )
@@ -36,6 +37,7 @@ WHERE = (
     fanout,
     tracking,
     settings,
+    sts_policies,
 )
 """The modules that define tables."""
 

@@ -310,8 +310,11 @@ class Client:
         else:
             await self.reset()
 
-    async def data(self, pieces: AsyncIterator[bytes], size: int = 0) -> Reply:
+    async def data(self, pieces: AsyncIterator[bytes], binary: bool = False) -> Reply:
         """Send the content, by BDAT when CHUNKING is offered (RFC 3030), else by DATA.
+
+        Unless it is binary a bare CR or LF becomes CRLF: whoever reads lines in another way than we do,
+        here or further on, sees the end of one message and no second one.
 
         The reply decides (positive: the server is responsible now). If `pieces` raises, the
         connection is aborted, so that nothing cut short is ever taken for the whole, and the
@@ -319,7 +322,7 @@ class Client:
         """
         try:
             if "CHUNKING" in self.extensions:
-                reply = await self._chunks(pieces)
+                reply = await self._chunks(pieces if binary else _canonical(pieces))
             else:
                 reply = await self._dotted(pieces)
         except BaseException:
@@ -382,6 +385,19 @@ class Client:
     def abort(self, why: str = "aborted") -> None:
         """Close at once, in the middle of whatever is going on."""
         self._wire.fail(Disconnected(why))
+
+
+async def _canonical(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The content with CRLF alone, and at its end (RFC 5321 2.3.8)."""
+    lines, last = CanonicalLines(), b""
+    async for piece in pieces:
+        data = lines.feed(piece)
+        if data:
+            last = data[-1:]
+            yield data
+    data = lines.finish()
+    if data or last not in (b"", b"\n"):
+        yield data or b"\r\n"
 
 
 def _encode(line: str) -> bytes:

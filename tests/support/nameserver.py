@@ -13,11 +13,16 @@ import dns.rrset
 
 
 class NameServer:
-    """zone: (name, type) to the texts of records. A name without any does not exist."""
+    """zone: (name, type) to the texts of records. A name without any does not exist.
+
+    secure: names that DNSSEC vouches for, "" for all; broken: (name, type) that is answered by SERVFAIL.
+    """
 
     def __init__(self) -> None:
         self.zone: dict[tuple[str, str], list[str]] = {}
         self.asked: list[tuple[str, str]] = []
+        self.secure: set[str] = set()
+        self.broken: set[tuple[str, str]] = set()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
@@ -47,6 +52,11 @@ class NameServer:
         self.asked.append((name, kind))
         answer = dns.message.make_response(query)
         answer.flags |= dns.flags.RA
+        if query.flags & dns.flags.AD and self.secure & {"", name}:
+            answer.flags |= dns.flags.AD
+        if (name, kind) in self.broken:
+            answer.set_rcode(dns.rcode.SERVFAIL)
+            return answer.to_wire()
         records = self.zone.get((name, kind))
         if records:
             answer.answer.append(dns.rrset.from_text(question.name, 60, "IN", kind, *records))

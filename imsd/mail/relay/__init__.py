@@ -2,6 +2,7 @@
 
 outcomes      what is carried, and what became of it
 certificates  the client's side of TLS, and whom a certificate is for
+protection    what one connection must have: settings, DANE, MTA-STS
 connecting    one connection: reached, greeted, protected, logged in
 sending       one message over it
 courier       one connection after the other, for the messages of one destination
@@ -13,5 +14,6 @@ after the other.
 from imsd.mail.relay.connecting import Transport
 from imsd.mail.relay.courier import Courier
 from imsd.mail.relay.outcomes import LeaseLost, Outcome, Parcel
+from imsd.mail.relay.protection import Protections
 
-__all__ = ["Courier", "LeaseLost", "Outcome", "Parcel", "Transport"]
+__all__ = ["Courier", "LeaseLost", "Outcome", "Parcel", "Protections", "Transport"]

@@ -12,11 +12,15 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectError, ConnectionLost
 
 from imsd.mail.relay.certificates import Contexts, Creator, Problem, chain_problem, name_problem
-from imsd.mail.routing import Routing, Target
+from imsd.mail.relay.outcomes import Insecure
+from imsd.mail.relay.protection import Protection, Protections
+from imsd.mail.routing import Route, Routing, Target
 from imsd.mail.security import Wanted
 from imsd.settings.timers import Timers
 from imsd.store import tables
 from imsd.store.keyring import Keyring
+from imsd.trust.sts import Policy
+from imsd.trust.tlsa import is_below_anchor, is_leaf
 from protocols.sasl.client import STRONGEST, Binding
 from protocols.smtp import client as smtp
 
@@ -24,15 +28,6 @@ if TYPE_CHECKING:
     from imsd.settings import LiveSettings
 
 InThread = Callable[..., Awaitable[Any]]
-
-
-class Insecure(Exception):
-    """The protection that is wanted cannot be had from a target. kind: RFC 8460 4.3."""
-
-    def __init__(self, status: str, kind: str, text: str) -> None:
-        super().__init__(text)
-        self.status = status
-        self.kind = kind
 
 
 class LoginRefused(Exception):
@@ -67,6 +62,7 @@ class Transport:
     settings: LiveSettings
     in_thread: InThread
     keyring: Keyring
+    protections: Protections
     now: Callable[[], int] = tables.now
     timeouts: smtp.Timeouts | None = None
     contexts: Contexts | None = None
@@ -82,16 +78,17 @@ class Transport:
             page.greeting, page.hello, page.mail, page.rcpt, page.data, page.block, page.final, page.other
         )
 
-    async def session(self, target: Target, wanted: Wanted) -> Session:
-        """Raises what `refused_by` knows: the target is of no use now."""
+    async def session(
+        self, target: Target, wanted: Wanted, route: Route, policy: Policy | None = None
+    ) -> Session:
+        """policy: of MTA-STS. Raises what makes the target of no use now."""
+        protection = await self.protections.of(target, route, wanted, policy)
         client = await self._reached(target)
         try:
             await client.hello(self.hostname)
             reached = "in clear"
-            if wanted.level != "none":
-                client, reached = await self._protected(client, target, wanted)
-            if wanted.level == "dane":
-                raise Insecure("4.7.5", "tlsa-invalid", "DNSSEC names no certificate for the host")
+            if protection.level != "none":
+                client, reached = await self._protected(client, target, wanted, protection)
             if wanted.auth:
                 reached += f", logged in by {await self._logged_in(client, wanted)}"
         except BaseException:
@@ -108,27 +105,27 @@ class Transport:
     # TLS -----------------------------------------------------------------------------------
 
     async def _protected(
-        self, client: smtp.Client, target: Target, wanted: Wanted
+        self, client: smtp.Client, target: Target, wanted: Wanted, protection: Protection
     ) -> tuple[smtp.Client, str]:
         """The client, or another one in clear where that will do, and what was reached."""
         if "STARTTLS" not in client.extensions:
-            if wanted.required:
+            if protection.required:
                 raise Insecure(
                     "4.7.4", "starttls-not-supported", "TLS is required, and STARTTLS is not offered"
                 )
             return client, "in clear, STARTTLS is not offered"
-        creator = await self._creator(target, wanted)
+        creator = await self._creator(wanted, protection)
         try:
             await client.starttls(creator)
         except smtp.Rejected as error:
-            if client.encrypted or not client.usable or wanted.required:
-                if wanted.required and not client.encrypted:
+            if client.encrypted or not client.usable or protection.required:
+                if protection.required and not client.encrypted:
                     raise Insecure("4.7.4", "starttls-not-supported", str(error)) from error
                 raise
             return client, f"in clear, STARTTLS was refused: {error.reply}"
         except (smtp.Disconnected, smtp.BadReply, smtp.TimedOut) as error:
             client.abort()
-            if wanted.required:
+            if protection.required:
                 raise Insecure("4.7.5", "validation-failure", f"TLS handshake failed: {error}") from error
             # RFC 7435 4.3: opportunistic, so in clear rather than not at all.
             again = await self._reached(target)
@@ -140,27 +137,27 @@ class Transport:
             return again, f"in clear, TLS handshake failed: {error}"
         handle = client.transport.getHandle()
         reached = str(handle.get_protocol_version_name())
-        if wanted.level == "verify":
-            problem = self._problem(handle, target, wanted)
-            if problem is not None:
-                raise Insecure("4.7.5", problem.kind, f"TLS: {problem.text}")
-            return client, f"{reached}, verified"
-        return client, f"{reached}, not verified"
+        if protection.level in ("verify", "dane"):
+            problem = _problem(handle, protection)
+            if problem is None:
+                return client, f"{reached}, {protection.verified}"
+            if protection.testing:
+                return client, f"{reached}, not {protection.verified}: {problem.text}"
+            by = f", wanted by {protection.by}" if protection.by else ""
+            raise Insecure("4.7.5", problem.kind, f"TLS{by}: {problem.text}")
+        return client, f"{reached}, not verified" + (f" ({protection.by})" if protection.by else "")
 
-    async def _creator(self, target: Target, wanted: Wanted) -> Creator:
+    async def _creator(self, wanted: Wanted, protection: Protection) -> Creator:
         assert self.contexts is not None
-        ca_file = wanted.ca_file if wanted.level == "verify" else "-"
+        files = (protection.ca_file, wanted.certificate, wanted.key)
         try:
-            context = await self.in_thread(self.contexts.get, ca_file, wanted.certificate, wanted.key)
+            # What reads no file needs no thread.
+            get = self.contexts.get
+            context = get(*files) if files == ("-", "", "") else await self.in_thread(get, *files)
         except (OSError, SSL.Error) as error:
             text = f"The files of {wanted.why} cannot be used: {error}"
             raise Insecure("4.7.5", "validation-failure", text) from error
-        return Creator(context, target.host)
-
-    @staticmethod
-    def _problem(handle: SSL.Connection, target: Target, wanted: Wanted) -> Problem | None:
-        certificate = handle.get_peer_certificate(as_cryptography=True)
-        return chain_problem(handle) or name_problem(certificate, wanted.names or (target.host,))
+        return Creator(context, protection.server_name)
 
     # Login ---------------------------------------------------------------------------------
 
@@ -190,6 +187,19 @@ class Transport:
             if error.reply.permanent:
                 raise LoginRefused(error) from error
             raise
+
+
+def _problem(handle: SSL.Connection, protection: Protection) -> Problem | None:
+    """Why the certificate that came is not the one that is wanted."""
+    certificate = handle.get_peer_certificate(as_cryptography=True)
+    if protection.level == "verify":
+        return chain_problem(handle) or name_problem(certificate, protection.names)
+    chain = handle.get_peer_cert_chain(as_cryptography=True) or []
+    if is_leaf(protection.tlsa, chain):
+        return None
+    if is_below_anchor(protection.tlsa, chain):
+        return name_problem(certificate, protection.names)
+    return Problem("validation-failure", "certificate is none of those that DNSSEC names")
 
 
 def _binding(client: smtp.Client) -> Binding | None:

@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from imsd.errors import Refusal
-from imsd.mail.relay.connecting import UNREACHED, Insecure, LoginRefused, Session, Transport
-from imsd.mail.relay.outcomes import Outcome, Parcel, outcome_of
+from imsd.mail.relay.connecting import UNREACHED, LoginRefused, Session, Transport
+from imsd.mail.relay.outcomes import Insecure, Outcome, Parcel, outcome_of
 from imsd.mail.relay.sending import send
 from imsd.mail.routing import Route, Target, Unroutable
 from imsd.mail.security import Wanted, wanted
@@ -120,6 +120,7 @@ class Courier:
         """Have a session; or why not, for each recipient."""
         try:
             targets = await self._transport.routing.targets(route)
+            policy = await self._transport.protections.policy(route, wants)
         except Unroutable as error:
             state = State.WAITING if error.temporary else State.FAILED
             outcome = Outcome(state, error.status, error.text)
@@ -130,7 +131,7 @@ class Courier:
             await self._slots.take(target.address, limit)
             self._slot = target.address
             try:
-                self._session = await self._transport.session(target, wants)
+                self._session = await self._transport.session(target, wants, route, policy)
                 self._sent = 0
                 return None
             except LoginRefused as error:

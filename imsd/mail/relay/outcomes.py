@@ -13,6 +13,15 @@ class LeaseLost(Exception):
     """The claim is somebody else's: nothing more may be sent under it (rule 24)."""
 
 
+class Insecure(Exception):
+    """The protection that is wanted cannot be had from a target. kind: RFC 8460 4.3."""
+
+    def __init__(self, status: str, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.kind = kind
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one recipient.

@@ -17,7 +17,7 @@ from imsd.mail.relay.outcomes import Outcome, Parcel, outcome_of
 from imsd.mail.terms import NotInTime, after, terms
 from imsd.store.spool import QueuedRecipient, State
 from protocols.smtp import client as smtp
-from protocols.smtp.parameters import EIGHT_BIT, SEVEN_BIT, MailParameters, RcptParameters
+from protocols.smtp.parameters import BINARY, EIGHT_BIT, SEVEN_BIT, MailParameters, RcptParameters
 from protocols.smtp.responses import Reply
 
 
@@ -78,7 +78,8 @@ async def send(
         return outcomes, ()
     try:
         content = parcel.content(convert)
-        reply = await client.data(after(asked.field, content) if asked.field else content)
+        content = after(asked.field, content) if asked.field else content
+        reply = await client.data(content, binary=body == BINARY)
     except Unconvertible:
         # RFC 6152 3: never 8-bit octets to who does not take them.
         client.abort()

@@ -1,0 +1,6 @@
+"""What other domains say of how to talk to them.
+
+sts       MTA-STS (RFC 8461): records and policies as text
+policies  MTA-STS policies: looked up, fetched, kept in the store, refreshed
+tlsa      DANE (RFC 6698, RFC 7672): whether a chain of certificates is the one that DNSSEC names
+"""
