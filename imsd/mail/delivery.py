@@ -50,6 +50,7 @@ from imsd.mail.connectors import Connectors, Originator
 from imsd.mail.destinations import Destination
 from imsd.mail.envelope import Addressee, Envelope, Origin
 from imsd.mail.fairness import Turns
+from imsd.mail.flow import WHY, FlowGate
 from imsd.mail.room import Room
 from imsd.mail.sending import SendingLimits
 from imsd.mail.srs import Srs
@@ -85,6 +86,7 @@ class Delivery:
         self.room = Room(directory, settings)
         self.connectors = Connectors(settings, directory)
         self.turns = Turns(now)
+        self.flow = FlowGate(db, settings, now)
         self.sending = SendingLimits(settings, lambda: now() / 1_000_000)
         self.srs = Srs(directory, settings)
         self._last = 0
@@ -115,6 +117,8 @@ class Delivery:
         self._place(plan, envelope.priority)
         if self.sending.active:
             await self._limit(plan, envelope.account, envelope.reverse_path)
+        if plan.remote and envelope.reverse_path and await self.flow.closed():
+            plan.kept = WHY
         account = next(iter(plan.local))[0] if plan.local else 0
         try:
             accepted = await self._db.write(

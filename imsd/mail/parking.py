@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from imsd.mail.connectors import Connectors
 from imsd.mail.delivery import LOCAL
 from imsd.mail.destinations import Destination
+from imsd.mail.flow import WHY, FlowGate
 from imsd.store import spool
 
 if TYPE_CHECKING:
@@ -15,10 +16,19 @@ if TYPE_CHECKING:
 
 
 class Parking:
-    """Starts and parks. now: microseconds."""
+    """Starts and parks. now: microseconds. give_up: returns what was kept back too long (queue id)."""
 
-    def __init__(self, db: Database, connectors: Connectors, now: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        db: Database,
+        connectors: Connectors,
+        flow: FlowGate,
+        now: Callable[[], int],
+        give_up: Callable[[str], Awaitable[None]],
+    ) -> None:
         self._db = db
+        self._flow = flow
+        self._give_up = give_up
         self._connectors = connectors
         self._now = now
 
@@ -27,10 +37,17 @@ class Parking:
         asked for since the settings changed."""
         time, after = self._now(), 0
         while found := await self._db.read(spool.parked, after):
-            after = found[-1][0]
-            start = [one for one, text, expires in found if self._starts(text, expires <= time)]
+            after = found[-1].id
+            for queue_id in dict.fromkeys(each.queue_id for each in found if self._flow.overdue(each)):
+                await self._give_up(queue_id)
+            start = [each for each in found if self._starts(each.destination, each.expires <= time)]
+            kept = [each for each in start if each.why == WHY and each.expires > time]
+            if kept:
+                # The oldest first, as there is room.
+                over = {each.id for each in kept[max(0, await self._flow.room()) :]}
+                start = [each for each in start if each.id not in over]
             if start:
-                await self._db.write(spool.start, start, time)
+                await self._db.write(spool.start, [each.id for each in start], time)
         if reparking and self._anything_parks():
             await self._repark()
 

@@ -27,10 +27,11 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from imsd.errors import Refusal
+from imsd.errors import NoSuchEntry, Refusal
 from imsd.mail.carrying import Carrying
 from imsd.mail.claiming import LEASE as LEASE
 from imsd.mail.claiming import Claiming
+from imsd.mail.flow import TOO_LATE
 from imsd.mail.lanes import Lanes
 from imsd.mail.names import Dns, Names
 from imsd.mail.ourselves import Ourselves, addresses_of_interfaces
@@ -138,7 +139,8 @@ class QueueRunner:
         self.lanes = Lanes(settings, reactor, self._courier, carrying.do, self._look_on)
         self._ways = Ways(self.connectors, directory, settings, now)
         self.claiming = Claiming(db, settings, self.lanes, self._ways, reactor, node, now, self._tell_idle)
-        self._parking = Parking(db, self.connectors, now)
+        delivery.flow.now = now
+        self._parking = Parking(db, self.connectors, delivery.flow, now, self._kept_too_long)
         self._watch: Watch | None = None
         self._unwatch_settings: Callable[[], None] | None = None
         self._renewing = LoopingCall(self._renew)
@@ -206,6 +208,13 @@ class QueueRunner:
             if active.claim.message.id == message.id:
                 active.lost = True  # A courier that carries it stops before the final dot.
         await self._settling.give_up(message, recipients, notify)
+
+    async def _kept_too_long(self, queue_id: str) -> None:
+        try:
+            message, recipients = await self._db.read(spool.shown, queue_id)
+        except NoSuchEntry:
+            return
+        await self._settling.give_up(message, recipients, True, TOO_LATE, "4.4.7", "failed")
 
     # What wakes it ---------------------------------------------------------------------------
 

@@ -144,13 +144,21 @@ class Settling:
         finally:
             self._closing.discard(message.id)
 
-    async def give_up(self, message: Queued, recipients: Iterable[QueuedRecipient], notify: bool) -> None:
-        """Remove a message; its sender is told if notify."""
-        time, text = self._now(), "Delivery was stopped by the administrator"
+    async def give_up(
+        self,
+        message: Queued,
+        recipients: Iterable[QueuedRecipient],
+        notify: bool,
+        text: str = "Delivery was stopped by the administrator",
+        status: str = "5.7.1",
+        word: str = "deleted",
+    ) -> None:
+        """Remove a message; its sender is told if notify. word: of the tracking."""
+        time = self._now()
         still = [each for each in recipients if each.state <= State.HELD]
-        events = [_event(time, "deleted", message, each.address, text) for each in still]
+        events = [_event(time, word, message, each.address, text) for each in still]
         fates = [
-            Fate(each, Action.FAILED, "5.7.1", text)
+            Fate(each, Action.FAILED, status, text)
             for each in still
             if notify and wanted(each.notify, Action.FAILED)
         ]

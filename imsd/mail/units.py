@@ -67,7 +67,7 @@ class Plan:
     some alone. later: lists that are left to the queue runner, because the sender is to be told of their
     expansion (RFC 3461 5.2.7.3). queued: the runner plans. listed: a list was expanded. redirected:
     mailboxes that left the message to others. turn: of the first row (imsd.mail.fairness), 0: as it comes.
-    held: why what leaves is held, "" where it is not.
+    held: why what leaves is held, "" where it is not. kept: why it is kept back (imsd.mail.flow).
     """
 
     local: dict[tuple[AccountId, str], Copy] = field(default_factory=dict)
@@ -82,6 +82,7 @@ class Plan:
     listed: bool = False
     turn: int = 0
     held: str = ""
+    kept: str = ""
     redirected: set[AccountId] = field(default_factory=set)
 
 
@@ -173,8 +174,8 @@ def _copies(
     return delivered, refused
 
 
-def _row(each: Addressee | Copy, time: int, turn: int, held: bool) -> spool.NewRecipient:
-    """turn, held: of who leaves (imsd.mail.fairness, imsd.mail.sending)."""
+def _row(each: Addressee | Copy, time: int, turn: int, held: bool, kept: str) -> spool.NewRecipient:
+    """turn, held, kept: of who leaves (imsd.mail.fairness, imsd.mail.sending, imsd.mail.flow)."""
     notify = ",".join(each.notify)
     if isinstance(each, Copy):
         return spool.NewRecipient(each.address, LOCAL, time, notify, each.orcpt_type, each.orcpt)
@@ -188,7 +189,8 @@ def _row(each: Addressee | Copy, time: int, turn: int, held: bool) -> spool.NewR
         turn=turn,
         held=held,
         # Whoever releases it wants it tried; then it is parked again where it is to be asked for.
-        parked=each.parked and not held,
+        parked=(each.parked or bool(kept)) and not held,
+        why="" if held or each.parked else kept,
     )
 
 
@@ -233,7 +235,7 @@ def _queue_all(
         for place, each in enumerate(some):
             bound = "" if isinstance(each, Copy) else each.destination or _domain_of(each)
             turn = turns.setdefault(bound, (plan.turn or time) + place * STEP)
-            rows.append(_row(each, due, turn, held))
+            rows.append(_row(each, due, turn, held, plan.kept))
         _queue(unit, rows, own, content, of, time, lifetime)
         queued += [(row, of) for row in rows]
     return queued

@@ -149,6 +149,26 @@ class Flow(Page):
 
     section = "ims.flow"
 
+    unread_limit: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Recipients that may wait to leave; when there are so many, what is submitted after is "
+        "accepted and kept back for backoff_min; 0: any number",
+    )
+    backoff_min: float = Field(
+        0,
+        ge=0,
+        le=10_080,
+        description="Minutes for which mail is kept back before there is another look; at least one",
+    )
+    max_unread_min: float = Field(
+        0,
+        ge=0,
+        le=525_600,
+        description="Minutes after which mail that was kept back all the time is returned; 0: never, it "
+        "expires as other mail",
+    )
     transfer_quota_kb: int = Field(
         0,
         ge=0,

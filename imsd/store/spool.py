@@ -21,6 +21,7 @@ from sqlalchemy import (
     ColumnElement,
     Index,
     Table,
+    and_,
     bindparam,
     case,
     delete,
@@ -170,6 +171,7 @@ class NewRecipient:
     held: bool = False
     parked: bool = False
     turn: int = 0
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,12 +268,20 @@ _DELETE_MESSAGE = sql(delete(queue_message).where(_m.id == bindparam("message"))
 _NEXT = sql(select(func.min(_r.due)).where(_r.state == ZERO, _r.ready == ZERO))
 _BY_QUEUE_ID = sql(select(*MESSAGE).where(_m.queue_id == bindparam("queue_id")))
 _PARKED = sql(
-    select(_r.id, _r.domain, _m.expires)
+    select(_r.id, _r.domain, _m.expires, _r.last_error, _m.arrived, _m.queue_id)
     .select_from(queue_recipient.join(queue_message, _m.id == _r.message))
     .where(text("(queue_recipient.state = -1 OR queue_recipient.state = 1)"), _r.state == State.PARKED.value)
     .where(_r.id > bindparam("after"))
     .order_by(_r.id)
     .limit(bindparam("limit"))
+)
+_LEAVING = sql(
+    select(func.count()).select_from(
+        select(_r.id)
+        .where(_r.state == ZERO, _r.domain != "", _r.id > ZERO)
+        .limit(bindparam("most"))
+        .subquery()
+    )
 )
 _FREE = sql(
     select(_r.id, _r.domain)
@@ -282,7 +292,15 @@ _FREE = sql(
 _START = sql(
     update(queue_recipient)
     .where(among(_r.id, "ids"), _r.state == State.PARKED.value)
-    .values(state=State.WAITING.value, due=bindparam("now"), ready=0)
+    .values(
+        state=State.WAITING.value,
+        # What is kept back until a time of its own is not released before it (RFC 4865).
+        due=case(
+            (and_(_r.attempts == ZERO, _r.due > bindparam("now", type_=Number)), _r.due),
+            else_=bindparam("now", type_=Number),
+        ),
+        ready=0,
+    )
 )
 _PARK = sql(
     update(queue_recipient)
@@ -373,7 +391,7 @@ def enqueue(unit: Unit, message: NewMessage, recipients: Iterable[NewRecipient])
             "due": each.due,
             "attempts": 0,
             "last_attempt": 0,
-            "last_error": "",
+            "last_error": clean(each.why),
             "warned": 0,
             "token": b"",
             "node": 0,
@@ -471,9 +489,26 @@ def _is_for(destination: str, domain: str, below: bool) -> bool:
     return name == domain or (below and name.endswith(f".{domain}"))
 
 
-def parked(tx: Transaction, after: int = 0) -> list[tuple[int, str, int]]:
-    """Recipient, destination and when the message expires, of some that are parked; [] at the end."""
-    return [(row[0], row[1], row[2]) for row in tx.all(_PARKED, after=after, limit=SLICE)]
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A parked recipient. destination: what it is bound for; why: what was said when it was parked."""
+
+    id: int
+    destination: str
+    expires: int
+    why: str
+    arrived: int
+    queue_id: str
+
+
+def parked(tx: Transaction, after: int = 0) -> list[Parked]:
+    """Some that are parked, the oldest first; [] at the end."""
+    return [Parked(*row) for row in tx.all(_PARKED, after=after, limit=SLICE)]
+
+
+def leaving(tx: Transaction, most: int) -> int:
+    """How many recipients wait to leave, counted up to `most`."""
+    return int(tx.value(_LEAVING, most=most))
 
 
 def waiting(tx: Transaction, after: int = 0) -> list[tuple[int, str]]:
