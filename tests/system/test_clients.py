@@ -1,4 +1,7 @@
-"""What people's clients say, word for word, to the running server (tests/transcripts/clients)."""
+"""What people's clients say, word for word, to the running server.
+
+IMAP4: tests/transcripts/clients. POP3: tests/transcripts/pop3-clients, in the same form.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,8 @@ class RealRunner(Runner):
 
     password = PASSWORD
 
-    def __init__(self, server: RunningServer, alias: str) -> None:
+    def __init__(self, server: RunningServer, alias: str, protocol: str) -> None:
+        self.port = server.port(protocol)
         self.server = server
         self.user = server.add_user(alias)
         self.alias = alias
@@ -40,7 +44,7 @@ class RealRunner(Runner):
 
     def client(self, number: str) -> RealClient:  # type: ignore[override]
         if number not in self.real:
-            self.real[number] = RealClient(self.server.port("imap"))
+            self.real[number] = RealClient(self.port)
             self.heard[number] = []
         return self.real[number]
 
@@ -70,9 +74,22 @@ class RealRunner(Runner):
             assert skipping and came, f"{where}: {came!r} where {line!r} was expected"
 
 
-SCRIPTS = sorted((TRANSCRIPTS / "clients").glob("*.txt"))
+SCRIPTS = {
+    protocol: sorted((TRANSCRIPTS / folder).glob("*.txt"))
+    for protocol, folder in (("imap", "clients"), ("pop3", "pop3-clients"))
+}
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
-def test_a_client_is_served(server: RunningServer, script: Path) -> None:
-    play(RealRunner(server, re.sub("[^a-z0-9]", "", script.stem)), script)
+@pytest.mark.parametrize(
+    ("protocol", "script"),
+    [(protocol, script) for protocol, scripts in SCRIPTS.items() for script in scripts],
+    ids=lambda value: value if isinstance(value, str) else value.stem,
+)
+def test_a_client_is_served(server: RunningServer, protocol: str, script: Path) -> None:
+    alias = re.sub("[^a-z0-9]", "", script.stem) + protocol
+    play(RealRunner(server, alias, protocol), script)
+
+
+def test_each_protocol_has_its_clients() -> None:
+    names = {protocol: [script.stem for script in scripts] for protocol, scripts in SCRIPTS.items()}
+    assert names["imap"] == names["pop3"] == ["apple-mail", "ios-mail", "k9", "outlook", "thunderbird"]
