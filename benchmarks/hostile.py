@@ -23,6 +23,7 @@ from tests.support import hostile
 from tests.support.hostile import Quiet
 from tests.support.servers import DOMAIN, PASSWORD, RunningServer, free_offset
 
+MAILBOXES = 10_000
 _BUSY = re.compile(r"busy for (\d+) ms, last with (.*)")
 
 
@@ -60,6 +61,8 @@ def aim(server: RunningServer, name: str, seconds: float) -> hostile.Aim:
 def measure(server: RunningServer, quiet: Quiet, name: str, seconds: float) -> bool:
     """One attack; whether the server and the quiet session outlived it."""
     assert server.process is not None
+    if name == "notifying":
+        hostile.mailboxes(hostile.imap(aim(server, "alice", 120)), MAILBOXES)
     before, _ = quiet.watch(min(seconds, 1.5))
     start, log = hostile.resident(server.process.pid), len(server.log)
     attack = multiprocessing.get_context("fork").Process(

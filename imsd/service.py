@@ -45,6 +45,7 @@ from imsd.tls import ServerContexts
 from imsd.upkeep import Upkeep
 from imsd.watchdog import Watchdog
 from protocols.connection import Admission, Connection, ConnectionFactory, Limits
+from protocols.conversation import Conversation
 from protocols.ldap.server import FULL as LDAP_FULL
 from protocols.pop3.server import Server as Pop3Server
 from protocols.smtp.interfaces import Role
@@ -133,6 +134,7 @@ class Server(Service):
         await self.queue.start()
         self.factories = {name: self._factory(name, core) for name in LISTENERS}
         core.settings.on_change(lambda: close_what_is_off(core.settings, self.factories))
+        core.settings.on_change(self._retime)
         proxies = Networks((network, True) for network in self.config.server.proxy_protocol)
         self.listeners.listen(
             self.reactor,
@@ -176,6 +178,13 @@ class Server(Service):
         self.log.info(
             "imsd {version} is up on {where}", version=__version__, where=self.listeners.addresses()
         )
+
+    def _retime(self) -> None:
+        """A time-out that was changed goes for those who wait already."""
+        for factory in self.factories.values():
+            for connection in tuple(getattr(factory, "connections", ())):
+                if isinstance(connection, Conversation):
+                    connection.retimed()
 
     def _cannot_start(self, failure: Any) -> None:
         reason = failure.getErrorMessage()

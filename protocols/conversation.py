@@ -70,6 +70,7 @@ class Conversation(Connection):
         self._running = False
         self._more = False
         self._slice_start = 0.0
+        self._asked = 0.0
 
     async def converse(self) -> None:
         """The whole conversation."""
@@ -96,6 +97,7 @@ class Conversation(Connection):
             self._leave(timed_out=False)
         if self.closing:
             raise Disconnected
+        self._asked = self.clock.seconds()
         self.extend(self.idle_time_out)
         self._between = between
         while True:
@@ -174,6 +176,16 @@ class Conversation(Connection):
     def leaving(self) -> bool:
         """Whether the session is to end as soon as nothing is under way."""
         return self._leaving
+
+    def patience(self) -> float:
+        """Seconds that one pull may take, as it is now."""
+        return self.idle_time_out
+
+    def retimed(self) -> None:
+        """Time-outs may have changed: who waits for input waits as long as who begins to wait now."""
+        if self._waiting is _INPUT and self._alive and not self.closing:
+            self.idle_time_out = self.patience()
+            self.extend(max(0.0, self._asked + self.idle_time_out - self.clock.seconds()))
 
     # The pump ----------------------------------------------------------------------------
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 from imsd.mail.downgrade import seven_bit
 from imsd.mail.relay import Parcel
 from imsd.mail.work import Active, Work
+from imsd.slices import in_slices
 from imsd.store.blobs import Blobs
 from imsd.store.spool import Queued
 from protocols.message.part import Scan, StaleScan
@@ -14,10 +16,12 @@ from protocols.message.scan import Scanner
 
 
 class Parcels:
-    """Makes parcels of work. hold: raises LeaseLost unless the claim is ours for a while."""
+    """Makes parcels of work. hold: raises LeaseLost unless the claim is ours for a while. clock: the
+    reactor, whose turns others have too."""
 
-    def __init__(self, blobs: Blobs, hold: Callable[[Active], Awaitable[None]]) -> None:
+    def __init__(self, blobs: Blobs, hold: Callable[[Active], Awaitable[None]], clock: Any) -> None:
         self._blobs = blobs
+        self._clock = clock
         self._hold = hold
 
     async def parcel(self, work: Work) -> Parcel:
@@ -54,10 +58,10 @@ class Parcels:
         summary = await self._blobs.summary(message.blob)
         if summary is not None:
             try:
-                return Scan.unpack(summary.packed)
+                return await in_slices(Scan.unpacking(summary.packed), self._clock)
             except StaleScan:
                 pass
         scanner = Scanner()
         async for piece in self._blobs.stream(message.blob):
-            scanner.feed(piece)
-        return scanner.finish()
+            await in_slices(scanner.feeding(piece), self._clock)
+        return await in_slices(scanner.finishing(), self._clock)

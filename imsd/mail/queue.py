@@ -134,7 +134,7 @@ class QueueRunner:
         self.connectors = delivery.connectors
         reporter = Reporter(delivery, directory, settings, blobs, self._hostname)
         self._settling = Settling(db, reporter, settings, now, self._hold)
-        self._parcels = Parcels(blobs, self._hold)
+        self._parcels = Parcels(blobs, self._hold, reactor)
         carrying = Carrying(db, delivery, self._parcels, self._settling, now, self._done, self._later)
         self.lanes = Lanes(settings, reactor, self._courier, carrying.do, self._look_on)
         self._ways = Ways(self.connectors, directory, settings, now)

@@ -72,13 +72,13 @@ class Pop3Door:
         self._clock = clock
         self.hostname = hostname
         self._tls = tls
-        self._retrieval = Retrieval(db, blobs)
+        self._retrieval = Retrieval(db, blobs, clock)
         self._maildrops = Maildrops(db, clock)
         self._logins: OrderedDict[AccountId, float] = OrderedDict()
 
     def limits(self) -> Limits:
         page = self._settings[Pop3]
-        return Limits(idle=page.idle_minutes * 60 or NEVER, bad_commands=page.bad_commands)
+        return Limits(page.idle_minutes * 60 or NEVER, page.unread_seconds, page.bad_commands)
 
     def login_delay(self) -> int:
         return self._settings[Pop3].login_delay

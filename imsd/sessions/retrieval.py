@@ -10,10 +10,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any, Final
 
 from imsd.settings.pop3 import Pop3
+from imsd.slices import in_slices
 from imsd.store import contents
 from imsd.store.blobs import Blobs
 from imsd.store.database import Database
@@ -35,10 +36,11 @@ Shape = tuple[Any, str, int]
 
 
 class Retrieval:
-    """One for the process."""
+    """One for the process. clock: the reactor."""
 
-    def __init__(self, db: Database, blobs: Blobs) -> None:
+    def __init__(self, db: Database, blobs: Blobs, clock: Any) -> None:
         self._db = db
+        self._clock = clock
         self._blobs = blobs
         self._sizes: dict[tuple[BlobId, Shape], int] = {}
 
@@ -54,7 +56,7 @@ class Retrieval:
             batch = sorted(uids[start : start + BATCH])
             rows = await self._db.read(_trees, account, batch)
             for row in rows:
-                if row.size > LARGEST or not _changes(row.packed, shape):
+                if row.size > LARGEST or not await in_slices(_changes(row.packed, shape), self._clock):
                     continue
                 size = self._sizes.get((row.blob, shape))
                 if size is None:
@@ -83,8 +85,10 @@ def _convert(_tx: Transaction | None, data: bytes, shape: Shape) -> bytes:
     return flatten(data, form, charset, wrap)
 
 
-def _changes(packed: bytes, shape: Shape) -> bool:
+def _changes(packed: bytes, shape: Shape) -> Generator[None, None, bool]:
     try:
-        return needed(Scan.unpack(packed), shape[0])
+        tree = yield from Scan.unpacking(packed)
+        yield
+        return needed(tree, shape[0])
     except StaleScan:
         return True  # it is looked at when it is read

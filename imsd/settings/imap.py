@@ -45,6 +45,9 @@ class Imap(Page):
         description="Minutes without a command after which a client is disconnected "
         "(RFC 9051 5.4: 30 at least); 0: never",
     )
+    unread_seconds: int = Field(
+        300, ge=3, le=3600, description="Seconds that a client may leave answers unread"
+    )
     login_seconds: int = Field(120, ge=10, le=3600, description="Seconds a client has to log in")
     command_octets: int = Field(
         262_144, ge=8_192, le=16_777_216, description="Octets of a command, its small literals included"

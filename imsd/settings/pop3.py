@@ -37,6 +37,9 @@ class Pop3(Page):
     idle_minutes: float = Field(
         10, ge=0, le=1440, description="Minutes without a command before the connection is closed; 0: never"
     )
+    unread_seconds: int = Field(
+        300, ge=3, le=3600, description="Seconds that a client may leave answers unread"
+    )
     login_delay: int = Field(
         0, ge=0, le=86_400, description="Seconds between two logins of one person at least, 0: any"
     )

@@ -54,7 +54,8 @@ MANY: Final = 100
 @dataclass(frozen=True, slots=True)
 class Limits:
     """bounds, login_bounds: of commands, after and before login. idle: seconds without
-    a command (RFC 9051 5.4: at least 30 minutes after login). login: seconds to log in. bad_commands: in a
+    a command (RFC 9051 5.4: at least 30 minutes after login). unread: seconds that answers may wait
+    to be read. login: seconds to log in. bad_commands: in a
     row, before the connection is ended; failed_logins: likewise. unauthenticate: a login may be
     given up for another (RFC 8437 8 wants this to be switched off where a proxy stands before).
     raw_headers: see Channel.
@@ -66,6 +67,7 @@ class Limits:
     login_bounds: Bounds = field(default_factory=lambda: Bounds(line=16 * 1024, command=32 * 1024))
     login: float = 120.0
     idle: float = 1860.0
+    unread: float = 300.0
     bad_commands: int = 25
     failed_logins: int = 5
     unauthenticate: bool = True
@@ -139,11 +141,8 @@ class Imap4Server(Conversation):
 
     async def _one(self) -> None:
         """Reads and runs one command."""
-        if self.account is None:
-            # Who does not log in does not stay, whatever else he says meanwhile.
-            self.idle_time_out = max(0.0, self._login_by - self.clock.seconds())
-        else:
-            self.idle_time_out = self._limits().idle
+        self.idle_time_out = self.patience()
+        self.stall_time_out = self._limits().unread
         try:
             tag, verb, command = await self._read()
         except Refused as refused:
@@ -177,6 +176,12 @@ class Imap4Server(Conversation):
             self.say(tag, b"OK", done.code, done.text or verb.completed)
         if self._quitting:
             self.close()
+
+    def patience(self) -> float:
+        if self.account is None:
+            # Who does not log in does not stay, whatever else he says meanwhile.
+            return max(0.0, self._login_by - self.clock.seconds())
+        return self._limits().idle
 
     async def _read(self) -> tuple[bytes, Verb, Command]:
         """The next command whose parsing is done. Raises Refused for one that cannot be."""

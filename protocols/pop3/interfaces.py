@@ -13,10 +13,12 @@ from protocols.security import Security
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """idle: seconds without a command (RFC 1939 3: 600 at least). bad_commands: answered with
+    """idle: seconds without a command (RFC 1939 3: 600 at least). unread: seconds that
+    answers may wait to be read. bad_commands: answered with
     -ERR before the connection ends; failed logins count too."""
 
     idle: float = 600.0
+    unread: float = 300.0
     bad_commands: int = 20
 
 

@@ -55,7 +55,8 @@ class Server(Conversation):
         self.send(responses.ok(f"{self._door.hostname} POP3 ready"))
         try:
             while not self.closing:
-                self.idle_time_out = self._door.limits().idle
+                limits = self._door.limits()
+                self.idle_time_out, self.stall_time_out = limits.idle, limits.unread
                 try:
                     line = await self.pull(self._line, between=True)
                 except BadSyntax as error:
@@ -70,6 +71,10 @@ class Server(Conversation):
             if session.maildrop is not None:
                 session.maildrop.drop.close()
                 session.maildrop = None
+
+    def patience(self) -> float:
+        found: float = self._door.limits().idle
+        return found
 
     def _line(self) -> bytes | Literal[NeedData.NEED_DATA]:
         authenticating = self._session.maildrop is None and self.input.peek(5).upper() == b"AUTH "

@@ -127,6 +127,26 @@ def test_a_command_at_work_is_not_timed_out() -> None:
     assert not transport.disconnecting
 
 
+def test_another_time_out_goes_for_who_waits_already() -> None:
+    echo, transport, clock = connected()
+    clock.advance(50)
+    echo.idle_time_out = 100.0
+    echo.retimed()
+    clock.advance(49)
+    assert not transport.disconnecting
+    clock.advance(2)
+    assert transport.disconnecting
+
+
+def test_a_time_out_that_is_over_already_ends_the_session() -> None:
+    echo, transport, clock = connected()
+    clock.advance(50)
+    echo.idle_time_out = 20.0
+    echo.retimed()
+    clock.advance(0)
+    assert transport.disconnecting
+
+
 def test_goodbye_waits_for_the_command_under_way() -> None:
     echo, transport, _ = connected()
     echo.dataReceived(b"wait\r\n")

@@ -519,6 +519,54 @@ def names(aim: Aim) -> None:
     again(aim, attack)
 
 
+def mailboxes(wire: Wire, count: int) -> None:
+    """As many mailboxes, fifty commands in a breath."""
+    for first in range(0, count, 50):
+        some = range(first, min(first + 50, count))
+        wire.send(b"".join(b"c CREATE many/%d/%d\r\n" % (number // 100, number) for number in some))
+        wire.say(b"NOOP")
+
+
+def notifying(aim: Aim) -> None:
+    """NOTIFY of all there is, again and again on four connections, while mailboxes and messages come
+    and go. (Whoever runs it makes `mailboxes` first.)"""
+    busy = imap(aim)
+    busy.socket.settimeout(1)
+    wires = [imap(aim, select=False) for _ in range(4)]
+    every = b"(MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange)"
+    commands = (
+        b"x NOTIFY SET STATUS (subtree many %b) (personal %b)\r\n" % (every, every)
+        + b'x NOTIFY NONE\r\nx LIST "" * RETURN (SUBSCRIBED CHILDREN)\r\n'
+        + b"x NOTIFY SET (personal %b)\r\n" % every
+    )
+    letter = b"Subject: x\r\n\r\nx\r\n"
+    with selectors.DefaultSelector() as selector:
+        for wire in wires:
+            wire.send(commands)
+            selector.register(wire.socket, selectors.EVENT_READ, wire)
+        turn = 0
+        while not aim.over:
+            turn += 1
+            with contextlib.suppress(OSError):
+                busy.send(
+                    b"".join(
+                        b"x APPEND many/0/%d {%d+}\r\n%b\r\n" % (number, len(letter), letter)
+                        for number in range(20)
+                    )
+                    + b"x CREATE came/%d\r\nx SUBSCRIBE came/%d\r\nx RENAME came/%d went/%d\r\n"
+                    % (turn, turn, turn, turn)
+                    + b"x DELETE went/%d\r\n" % turn
+                )
+                busy.say(b"STORE 1:100 %bFLAGS.SILENT (\\Flagged)" % (b"+" if turn % 2 else b"-"))
+            for key, _ in selector.select(0.01):
+                with contextlib.suppress(OSError):
+                    data = key.fileobj.recv(1 << 18)  # type: ignore[union-attr]
+                    if data.endswith(b"\r\n") and b"x OK" in data[-200:]:
+                        key.data.send(commands)
+    for wire in (busy, *wires):
+        wire.close()
+
+
 def connecting(aim: Aim) -> None:
     """As many connections as can be made, each dropped at once."""
 
@@ -565,6 +613,7 @@ ATTACKS: dict[str, Callable[[Aim], None]] = {
         expunging,
         keywords,
         names,
+        notifying,
         connecting,
         guessing,
     )

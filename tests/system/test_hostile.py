@@ -44,6 +44,8 @@ def aim(server: RunningServer, name: str, seconds: float) -> hostile.Aim:
 @pytest.mark.parametrize("name", hostile.ATTACKS)
 def test_an_attack_harms_nobody_else(target: RunningServer, quiet: hostile.Quiet, name: str) -> None:
     assert target.process is not None
+    if name == "notifying":
+        hostile.mailboxes(hostile.imap(aim(target, "alice", 60)), 500)
     before, log = hostile.resident(target.process.pid), len(target.log)
     attack = multiprocessing.get_context("fork").Process(
         target=hostile.ATTACKS[name], args=(aim(target, "alice", SECONDS),)
@@ -102,6 +104,34 @@ def test_a_set_of_a_million_elements_ends_the_session(target: RunningServer) -> 
         wire.send(b"T0 FETCH " + hostile.odd_numbers(1_000_000) + b" FLAGS\r\n")
         while True:
             wire.hear(rb"T0 OK")
+
+
+@pytest.mark.parametrize("protocol", ["imap", "pop3"])
+def test_a_client_that_stops_reading_is_cut_off(target: RunningServer, protocol: str) -> None:
+    target.ask("settings.set", key=f"{protocol}.unread_seconds", value="3")
+    try:
+        if protocol == "imap":
+            wire = hostile.imap(aim(target, "alice", 60))
+            wire.send(b"T0 FETCH 1:* (BODY.PEEK[])\r\n")
+        else:
+            wire = hostile.pop3(aim(target, "alice", 60))
+            login = f"USER {target.address('alice')}\r\nPASS {PASSWORD}\r\n".encode()
+            wire.send(login + b"".join(b"RETR %d\r\n" % number for number in range(1, 3000)) + b"QUIT\r\n")
+        time.sleep(4.5)
+        with pytest.raises(OSError):
+            while True:
+                wire.hear(rb"T0 OK|\+OK Bye")
+    finally:
+        target.ask("settings.set", key=f"{protocol}.unread_seconds", value="300")
+
+
+def test_a_shorter_time_out_goes_for_those_who_wait_already(target: RunningServer) -> None:
+    wire = hostile.pop3(aim(target, "alice", 60))
+    target.ask("settings.set", key="pop3.idle_minutes", value="0.01")
+    try:
+        assert wire.socket.recv(4096) == b""
+    finally:
+        target.ask("settings.set", key="pop3.idle_minutes", value="10")
 
 
 def test_keywords_come_to_an_end(target: RunningServer) -> None:

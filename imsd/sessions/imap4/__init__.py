@@ -74,6 +74,7 @@ def make_imap4(core: Core, contexts: Any) -> Callable[[], Connection]:
             bounds=Bounds(command=page.command_octets),
             login=page.login_seconds,
             idle=page.idle_minutes * 60.0 or NEVER,
+            unread=page.unread_seconds,
             bad_commands=page.bad_commands,
             failed_logins=page.failed_logins,
             unauthenticate=page.unauthenticate,

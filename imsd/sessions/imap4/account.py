@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -28,6 +28,7 @@ from imsd.sessions.imap4.reading import Message
 from imsd.sessions.imap4.view import View
 from imsd.settings.folders import Folders, use_of
 from imsd.settings.imap import Imap
+from imsd.slices import in_slices
 from imsd.store import acl, counting, jobs, mailboxes, names
 from imsd.store.ids import PUBLIC, AccountId, MailboxId
 from protocols.imap4.dialect import Dialect
@@ -166,27 +167,39 @@ class ImapAccount:
             others=settings.delegate and _may_meet(OTHERS, prefix),
             remote=remote,
         )
+        return await in_slices(self._listed(found, prefix, subscribed, remote), self.held.reactor)
+
+    def _listed(
+        self, found: naming.Names, prefix: str, subscribed: bool, remote: bool
+    ) -> Generator[None, None, list[Listed]]:
         every, rights, subscriptions = found.attributes, found.rights, found.subscriptions
         if self.referral:
             # One's own subscriptions are of mailboxes there, of which nothing is known here.
             mine = [name for name in subscriptions if not name.startswith((SHARED, OTHERS))]
             subscriptions = [name for name in subscriptions if remote or name not in mine]
             every |= {name: (naming.REMOTE,) for name in mine if remote}
-        parents = {parent for name in every for parent in names.parents(name)}
+        parents: set[str] = set()
+        for count, name in enumerate(every):
+            parents.update(names.parents(name))
+            if not count % 64:
+                yield
         subscribed_to = set(subscriptions)
         chosen: Iterable[str] = subscribed_to if subscribed else every.keys() | (parents - every.keys())
-        return [
-            Listed(
-                name,
-                every.get(name, (naming.NOSELECT,)),
-                exists=name in every,
-                subscribed=name in subscribed_to,
-                children=name in parents,
-                rights=rights.get(name, b""),
+        listed: list[Listed] = []
+        for count, name in enumerate(sorted(one for one in chosen if one.startswith(prefix))):
+            listed.append(
+                Listed(
+                    name,
+                    every.get(name, (naming.NOSELECT,)),
+                    exists=name in every,
+                    subscribed=name in subscribed_to,
+                    children=name in parents,
+                    rights=rights.get(name, b""),
+                )
             )
-            for name in sorted(chosen)
-            if name.startswith(prefix)
-        ]
+            if not count % 64:
+                yield
+        return listed
 
     async def status(self, names: Sequence[str], deleted_storage: bool = False) -> Mapping[str, Status]:
         self._alive()

@@ -7,12 +7,13 @@ Sent for its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from imsd.auth.standing import DELEGATE, Standing, actor, identities_of
 from imsd.sessions.imap4.places import OTHERS, SHARED
+from imsd.slices import in_slices
 from imsd.store import acl, mailboxes
 from imsd.store.ids import PUBLIC, AccountId, EntryId, MailboxId
 from imsd.store.mailboxes import Mailbox
@@ -63,10 +64,10 @@ async def names(session: ImapAccount, public: bool, others: bool, remote: bool =
     )
     found = Names(subscriptions=seen.subscriptions)
     if not places.elsewhere(account.home):
-        _fill(found, "", seen.own, own, special=True)
+        await _fill(session, found, "", seen.own, own, special=True)
     elif remote:
         found.attributes["INBOX"] = (REMOTE,)
-    _fill(found, SHARED + "/", seen.public, shared)
+    await _fill(session, found, SHARED + "/", seen.public, shared)
     if any(name.startswith(SHARED + "/") for name in found.attributes):
         found.attributes[SHARED] = (NOSELECT,)
     delegated = Standing(identities, DELEGATE)
@@ -75,7 +76,7 @@ async def names(session: ImapAccount, public: bool, others: bool, remote: bool =
         if person is not None and owner != account.id:
             away = bool(places.elsewhere(person.home))
             if remote or not away:
-                _fill(found, f"{OTHERS}/{person.uid}/", tree, delegated, away=away)
+                await _fill(session, found, f"{OTHERS}/{person.uid}/", tree, delegated, away=away)
     for row, rights in seen.granted:
         if row.account in (account.id, PUBLIC) or row.account in seen.delegated:
             continue
@@ -105,10 +106,24 @@ class _Seen:
     subscriptions: list[str]
 
 
-def _fill(
-    found: Names, prefix: str, tree: _Tree, who: Standing, special: bool = False, away: bool = False
+async def _fill(
+    session: ImapAccount,
+    found: Names,
+    prefix: str,
+    tree: _Tree,
+    who: Standing,
+    special: bool = False,
+    away: bool = False,
 ) -> None:
-    for row in tree.rows:
+    await in_slices(_filling(found, prefix, tree, who, special, away), session.held.reactor)
+
+
+def _filling(
+    found: Names, prefix: str, tree: _Tree, who: Standing, special: bool, away: bool
+) -> Generator[None, None, None]:
+    for count, row in enumerate(tree.rows):
+        if not count % 64:
+            yield
         grants = tree.lists.get(row.id) or (acl.PUBLIC_DEFAULT if row.account == PUBLIC else ())
         found.add(prefix + row.name, row, who.rights(grants), special, away)
 
