@@ -137,6 +137,10 @@ def _bound(name: str, address: str, port: int) -> socket.socket:
 
 
 def _advice(error: OSError, port: int) -> str:
+    if isinstance(error, socket.gaierror):
+        return "that is no address; server.addresses in imsd.toml takes IP addresses of this machine"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "this machine does not have that address; correct server.addresses in imsd.toml"
     if error.errno == errno.EADDRINUSE:
         return f"another program has it; find it with: ss -ltnp 'sport = :{port}'"
     if error.errno == errno.EACCES:

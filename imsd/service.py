@@ -172,7 +172,7 @@ class Server(Service):
         self.indexing = Indexing(core.db, core.search, self.config.database.url, self.reactor)
         self.indexing.start()
         core.summaries.start()
-        self._handle_hangup()
+        self._handle_signals()
         self.garbage.start()
         self.ready = True
         self.log.info(
@@ -261,14 +261,20 @@ class Server(Service):
     def _context(self) -> ServerContexts:
         return self.contexts
 
-    def _handle_hangup(self) -> None:
-        """SIGHUP reads the certificates again."""
+    def _handle_signals(self) -> None:
+        """SIGHUP reads the certificates again. SIGTERM stops the reactor as Twisted's own handler
+        does, but for having twistd end by the same signal: an orderly end has exit status 0."""
         try:
             signal.signal(signal.SIGHUP, lambda *_: self.reactor.callFromThread(self.contexts.reload))
+            signal.signal(signal.SIGTERM, self._terminate)
         except ValueError:
             pass  # not the main thread: a test's reactor
 
     # Stopping ----------------------------------------------------------------------------
+
+    def _terminate(self, number: int, frame: object) -> None:
+        self.log.info("Received SIGTERM, shutting down.")
+        self.reactor.callFromThread(self.reactor.stop)
 
     def stopService(self) -> Deferred[None]:
         super().stopService()  # type: ignore[no-untyped-call]

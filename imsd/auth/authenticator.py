@@ -116,7 +116,7 @@ class Authenticator:
         if "/" in authcid or "\\" in authcid:
             _, mailbox = await self._people.find(authcid)
             if mailbox:
-                return await self._acting(account, mailbox)
+                return await self._opening(account, mailbox)
         return account
 
     async def scram(self, authcid: str, security: Security) -> ScramKeys:
@@ -130,10 +130,10 @@ class Authenticator:
         self, authzid: str, authcid: str, keys: ScramKeys, proved: bool, security: Security
     ) -> Account:
         account = await self._login(ScramProof(authcid, keys, proved, security.peer))
-        wanted = authzid if authzid != authcid else ""
-        if not wanted:
-            _, wanted = await self._people.find(authcid)
-        return await self._acting(account, wanted) if wanted else account
+        if authzid and authzid != authcid:
+            return await self._acting(account, authzid)
+        _, mailbox = await self._people.find(authcid)
+        return await self._opening(account, mailbox) if mailbox else account
 
     async def external(self, authzid: str, security: Security) -> Account:
         certificate = security.client_certificate
@@ -218,6 +218,16 @@ class Authenticator:
     async def _login(self, shown: ICredentials) -> Account:
         _, account, _ = await self._portal.login(shown, None, IAccount)
         return cast(Account, account)
+
+    async def _opening(self, account: Account, mailbox: str) -> Account:
+        """Who typed DOMAIN/user/alias. Where no mailboxes are opened (SMTP, LDAP), that is user: a
+        client has one name for all its servers."""
+        try:
+            return await self._acting(account, mailbox)
+        except NotAuthorized:
+            if self._opens:
+                raise
+            return account
 
     async def _acting(self, account: Account, wanted: str) -> Account:
         """The account of another this one may act for. Raises NotAuthorized."""

@@ -32,6 +32,8 @@ _MAILDIR: Final = {
 }
 _STATUS: Final = {"R": "\\Seen", "A": "\\Answered", "F": "\\Flagged", "D": "\\Deleted", "T": "\\Draft"}
 _BARE: Final = re.compile(rb"\r?\n|\r(?!\n)")
+#: fields = 1*ftext ":" (RFC 5322 2.2, 3.6.8), white space before the colon as RFC 5322 4.5 has it
+_HEADER: Final = re.compile(rb"[!-9;-~]+[ \t]*:")
 _QUOTED: Final = re.compile(rb"^>*From ", re.MULTILINE)
 _STATUS_FIELD: Final = re.compile(
     rb"^(Status|X-Status|X-Keywords|X-UID|X-IMAP|X-IMAPbase):([^\n]*(?:\n[ \t][^\n]*)*)\n", re.I | re.M
@@ -60,7 +62,7 @@ def read(source: Path, folder: str = "") -> Iterator[Letter]:
     """Every message below `source`, whatever kind of tree or file it is.
 
     folder: where messages go that no folder is named for; INBOX when empty. Raises OSError, and
-    ValueError for what holds no mail.
+    ValueError for what holds no mail: a file that does not begin with a header is no message.
     """
     if source.is_file():
         yield from _file(source, folder or INBOX)
@@ -113,6 +115,8 @@ def _file(path: Path, folder: str) -> Iterator[Letter]:
         yield from _mbox(path, folder)
     elif first:
         data = path.read_bytes()
+        if not _HEADER.match(data):
+            raise ValueError(f"{path} is no message: it does not begin with a header")
         yield Letter(folder, with_crlf(data), (), _date_field(data))
 
 

@@ -237,9 +237,11 @@ def test_acting_for_another(sqlite_database: Database) -> None:
     office = office_with_alice(sqlite_database)
     office.give_password(9, "root root")
     assert office.login("alice", "alice alice", authzid="alice@example.test").id == 1
-    for name, authzid in (("alice", "bob"), ("EXAMPLE/alice/bob", ""), ("alice", "nobody")):
+    for name, authzid in (("alice", "bob"), ("EXAMPLE/alice/bob", "bob"), ("alice", "nobody")):
         with pytest.raises(NotPermitted):
             office.login(name, "alice alice", authzid=authzid)
+    # Where no mailboxes are opened, that is alice.
+    assert office.login("EXAMPLE/alice/bob", "alice alice").id == 1
     with pytest.raises(NotPermitted):
         office.login("root", "root root", authzid="alice")
     office.set(administrators_act=True)

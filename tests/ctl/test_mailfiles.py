@@ -100,3 +100,19 @@ def test_no_folder_leads_out_of_the_target(
 )
 def test_line_ends(given: bytes, sent: bytes) -> None:
     assert with_crlf(given) == sent
+
+
+@pytest.mark.parametrize(
+    "text", [b"just some words\n", b"\nSubject: late\n\nx", b"\x89PNG\r\n\x1a\n:", b"a b: c\n"]
+)
+def test_what_has_no_header_is_no_message(tmp_path: Path, text: bytes) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_bytes(text)
+    with pytest.raises(ValueError, match=r"notes\.txt is no message: it does not begin with a header"):
+        list(read(file))
+
+
+def test_a_header_may_be_all_there_is(tmp_path: Path) -> None:
+    file = tmp_path / "a.eml"
+    file.write_bytes(b"Subject : old\n")
+    assert [one.data for one in read(file)] == [b"Subject : old\r\n"]

@@ -462,3 +462,30 @@ def test_what_is_too_large_to_be_skipped_is_never_taken_for_commands(size: bytes
     said = client.say(b"a APPEND INBOX {%b+}" % size)
     assert said == b"* BYE [TOOBIG] Too much input\r\n" and client.closed
     assert client.say(b"b DELETE INBOX") == b""
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        (rb"LOGIN EXAMPLE\alice secret", "EXAMPLE\\alice"),
+        (rb"LOGIN EXAMPLE\alice\bob secret", "EXAMPLE\\alice\\bob"),
+        (rb'LOGIN "EXAMPLE\\alice" secret', "EXAMPLE\\alice"),
+    ],
+)
+def test_a_name_with_a_backslash_need_not_be_quoted(line: bytes, name: str) -> None:
+    world = World()
+    world.passwords[name] = "secret"
+    assert Client(world).say(b"a " + line).startswith(b"a OK")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        rb'LOGIN "EXAMPLE\alice" secret', rb'LOGIN "EXAMPLE"\alice secret', rb"LOGIN \alice secret",
+        rb"LOGIN EXAMPLE\(alice secret", rb"LOGIN EXAMPLE\alice sec\ret",
+    ],
+)  # fmt: skip
+def test_elsewhere_a_backslash_is_bad(line: bytes) -> None:
+    assert Client(World()).say(b"a " + line).startswith(b"a BAD")
+    client = Client(World()).login()
+    assert client.say(rb"b SELECT EXAMPLE\alice").startswith(b"b BAD")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from protocols.imap4 import responses
 from protocols.imap4.channel import Channel
 from protocols.imap4.grammar import Cursor
 from protocols.imap4.responses import Completed, No
 from protocols.sasl import EncryptionNeeded, NoSuchMechanism, begin, converse
+
+#: 1*("\" *ASTRING-CHAR)
+_REST: Final = re.compile(rb"(?:\\[!#$&'+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]*)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ class Login:
     @classmethod
     def parse(cls, cursor: Cursor, uid: bool) -> Login:
         cursor.space()
-        name = cursor.astring()
+        name = _name(cursor)
         cursor.space()
         return cls(name, cursor.astring())
 
@@ -78,6 +82,19 @@ class Login:
         except UnicodeDecodeError:
             raise No(b"AUTHENTICATIONFAILED", "Authentication failed") from None
         return _in(await door.login(name, password, channel.security), channel)
+
+
+def _name(cursor: Cursor) -> bytes:
+    """userid = astring. Also `DOMAIN\\user` as an atom, which no atom may be: imaplib and IMAPClient
+    send a name as it is, and nothing else can be meant by it."""
+    start = cursor.position
+    name = cursor.astring()
+    if cursor.at(b"\\") and not cursor.data.startswith(b'"', start):
+        found = _REST.match(cursor.data, cursor.position)
+        assert found is not None
+        cursor.position = found.end()
+        name += found[0]
+    return name
 
 
 def _in(account: Any, channel: Channel) -> Completed:

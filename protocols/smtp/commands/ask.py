@@ -63,6 +63,10 @@ class Expn(Command):
     def parse(cls, cursor: Cursor) -> Expn:
         return cls(_text(cursor))
 
+    @staticmethod
+    def works(session: Session) -> bool:
+        return session.limits.expn != "off"
+
     async def run(self, session: Session, channel: Channel) -> None:
         whom = session.limits.expn
         if whom == "off":
@@ -108,11 +112,11 @@ class Help(Command):
 
         verbs = table(session.role)
         if not self.topic:
-            names = " ".join(verb.name for verb in verbs.values())
+            names = " ".join(verb.name for verb in verbs.values() if verb.works(session))
             channel.answer(Reply(214, "2.0.0", f"Commands:\n{names}\nHELP <command> tells its syntax"))
             return
         verb = verbs.get(self.topic.encode("ascii", "replace"))
-        if verb is None:
+        if verb is None or not verb.works(session):
             raise Refused(Reply(504, "5.5.4", "No help for that"))
         channel.answer(Reply(214, "2.0.0", verb.usage))
 

@@ -186,6 +186,11 @@ class Command:
         raise NotImplementedError
 
     @staticmethod
+    def works(session: Session) -> bool:
+        """Whether it is more than known here, so that HELP tells of it."""
+        return True
+
+    @staticmethod
     def keywords(session: Session, channel: Channel) -> list[str]:
         """What EHLO announces because of this verb."""
         return []

@@ -60,5 +60,9 @@ class Etrn(Command):
             channel.answer(Reply(251, "2.0.0", f"No messages waiting for node {self.domain}"))
 
     @staticmethod
+    def works(session: Session) -> bool:
+        return session.limits.etrn
+
+    @staticmethod
     def keywords(session: Session, channel: Channel) -> list[str]:
         return ["ETRN"] if session.limits.etrn else []

@@ -54,6 +54,10 @@ class Xclient(Command):
         channel.answer(channel.announce(self.said))
 
     @staticmethod
+    def works(session: Session) -> bool:
+        return session.proxied
+
+    @staticmethod
     def keywords(session: Session, channel: Channel) -> list[str]:
         return ["XCLIENT " + " ".join(ATTRIBUTES)] if session.proxied else []
 
