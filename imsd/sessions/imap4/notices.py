@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from zope.interface import implementer
 
-from imsd.errors import NoSuchMailbox, NotPermitted, Refusal
+from imsd.errors import NoSuchMailbox, NotPermitted, Referred, Refusal
 from imsd.sessions.imap4.places import OTHERS, SHARED, Place
 from imsd.sessions.imap4.trees import NameChange
 from imsd.store import mailboxes, names
@@ -107,7 +107,7 @@ class Notices:
             elif top == SHARED or top.startswith(OTHERS + "/"):
                 try:
                     self._follow((await self._owner.places.spot(top)).account)
-                except NoSuchMailbox:
+                except (NoSuchMailbox, Referred):
                     continue
 
     def _follow(self, account: AccountId) -> None:
@@ -284,7 +284,7 @@ class Notices:
     async def _place(self, name: str) -> Place | None:
         try:
             return await self._owner.places.find(name)
-        except NoSuchMailbox:
+        except (NoSuchMailbox, Referred):
             return None
 
     async def _status(self, name: str, events: Event, bits: int = 0, first: bool = False) -> list[Notice]:
@@ -381,7 +381,7 @@ class Notices:
                 continue
             try:
                 (await self._owner.places.find(name)).need_one("rswip")
-            except (NoSuchMailbox, NotPermitted):
+            except (NoSuchMailbox, NotPermitted, Referred):
                 continue
             found.append(MetadataNow(name, named))
         return found

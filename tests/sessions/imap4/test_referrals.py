@@ -14,10 +14,11 @@ from imsd.errors import Referred
 from imsd.sessions.imap4.door import ImapDoor
 from imsd.settings.referrals import Referrals
 from protocols.imap4.dialect import PLAIN
+from protocols.imap4.events import Event, Group, Mailboxes, Selected, Wanted
 from protocols.imap4.interfaces import Needs
 from tests.support.imap import mailstore, session
 from tests.support.imap4 import Client, world_with
-from tests.support.mail import BOB, make_account
+from tests.support.mail import BOB, make_account, put
 from tests.support.stores import run
 
 
@@ -96,6 +97,16 @@ def test_only_rlist_has_what_is_elsewhere(alice: Any) -> None:
     assert named(False, True)["INBOX"] == (b"\\Remote",)
     assert named(True, False) == {}
     assert "INBOX" in named(True, True) or not run(alice.mailboxes("", True, True))
+
+
+def test_nothing_is_heard_of_what_is_elsewhere(alice: Any, database: Any) -> None:
+    groups = (
+        Group(Mailboxes.PERSONAL, (), Event.MESSAGES),
+        Group(Mailboxes.SUBTREE, ("Other Users/bob",), Event.MESSAGES),
+    )
+    heard = run(alice.notify(Wanted(Selected(), groups), lambda: None))
+    put(database, 1)
+    assert list(run(heard.take())) == [] and not heard.overflowed
 
 
 def test_who_is_at_home_here_is_not_referred(database: Any) -> None:
