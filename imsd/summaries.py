@@ -8,7 +8,8 @@ answer, is computed here, in slices.
 1. One packet is one question; answers come in the order of the questions.
 2. At most `MOST` questions wait. A process that answers none of them for `PATIENCE` seconds is killed.
 3. Where every processor is busy an answer costs the wait for one: when answers take over `SLOW` seconds
-   on average none is asked for during `REST`.
+   on average none is asked for during `REST`. That is until they were made, not until they were heard:
+   how long the reactor's turns are says nothing of the processors.
 4. A process that ended is started again, later and later while it goes on to fail.
 """
 
@@ -35,16 +36,16 @@ from imsd.store.blobs import NewBlob, new_blob
 from imsd.summarizer import ANSWER, PACKET, read
 from protocols.message.summary import Summary, summarizing
 
-MOST: Final = 32
+MOST: Final = 16
 PATIENCE: Final = 2.0
-SLOW: Final = 0.002
+SLOW: Final = 0.003
 REST: Final = 1.0
 WEIGHT: Final = 0.1
 """Of the last answer in the average."""
 RETREAT: Final = 300.0
 """Seconds at most before a process that failed is started again."""
 
-Answer = tuple[bytes, Summary]
+Answer = tuple[float, bytes, Summary]
 
 
 class Summaries:
@@ -66,7 +67,7 @@ class Summaries:
             waiting = helper.ask(data)
             answer = None if waiting is None else await waiting
             if answer is not None:
-                digest, summary = answer
+                _, digest, summary = answer
                 return NewBlob(len(data), digest, data, "", summary)
         return new_blob(data, await in_slices(summarizing(data), self._reactor))
 
@@ -205,7 +206,8 @@ class Helper(ProcessProtocol):
             self.answered += 1
             answer = read(self._view[:count])
             asked, waiting = self._waiting.popleft()
-            self._took(self._reactor.seconds() - asked)
+            if answer is not None:
+                self._took(answer[0] - asked)
             if not waiting.called:
                 waiting.callback(answer)
         return None

@@ -1,8 +1,8 @@
 """The process that describes content: `imsd.summarizer`, started by `imsd.summaries`.
 
 Standard input is a socket that keeps packets apart. It says HELLO once, then answers each packet,
-content in memory, by its SHA-256 and the fields of its `Summary`, in the order in which they came;
-by nothing but REFUSED where the answer would be too large or there is none. It ends with its input
+content in memory, by the time, its SHA-256 and the fields of its `Summary`, in the order in which they
+came; by nothing but REFUSED where the answer would be too large or there is none. It ends with its input
 and may be killed at any moment: who waits for an answer then makes it himself.
 """
 
@@ -14,6 +14,8 @@ import marshal
 import signal
 import socket
 import sys
+import time
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Final
 
@@ -40,21 +42,22 @@ def main() -> int:
     return 0
 
 
-def answer(data: bytes) -> bytes:
+def answer(data: bytes, clock: Callable[[], float] = time.time) -> bytes:
     try:
-        packed = marshal.dumps((hashlib.sha256(data).digest(), _fields(summarize(data))))
+        summary = _fields(summarize(data))
+        packed = marshal.dumps((clock(), hashlib.sha256(data).digest(), summary))
     except Exception:
         # The server does it itself, and tells whom it concerns.
         return REFUSED
     return packed if len(packed) <= ANSWER else REFUSED
 
 
-def read(packed: memoryview) -> tuple[bytes, Summary] | None:
+def read(packed: memoryview) -> tuple[float, bytes, Summary] | None:
     """What an answer says, for the server; both processes are of one program."""
     if len(packed) <= 1:
         return None
-    digest, values = marshal.loads(packed)
-    return digest, Summary(*values)
+    moment, digest, values = marshal.loads(packed)
+    return moment, digest, Summary(*values)
 
 
 if __name__ == "__main__":
