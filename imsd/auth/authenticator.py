@@ -12,10 +12,10 @@ from twisted.cred.portal import Portal
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from imsd.auth import apppasswords, passwords, standing
+from imsd.auth import apppasswords, issuer, passwords, standing
 from imsd.auth.account import NOBODY, Account, IAccount
-from imsd.auth.checkers import CertificateChecker, PasswordChecker, ScramChecker
-from imsd.auth.credentials import Certificate, PasswordLogin, ScramProof
+from imsd.auth.checkers import CertificateChecker, PasswordChecker, ScramChecker, TokenChecker
+from imsd.auth.credentials import Certificate, PasswordLogin, ScramProof, TokenHolder
 from imsd.auth.interfaces import LoginDirectory
 from imsd.auth.passwords import Passwords
 from imsd.auth.people import People, throttle_name
@@ -23,10 +23,12 @@ from imsd.auth.protocols import Methods, methods
 from imsd.auth.realm import Realm, account_of
 from imsd.auth.rights import Callback, Rights, RightsWatch
 from imsd.auth.throttle import Throttle
+from imsd.auth.tokens import Tokens
 from imsd.auth.verified import Verified
 from imsd.errors import AuthenticationFailed, EncryptionRequired, NotAuthorized, Unsupported
 from imsd.settings import LiveSettings
 from imsd.settings.logins import Logins
+from imsd.settings.tokens import Tokens as TokensPage
 from imsd.store import credentials
 from imsd.store.changes import DIRECTORY, Change, EntriesChanged
 from imsd.store.database import Database, Watch
@@ -55,6 +57,7 @@ class Authenticator:
         passwords: Passwords,
     ) -> None:
         self._db = db
+        self._reactor = reactor
         self._directory = directory
         self._settings = settings
         self._passwords = passwords
@@ -62,6 +65,7 @@ class Authenticator:
         self._throttle = Throttle(self._logins, reactor.seconds)
         self._verified = Verified(self._logins, reactor.seconds)
         self._realm = Realm(directory)
+        self._tokens = Tokens(lambda: settings[TokensPage], self._provider_keys, reactor.seconds)
         self._rights = Rights(db, directory, self._realm, reactor)
         # Of mailboxes' protocols: whether who has rights on another's mailbox may log in to it, and
         # whether who has no name may come in (RFC 4505).
@@ -85,7 +89,12 @@ class Authenticator:
         )
         self._portal = Portal(
             self._realm,
-            [checker, ScramChecker(self._people, self._throttle), CertificateChecker(self._people)],
+            [
+                checker,
+                ScramChecker(self._people, self._throttle),
+                CertificateChecker(self._people),
+                TokenChecker(self._people),
+            ],
         )
         self._watch = self._db.feed.watch(DIRECTORY, self._changed)
 
@@ -102,6 +111,8 @@ class Authenticator:
             allowed += ["EXTERNAL"]
         if may.challenge:
             allowed += ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"]
+        if may.tokens and self._tokens.on:
+            allowed += ["OAUTHBEARER", "XOAUTH2"]
         if self._takes_basic(may, security):
             allowed += ["PLAIN", "LOGIN"]
         if self._anonymous():
@@ -147,6 +158,10 @@ class Authenticator:
                 if person is not None and wanted is not None and person.account == wanted.account:
                     return await self._login(Certificate((name,)))
         account = await self._login(Certificate(tuple(names)))
+        return await self._acting(account, authzid) if authzid else account
+
+    async def bearer(self, authzid: str, token: str, security: Security) -> Account:
+        account = await self._login(TokenHolder(await self._tokens.name(token)))
         return await self._acting(account, authzid) if authzid else account
 
     async def anonymous(self, trace: str, security: Security) -> Account:
@@ -211,6 +226,9 @@ class Authenticator:
         verifier = apppasswords.verifier(made, entry, self._key)
         await self._db.write(credentials.add_app_password, entry, verifier, label[:100])
         return made
+
+    async def _provider_keys(self, issuer_url: str, ca_file: str) -> Any:
+        return await issuer.keys(self._reactor, self._db.in_thread, issuer_url, ca_file)
 
     def _logins(self) -> Logins:
         return self._settings[Logins]

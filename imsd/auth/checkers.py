@@ -20,8 +20,10 @@ from imsd.auth.credentials import (
     ICertificate,
     IPasswordLogin,
     IScramProof,
+    ITokenHolder,
     PasswordLogin,
     ScramProof,
+    TokenHolder,
 )
 from imsd.auth.flights import Flights
 from imsd.auth.passwords import Passwords, fake_verifier, scram_keys
@@ -173,3 +175,23 @@ class CertificateChecker:
             if person is not None:
                 raise AccountDisabled
         raise AuthenticationFailed
+
+
+@implementer(ICredentialsChecker)
+class TokenChecker:
+    """Tokens that were verified: the person of exactly that name, nobody's mailbox besides."""
+
+    credentialInterfaces = (ITokenHolder,)
+
+    def __init__(self, people: People) -> None:
+        self._people = people
+
+    def requestAvatarId(self, holder: TokenHolder) -> Deferred[Proved]:  # type: ignore[override]
+        return Deferred.fromCoroutine(self._decide(holder))
+
+    async def _decide(self, holder: TokenHolder) -> Proved:
+        person, mailbox = await self._people.find(holder.name)
+        if person is None or mailbox:
+            raise AuthenticationFailed
+        held = await self._people.credentials(person)
+        return await self._people.still(person, held.generation)

@@ -57,3 +57,15 @@ class ScramProof:
 @dataclass(frozen=True, slots=True)
 class Certificate:
     names: tuple[str, ...]
+
+
+class ITokenHolder(ICredentials):
+    """The log-on name in a token that was verified."""
+
+    name = Attribute("as the identity provider knows it")
+
+
+@implementer(ITokenHolder)
+@dataclass(frozen=True, slots=True)
+class TokenHolder:
+    name: str

@@ -9,7 +9,7 @@ anonymous access are the site's and the server's alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final, Literal, TypeVar
 
 from imsd.directory.protocols import Format, ProtocolSettings, of
@@ -58,12 +58,13 @@ def _changed(page: Imap | Pop3 | Ldap, own: ProtocolSettings) -> dict[str, Any]:
 @dataclass(frozen=True, slots=True)
 class Methods:
     """clear: names and passwords in clear text without TLS; basic: the same under TLS; challenge:
-    SCRAM; certificates: EXTERNAL."""
+    SCRAM; certificates: EXTERNAL; tokens: OAUTHBEARER and XOAUTH2."""
 
     clear: bool
     basic: bool
     challenge: bool
     certificates: bool
+    tokens: bool = False
 
 
 def methods(logins: Logins, listed: Iterable[str] | None) -> Methods:
@@ -73,7 +74,11 @@ def methods(logins: Logins, listed: Iterable[str] | None) -> Methods:
     """
     if listed is None:
         return Methods(
-            logins.basic and logins.allow_cleartext, logins.basic, logins.challenge, logins.certificates
+            logins.basic and logins.allow_cleartext,
+            logins.basic,
+            logins.challenge,
+            logins.certificates,
+            logins.tokens,
         )
     named = set(listed)
     return Methods(
@@ -81,6 +86,7 @@ def methods(logins: Logins, listed: Iterable[str] | None) -> Methods:
         logins.basic and "basic" in named,
         logins.challenge and "challenge" in named,
         logins.certificates and "certificates" in named,
+        logins.tokens and "tokens" in named,
     )
 
 
@@ -146,4 +152,4 @@ def _enabled(served: bool, level: str, mine: ProtocolSettings) -> tuple[bool, st
 
 
 def _listed(allowed: Methods) -> list[str]:
-    return [name for name in ("clear", "basic", "challenge", "certificates") if getattr(allowed, name)]
+    return [item.name for item in fields(allowed) if getattr(allowed, item.name)]

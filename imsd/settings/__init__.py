@@ -39,6 +39,7 @@ from imsd.settings.sending import Sending
 from imsd.settings.smtp import Smtp
 from imsd.settings.spool import Spool
 from imsd.settings.timers import Timers
+from imsd.settings.tokens import Tokens
 
 PAGES: tuple[type[Page], ...] = (
     Admission,
@@ -69,6 +70,7 @@ PAGES: tuple[type[Page], ...] = (
     Imap,
     Referrals,
     Logins,
+    Tokens,
     Quotas,
     Folders,
     Addressing,

@@ -21,6 +21,9 @@ class Logins(Page):
         "as argon2id. A stored password changes its form at the next login with it",
     )
     certificates: bool = Field(True, description="EXTERNAL, for clients with a verified TLS certificate")
+    tokens: bool = Field(
+        True, description="OAUTHBEARER and XOAUTH2, once tokens.issuer names an identity provider"
+    )
     allow_cleartext: bool = Field(
         False, description="Passwords in clear text without TLS from other machines too (never do that)"
     )

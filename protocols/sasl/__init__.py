@@ -1,9 +1,10 @@
-"""SASL (RFC 4422): PLAIN, LOGIN, SCRAM-SHA-256, SCRAM-SHA-256-PLUS and EXTERNAL.
+"""SASL (RFC 4422): PLAIN, LOGIN, SCRAM-SHA-256 and -PLUS, OAUTHBEARER, XOAUTH2 and EXTERNAL.
 
 interfaces   IAuthenticator, the values (ScramKeys, Challenge, Success), the errors
 mechanisms   the table of mechanisms: what is offered under which security, `begin`
 plain        PLAIN (RFC 4616) and LOGIN
 scram        SCRAM-SHA-256 and -PLUS (RFC 5802, RFC 7677), server and client
+bearer       OAUTHBEARER (RFC 7628) and XOAUTH2
 external     EXTERNAL (RFC 4422 A), identities in a certificate
 keys         SCRAM keys: derivation, proofs, stored form
 prep         SASLprep (RFC 4013)
@@ -26,6 +27,7 @@ longer than a step.
 from protocols.sasl.converse import MAX_RESPONSE_LINE, converse
 from protocols.sasl.interfaces import (
     BadExchange,
+    BadToken,
     Cancelled,
     Challenge,
     EncryptionNeeded,
@@ -43,6 +45,7 @@ from protocols.security import Security
 __all__ = [
     "MAX_RESPONSE_LINE",
     "BadExchange",
+    "BadToken",
     "Cancelled",
     "Challenge",
     "EncryptionNeeded",

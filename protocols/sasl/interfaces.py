@@ -37,6 +37,22 @@ class EncryptionNeeded(NoSuchMechanism):
     text = "Encryption required for requested authentication mechanism"
 
 
+class BadToken(Exception):
+    """A token that proves nothing here. The client is told how to get one that does (RFC 7628 3.2.2).
+
+    reason: what the exchange raises at its end. configuration: an URL of the identity provider's.
+    """
+
+    def __init__(
+        self, reason: Exception, status: str = "invalid_token", scope: str = "", configuration: str = ""
+    ) -> None:
+        super().__init__(status)
+        self.reason = reason
+        self.status = status
+        self.scope = scope
+        self.configuration = configuration
+
+
 @dataclass(frozen=True, slots=True)
 class ScramKeys:
     """What a server stores for SCRAM (RFC 5802 3); the password cannot be had from it."""
@@ -92,6 +108,9 @@ class IAuthenticator(Interface):
 
     async def external(authzid: str, security: Security) -> Any:
         """The identity behind the verified certificate of the client."""
+
+    async def bearer(authzid: str, token: str, security: Security) -> Any:
+        """The identity a token proves (RFC 7628). Raises BadToken; asked only where offered."""
 
     async def anonymous(trace: str, security: Security) -> Any:
         """The identity of who does not say who he is (RFC 4505); asked only where offered."""

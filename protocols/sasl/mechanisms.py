@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from protocols.sasl.anonymous import Anonymous
+from protocols.sasl.bearer import OAuthBearer, XOAuth2
 from protocols.sasl.external import External
 from protocols.sasl.interfaces import (
     EncryptionNeeded,
@@ -25,6 +26,8 @@ MECHANISMS: Final[dict[str, Maker]] = {
     "SCRAM-SHA-256": lambda who, security, offer: Scram(
         who, security, plus_offered="SCRAM-SHA-256-PLUS" in offer
     ),
+    "OAUTHBEARER": lambda who, security, _: OAuthBearer(who, security),
+    "XOAUTH2": lambda who, security, _: XOAuth2(who, security),
     "PLAIN": lambda who, security, _: Plain(who, security),
     "LOGIN": lambda who, security, _: Login(who, security),
     "ANONYMOUS": lambda who, security, _: Anonymous(who, security),

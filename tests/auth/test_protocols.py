@@ -78,11 +78,13 @@ def test_the_format_of_messages() -> None:
 @pytest.mark.parametrize(
     ("logins", "listed", "expected"),
     [
-        (Logins(), None, Methods(False, True, True, True)),
-        (Logins(allow_cleartext=True), None, Methods(True, True, True, True)),
+        (Logins(), None, Methods(False, True, True, True, True)),
+        (Logins(allow_cleartext=True), None, Methods(True, True, True, True, True)),
         (Logins(), ("basic",), Methods(False, True, False, False)),
         (Logins(), ("clear", "certificates"), Methods(True, False, False, True)),
         (Logins(basic=False, challenge=False), ("basic", "challenge"), Methods(False, False, False, False)),
+        (Logins(), ("tokens",), Methods(False, False, False, False, True)),
+        (Logins(tokens=False), ("tokens",), Methods(False, False, False, False)),
         (Logins(), (), Methods(False, False, False, False)),
     ],
 )
