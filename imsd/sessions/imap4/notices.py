@@ -4,7 +4,8 @@
    take it, some at a time. So a burst in one mailbox costs one STATUS, and a client that does not
    read costs a mark for each mailbox, no more than `MOST`; then NOTIFICATIONOVERFLOW.
 2. Rights are those at the time of telling: a mailbox that may not be seen is passed over, one
-   that may be seen later is told of from then on.
+   that may be seen later is told of from then on. That it may be seen, or may not any more, is told
+   where a list changed (RFC 5465 5.9), never of what the client could not know of.
 3. What this session does itself is not told (RFC 5465 5): names while it changes them, messages
    by their UIDs.
 """
@@ -74,6 +75,11 @@ class Notices:
         self._names: dict[tuple[AccountId, str], str] = {}
         self._subscriptions: dict[str, None] = {}
         self._mine: set[tuple[AccountId, str]] = set()
+        # Names with the right l, as far as they were looked at; those told to be without; mailboxes
+        # whose list changed.
+        self._visible: set[str] = set()
+        self._closed: set[str] = set()
+        self._rights: dict[Key, None] = {}
 
     async def start(self) -> None:
         """Listen from now on."""
@@ -91,6 +97,7 @@ class Notices:
             await self._follow_names((OTHERS,))
         if any(group.which is Mailboxes.SUBSCRIBED for group in groups):
             await self._follow_names(subscriptions)
+        self._visible = {entry.name for entry in await self._owner.mailboxes("", False) if entry.exists}
 
     async def _follow_names(self, wanted: Iterable[str]) -> None:
         """The owners of the mailboxes with these names."""
@@ -123,7 +130,7 @@ class Notices:
         self._forget()
 
     def _forget(self) -> None:
-        for kept in (self._marks, self._names, self._subscriptions, self._annotations):
+        for kept in (self._marks, self._names, self._subscriptions, self._annotations, self._rights):
             kept.clear()
 
     # Marking -------------------------------------------------------------------------------
@@ -200,6 +207,10 @@ class Notices:
             self._forget()
         self._ring()
 
+    def rights(self, account: AccountId, mailbox: MailboxId) -> None:
+        self._rights[account, mailbox] = None
+        self._ring()
+
     @contextmanager
     def annotating(self, *keys: Key) -> Iterator[None]:
         """What this session is about to annotate."""
@@ -211,7 +222,8 @@ class Notices:
             self._annotating -= mine
 
     def _ring(self) -> None:
-        if len(self._marks) + len(self._names) + len(self._subscriptions) + len(self._annotations) > MOST:
+        names = len(self._names) + len(self._subscriptions) + len(self._rights)
+        if len(self._marks) + names + len(self._annotations) > MOST:
             self.overflowed = True
             self._forget()
         if not self._called and self._changed is not None:
@@ -250,7 +262,8 @@ class Notices:
 
     @property
     def waiting(self) -> bool:
-        return self.overflowed or bool(self._marks or self._names or self._subscriptions or self._annotations)
+        names = self._names or self._subscriptions or self._rights
+        return self.overflowed or bool(names or self._marks or self._annotations)
 
     async def first(self) -> AsyncIterator[Sequence[Notice]]:
         """Of each mailbox that is wanted and is there: where it stands, and where it may not be
@@ -307,7 +320,12 @@ class Notices:
         if self.overflowed:
             return ()
         try:
-            return await self._some_names() or await self._some_marks() or await self._some_annotations()
+            return (
+                await self._some_names()
+                or await self._some_rights()
+                or await self._some_marks()
+                or await self._some_annotations()
+            )
         except Refusal as refusal:
             if refusal.temporary:
                 # What was taken is lost: the client has to look for itself.
@@ -332,7 +350,45 @@ class Notices:
         if not wanted:
             return []
         entries = await self._entries(wanted)
+        for name, entry in entries.items():
+            (self._visible.add if entry.exists else self._visible.discard)(name)
         return [ListNow(entries[name], old) for name, old in wanted.items() if name in entries]
+
+    async def _some_rights(self) -> list[Notice]:
+        """What was opened and what was closed to this account (RFC 5465 5.9)."""
+        opened: list[str] = []
+        closed: list[str] = []
+        for key in list(self._rights)[:AT_ONCE]:
+            self._rights.pop(key, None)
+            name = await self._name(key)
+            if not name or not self._events(name):
+                continue
+            place = await self._place(name)
+            if (place is not None) is (name in self._visible):
+                continue
+            if place is not None:
+                self._visible.add(name)
+                if name in self._closed or self._events(name) & Event.NAME:
+                    opened.append(name)
+                self._closed.discard(name)
+            else:
+                self._visible.discard(name)
+                self._closed.add(name)
+                closed.append(name)
+        entries = await self._entries(opened) if opened else {}
+        found: list[Notice] = [ListNow(entry) for entry in entries.values() if entry.exists]
+        for name in closed:
+            found.append(ListNow(Listed(name, (b"\\NoAccess",), subscribed=name in self._subscribed)))
+        return found
+
+    async def _name(self, key: Key) -> str:
+        """The full name of a mailbox, "" where it is gone."""
+        prefix = await self._prefix(key[0])
+        try:
+            row = await self._owner.held.db.read_few(mailboxes.get_by_id, *key)
+        except NoSuchMailbox:
+            return ""
+        return "" if prefix is None else prefix + row.name
 
     async def _prefix(self, account: AccountId) -> str | None:
         """What stands before the names of a tree."""

@@ -29,6 +29,7 @@ from imsd.store.changes import (
     MessagesAdded,
     MessagesExpunged,
     Missed,
+    RightsChanged,
     SubscriptionChanged,
 )
 from imsd.store.database import Database
@@ -59,6 +60,9 @@ class Listener(Protocol):
     def subscribed(self, account: AccountId, name: str, now: bool) -> None: ...
 
     def annotated(self, change: AnnotationsChanged) -> None: ...
+
+    def rights(self, account: AccountId, mailbox: MailboxId) -> None:
+        """The access control list of a mailbox is another."""
 
 
 class Trees:
@@ -133,6 +137,9 @@ class _Tree:
         elif isinstance(change, AnnotationsChanged):
             for listener in tuple(self.listeners):
                 listener.annotated(change)
+        elif isinstance(change, RightsChanged):
+            for listener in tuple(self.listeners):
+                listener.rights(self._account, change.mailbox)
         elif isinstance(change, SubscriptionChanged):
             self._subscribed(change.name, change.subscribed)
         elif isinstance(change, Missed):

@@ -364,3 +364,50 @@ def test_another_node_is_heard_of(held, database):
     assert any(line.startswith("* STATUS Work (MESSAGES 1 UIDNEXT 2 ") for line in lines)
     database.feed.doubt([MailboxScope(ALICE, work)])
     assert [line[:16] for line in told(heard)] == ["* STATUS Work (M"]
+
+
+def test_what_is_opened_and_closed_is_told(held, database):
+    sent = run(database.read(mailboxes.get, BOB, "Sent")).id
+    run(database.write(acl.grant, BOB, INBOX, ALICE, "lr", account=BOB))
+    heard = listen(session(held), group(Mailboxes.SUBTREE, "Other Users/bob", events=Event.MESSAGES))
+    run(database.write(acl.grant, BOB, INBOX, ALICE, "r", account=BOB))
+    assert told(heard) == ['* LIST (\\NoAccess \\HasNoChildren) "/" "Other Users/bob/INBOX"']
+    put(database, 1, BOB)
+    assert told(heard) == []
+    run(database.write(acl.grant, BOB, INBOX, ALICE, "lrs", account=BOB))
+    run(database.write(acl.grant, BOB, sent, ALICE, "l", account=BOB))
+    assert told(heard) == ['* LIST (\\HasNoChildren) "/" "Other Users/bob/INBOX"']
+    put(database, 1, BOB)
+    assert told(heard) == ['* STATUS "Other Users/bob/INBOX" (MESSAGES 2 UIDNEXT 3)']
+    # What changes nothing that the client can see is not told.
+    run(database.write(acl.grant, BOB, INBOX, ALICE, "lrw", account=BOB))
+    run(database.write(acl.grant, BOB, sent, ALICE, "lr", account=BOB))
+    assert told(heard) == []
+
+
+def test_what_is_opened_first_is_a_new_name(held, database):
+    sent = run(database.read(mailboxes.get, BOB, "Sent")).id
+    run(database.write(acl.grant, BOB, INBOX, ALICE, "lr", account=BOB))
+    heard = listen(session(held), group(Mailboxes.SUBTREE, "Other Users/bob"))
+    run(database.write(acl.grant, BOB, sent, ALICE, "l", account=BOB))
+    assert told(heard) == ['* LIST (\\HasNoChildren) "/" "Other Users/bob/Sent"']
+
+
+def test_nothing_is_told_of_what_could_never_be_seen(held, database):
+    run(database.write(acl.grant, BOB, INBOX, ALICE, "l", account=BOB))
+    heard = listen(session(held), group(Mailboxes.SUBTREE, "Other Users/bob"))
+    secret = box(database, "Secret", BOB)
+    told(heard)
+    run(database.write(acl.grant, BOB, secret, ALICE, "r", account=BOB))
+    run(database.write(acl.grant, BOB, secret, ALICE, "", account=BOB))
+    assert told(heard) == []
+    run(database.write(acl.grant, BOB, secret, ALICE, "l", account=BOB))
+    run(database.write(mailboxes.delete_mailbox, BOB, "Secret", NOW, account=BOB))
+    assert not any("NoAccess" in line for line in told(heard))
+
+
+def test_who_wants_no_events_of_it_is_not_told(held, database):
+    run(database.write(acl.grant, BOB, INBOX, ALICE, "lr", account=BOB))
+    heard = listen(session(held), group())
+    run(database.write(acl.grant, BOB, INBOX, ALICE, "", account=BOB))
+    assert told(heard) == []
