@@ -21,6 +21,7 @@ from imsd.settings.security import Level, Tls
 from imsd.trust.policies import Policies
 from imsd.trust.sts import Policy
 from imsd.trust.tlsa import Tlsa, usable
+from protocols.message.domains import to_ascii
 
 if TYPE_CHECKING:
     from imsd.settings import LiveSettings
@@ -65,7 +66,8 @@ class Protections:
             return None
         if not route.domain or route.domain.startswith("["):
             return None
-        return await self._policies.of(route.domain.lower())
+        name = to_ascii(route.domain.encode("utf-8"))
+        return await self._policies.of(name.decode("ascii").rstrip(".").lower()) if name else None
 
     async def of(self, target: Target, route: Route, wants: Wanted, policy: Policy | None) -> Protection:
         """Raises Insecure: the target must not get mail."""
@@ -104,7 +106,8 @@ class Protections:
             if not answer.secure or not answer.tlsa:
                 continue
             records = usable(answer.tlsa)
-            names = tuple(dict.fromkeys((base, target.host, route.domain)))
+            domain = (to_ascii(route.domain.encode("utf-8")) or b"").decode("ascii")
+            names = tuple(dict.fromkeys(filter(None, (base, target.host, domain))))
             if not records:
                 return Protection("encrypt", names, "-", base, by="DANE without usable records")
             return Protection("dane", names, "-", base, records, by="DANE")
