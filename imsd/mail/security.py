@@ -51,7 +51,7 @@ def wanted(route: Route, ims: Ims, page: Tls) -> Wanted:
     """What the settings want of connections of a route."""
     table = ims.secured
     domain = _row(table.match(route.domain) if route.domain else None, table.patterns)
-    host = next(filter(None, (_row(table.match(name), table.patterns) for name in _hosts(route))), None)
+    host = next(filter(None, (_row(table.match(name), table.patterns) for name in host_names(route))), None)
     if host is not None and (domain is None or host.domain != EVERY):
         login, rows = host, [row for row in (host, domain) if row is not None and row.domain != EVERY]
         rows = rows or [host]
@@ -80,7 +80,7 @@ def _row(pattern: str | None, rows: dict[str, SecurityRow]) -> SecurityRow | Non
     return None if pattern is None else rows[pattern]
 
 
-def _hosts(route: Route) -> Iterable[str]:
+def host_names(route: Route) -> Iterable[str]:
     """The names of the hosts that mail is handed to, addresses in brackets."""
     for text in route.hosts:
         host, _ = host_and_port(text)

@@ -10,12 +10,14 @@ from pydantic import ValidationError
 
 from imsd.errors import TryLater
 from imsd.mail.relay.certificates import is_for
-from imsd.mail.routing import Route
+from imsd.mail.relay.protection import Protections
+from imsd.mail.routing import Route, Target
 from imsd.mail.security import Wanted, wanted
 from imsd.settings import PAGES, LiveSettings
 from imsd.settings.connectors import Ims
 from imsd.settings.security import SecurityRow, Tls
 from imsd.store.keyring import Keyring
+from tests.support.stores import run
 
 LOGIN = {"auth": "plain", "user": "u", "password": "p"}
 
@@ -108,3 +110,21 @@ def test_passwords_are_sealed_and_opened(tmp_path: Path) -> None:
     for lost in ("file:gone", "sealed:nonsense"):
         with pytest.raises(TryLater):
             keyring.open(lost)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "secure", "names"),
+    [
+        ((), False, ("mx.a.test",)),
+        (("smart.test:587",), False, ("smart.test", ".smart.test")),
+        (("smart.test",), True, ("smart.test", ".smart.test", "mx.a.test")),
+        (("192.0.2.1",), False, ("[192.0.2.1]",)),
+    ],
+)
+def test_a_name_that_dns_made_up_gets_no_password(
+    hosts: tuple[str, ...], secure: bool, names: tuple[str, ...]
+) -> None:
+    protections = Protections(LiveSettings(PAGES), None, None)  # type: ignore[arg-type]
+    target, route = Target("mx.a.test", "192.0.2.1", 25, secure), Route("ims", "a.test", hosts)
+    found = run(protections.of(target, route, Wanted("verify"), None))
+    assert found.names == names

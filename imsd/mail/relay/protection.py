@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from imsd.mail.names import LookupFailed, Names
 from imsd.mail.relay.outcomes import Insecure
 from imsd.mail.routing import Route, Target
-from imsd.mail.security import Wanted
+from imsd.mail.security import Wanted, host_names
 from imsd.settings.security import Level, Tls
 from imsd.trust.policies import Policies
 from imsd.trust.sts import Policy
@@ -52,6 +52,16 @@ class Protection:
         return f"verified by {self.by}" if self.by else "verified"
 
 
+def _names(target: Target, route: Route) -> tuple[str, ...]:
+    """Whom a certificate may be for. Mail that is handed to a host is for that one and those below it: an
+    exchanger that DNS names in its place counts only where DNSSEC vouches for it, or whoever answers for
+    the name server would have our password."""
+    named = [each for host in host_names(route) for each in (host, f".{host}")]
+    if not named or target.secure:
+        named.append(target.host)
+    return tuple(each for each in dict.fromkeys(named) if not each.startswith(".["))
+
+
 class Protections:
     """Finds out. policies: None without MTA-STS."""
 
@@ -71,7 +81,7 @@ class Protections:
 
     async def of(self, target: Target, route: Route, wants: Wanted, policy: Policy | None) -> Protection:
         """Raises Insecure: the target must not get mail."""
-        names = wants.names or (target.host,)
+        names = wants.names or _names(target, route)
         if wants.level in ("none", "verify"):
             ca_file = wants.ca_file if wants.level == "verify" else "-"
             return Protection(wants.level, names, ca_file, target.host)
