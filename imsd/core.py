@@ -18,6 +18,7 @@ from imsd.directory.directory import Directory
 from imsd.errors import Refusal
 from imsd.lowwater import LowWater
 from imsd.mail.delivery import Delivery
+from imsd.mail.greylisting import Greylist
 from imsd.mail.letters import post
 from imsd.mail.limits import InboundLimits
 from imsd.mail.lookups import Lookups
@@ -58,6 +59,7 @@ class Core:
         self.delivery = Delivery(db, self.directory, self.settings)
         self.policy = Policy(self.directory, self.settings, self.delivery.connectors)
         self.lookups = Lookups(reactor, lambda: self.settings[DeliveryPage].nameservers)
+        self.greylist = Greylist(db, self.settings)
         self.limits = InboundLimits(self.settings, reactor)
         self.delivery.sending.alert = self.alert
         self.water = LowWater(config.home, self.settings, reactor, db.in_thread)

@@ -227,6 +227,18 @@ class TooFast(Temporary):
     default = "Too much mail in a short time"
 
 
+class Greylisted(Temporary):
+    """A host that is not known; it shows that it is a mail server by coming again (RFC 6647)."""
+
+    default = "Greylisted, try again later"
+
+
+class HostListed(Refusal):
+    """A host that is on lists the site believes (RFC 5782)."""
+
+    default = "Your address is on a list"
+
+
 class SentAway(Temporary):
     """A host or an account has used up what it may; its connection is ended."""
 

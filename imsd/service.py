@@ -235,6 +235,7 @@ class Server(Service):
                     tls=self._context,
                     inbound=core.limits,
                     lookups=core.lookups,
+                    greylist=core.greylist,
                 )
                 full = b"421 4.3.2 Too many connections\r\n"
                 return lambda: SmtpServer(smtp, self.reactor), full

@@ -318,6 +318,14 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
         "Zu viele Nachrichten in kurzer Zeit",
         "Trop de messages en peu de temps",
     ),
+    "Greylisted, try again later": (
+        "Unbekannter Absender, bitte später wiederholen",
+        "Expéditeur inconnu, réessayez plus tard",
+    ),
+    "Your address is on a list": (
+        "Die Adresse steht auf einer Sperrliste",
+        "Votre adresse figure sur une liste",
+    ),
     "Too many connections": ("Zu viele Verbindungen", "Trop de connexions"),
     "Relaying is prohibited": ("Weiterleitung ist nicht erlaubt", "Le relais est interdit"),
     "No route to intended recipient": ("Kein Weg zum Empfänger", "Aucune route vers le destinataire"),

@@ -25,7 +25,7 @@ class Facts:
 
     log = Logger()
 
-    def __init__(self, asked: Callable[[], Awaitable[str]], clock: Any) -> None:
+    def __init__(self, asked: Callable[[], Awaitable[str]], clock: Any, seconds: float = SECONDS) -> None:
         self.name = ""
         self._waiters: list[Deferred[None]] = []
         self._asking: Deferred[Any] | None = None
@@ -35,7 +35,7 @@ class Facts:
             asking.addErrback(lambda _: None)
             return
         self._asking = asking
-        asking.addTimeout(SECONDS, clock)
+        asking.addTimeout(seconds, clock)
         asking.addBoth(self._told)
 
     @classmethod

@@ -68,6 +68,8 @@ TABLE: Final[dict[type[errors.Refusal], Row]] = {
     errors.LoopDetected: Row(554, "5.4.6", b"", b"CANNOT", 54),
     errors.MalformedMessage: Row(554, "5.6.0", b"", b"CANNOT", 53),
     errors.TooFast: Row(450, "4.7.1", b"SYS/TEMP", b"LIMIT", 51),
+    errors.Greylisted: Row(451, "4.7.1", b"SYS/TEMP", b"UNAVAILABLE", 51),
+    errors.HostListed: Row(550, "5.7.1", b"", b"NOPERM", 53),
     errors.SentAway: Row(421, "4.7.0", b"SYS/TEMP", b"LIMIT", 51),
     errors.Filtered: Row(550, "5.7.1", b"", b"NOPERM", 53),
     errors.PolicyRejected: Row(550, "5.7.1", b"", b"NOPERM", 53),

@@ -12,6 +12,7 @@ from zope.interface import implementer
 from imsd.auth.account import Account
 from imsd.errors import (
     Filtered,
+    HostListed,
     LoopDetected,
     NoSuchRecipient,
     NotPermitted,
@@ -22,8 +23,10 @@ from imsd.errors import (
 from imsd.mail import asking, priorities, receipts, received, submission
 from imsd.mail.envelope import Addressee, Envelope, Origin, timing_of
 from imsd.mail.filtering import MessageFilter, Screening
+from imsd.mail.greylisting import Greylist
 from imsd.mail.intake import Intake
 from imsd.mail.limits import InboundLimits
+from imsd.mail.listed import asked, listed
 from imsd.mail.lookups import Lookups, host_name
 from imsd.mail.peers import Facts
 from imsd.mail.policy import Policy, Submitter
@@ -31,6 +34,7 @@ from imsd.mail.priorities import granted
 from imsd.sessions import refusals
 from imsd.settings.connectors import Ims
 from imsd.settings.smtp import Smtp
+from imsd.settings.unknowns import Dnsbl
 from imsd.store.tables import now
 from imsd.store.tracking import Event
 from protocols.connection import Connection
@@ -78,6 +82,7 @@ class Door:
         tls: Callable[[], Any],
         inbound: InboundLimits | None = None,
         lookups: Lookups | None = None,
+        greylist: Greylist | None = None,
     ) -> None:
         self.role = role
         self.hostname = hostname
@@ -91,6 +96,7 @@ class Door:
         self.inbound = inbound or InboundLimits(settings, clock)
         self.filter = MessageFilter(settings, blobs, delivery)
         self.lookups = lookups
+        self.greylist = greylist
         self._tls = tls
         self._limits: tuple[Smtp | None, Ims | None, Limits] = (None, None, Limits())
 
@@ -152,6 +158,13 @@ class Session:
         lookups = door.lookups
         if mx and lookups is not None and page.reverse_dns and not security.loopback:
             self.facts = Facts(lambda: host_name(lookups, security.peer), door.clock)
+        # For those alone who are not trusted, while nobody has logged in.
+        self.lists: Facts | None = None
+        if self.meter is not None and lookups is not None and asked(door.settings, security.peer):
+            lists = door.settings[Dnsbl]
+            self.lists = Facts(lambda: listed(lookups, lists, security.peer), door.clock, lists.seconds)
+        greylist = door.greylist if self.meter is not None else None
+        self.greylist = greylist if greylist is not None and greylist.active(security.peer) else None
 
     @property
     def authenticator(self) -> IAuthenticator:
@@ -200,6 +213,18 @@ class Session:
             await policy.check_sender(account, address, self.door.role.submission)
         return exempt or account is not None
 
+    async def check_unknown(self, sender: str, addressee: Addressee) -> None:
+        """Is the host on a list, or has it to come again? Raises HostListed, Greylisted."""
+        lists = self.lists
+        if lists is not None:
+            await lists.known()
+            postmaster = addressee.address.lower().startswith("postmaster@")
+            if lists.name and not postmaster and self.door.settings[Dnsbl].action == "reject":
+                # Who is listed by mistake must be able to say so (RFC 5321 4.5.1).
+                raise HostListed(f"Your address is on {lists.name}")
+        if self.greylist is not None:
+            await self.greylist.check(self.security.peer, sender, addressee.address)
+
     async def verify(self, text: str) -> str:
         """VRFY, where the site lets it tell."""
         policy = self.door.policy
@@ -237,8 +262,9 @@ class Session:
             self.track()
 
     def named(self, name: str) -> None:
-        if self.facts is not None:
-            self.facts.forget()
+        for facts in (self.facts, self.lists):
+            if facts is not None:
+                facts.forget()
         self.facts = Facts.of(name)
 
     def talked_early(self, early: bytes) -> None:
@@ -262,8 +288,9 @@ class Session:
 
     def closed(self) -> None:
         self.forget()
-        if self.facts is not None:
-            self.facts.forget()
+        for facts in (self.facts, self.lists):
+            if facts is not None:
+                facts.forget()
         self.track()
 
 
@@ -302,7 +329,8 @@ class Transaction:
 
     async def add(self, forward_path: Path, parameters: RcptParameters) -> None:
         security, account = self._session.security, self._account
-        policy, meter = self._session.door.policy, self._session.meter
+        session = self._session
+        policy, meter = session.door.policy, session.meter
         lmtp = self._session.door.role is Role.LMTP
         by = Submitter(
             security.peer,
@@ -320,6 +348,8 @@ class Transaction:
                 raise RelayDenied
             await policy.may_post(addressee.recipient, by)
             await policy.room.may_receive(addressee.recipient, self._parameters.size or 0)
+            if account is None and (session.lists is not None or session.greylist is not None):
+                await session.check_unknown(self._reverse_path, addressee)
         except Refusal as refusal:
             self._session.refused(self._reverse_path, str(forward_path), refusal)
             if meter is not None and isinstance(refusal, NoSuchRecipient):
@@ -372,6 +402,10 @@ class Transaction:
         only = self._addressees[0].address if len(self._addressees) == 1 else ""
         word = received.protocol_word(self._client, self._parameters.smtputf8)
         name = facts.name if facts is not None else ""
+        listed_in = self._session.lists
+        if listed_in is not None and listed_in.name and self._account is None:
+            # Known since the first recipient; a sender's own line of this name is no news of ours.
+            header = b"X-Listed: %b\r\n" % listed_in.name.encode() + submission.without(header, {b"x-listed"})
         line = received.received_line(self._client, door.hostname, word, self._queue_id, only, seconds, name)
         return line + header
 
@@ -485,5 +519,6 @@ def make_smtp(core: Core, contexts: Any, role: Role) -> Callable[[], Connection]
         tls=lambda: contexts,
         inbound=core.limits,
         lookups=core.lookups,
+        greylist=core.greylist,
     )
     return lambda: Server(door, core.reactor)

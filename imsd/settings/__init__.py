@@ -40,6 +40,7 @@ from imsd.settings.smtp import Smtp
 from imsd.settings.spool import Spool
 from imsd.settings.timers import Timers
 from imsd.settings.tokens import Tokens
+from imsd.settings.unknowns import Dnsbl, Greylisting
 
 PAGES: tuple[type[Page], ...] = (
     Admission,
@@ -52,6 +53,8 @@ PAGES: tuple[type[Page], ...] = (
     Filter,
     ConnectionLimits,
     Sending,
+    Greylisting,
+    Dnsbl,
     Delivery,
     DeliveryRestrictions,
     Retry,

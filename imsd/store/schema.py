@@ -10,6 +10,7 @@ from imsd.store import (
     credentials,
     entry_tables,
     fanout,
+    greylist,
     mailbox_annotations,
     mailbox_tables,
     maildrops,
@@ -38,6 +39,7 @@ WHERE = (
     tracking,
     settings,
     sts_policies,
+    greylist,
 )
 """The modules that define tables."""
 

@@ -6,6 +6,7 @@ import contextlib
 import imaplib
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -108,6 +109,29 @@ def test_far_end_is_who_brings_the_mail(behind: RunningServer, header: bytes, sh
     wire.close()
     behind.ask("settings.reset", key="admission.proxies")
     assert f"Received: from client.test {shown}" in received(behind)
+
+
+def test_lists_and_greylist_are_about_the_far_end(behind: RunningServer, names: NameServer) -> None:
+    names.zone["7.2.0.192.bl.lab.test", "A"] = ["127.0.0.2"]
+    behind.ask("settings.set", key="ims.dnsbl.lists", value='[{"zone": "bl.lab.test"}]')
+    behind.ask("settings.set", key="ims.greylist.enabled", value="true")
+    behind.ask("settings.set", key="ims.greylist.delay_seconds", value="1")
+    try:
+        replies = []
+        for source, pause in (("192.0.2.7", 0.0), ("192.0.2.8", 0.0), ("192.0.2.8", 1.1)):
+            time.sleep(pause)
+            wire = Wire(behind, binary(source))
+            wire.reply()
+            wire.say("EHLO client.test")
+            wire.say("MAIL FROM:<x@lab.test>")
+            replies.append(wire.say("RCPT TO:<alice@example.test>"))
+            wire.close()
+        assert replies[0] == "550 5.7.1 Your address is on bl.lab.test\r\n"
+        assert replies[1].startswith("451 4.7.1 Greylisted, try again in ")
+        assert replies[2].startswith("250 ")
+    finally:
+        for key in ("ims.dnsbl.lists", "ims.greylist.enabled", "ims.greylist.delay_seconds"):
+            behind.ask("settings.reset", key=key)
 
 
 def test_rules_are_about_the_far_end(behind: RunningServer) -> None:
