@@ -1,8 +1,8 @@
 """How much one host, network or account may ask of us at once and in a time (ims_spec 3.4.2).
 
 1. Connections are counted by `Arrivals`, before there is a session: what is too much hears 421 4.3.2.
-2. Messages, recipients and unknown recipients are counted by address (IPv6: by /64, for whoever has
-   one has all its addresses). What is too much is refused for now. Who guesses at recipients is
+2. Messages, recipients and recipients that are nobody here are counted by address (IPv6: by /64, for
+   whoever has one has all its addresses). What is too much is refused for now. Who guesses at recipients is
    answered late, then sent away.
 3. This machine (`admission.loopback_exempt`), relay servers (`ims.accept.hosts`) and who has logged in
    are not counted by address; who has logged in is counted by account.

@@ -352,7 +352,7 @@ class Transaction:
                 await session.check_unknown(self._reverse_path, addressee)
         except Refusal as refusal:
             self._session.refused(self._reverse_path, str(forward_path), refusal)
-            if meter is not None and isinstance(refusal, NoSuchRecipient):
+            if meter is not None and isinstance(refusal, NoSuchRecipient | RelayDenied):
                 await meter.unknown()
             raise
         self._addressees.append(addressee)
