@@ -8,7 +8,9 @@ service's queue runner (with all connections refused before any is made: nothing
 - start_s: seconds from opening the store to a runner that claims,
 - rss_mib: the child's resident memory then,
 - claim_us: microseconds for each recipient claimed in units of 100 and given back again, and
-- promote_us: microseconds for each recipient made ready.
+- promote_us: microseconds for each recipient made ready,
+- storm_s and storm_rss_mib: the same start when everything is due at once and no host answers: seconds
+  until all of it is ready, and the memory then; storm_late_ms: the longest turn of the reactor meanwhile.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from twisted.internet import reactor, task
 from twisted.internet.defer import Deferred
 
 from imsd.mail.delivery import Delivery
+from imsd.mail.names import Answer, Names
 from imsd.mail.queue import QueueRunner
 from imsd.settings import PAGES, LiveSettings
 from imsd.store import claims, spool, tables
@@ -107,6 +110,52 @@ async def measure(home: Path, size: int) -> dict[str, Any]:
     }
 
 
+async def storm(home: Path, size: int) -> dict[str, Any]:
+    """Everything is due, and nobody answers."""
+    database = await Database.open("sqlite", home, reactor)
+    await database.write(hurry)
+    settings = LiveSettings(PAGES)
+    directory: Any = Nobody()
+    delivery = Delivery(database, directory, settings)
+    never = Names(reactor, lambda fn, *given: Deferred(), lambda name, kind: Answer((), 0))
+    started = last = time.perf_counter()
+    longest = 0.0
+
+    def tick() -> None:
+        nonlocal last, longest
+        longest, last = max(longest, time.perf_counter() - last - 0.01), time.perf_counter()
+
+    ticking = task.LoopingCall(tick)
+    ticking.start(0.01)
+    runner = QueueRunner(
+        database, delivery, directory, settings, Blobs(database), reactor, "bench.test", names=never
+    )
+    await runner.start()
+    while True:
+        due = await database.read(spool.next_due)
+        if due is None or due > tables.now():
+            break
+        await task.deferLater(reactor, 0.1, lambda: None)
+    took = time.perf_counter() - started
+    ticking.stop()
+    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    stopping = runner.stop()
+    runner._give_up()
+    await stopping
+    await database.close()
+    return {
+        "recipients": size,
+        "storm_s": round(took, 1),
+        "storm_rss_mib": round(rss),
+        "storm_late_ms": round(longest * 1000, 1),
+    }
+
+
+def hurry(unit: Unit) -> None:
+    unit._execute("UPDATE queue_recipient SET due = 1, lease = 0, ready = 0, token = x''", ())
+    unit._execute("DELETE FROM queue_lane", ())
+
+
 def run(what: Any) -> Any:
     """Run a coroutine in the reactor; its result."""
     found: list[Any] = []
@@ -127,10 +176,14 @@ def main() -> None:
     parser.add_argument("--sizes", default="1000,100000,1000000")
     parser.add_argument("--domains", type=int, default=1_000)
     parser.add_argument("--prepare", nargs=2, metavar=("HOME", "SIZE"), help=argparse.SUPPRESS)
+    parser.add_argument("--storm", nargs=2, metavar=("HOME", "SIZE"), help=argparse.SUPPRESS)
     parser.add_argument("--measure", nargs=2, metavar=("HOME", "SIZE"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.prepare:
         run(prepare(Path(given.prepare[0]), int(given.prepare[1]), given.domains))
+        return
+    if given.storm:
+        print(json.dumps(run(storm(Path(given.storm[0]), int(given.storm[1])))))
         return
     if given.measure:
         print(json.dumps(run(measure(Path(given.measure[0]), int(given.measure[1])))))
@@ -141,6 +194,7 @@ def main() -> None:
             common = [sys.executable, "-m", "benchmarks.queue", "--domains", str(given.domains)]
             subprocess.run([*common, "--prepare", home, size], check=True)
             subprocess.run([*common, "--measure", home, size], check=True)
+            subprocess.run([*common, "--storm", home, size], check=True)
 
 
 if __name__ == "__main__":

@@ -119,12 +119,16 @@ class Claiming:
         while not self.stopping and not self._settings[Queue].paused:
             self._lanes.pump()
             place = self._place
-            promoted, made, found = await self._db.write(_step, self._now(), tuple(chosen), self._node, place)
+            # What stays here is behind nobody, however many lanes come before its own.
+            here = () if self._lanes.full(LOCAL) else (LOCAL,)
+            promoted, made, found = await self._db.write(
+                _step, self._now(), (*here, *chosen), self._node, place
+            )
             for claim in made:
                 await self._sort(claim)
             self._lanes.pump()
             chosen = self._choose(found)
-            if promoted or chosen:
+            if promoted or chosen or made:
                 continue
             passed += 1
             # The end is a reason to look at the beginning, unless that is where this look was.
@@ -141,9 +145,11 @@ class Claiming:
             return []
         if self._lanes.waits:
             self._place = FIRST
-            return [each.domain for each in found if each.domain == LOCAL and not self._lanes.full(LOCAL)]
+            return []
         chosen = []
         for each in found:
+            if each.domain == LOCAL:
+                continue
             key = self._ways.guess(each.domain)
             if key is None or not self._lanes.full(key):
                 chosen.append(each.domain)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
+from imsd.mail.envelope import Addressee
 from imsd.mail.fairness import MOST_AHEAD, STEP, Turns, again
 from imsd.mail.slots import Slots
 from imsd.mail.work import HOUR
@@ -134,3 +135,16 @@ def test_claims_are_bounded_by_lanes_and_not_by_the_queue(world: World) -> None:
     assert len(world.runner.claiming.held) <= 12
     (lane,) = run(world.db.read(claims.lanes))
     assert lane.domain == "far.test"
+
+
+def test_what_stays_here_is_behind_no_lane(world: World) -> None:
+    world.set(ims__limits__outbound=1)
+    world.far.greeting = "220-never"
+    for number in range(600):
+        world.zone.add(f"d{number}.test", (10, "a.far.test", "192.0.2.1"))
+    world.send(*(f"x@d{number}.test" for number in range(600)), sender="bob@near.test", priority=1)
+    run(world.runner.start())
+    until(world, lambda: world.far.open)
+    to = Addressee("root@example.test", run(world.directory.resolve("root@example.test")), ("SUCCESS",))
+    world.send(to)
+    until(world, lambda: world.inbox(world.root))
