@@ -38,12 +38,14 @@ class _Section(BaseModel):
 
 
 class Server(_Section):
-    """hostname: the name in greetings and Received lines; addresses: to listen on, all if empty."""
+    """hostname: the name in greetings and Received lines; addresses: to listen on, all if empty. ldapi: a
+    local socket, relative to the home, "" for none; whoever may reach the file may connect."""
 
     hostname: str = Field(default_factory=socket.getfqdn, min_length=1, max_length=255)
     addresses: tuple[str, ...] = ()
     port_offset: int = Field(0, ge=0, le=60_000)
     proxy_protocol: tuple[str, ...] = ()
+    ldapi: Path | None = Path("run/ldapi")
 
 
 class Database(_Section):
@@ -98,6 +100,12 @@ class Config(_Section):
         """The port of a listener with the offset added, 0 when it is off."""
         port: int = getattr(self.listeners, name)
         return port + self.server.port_offset if port else 0
+
+    @property
+    def ldapi(self) -> Path | None:
+        """The local socket of LDAP, None where there is to be none."""
+        given = self.server.ldapi
+        return None if given is None or str(given) in ("", ".") else self.home / given
 
     def path(self, relative: Path) -> Path:
         return self.home / relative

@@ -30,6 +30,7 @@ PAGE_OF: Final[Mapping[str, Served]] = {
     "imaps": Imap,
     "ldap": Ldap,
     "ldaps": Ldap,
+    "ldapi": Ldap,
 }
 """The protocol's page, by listener."""
 
@@ -60,6 +61,8 @@ class Gate:
     def __call__(self, peer: str) -> bytes | None:
         if not self.open:
             return _OFF[self._page]
+        if peer == "local":
+            return None  # a local socket: the file system says who may come
         return None if self._settings[Protocols].accepts(peer) else _REJECTED[self._page]
 
 

@@ -151,10 +151,10 @@ def _advice(error: OSError, port: int) -> str:
     return os.strerror(error.errno or 0)
 
 
-def listen_on_path(reactor: Any, path: Path, factory: IProtocolFactory) -> IListeningPort:
-    """A local socket that the server's user and group may use."""
+def listen_on_path(reactor: Any, path: Path, factory: IProtocolFactory, mode: int = 0o660) -> IListeningPort:
+    """A local socket, by default one that the server's user and group may use."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     # The home is locked by now: a socket that is still here is of a server that was killed.
     path.unlink(missing_ok=True)
-    port: IListeningPort = reactor.listenUNIX(str(path), factory, mode=0o660, wantPID=False)
+    port: IListeningPort = reactor.listenUNIX(str(path), factory, mode=mode, wantPID=False)
     return port

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -89,6 +90,7 @@ class Server(Service):
         self.indexing: Indexing | None = None
         self._control: IListeningPort | None = None
         self._lmtp: IListeningPort | None = None
+        self._ldapi: IListeningPort | None = None
         self._pop3: Pop3Door | None = None
         self._closing: set[Connection] = set()
         self._reload = LoopingCall(self.contexts.reload)
@@ -132,7 +134,7 @@ class Server(Service):
             ports=tuple(filter(None, map(self.config.port, ("smtp", "submission")))),
         )
         await self.queue.start()
-        self.factories = {name: self._factory(name, core) for name in LISTENERS}
+        self.factories = {name: self._factory(name, core) for name in (*LISTENERS, "ldapi")}
         core.settings.on_change(lambda: close_what_is_off(core.settings, self.factories))
         core.settings.on_change(self._retime)
         proxies = Networks((network, True) for network in self.config.server.proxy_protocol)
@@ -149,6 +151,7 @@ class Server(Service):
         socket = self.config.listeners.lmtp_socket
         if socket:
             self._lmtp = listen_on_path(self.reactor, self.config.path(Path(socket)), self.factories["lmtp"])
+        self._listen_locally()
         self._control = control.listen(self.reactor, core, self.config.control_socket)
         self._reload.start(RELOAD, now=False)
         # After the turn that brought the server up, which is long and keeps nobody waiting.
@@ -185,6 +188,16 @@ class Server(Service):
             for connection in tuple(getattr(factory, "connections", ())):
                 if isinstance(connection, Conversation):
                     connection.retimed()
+
+    def _listen_locally(self) -> None:
+        """ldapi:// for programs of this machine, who are known by their user (SASL EXTERNAL)."""
+        path = self.config.ldapi
+        if path is None or not self.config.port("ldap"):
+            return
+        try:
+            self._ldapi = listen_on_path(self.reactor, path, self.factories["ldapi"], mode=0o666)
+        except CannotListenError as error:
+            self.log.error("ldapi cannot listen on {path}: {reason}", path=path, reason=error)
 
     def _cannot_start(self, failure: Any) -> None:
         reason = failure.getErrorMessage()
@@ -286,7 +299,7 @@ class Server(Service):
         self._second_signal_kills()
         self.listeners.close()
         closing = self.listeners.stop()
-        for port in (self._control, self._lmtp):
+        for port in (self._control, self._lmtp, self._ldapi):
             if port is not None:
                 closing.append(port.stopListening())
         if self._reload.running:

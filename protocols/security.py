@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
+import struct
 from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 from OpenSSL import SSL
+from twisted.internet.address import UNIXAddress
 
 _WEAK_HASHES = ("md5", "sha1")
 
@@ -17,7 +20,8 @@ class Security:
     """The ends of a connection and its protection.
 
     encrypted: TLS is on. loopback: both ends are this machine (a local socket counts).
-    peer, local: IP addresses as text, empty for a local socket.
+    peer, local: IP addresses as text, empty for a local socket. user: the number of the user whose
+    process is at the other end of a local socket, None where that is not known.
     """
 
     encrypted: bool = False
@@ -26,6 +30,7 @@ class Security:
     peer_port: int = 0
     local: str = ""
     local_port: int = 0
+    user: int | None = None
     _handle: Any = field(default=None, repr=False, compare=False)
 
     @property
@@ -93,8 +98,22 @@ class Security:
             peer_port=getattr(peer, "port", 0) or 0,
             local=local_address,
             local_port=getattr(host, "port", 0) or 0,
+            user=_user(transport) if isinstance(peer, UNIXAddress) else None,
             _handle=transport.getHandle() if encrypted and hasattr(transport, "getHandle") else None,
         )
+
+
+_CREDENTIALS = struct.Struct("3i")
+
+
+def _user(transport: Any) -> int | None:
+    """Who the system says is at the other end (unix(7), SO_PEERCRED)."""
+    option = getattr(socket, "SO_PEERCRED", None)
+    end = getattr(transport, "socket", None)
+    if option is None or end is None:
+        return None
+    _, user, _ = _CREDENTIALS.unpack(end.getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size))
+    return int(user)
 
 
 def _text(address: Any) -> str:

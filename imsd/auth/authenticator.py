@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
@@ -9,6 +11,7 @@ from typing import Any, cast
 
 from twisted.cred.credentials import ICredentials
 from twisted.cred.portal import Portal
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -38,6 +41,14 @@ from protocols.sasl.external import identities
 from protocols.security import Security
 
 
+def _login_name(user: int) -> str:
+    """The login name of a user of this machine, "" for one that has none."""
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return ""
+
+
 @implementer(IAuthenticator)
 class Authenticator:
     """One for the process; `start` must have returned before anybody logs in.
@@ -61,6 +72,7 @@ class Authenticator:
         self._directory = directory
         self._settings = settings
         self._passwords = passwords
+        self._reactor = reactor
         self._people = People(db, directory)
         self._throttle = Throttle(self._logins, reactor.seconds)
         self._verified = Verified(self._logins, reactor.seconds)
@@ -107,7 +119,7 @@ class Authenticator:
     def mechanisms(self, security: Security) -> list[str]:
         may = self._methods()
         allowed = []
-        if may.certificates:
+        if may.certificates or security.user is not None:
             allowed += ["EXTERNAL"]
         if may.challenge:
             allowed += ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"]
@@ -149,7 +161,9 @@ class Authenticator:
     async def external(self, authzid: str, security: Security) -> Account:
         certificate = security.client_certificate
         if certificate is None:
-            raise AuthenticationFailed
+            if security.user is None:
+                raise AuthenticationFailed
+            return await self._local(authzid, security.user)
         names = identities(certificate)
         if authzid:
             wanted, _ = await self._people.find(authzid)
@@ -163,6 +177,22 @@ class Authenticator:
     async def bearer(self, authzid: str, token: str, security: Security) -> Account:
         account = await self._login(TokenHolder(await self._tokens.name(token)))
         return await self._acting(account, authzid) if authzid else account
+
+    async def _local(self, authzid: str, user: int) -> Account:
+        """Whoever the system says is at the other end of a local socket: root and the user that runs the
+        server administer, and may be anybody; others are who has their login name here."""
+        name = authzid.partition(":")[2] if authzid[:3].lower() == "dn:" or authzid[:2] == "u:" else authzid
+        if user in (0, os.geteuid()):
+            person = (await self._people.find(name))[0] if name else await self._directory.administrator()
+        else:
+            # Not on the reactor: the system may ask a directory for it, even this one.
+            pool = self._reactor.getThreadPool()
+            login = await deferToThreadPool(self._reactor, pool, _login_name, user)
+            person = (await self._people.find(login))[0] if login else None
+        if person is None:
+            raise AuthenticationFailed
+        account = await self._login(Certificate((person.dn,)))
+        return await self._acting(account, name) if name and user not in (0, os.geteuid()) else account
 
     async def anonymous(self, trace: str, security: Security) -> Account:
         if not self._anonymous():

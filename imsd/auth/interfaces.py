@@ -19,6 +19,10 @@ class LoginDirectory(Protocol):
         """The person with this account as it now is; None once deleted."""
         ...
 
+    async def administrator(self) -> Person | None:
+        """The administrator that was there first, of those that may log in."""
+        ...
+
     async def groups_of(self, entry_id: EntryId) -> frozenset[EntryId]:
         """The distribution lists somebody is a member of, by other lists, too."""
         ...

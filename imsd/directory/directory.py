@@ -225,6 +225,14 @@ class Directory:
             self.cache.derived.keep(("person", account), person)
         return person
 
+    async def administrator(self) -> Person | None:
+        """The administrator that was there first, of those that may log in."""
+        for entry_id in sorted(await self.cache.equal("imsadministrator", "TRUE")):
+            person = await self.person(AccountId(entry_id))
+            if person is not None and person.is_admin and not person.disabled:
+                return person
+        return None
+
     async def limits(self, account: AccountId) -> Limits:
         """What the mailbox may hold, send and receive. Raises NoSuchEntry."""
         known: Limits | None = self.cache.derived.get(("limits", account))

@@ -35,18 +35,23 @@ MECHANISMS: Final[dict[str, Maker]] = {
 """Strongest first."""
 
 
+def _proved(security: Security) -> bool:
+    """Whether it is known who is at the other end."""
+    return security.user is not None or bool(security.encrypted and security.client_certificate)
+
+
 def offered(security: Security, allowed: Iterable[str], cleartext: bool = False) -> list[str]:
     """Those of the allowed mechanisms that this security permits, strongest first.
 
     Nothing without TLS but on loopback (or where `cleartext` allows it); -PLUS only with a TLS
-    channel to bind to; EXTERNAL only with a client certificate that was verified; ANONYMOUS, which
-    tells no secret, always.
+    channel to bind to; EXTERNAL only with a client certificate that was verified, or where the system
+    says who is at the other end; ANONYMOUS, which tells no secret, always.
     """
     permitted = []
     for name in MECHANISMS:
         if name not in allowed or not (security.private or cleartext or name == "ANONYMOUS"):
             continue
-        if name == "EXTERNAL" and not (security.encrypted and security.client_certificate):
+        if name == "EXTERNAL" and not _proved(security):
             continue
         if name.endswith("-PLUS") and not security.binds:
             continue

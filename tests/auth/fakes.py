@@ -55,6 +55,9 @@ class FakeDirectory:
     async def person(self, account: AccountId) -> Person | None:
         return self.people.get(account)
 
+    async def administrator(self) -> Person | None:
+        return None
+
     async def groups_of(self, entry_id: EntryId) -> frozenset[EntryId]:
         return frozenset()
 

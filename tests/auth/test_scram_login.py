@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from twisted.internet.defer import maybeDeferred
 
+from imsd.auth import authenticator
 from imsd.errors import AccountDisabled, AuthenticationFailed, NotPermitted, Throttled
 from imsd.store.database import Database
 from protocols.sasl import begin, converse
@@ -119,6 +122,7 @@ class CertifiedSecurity:
     peer = "192.0.2.1"
     encrypted = private = True
     binds = False
+    user = None
 
     def __init__(self, *names: str) -> None:
         self.client_certificate = Handle(*names).certificate
@@ -136,3 +140,24 @@ def test_external(sqlite_database: Database) -> None:
         run(office.authenticator.external("", CertifiedSecurity("stranger@example.net")))
     with pytest.raises(AuthenticationFailed):
         run(office.authenticator.external("", tls()))
+
+
+def test_the_user_at_a_local_socket_is_who_has_that_login_name(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = Office(sqlite_database)
+
+    def at(user: int, authzid: str = "") -> int:
+        return int(run(office.authenticator.external(authzid, Security(loopback=True, user=user))).id)
+
+    names = {4711: "alice", 4712: ""}
+    monkeypatch.setattr(authenticator, "_login_name", lambda user: names[user])
+    monkeypatch.setattr(office.reactor, "getThreadPool", lambda: None, raising=False)
+    at_once = lambda reactor, pool, function, user: maybeDeferred(function, user)  # noqa: E731
+    monkeypatch.setattr(authenticator, "deferToThreadPool", at_once)
+    assert at(4711) == at(0, "u:alice") == at(os.geteuid(), "dn:alice") == 1
+    for user, authzid in [(4712, ""), (4711, "u:nobody"), (0, ""), (0, "u:nobody")]:
+        with pytest.raises((AuthenticationFailed, NotPermitted)):
+            at(user, authzid)
+    with pytest.raises(AuthenticationFailed):
+        run(office.authenticator.external("", Security(loopback=True)))

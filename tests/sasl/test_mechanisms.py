@@ -13,7 +13,12 @@ from protocols.sasl import (
     begin,
     offered,
 )
+from protocols.security import Security
 from tests.sasl.fakes import CLEAR, EVERYTHING, LOOPBACK, TLS, FakeAuthenticator, Wrong, steps
+
+
+def test_whoever_the_system_knows_needs_no_password() -> None:
+    assert offered(Security(loopback=True, user=1000), EVERYTHING)[0] == "EXTERNAL"
 
 
 def test_offered_depends_on_security() -> None:

@@ -72,6 +72,9 @@ class People:
     named: Mapping[AccountId, frozenset[EntryId]] = MappingProxyType({})
     """Delegates by owner."""
 
+    async def administrator(self) -> Person | None:
+        return None
+
     async def groups_of(self, entry_id: EntryId) -> frozenset[EntryId]:
         return self.members.get(entry_id, frozenset())
 
