@@ -307,6 +307,22 @@ class NoSuchEntry(Refusal):
         self.matched = matched
 
 
+class HeldElsewhere(Refusal):
+    """Another server holds this part of the tree. urls: where it may be."""
+
+    default = "Held by another server"
+
+    def __init__(self, *urls: str) -> None:
+        super().__init__()
+        self.urls = urls
+
+
+class AffectsOthers(Refusal):
+    """It would have to be done on another server, too."""
+
+    default = "Another server holds that part of the tree"
+
+
 class EntryExists(Refusal):
     default = "Entry already exists"
 

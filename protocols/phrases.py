@@ -13,6 +13,11 @@ from typing import Final
 # English: (German, French)
 PHRASES: Final[Mapping[str, tuple[str, str]]] = {
     # Namespaces (RFC 5255 3.4)
+    "Another server holds that part of the tree": (
+        "Diesen Teil des Baums hält ein anderer Server",
+        "Un autre serveur détient cette partie de l'arbre",
+    ),
+    "Held by another server": ("Auf einem anderen Server", "Détenu par un autre serveur"),
     "Other Users/": ("Andere Benutzer/", "Autres utilisateurs/"),
     "Public Folders/": ("Öffentliche Ordner/", "Dossiers publics/"),
     # Frames

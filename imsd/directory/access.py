@@ -54,7 +54,7 @@ def sees(rights: Visible, entry: Entry) -> bool:
         return False
     if entry.hidden:
         return rights is Visible.OWNER
-    return rights is not Visible.EVERYONE or entry.kind != Kind.OTHER
+    return rights is not Visible.EVERYONE or entry.kind not in (Kind.OTHER, Kind.REFERRAL)
 
 
 class Policy:

@@ -228,6 +228,8 @@ STANDARD: Final = (
     _cosine(44, "uniqueIdentifier", most=256),
     _cosine(47, "mailPreferenceOption", "integer", single=True, visible=_A),
     _cosine(60, "jpegPhoto", "jpeg", writer=_USER, visible=_A),
+    # RFC 3296 2.2
+    _define("ref", "exact", oid="2.16.840.1.113730.3.1.34", visible=_A, usage=Usage.DISTRIBUTED),
     _define("labeledURI", "exact", oid="1.3.6.1.4.1.250.1.57", writer=_USER),
     # RFC 2798
     _inet(1, "carLicense", visible=_A, writer=_USER),

@@ -73,6 +73,9 @@ STANDARD: Final = (
            "homePhone homePostalAddress initials jpegPhoto labeledURI mail manager mobile o pager "
            "preferredLanguage roomNumber secretary uid userCertificate userPKCS12 userSMIMECertificate "
            "x500UniqueIdentifier"),
+    # RFC 3296 2.1, RFC 4512 4.3
+    _class("2.16.840.1.113730.3.2.6", "referral", "top", "ref", ""),
+    _class("1.3.6.1.4.1.1466.101.120.111", "extensibleObject", "top", "", "", Kind.AUXILIARY),
     _class("1.3.6.1.4.1.250.3.15", "labeledURIObject", "top", "", "labeledURI", Kind.AUXILIARY),
 )  # fmt: skip
 

@@ -32,12 +32,14 @@ Check = Callable[[Transaction, Tree, Entry, Viewer], None]
 class Conditions:
     """check: raises AssertionFailed (RFC 4528). permissive: adding what is there, and removing what
     is not, are no errors. relax: operational attributes may be given, by administrators
-    (draft-zeilenga-ldap-relax). tree: delete what is below, too. images: rows are wanted."""
+    (draft-zeilenga-ldap-relax). tree: delete what is below, too. images: rows are wanted.
+    manage: referral entries are entries like others (RFC 3296 3)."""
 
     check: Check | None = None
     permissive: bool = False
     relax: bool = False
     tree: bool = False
+    manage: bool = False
     images: bool = False
 
 

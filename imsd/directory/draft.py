@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from imsd.directory import protocols, proxies, schema, tree
+from imsd.directory import protocols, proxies, referring, schema, tree
 from imsd.directory.addressing import Proxy
 from imsd.directory.attributes import Kept
 from imsd.directory.entry import RECIPIENTS, Kind
@@ -35,6 +35,8 @@ def kind_of(classes: frozenset[str], parent: Kind | None, has_target: bool, name
     """What an entry of these classes is, below a parent of that kind."""
     if "alias" in classes:
         return Kind.ALIAS
+    if "referral" in classes:
+        return Kind.REFERRAL
     if "organization" in classes and parent is None:
         return Kind.ORGANIZATION
     if classes & {"organizationalUnit", "container"}:
@@ -87,6 +89,7 @@ def finish(
     else:
         listed = ()
     _check(working, frozenset(wanted))
+    referring.check(working.attributes.get("ref", ()))
     names: dict[str, NameKind] = {proxy.name: proxy.kind for proxy in listed}
     if kind is Kind.MAILBOX:
         names.update(proxies.logins(working, names))
@@ -165,7 +168,10 @@ def _check(working: Working, classes: frozenset[str]) -> None:
     if lacking:
         raise ObjectClassViolation(f"Missing: {', '.join(sorted(lacking))}")
     outside = present - must - may
-    if outside:
+    # RFC 4512 4.3: an extensible object has what it likes. A referral is named by what the object is
+    # named by that it stands for.
+    named = {working.rdn.type.lower()} if "referral" in classes else set()
+    if outside - named and "extensibleObject" not in classes:
         raise ObjectClassViolation(f"Not allowed: {', '.join(sorted(outside))}")
     for key, values in working.attributes.items():
         definition = known(key)

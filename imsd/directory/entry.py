@@ -36,6 +36,8 @@ class Kind(IntEnum):
     ALIAS = 8
     CONFIGURATION = 9
     OTHER = 10
+    REFERRAL = 11
+    """Where another server holds a part of the tree (RFC 3296)."""
 
 
 RECIPIENTS = frozenset({Kind.MAILBOX, Kind.LIST, Kind.CONTACT, Kind.FOLDER})

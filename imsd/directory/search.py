@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from imsd.directory import schema, tree
+from imsd.directory import referring, schema, tree
 from imsd.directory.access import Policy, Viewer, rights_class, sees
 from imsd.directory.attributes import Definition, Kept, Visible
 from imsd.directory.cache import Cache
@@ -26,7 +26,7 @@ from imsd.directory.planner import Lookup, Names, Plan, Planner
 from imsd.directory.sorting import CannotSort, Order, Sorted, Sorter, window
 from imsd.directory.synchronizing import Content, Synchronization
 from imsd.directory.view import FETCHED, View
-from imsd.errors import AssertionFailed, InvalidDN, LimitReached, NoSuchEntry
+from imsd.errors import AssertionFailed, HeldElsewhere, InvalidDN, LimitReached, NoSuchEntry
 from imsd.store import entries, entry_index
 from imsd.store.database import Database
 from imsd.store.entries import EntryRow
@@ -35,6 +35,7 @@ from protocols.ldap import evaluation, filters
 from protocols.ldap.controls import NONE, Controls, sort_control, view_control
 from protocols.ldap.evaluation import Readable, Test
 from protocols.ldap.messages import Control, Deref, Scope, SearchRequest
+from protocols.ldap.responses import encode_reference
 from protocols.ldap.results import Failed, ResultCode
 from protocols.ldap.selection import selection
 from protocols.ldap.syncing import Answer
@@ -80,6 +81,8 @@ class Search:
         self.substring = "all"
         self.look_through = 1_000_000
         self.sort_limit = 100_000
+        self.manage = False
+        """Whether referrals are entries like others (RFC 3296 3)."""
 
     # Views ---------------------------------------------------------------------------
 
@@ -90,13 +93,17 @@ class Search:
             return None
         return View(self._cache, self._policy, entry, rights, suffix)
 
-    async def located(self, name: str) -> View:
-        """The entry of a DN. Raises InvalidDN, NoSuchEntry with the deepest that is seen."""
+    async def located(self, name: str, scope: Scope | None = None) -> View:
+        """The entry of a DN. scope: of a search that begins there.
+
+        Raises InvalidDN, NoSuchEntry with the deepest that is seen, HeldElsewhere.
+        """
         try:
             entry_id, suffix = await self._cache.locate(name)
         except NoSuchEntry as missing:
             if not missing.matched:
                 raise
+            await self._refer_on(missing.matched, name, scope)
             # Raises itself where that one may not be seen either.
             seen = await self.located(missing.matched)
             raise NoSuchEntry(matched=await self._cache.dn(seen.entry.id, seen.suffix)) from None
@@ -108,7 +115,17 @@ class Search:
             # As where it is not there: the deepest one above it that is seen.
             await self.located(await self._cache.dn(entry.parent, suffix))
             raise NoSuchEntry(matched=await self._cache.dn(entry.parent, suffix))
+        if entry.kind == Kind.REFERRAL and not self.manage:
+            raise HeldElsewhere(*referring.urls(entry, name, "", scope))
         return view
+
+    async def _refer_on(self, matched: str, name: str, scope: Scope | None) -> None:
+        """Raises HeldElsewhere if the deepest entry of a name that is here is a referral."""
+        entry = await self._cache.entry((await self._cache.locate(matched))[0])
+        if entry.kind == Kind.REFERRAL and self.view(entry, 0) is not None:
+            rdns, above = tree.parse(name).rdns, len(tree.parse(matched))
+            below = ",".join(map(str, rdns[: len(rdns) - above]))
+            raise HeldElsewhere(*referring.urls(entry, matched, below, scope))
 
     async def _base(self, request: SearchRequest) -> View:
         if not request.base:
@@ -118,7 +135,7 @@ class Search:
             return View(
                 self._cache, self._policy, top, rights_class(self._viewer, top), len(here.suffixes) - 1
             )
-        view = await self.located(request.base)
+        view = await self.located(request.base, request.scope)
         if request.deref in (Deref.FINDING, Deref.ALWAYS) and view.entry.kind == Kind.ALIAS:
             return await self._target(view)
         return view
@@ -147,10 +164,14 @@ class Search:
 
         Raises InvalidDN, NoSuchEntry, LimitReached, AssertionFailed, Failed.
         """
+        self.manage = controls.manage_dsa_it
         if controls.fresh:
             await self._cache.catch_up()
         base = await self._base(request)
         prepared = await self.prepare(request.filter)
+        if request.scope is not Scope.BASE and not self.manage and not controls.subentries:
+            for reference in await self._references(base, request.scope):
+                yield reference
         if controls is NONE:
             chosen, types_only = selection(request.attributes), request.types_only
             async for batch in self._matching(request, base, prepared):
@@ -176,6 +197,22 @@ class Search:
                 yield await show(view)
             yield b""
 
+    async def _references(self, base: View, scope: Scope) -> list[bytes]:
+        """Continuations for the referrals in a scope, whatever the filter is (RFC 3296 5.4)."""
+        ids: list[EntryId] | None = self._cache.derived.get("referrals")
+        if ids is None:
+            before = self._cache.generation
+            ids = await self._db.read_few(entries.of_kind, Kind.REFERRAL, 0, referring.MOST)
+            if before == self._cache.generation:
+                self._cache.derived.keep("referrals", ids)
+        made = []
+        for entry in await self._cache.many(ids) if ids else ():
+            if self.view(entry, 0) is not None and await self._within(entry, base.entry, scope):
+                name = await self._cache.dn(entry.id, base.suffix)
+                urls = referring.urls(entry, name, "", referring.continued(scope))
+                made.append(encode_reference(url.encode() for url in urls))
+        return made
+
     async def _matching(
         self, request: SearchRequest, base: View, prepared: Prepared
     ) -> AsyncGenerator[list[View], None]:
@@ -194,6 +231,8 @@ class Search:
                     if not looked % FEW:
                         yield found
                         found = []
+                    if entry.kind == Kind.REFERRAL and not self.manage:
+                        continue
                     if follow and (entry.id in given or (entry.kind == Kind.ALIAS and scope != Scope.BASE)):
                         continue
                     view = self.view(entry, base.suffix)
@@ -522,7 +561,11 @@ class Search:
     async def _shown(self, value: bytes, wanted: Definition) -> EntryId | None:
         """The entry of a DN, if the viewer may know that it is there."""
         try:
-            view = await self.located(value.decode())
+            manage, self.manage = self.manage, True
+            try:
+                view = await self.located(value.decode())
+            finally:
+                self.manage = manage
         except NoSuchEntry:
             return None
         hidden = view.entry.flag("hide-dl-membership") and view.rights is not Visible.ADMINISTRATOR

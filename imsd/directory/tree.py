@@ -137,6 +137,8 @@ _RECIPIENT_PARENTS: Final = {Kind.CONTAINER, Kind.SITE}
 
 def check_place(kind: Kind, parent: Kind) -> None:
     """May an entry of this kind stand below that one? Raises NamingViolation."""
-    allowed = _PARENTS.get(kind, INNER if kind in (Kind.OTHER, Kind.ALIAS) else _RECIPIENT_PARENTS)
+    allowed = _PARENTS.get(
+        kind, INNER if kind in (Kind.OTHER, Kind.ALIAS, Kind.REFERRAL) else _RECIPIENT_PARENTS
+    )
     if parent not in allowed:
         raise NamingViolation("Such an entry may not be placed there")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid as _uuid
 from collections.abc import Callable, Sequence
 
-from imsd.directory import access, draft, schema, stamping, tree
+from imsd.directory import access, draft, referring, schema, stamping, tree
 from imsd.directory.access import Viewer
 from imsd.directory.attributes import Definition, Kept, Visible, Writer
 from imsd.directory.changes import Change as Change
@@ -22,7 +22,9 @@ from imsd.directory.limits import limits_of
 from imsd.directory.tree import Tree
 from imsd.directory.working import Rules, Working, known
 from imsd.errors import (
+    AffectsOthers,
     ConstraintViolation,
+    HeldElsewhere,
     InvalidDN,
     InvalidSyntax,
     LimitReached,
@@ -57,18 +59,32 @@ def viewer(tx: Transaction, asking: Viewer) -> Viewer:
     return access.viewer_of(entry)
 
 
-def _seen(tx: Transaction, here: Tree, name: str, asking: Viewer) -> Entry:
-    """The entry of a name, if it exists for whoever asks. Raises NoSuchEntry."""
+def _seen(tx: Transaction, here: Tree, name: str, asking: Viewer, manage: bool = False) -> Entry:
+    """The entry of a name, if it exists for whoever asks. Raises NoSuchEntry, HeldElsewhere."""
     try:
         entry = Entry(entries.load(tx, here.find(tx, tree.parse(name))))
-    except NoSuchEntry:
+    except NoSuchEntry as missing:
+        if missing.matched:
+            _refer_on(tx, here, missing.matched, name, asking)
         if asking.level is Visible.ADMINISTRATOR:
             raise
         # How far the name is right might tell of an entry that is not to be seen.
         raise NoSuchEntry from None
     if not _sees(asking, entry):
         raise NoSuchEntry
+    if entry.kind == Kind.REFERRAL and not manage and asking != access.SERVER:
+        raise HeldElsewhere(*referring.urls(entry, name))
     return entry
+
+
+def _refer_on(tx: Transaction, here: Tree, matched: str, name: str, asking: Viewer) -> None:
+    """Raises HeldElsewhere if the deepest entry of a name that is here is a referral."""
+    found = tree.parse(matched)
+    entry = Entry(entries.load(tx, here.find(tx, found)))
+    if entry.kind == Kind.REFERRAL and _sees(asking, entry):
+        rdns = tree.parse(name).rdns
+        below = ",".join(map(str, rdns[: len(rdns) - len(found)]))
+        raise HeldElsewhere(*referring.urls(entry, matched, below))
 
 
 def _sees(asking: Viewer, entry: Entry) -> bool:
@@ -122,7 +138,14 @@ def add(
     if not path:
         raise NamingViolation("The organisation is there already")
     tree.check_rdn(wanted.rdn)
-    above = Entry(entries.load(unit, here.find(unit, wanted.parent)))
+    try:
+        above = Entry(entries.load(unit, here.find(unit, wanted.parent)))
+    except NoSuchEntry as missing:
+        if missing.matched:
+            _refer_on(unit, here, missing.matched, name, asking)
+        raise
+    if above.kind == Kind.REFERRAL:
+        _refer_on(unit, here, str(wanted.parent), name, asking)
     stamps = None
     if conditions.relax:
         given, stamps = stamping.taken_out(unit, here, given)
@@ -203,7 +226,7 @@ def modify(
     """All changes, in order, or none (RFC 4511 4.6). verifier: a new password, "" takes it away."""
     asking = viewer(unit, asking)
     here = tree.require(unit)
-    entry = _seen(unit, here, name, asking)
+    entry = _seen(unit, here, name, asking, conditions.manage)
     if conditions.check is not None:
         conditions.check(unit, here, entry, asking)
     stamps = None
@@ -365,7 +388,7 @@ def delete(
     Raises UnwillingToPerform."""
     asking = viewer(unit, asking)
     here = tree.require(unit)
-    entry = _seen(unit, here, name, asking)
+    entry = _seen(unit, here, name, asking, conditions.manage)
     if conditions.check is not None:
         conditions.check(unit, here, entry, asking)
     if asking.level is not Visible.ADMINISTRATOR:
@@ -424,7 +447,7 @@ def rename(
     """Rename or move an entry; references to it stay (RFC 4511 4.9)."""
     asking = viewer(unit, asking)
     here = tree.require(unit)
-    entry = _seen(unit, here, name, asking)
+    entry = _seen(unit, here, name, asking, conditions.manage)
     if conditions.check is not None:
         conditions.check(unit, here, entry, asking)
     if asking.level is not Visible.ADMINISTRATOR:
@@ -439,6 +462,8 @@ def rename(
     working = Working.of(entry.row)
     if new_superior is not None:
         parent = here.find(unit, tree.parse(new_superior))
+        if Entry(entries.load(unit, parent)).kind == Kind.REFERRAL:
+            raise AffectsOthers
         if entry.id == parent or entry.id in entries.ancestors(unit, parent):
             raise UnwillingToPerform("An entry cannot be placed below itself")
         working.parent = parent

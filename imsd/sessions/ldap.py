@@ -235,6 +235,7 @@ class Identity:
             raise UndefinedAttribute
         item = filters.Equal(request.attribute, request.value)
         search = await self._search()
+        search.manage = controls.manage_dsa_it
         view = await search.located(request.dn)
         if controls.assertion is not None:
             await search.assert_that(view, controls.assertion)
@@ -266,7 +267,8 @@ class Identity:
             controls.permissive,
             controls.relax,
             controls.tree_delete,
-            controls.pre_read is not None or controls.post_read is not None,
+            images=controls.pre_read is not None or controls.post_read is not None,
+            manage=controls.manage_dsa_it,
         )
 
     async def _images(self, changed: Changed, name: str, controls: Controls) -> Answered:

@@ -83,6 +83,8 @@ TABLE: Final[dict[type[errors.Refusal], Row]] = {
     errors.EncryptionRequired: Row(538, "5.7.11", b"", b"PRIVACYREQUIRED", 13),
     # Directory
     errors.NoSuchEntry: Row(550, "5.1.1", b"", b"NONEXISTENT", 32),
+    errors.HeldElsewhere: Row(551, "5.1.6", b"", b"CANNOT", 10),
+    errors.AffectsOthers: Row(550, "5.5.4", b"", b"CANNOT", 71),
     errors.EntryExists: Row(550, "5.5.4", b"", b"ALREADYEXISTS", 68),
     errors.NotAllowedOnNonLeaf: Row(550, "5.5.4", b"", b"CANNOT", 66),
     errors.NotAllowedOnRdn: Row(550, "5.5.4", b"", b"CANNOT", 67),
@@ -127,5 +129,7 @@ def ldap(error: Exception) -> Result | None:
     """The result for a refusal, None for a bug."""
     if not isinstance(error, errors.Refusal):
         return None
+    if isinstance(error, errors.HeldElsewhere):
+        return Result(ResultCode.REFERRAL, text=error.text, referrals=error.urls)
     matched = error.matched if isinstance(error, errors.NoSuchEntry) else ""
     return Result(ResultCode(row_of(error).ldap), matched, error.text)
