@@ -30,6 +30,8 @@ from imsd.store.transaction import Transaction, Unit
 
 MAX_MAILBOXES = 10_000
 MAX_SUBSCRIPTIONS = 10_000
+MANY = 300
+"""Mailboxes that take more than a millisecond or two to read."""
 
 #: What a new account gets besides its INBOX (RFC 6154).
 FURNITURE = (
@@ -79,6 +81,7 @@ _columns = [
 _here = (_m.account == bindparam("a"), _m.mailbox == bindparam("m"))
 
 _LIST = sql(select(*_columns).where(_m.account == bindparam("a")))
+_SOME = sql(select(_m.mailbox).where(_m.account == bindparam("a")).limit(bindparam("most")))
 _BY_NAME = sql(select(*_columns).where(_m.account == bindparam("a"), _m.name == bindparam("name")))
 _BY_ID = sql(select(*_columns).where(*_here))
 _DIGEST = sql(select(func.count(), func.sum(_m.highestmodseq)).where(_m.account == bindparam("a")))
@@ -228,6 +231,12 @@ def delete_account_mailboxes(unit: Unit, account: AccountId, now: int) -> None:
 def list_mailboxes(tx: Transaction, account: AccountId) -> list[Mailbox]:
     """All of an account, in the order of their names' code points."""
     return sorted((_mailbox(row) for row in tx.all(_LIST, a=account)), key=lambda mailbox: mailbox.name)
+
+
+def are_many(tx: Transaction, account: AccountId, public: bool) -> bool:
+    """Whether the account, or with `public` the public tree, has more mailboxes than are read quickly."""
+    owners = (account, PUBLIC) if public else (account,)
+    return any(len(tx.all(_SOME, a=owner, most=MANY)) == MANY for owner in owners)
 
 
 def digest(tx: Transaction, account: AccountId) -> tuple[int, int, int]:

@@ -1,5 +1,7 @@
 """Trees of mailboxes: names, creation, deletion, renaming, subscriptions."""
 
+from typing import Any
+
 import pytest
 
 from imsd.errors import InvalidName, MailboxExists, MailboxHasChildren, NoSuchMailbox, NotPermitted
@@ -159,3 +161,14 @@ def _left(tx):
 
     messages_left = tx.value(sql(select(func.count()).select_from(message)))
     return messages_left, tx.value(sql(select(func.count()).select_from(blob).where(blob.c.refs > 0)))
+
+
+def test_many_mailboxes_are_known_without_reading_them(
+    database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_account(database)
+    here = len(run(database.read(mailboxes.list_mailboxes, ALICE)))
+    monkeypatch.setattr(mailboxes, "MANY", here + 1)
+    assert not run(database.read(mailboxes.are_many, ALICE, True))
+    monkeypatch.setattr(mailboxes, "MANY", here)
+    assert run(database.read(mailboxes.are_many, ALICE, True))

@@ -59,7 +59,8 @@ async def names(session: ImapAccount, public: bool, others: bool, remote: bool =
     others = others and not account.anonymous
     identities = await identities_of(held.directory, actor(account)) if others else frozenset()
     delegators = await held.directory.delegators(identities) if others else []
-    seen = await (held.db.read if delegators else held.db.read_few)(
+    many = bool(delegators) or await held.db.read_few(mailboxes.are_many, account.id, public)
+    seen = await (held.db.read if many else held.db.read_few)(
         _trees, account.id, public, identities if others else frozenset(), tuple(delegators)
     )
     found = Names(subscriptions=seen.subscriptions)

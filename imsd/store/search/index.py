@@ -19,6 +19,10 @@ _FACT = sql(select(store.c.value).where(store.c.name == bindparam("name")))
 _ADD_FACT = insert_row(store)
 
 
+FINDINGS = 100
+"""From which on it is clear that the index has to be made anew."""
+
+
 class SearchIndex:
     """Asks the index; never refuses: what it cannot say, whoever searches reads."""
 
@@ -57,7 +61,14 @@ class SearchIndex:
         """What is wrong with the index."""
         if self._embedded is not None:
             return await self._db.in_thread(self._embedded.check)
-        return []
+        found: list[str] = []
+        after = 0
+        while len(found) < FINDINGS:
+            some, after = await self._db.read(shared.check, self.incarnation, self._db.home, after)
+            found += some
+            if not after:
+                break
+        return found
 
     @property
     def unusable(self) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import (
@@ -32,6 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from imsd.store.blob_rows import blob
+from imsd.store.search import filling
 from imsd.store.search.filling import Document, newest
 from imsd.store.search.grams import SIZE, grams
 from imsd.store.search.matches import NONE, Matches, State
@@ -87,6 +89,11 @@ _MATCH = {
     )
     for name in ("head", "body")
 }
+_KEPT = sql(
+    select(_d.blob, _d.partial, _d.head, _d.body).where(
+        _d.blob > bindparam("low"), _d.blob <= bindparam("high")
+    )
+)
 _COUNT = sql(select(func.count(), func.coalesce(func.sum(_d.partial), 0)))
 _OCTETS = sql(select(func.pg_total_relation_size("search_document")))
 _ADD = sql(
@@ -181,6 +188,28 @@ def forget(unit: Unit) -> None:
     if unit.value(_EXISTS) is not None:
         unit.run(_CLEAR)
         unit.run(_CLEAR_STATE)
+
+
+def check(tx: Transaction, incarnation: str, home: Path, after: int) -> tuple[list[str], int]:
+    """What is wrong with the documents of the next blobs above `after`, and the last one looked at,
+    0 at the end. A document that lacks a trigram keeps a message from being found; one without a blob
+    does no harm and goes with time."""
+    facts = _facts(tx, incarnation)
+    if facts is None or after >= int(facts["upto"]):
+        return [], 0
+    right, last = filling.documents(tx, home, after, int(facts["upto"]))
+    kept = {blob: parts for blob, *parts in tx.all(_KEPT, low=after, high=last)}
+    found: list[str] = []
+    for one in right:
+        if one.blob not in kept:
+            found.append(f"content {one.blob} is not in the index")
+            continue
+        partial, head, body = kept[one.blob]
+        lacks = not set(numbers(one.text.head)) <= set(head) or not set(numbers(one.text.body)) <= set(body)
+        # Of what is not indexed whole the messages are read in any case.
+        if lacks and not partial:
+            found.append(f"the index lacks text of content {one.blob}")
+    return found, last
 
 
 # The filling node ------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select as select_ids
 
 from imsd.sessions.imap4 import narrowing, searching
 from imsd.store import blob_rows, jobs, messages
@@ -312,3 +313,27 @@ def test_dates_are_decided_by_columns(growing: Growing, database: Any) -> None:
     put(database, 3)
     key = keys.Sent(keys.When.ON, date(1994, 2, 7))
     assert found(database, growing.index, key) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "database_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
+)
+def test_a_check_finds_what_the_shared_index_lacks(database: Any, growing: Growing) -> None:
+    append(database, *(b"Subject: one %d\r\n\r\nsome text of %d\r\n" % (n, n) for n in range(250)))
+    growing.fill()
+    assert run(growing.index.check()) == []
+
+    def spoil(unit: Any) -> None:
+        blobs = sorted(blob for (blob,) in unit.all(sql(select_ids(blob_rows.blob.c.id))))
+        unit._execute(f"DELETE FROM search_document WHERE blob = {blobs[3]}", {})
+        unit._execute(f"UPDATE search_document SET body = body[2:] WHERE blob = {blobs[240]}", {})
+        spoiled.extend((blobs[3], blobs[240]))
+
+    spoiled: list[int] = []
+    run(database.write(spoil))
+    assert run(growing.index.check()) == [
+        f"content {spoiled[0]} is not in the index",
+        f"the index lacks text of content {spoiled[1]}",
+    ]
+    run(growing.index.forget())
+    assert run(growing.index.check()) == []
