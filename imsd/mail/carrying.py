@@ -121,7 +121,11 @@ class Carrying:
             except TooLargeHere as refusal:
                 outcomes[each.id] = Outcome(State.FAILED, "5.2.3", refusal.text)
             except OverQuota as refusal:
-                outcomes[each.id] = Outcome(State.WAITING, "4.2.2", refusal.text)
+                # As the site wants senders to be told: at once, or when the time is over.
+                if self._delivery.room.full().temporary:
+                    outcomes[each.id] = Outcome(State.WAITING, "4.2.2", refusal.text)
+                else:
+                    outcomes[each.id] = Outcome(State.FAILED, "5.2.2", refusal.text)
             except Refusal as refusal:
                 state = State.WAITING if refusal.temporary else State.FAILED
                 status = "5.7.1" if isinstance(refusal, PostingDenied) else "5.3.0"

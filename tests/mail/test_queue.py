@@ -659,6 +659,22 @@ def test_contacts_that_lead_to_each_other_are_told_to_the_sender(world: World) -
     assert world.queued() == {}
 
 
+@pytest.mark.parametrize("refusal", ["permanent", "temporary"])
+def test_a_full_mailbox_is_told_of_as_the_site_wants(world: World, refusal: str) -> None:
+    world.set(quotas__refusal=refusal)
+    run(world.db.write(mailboxes.set_quota, world._person("full"), 10, 0))
+    world.send("root@example.test", "full@example.test")
+    world.work()
+    assert len(world.inbox(world.root)) == 1
+    if refusal == "temporary":
+        assert world.reports() == []
+        assert world.queued()["full@example.test"] is State.WAITING
+    else:
+        (report,) = world.reports()
+        assert (status(report)[1]["Action"], status(report)[1]["Status"]) == ("failed", "5.2.2")
+        assert world.queued() == {}
+
+
 def test_a_domain_that_became_ours_is_delivered_here(world: World) -> None:
     world.send("alice@example.test", "nobody@example.test", sender="bob@near.test")
     world.work()
