@@ -188,7 +188,11 @@ class Delivery:
         elif isinstance(to, Local):
             await self._to_mailbox(plan, addressee, to, depth)
         elif isinstance(to, PublicFolder):
-            _add(plan, PUBLIC, to.pathname, addressee)
+            # RCPT asked for whom it knew: not for members of lists, nor as things are by now.
+            if plan.originator.system or await posting.posts(self._directory, to, plan.originator.account):
+                _add(plan, PUBLIC, to.pathname, addressee)
+            else:
+                _refuse(plan, addressee)
         elif isinstance(to, DistributionList):
             await self._expand(plan, addressee, to, depth)
         elif isinstance(to, Contact):

@@ -46,6 +46,15 @@ async def may_post(directory: Directory, recipient: Recipient | None, account: i
         raise PostingDenied
 
 
+async def posts(directory: Directory, folder: PublicFolder, account: int | None) -> bool:
+    """Whether `may_post` lets a message into a folder that comes there by a list or later."""
+    try:
+        await may_post(directory, folder, account)
+    except PostingDenied:
+        return False
+    return True
+
+
 async def admits(directory: Directory, recipient: Recipient, originator: Originator) -> bool:
     """Whether a recipient accepts from an originator."""
     if not recipient.restricted or originator.system:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from imsd.directory.limits import Limits
 from imsd.directory.recipients import Admits, everybody
 from imsd.directory.restrictions import Restrictions
@@ -38,6 +40,7 @@ class FakeDirectory:
     """Accounts are numbered from 7 in the order in which they are added."""
 
     def __init__(self) -> None:
+        self.db: Any = None
         self.known: dict[str, Recipient] = {}
         self.members: dict[str, list[str]] = {}
         self.persons: list[Person] = []

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from imsd.errors import NoSuchMailbox, OverQuota, TooLargeHere
+from imsd.errors import NoSuchMailbox, OverQuota, PostingDenied, TooLargeHere
 from imsd.mail.delivery import LOCAL, Accepted, Delivery
 from imsd.mail.envelope import Addressee, Envelope
 from imsd.settings import PAGES, LiveSettings
-from imsd.store import blob_rows, claims, fanout, mailboxes, messages, spool, tracking
+from imsd.store import acl, blob_rows, claims, fanout, mailboxes, messages, spool, tracking
 from imsd.store.database import Database
 from imsd.store.ids import INBOX, PUBLIC, AccountId, MailboxId
 from tests.mail.fakes import FakeDirectory
@@ -26,6 +26,7 @@ class Post:
     def __init__(self, database: Database) -> None:
         self.db = database
         self.directory = FakeDirectory()
+        self.directory.db = database
         self.delivery = Delivery(database, self.directory, LiveSettings(PAGES))  # type: ignore[arg-type]
         self.alice = self.person("alice")
         self.bob = self.person("bob")
@@ -251,6 +252,20 @@ def test_public_folder_gets_a_post(post: Post) -> None:
     made = run(post.db.write(mailboxes.create, PUBLIC, "News/Today", NOW))
     post.directory.add_folder("news", "News/Today")
     assert post.send("news@example.test").delivered == 1
+    assert len(post.inbox(PUBLIC, made.id)) == 1
+
+
+def test_a_list_does_not_carry_a_post_where_its_sender_may_not_post(post: Post) -> None:
+    made = run(post.db.write(mailboxes.create, PUBLIC, "News", NOW))
+    post.directory.add_folder("news", "News")
+    alice = post.person("alice")
+    post.directory.add_list("all", "news@example.test", "alice@example.test")
+    assert post.send("all@example.test").delivered == 2
+    run(post.db.write(acl.change, PUBLIC, made.id, acl.ANYONE, "lr"))
+    assert post.send("all@example.test").delivered == 1
+    assert len(post.inbox(PUBLIC, made.id)) == 1 and len(post.inbox(alice)) == 2
+    with pytest.raises(PostingDenied):
+        post.send("news@example.test")
     assert len(post.inbox(PUBLIC, made.id)) == 1
 
 
