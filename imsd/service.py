@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,9 +32,12 @@ from imsd.garbage import Garbage
 from imsd.gates import PAGE_OF, Gate, SmtpGate, close_what_is_off
 from imsd.indexing import Indexing
 from imsd.listeners import CannotListen, Listeners, listen_on_path
+from imsd.mail import programs
 from imsd.mail.limits import Arrivals
+from imsd.mail.links import Links
 from imsd.mail.pickup import Pickup
 from imsd.mail.queue import QueueRunner
+from imsd.mail.retrieving import Retriever
 from imsd.mail.warnings import Warner
 from imsd.sessions.imap4 import make_imap4
 from imsd.sessions.ldap import make_ldap
@@ -87,11 +90,13 @@ class Server(Service):
         self.upkeep: Upkeep | None = None
         self.pickup: Pickup | None = None
         self.warner: Warner | None = None
+        self.links: Links | None = None
         self.indexing: Indexing | None = None
         self._control: IListeningPort | None = None
         self._lmtp: IListeningPort | None = None
         self._ldapi: IListeningPort | None = None
         self._pop3: Pop3Door | None = None
+        self._doors: dict[str, SmtpDoor] = {}
         self._closing: set[Connection] = set()
         self._reload = LoopingCall(self.contexts.reload)
         self._reload.clock = reactor
@@ -172,6 +177,8 @@ class Server(Service):
         self.pickup.start()
         self.warner = Warner(core.db, core.directory, core.settings, self.reactor)
         self.warner.start()
+        self.links = self._links(core, self.queue)
+        self.links.start()
         self.indexing = Indexing(core.db, core.search, self.config.database.url, self.reactor)
         self.indexing.start()
         core.summaries.start()
@@ -198,6 +205,28 @@ class Server(Service):
             self._ldapi = listen_on_path(self.reactor, path, self.factories["ldapi"], mode=0o666)
         except CannotListenError as error:
             self.log.error("ldapi cannot listen on {path}: {reason}", path=path, reason=error)
+
+    def _links(self, core: Core, queue: QueueRunner) -> Links:
+        retriever = Retriever(
+            queue.transport,
+            core.directory,
+            core.settings,
+            lambda: SmtpServer(self._doors["smtp"], self.reactor),
+        )
+
+        async def run(command: Sequence[str], seconds: float, link: str) -> str:
+            return await programs.run(self.reactor, command, seconds, {"IMSD_LINK": link})
+
+        return Links(
+            core.settings,
+            core.delivery.connectors,
+            self.reactor,
+            run=run,
+            retrieve=retriever.retrieve,
+            busy=lambda: bool(queue.lanes.open or self.factories["smtp"].connections),
+            waits=queue.waits_for,
+            moved=queue.links_moved,
+        )
 
     def _cannot_start(self, failure: Any) -> None:
         reason = failure.getErrorMessage()
@@ -249,8 +278,10 @@ class Server(Service):
                     inbound=core.limits,
                     lookups=core.lookups,
                     greylist=core.greylist,
+                    handovers=self.queue.handovers if self.queue is not None else None,
                 )
                 full = b"421 4.3.2 Too many connections\r\n"
+                self._doors[name] = smtp
                 return lambda: SmtpServer(smtp, self.reactor), full
             case "pop3" | "pop3s":
                 if self._pop3 is None:
@@ -315,6 +346,8 @@ class Server(Service):
         ended = [factory.stop() for factory in self.factories.values()]
         if self.pickup is not None:
             ended.append(self.pickup.stop())
+        if self.links is not None:
+            ended.append(Deferred.fromCoroutine(self.links.stop()))
         if self.queue is not None:
             ended.append(self.queue.stop())
         hurrying = LoopingCall(self._hurry)

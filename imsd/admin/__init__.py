@@ -2,7 +2,8 @@
 
 operations  the table, and how an operation is called
 control     the table over HTTP on a local socket
-people, mailbox, sharing, directory, settings, queue, routes, search, status, health, limits, backup
+people, mailbox, sharing, directory, settings, queue, routes, search, status, health, limits, links,
+backup
             the operations, by what they are about; importing this package enters them
 """
 
@@ -11,6 +12,7 @@ from imsd.admin import (
     directory,
     health,
     limits,
+    links,
     mailbox,
     people,
     queue,
@@ -26,6 +28,7 @@ __all__ = [
     "directory",
     "health",
     "limits",
+    "links",
     "mailbox",
     "people",
     "queue",

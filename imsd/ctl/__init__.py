@@ -5,8 +5,8 @@ client      asks the running server over its control socket
 offline     runs the same operation on a store that no server has open
 mailfiles   Maildir, mbox and .eml files, read and written
 output      tables for people, JSON for programs
-setup, people, mailbox, sharing, directory, settings, server, queue, limits, route, search,
-backup
+setup, people, mailbox, sharing, directory, settings, server, queue, limits, route, link,
+search, backup
             the commands, by what they are about
 """
 
@@ -19,6 +19,7 @@ def main() -> None:
         backup,
         directory,
         limits,
+        link,
         mailbox,
         people,
         queue,

@@ -74,6 +74,8 @@ class Connectors:
         self._directory = directory
         self._made: tuple[tuple[Ims, Delivery, DeliveryRestrictions], tuple[Connector, ...]] | None = None
         self._trouble: dict[str, int] = {}
+        self.up: set[str] = set()
+        """Links that are up (imsd.mail.links), in lower case."""
 
     # What there is -------------------------------------------------------------------------
 
@@ -97,18 +99,23 @@ class Connectors:
         """Why mail for a destination waits until somebody asks for it, "" if it does not. new: it comes only
         now, or is parked already; else it is being sent."""
         row = None if destination.host else self.domain_row(destination.domain)
-        if row is not None and row.route == "etrn":
-            return "Held until the domain's host asks for it by ETRN"
+        if row is not None and row.held:
+            return row.held
         if not connector.sends:
             return f"Connector {connector.name} sends nothing (transfer mode)"
         if new and not connector.takes:
             return f"Connector {connector.name} takes nothing new (transfer mode)"
-        return ""
+        return self.waits_for(connector.delivery.link)
+
+    def waits_for(self, link: str) -> str:
+        """Why mail waits for a link, "" if it need not."""
+        return f"Waits for link {link.lower()}" if link and link.lower() not in self.up else ""
 
     @property
     def parks(self) -> bool:
         """Whether any domain's mail waits to be asked for."""
-        return any(row.route == "etrn" for row in self._settings[Ims].domains)
+        held = any(row.held for row in self._settings[Ims].domains)
+        return held or any(self.waits_for(each.delivery.link) for each in self.all)
 
     def failed(self, connector: str, now: int) -> None:
         """The connector could not reach any of its hosts."""
@@ -116,7 +123,9 @@ class Connectors:
 
     def condition(self, attempts: int, now: int) -> Condition:
         self._trouble = {name: until for name, until in self._trouble.items() if until > now}
-        return Condition(frozenset(self._trouble), attempts, self._settings[Ims].lowest_cost_only)
+        closed = frozenset(each.name for each in self.all if self.waits_for(each.delivery.link))
+        only = self._settings[Ims].lowest_cost_only
+        return Condition(frozenset(self._trouble), attempts, only, closed)
 
     # Choosing ------------------------------------------------------------------------------
 

@@ -79,9 +79,14 @@ class Parking:
             return ""
         if to.connector or to.host:
             return self._connectors.parked(self._connectors.named(to.connector), to, new)
-        row = self._connectors.domain_row(to.domain)
-        if row is not None and row.route == "etrn":
-            return "Held until the domain's host asks for it by ETRN"
-        if any(connector.takes if new else connector.sends for connector in self._connectors.all):
-            return ""
-        return self._connectors.parked(self._connectors.all[0], to, new)
+        whys = [self._connectors.parked(connector, to, new) for connector in self._connectors.all]
+        return whys[0] if all(whys) else ""
+
+    async def waits_for(self, link: str) -> bool:
+        """Whether anything waits for a link."""
+        wanted, after = self._connectors.waits_for(link) or f"Waits for link {link.lower()}", 0
+        while found := await self._db.read(spool.parked, after):
+            after = found[-1].id
+            if any(self.why(each.destination, new=True) == wanted for each in found):
+                return True
+        return False

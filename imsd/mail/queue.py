@@ -32,6 +32,7 @@ from imsd.mail.carrying import Carrying
 from imsd.mail.claiming import LEASE as LEASE
 from imsd.mail.claiming import Claiming
 from imsd.mail.flow import TOO_LATE
+from imsd.mail.handover import Handovers
 from imsd.mail.lanes import Lanes
 from imsd.mail.names import Dns, Names
 from imsd.mail.ourselves import Ourselves, addresses_of_interfaces
@@ -39,6 +40,7 @@ from imsd.mail.parcels import Parcels
 from imsd.mail.parking import Parking
 from imsd.mail.relay import Courier, Protections, Transport
 from imsd.mail.reporting import Reporter
+from imsd.mail.retrieving import ask_too
 from imsd.mail.routing import Routing
 from imsd.mail.settling import Settling
 from imsd.mail.slots import Slots
@@ -130,6 +132,7 @@ class QueueRunner:
             Protections(settings, self.names, self.policies),
             now,
             timeouts,
+            also=lambda client: ask_too(client, directory, settings),
         )
         self.connectors = delivery.connectors
         reporter = Reporter(delivery, directory, settings, blobs, self._hostname)
@@ -141,6 +144,17 @@ class QueueRunner:
         self.claiming = Claiming(db, settings, self.lanes, self._ways, reactor, node, now, self._tell_idle)
         delivery.flow.now = now
         self._parking = Parking(db, self.connectors, delivery.flow, now, self._kept_too_long)
+        self.waits_for = self._parking.waits_for
+        self.handovers = Handovers(
+            db,
+            settings,
+            self.connectors,
+            self.claiming,
+            carrying.do,
+            self.transport,
+            node,
+            now,
+        )
         self._watch: Watch | None = None
         self._unwatch_settings: Callable[[], None] | None = None
         self._renewing = LoopingCall(self._renew)
@@ -224,6 +238,12 @@ class QueueRunner:
 
     def _changed(self, change: Change) -> None:
         self.claiming.schedule(change.next_due if isinstance(change, QueueChanged) else 0)
+
+    def links_moved(self) -> None:
+        """A link came up, or went down: what waits for it may go, or waits again."""
+        self._ways.forget()
+        self._look(reparking=True)
+        self.wake()
 
     def _settings_changed(self) -> None:
         pages = (self._settings[Ims], self._settings[DeliveryPage])

@@ -3,7 +3,8 @@
 1. A pattern is compared with the whole address, without case. Fits, best first: the same string; one
    with wildcards, more literal characters first; a part of the address, the longer first; an empty
    pattern, which takes any address of its type. So `*` goes before an empty one at any cost.
-2. Among equally good fits a connector comes later that does not send now, then one that is in
+2. Among equally good fits a connector comes later that does not send now, then one whose link is down
+   (the other's schedule is active sooner), then one that is in
    trouble, then one that has tried more often, then one of higher cost; then as they are listed.
    Mail comes in by one listener for all connectors, so "not the one it came by" excludes none.
 3. Which connectors are left out before that: those out of whose scope the originator is, and those
@@ -71,11 +72,13 @@ def candidates(connectors: Sequence[Connector], kind: str, address: str) -> list
 
 @dataclass(slots=True)
 class Condition:
-    """How connectors are doing. trouble: names of those that could not be reached lately."""
+    """How connectors are doing. trouble: names of those that could not be reached lately. closed: of
+    those that wait for their link."""
 
     trouble: frozenset[str] = frozenset()
     attempts: int = 0
     lowest_cost_only: bool = False
+    closed: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -101,10 +104,11 @@ def choose(found: Sequence[Candidate], condition: Condition) -> Choice:
     turn = condition.attempts % len(by_cost)
     tried = {id(each): number < turn for number, each in enumerate(by_cost)}
 
-    def order(each: Candidate) -> tuple[bool, bool, bool, int, int]:
+    def order(each: Candidate) -> tuple[bool, bool, bool, bool, int, int]:
         name = each.connector.name
         return (
             not each.connector.takes,
+            name in condition.closed,
             name in condition.trouble,
             tried[id(each)],
             each.space.cost,
@@ -113,7 +117,14 @@ def choose(found: Sequence[Candidate], condition: Condition) -> Choice:
 
     ranked = sorted(equal, key=order)
     first = order(ranked[0])
-    words = ("does not send now", "is in trouble", "has tried it more often", "costs more", "is listed later")
+    words = (
+        "does not send now",
+        "waits for its link",
+        "is in trouble",
+        "has tried it more often",
+        "costs more",
+        "is listed later",
+    )
     for each in ranked[1:]:
         differs = [word for word, a, b in zip(words, first, order(each), strict=True) if a != b]
         lost.append((each, f"it {(differs or words[-1:])[0]}"))

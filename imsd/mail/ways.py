@@ -55,6 +55,12 @@ class NotSending(Refusal):
     temporary = True
 
 
+class NotAsked(Refusal):
+    """It can only be fetched."""
+
+    temporary = True
+
+
 class Ways:
     """Finds ways; remembers which destinations share connections. now: microseconds."""
 
@@ -117,6 +123,9 @@ class Ways:
         if self._too_large(message):
             return Routed(refusal=TooLargeToLeave())
         row = None if to.host else connectors.domain_row(to.domain)
+        if parks and row is not None and row.logins:
+            # There is no host to try: only who asks can have it.
+            return Routed(parks=parks, refusal=NotAsked(parks))
         return Routed(route(connector, row, to), parks)
 
     def _too_large(self, message: Queued) -> bool:

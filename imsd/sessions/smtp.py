@@ -41,16 +41,18 @@ from protocols.connection import Connection
 from protocols.sasl import IAuthenticator
 from protocols.security import Security
 from protocols.smtp.grammar import Path
-from protocols.smtp.interfaces import Client, IDoor, ISession, ITransaction, Limits, Role
+from protocols.smtp.interfaces import Client, IDoor, ISession, ITransaction, Limits, Role, TurnRefused
 from protocols.smtp.parameters import EIGHT_BIT, SEVEN_BIT, MailParameters, RcptParameters
 from protocols.smtp.responses import Reply
 from protocols.smtp.server import Server
 from protocols.smtp.solicitation import in_header, unwanted
+from protocols.smtp.turning import Use
 
 if TYPE_CHECKING:
     from imsd.auth import Authenticator
     from imsd.core import Core
     from imsd.mail.delivery import Delivery
+    from imsd.mail.handover import Handovers
     from imsd.settings import LiveSettings
     from imsd.store.blobs import Blobs, NewBlob
     from imsd.summaries import Summaries
@@ -83,8 +85,10 @@ class Door:
         inbound: InboundLimits | None = None,
         lookups: Lookups | None = None,
         greylist: Greylist | None = None,
+        handovers: Handovers | None = None,
     ) -> None:
         self.role = role
+        self.handovers = handovers
         self.hostname = hostname
         self.policy = policy
         self.delivery = delivery
@@ -122,6 +126,7 @@ class Door:
                 vrfy=page.vrfy,
                 expn=page.expn,
                 no_soliciting=page.no_soliciting,
+                atrn=page.atrn and self.handovers is not None,
             )
             self._limits = (page, ims, limits)
         return self._limits[2]
@@ -252,6 +257,13 @@ class Session:
         if not self.door.settings[Smtp].etrn:
             raise NotPermitted("ETRN is not offered")
         return await self.door.delivery.start_held(domain, below)
+
+    async def turn(self, domains: tuple[str, ...]) -> Use:
+        """ATRN (RFC 2645). Raises TurnRefused."""
+        handovers, account = self.door.handovers, self.account
+        if handovers is None or account is None:
+            raise TurnRefused(450, "4.7.0", "ATRN request refused")
+        return await handovers.begin(account, domains)
 
     def refused(self, sender: str, recipient: str, error: Exception, queue_id: str = "") -> None:
         """A decision to be found again (design, decision 12); rows are written in batches."""

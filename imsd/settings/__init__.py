@@ -20,6 +20,7 @@ from imsd.settings.directory import Addressing, Ldap
 from imsd.settings.filters import Filter
 from imsd.settings.folders import Folders
 from imsd.settings.imap import Imap
+from imsd.settings.links import Dialup, Etrn
 from imsd.settings.listeners import Admission
 from imsd.settings.live import LiveSettings
 from imsd.settings.logins import Logins
@@ -64,6 +65,8 @@ PAGES: tuple[type[Page], ...] = (
     Flow,
     Timers,
     Tls,
+    Dialup,
+    Etrn,
     Ndr,
     Notifications,
     Rerouting,

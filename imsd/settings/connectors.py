@@ -125,7 +125,7 @@ Senders = tuple[Annotated[str, AfterValidator(_sender)], ...]
 
 
 class DomainRow(BaseModel):
-    """Specify by e-mail domain. route: dns, smarthost, host:HOST[,HOST...] or etrn."""
+    """Specify by e-mail domain. route: dns, smarthost, host:HOST[,HOST...], etrn or atrn:LOGIN[,LOGIN...]."""
 
     model_config = _FROZEN
 
@@ -140,9 +140,26 @@ class DomainRow(BaseModel):
         if value.startswith("host:"):
             hosts = [_host(each) for each in value[5:].split(",")]
             return "host:" + ",".join(hosts)
+        if value.startswith("atrn:"):
+            logins = [each.strip().lower() for each in value[5:].split(",")]
+            if not all(each.rpartition("@")[0] for each in logins):
+                raise ValueError(f"{value}: addresses of who may ask expected after atrn:")
+            return "atrn:" + ",".join(logins)
         if value not in ("dns", "smarthost", "etrn"):
-            raise ValueError(f'{value}: "dns", "smarthost", "host:HOST" or "etrn" expected')
+            raise ValueError(f'{value}: "dns", "smarthost", "host:HOST", "etrn" or "atrn:LOGIN" expected')
         return value
+
+    @property
+    def held(self) -> str:
+        """Why mail waits to be asked for, "" if it does not."""
+        if self.route == "etrn":
+            return "Held until the domain's host asks for it by ETRN"
+        return "Held until the domain's host asks for it by ATRN" if self.logins else ""
+
+    @property
+    def logins(self) -> tuple[str, ...]:
+        """Who may ask by ATRN."""
+        return tuple(self.route[5:].split(",")) if self.route.startswith("atrn:") else ()
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -157,6 +174,7 @@ class Way(BaseModel):
     mode: Literal["dns", "smarthost"] = "dns"
     smart_hosts: tuple[Host, ...] = ()
     port: int = Field(25, ge=1, le=65_535)
+    link: str = Field("", max_length=20)
 
     @model_validator(mode="after")
     def _hosts(self) -> Way:
@@ -277,7 +295,8 @@ class Ims(Page):
         (),
         max_length=10_000,
         description="Rows {domain, route, port}: how mail for a domain and those below it leaves: dns, "
-        "smarthost, host:HOST[:PORT][,HOST...] or etrn (it is held until the domain's host asks by ETRN); "
+        "smarthost, host:HOST[:PORT][,HOST...], etrn (it is held until the domain's host asks by ETRN) or "
+        "atrn:LOGIN[,LOGIN...] (until it logs in as one of these and fetches it by ATRN); "
         "the recipient's address is not changed",
     )
     security: tuple[SecurityRow, ...] = Field(
@@ -294,7 +313,7 @@ class Ims(Page):
         (),
         max_length=100,
         description="More connectors: {name, transfer_mode, location, address_space, connected_sites, "
-        "delivery: {mode, smart_hosts, port}, restrict: {accept_from, reject_from}}",
+        "delivery: {mode, smart_hosts, port, link}, restrict: {accept_from, reject_from}}",
     )
 
     @property
@@ -375,6 +394,11 @@ class Delivery(Page):
         "else its addresses), [name] (its addresses), [address], each with :port if need be",
     )
     port: int = Field(25, ge=1, le=65_535, description="Port of mail exchangers found by DNS")
+    link: str = Field(
+        "",
+        max_length=20,
+        description="Send only while this link of ims.dialup.links is up; until then mail waits",
+    )
     nameservers: tuple[str, ...] = Field(
         (), description="Name servers to ask, address or address:port; empty: those of the operating system"
     )
@@ -464,7 +488,7 @@ def connectors(ims: Ims, delivery: Delivery, restrict: DeliveryRestrictions) -> 
             transfer_mode=ims.transfer_mode,
             address_space=ims.address_space,
             connected_sites=ims.connected_sites,
-            delivery=Way(mode=mode, smart_hosts=delivery.smart_hosts, port=delivery.port),
+            delivery=Way(mode=mode, smart_hosts=delivery.smart_hosts, port=delivery.port, link=delivery.link),
             restrict=Restrict(accept_from=restrict.accept_from, reject_from=restrict.reject_from),
         ),
         *ims.connectors,

@@ -47,6 +47,11 @@ class Smtp(Page):
     etrn: bool = Field(
         True, description="Let any client start by ETRN what is held for a domain (ims.domains, RFC 1985)"
     )
+    atrn: bool = Field(
+        False,
+        description="Let who is named in ims.domains (atrn:LOGIN) log in and fetch what is held for a domain "
+        "by ATRN on his own connection (RFC 2645), on the submission ports or port 25",
+    )
 
     greeting_delay: float = Field(
         0,

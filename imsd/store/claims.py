@@ -121,6 +121,18 @@ _CLAIM = sql(
         ready=0,
     )
 )
+_PARKED_ROW = and_(
+    text("(queue_recipient.state = -1 OR queue_recipient.state = 1)"), _r.state == State.PARKED.value
+)
+_IS_PARKED = and_(_PARKED_ROW, among(_r.domain, "places"))
+_PLACES = sql(select(_r.domain).distinct().where(_PARKED_ROW).order_by(_r.domain))
+_PARKED = sql(
+    select(*RECIPIENT)
+    .where(_IS_PARKED, _r.id > bindparam("after"), _r.lease <= bindparam("now"))
+    .order_by(_r.id)
+    .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True)
+)
 _FIRST_TURN = sql(
     select(_r.turn)
     .where(_r.state == ZERO, _ONE, _r.domain == bindparam("domain"))
@@ -248,6 +260,32 @@ def claim_due(unit: Unit, now: int, limit: int, lease: int = 600_000_000, node: 
         limit -= sum(len(claim.recipients) for claim in claims)
         place = found[-1]
     return claims
+
+
+def parked_places(tx: Transaction) -> list[str]:
+    """The destinations for which something is parked."""
+    return [row[0] for row in tx.all(_PLACES)]
+
+
+def claim_parked(
+    unit: Unit, places: list[str], after: int, now: int, limit: int, lease: int, node: int = 0
+) -> tuple[list[Claim], int]:
+    """Claim what is parked at these destinations, in the order in which it came; where to go on."""
+    rows = unit.all(_PARKED, places=places, after=after, now=now, limit=limit)
+    by_message: dict[QueueId, list[QueuedRecipient]] = {}
+    for row in rows:
+        each = read_recipient(row)
+        by_message.setdefault(each.message, []).append(each)
+        after = each.id
+    messages = {}
+    if by_message:
+        messages = {row[-1]: read_message(row) for row in unit.all(_MESSAGES, ids=list(by_message))}
+    made, until = [], now + lease
+    for message, recipients in by_message.items():
+        token = secrets.token_bytes(12)
+        unit.run(_CLAIM, ids=[each.id for each in recipients], token=token, node=node, lease=until)
+        made.append(Claim(token, until, messages[message], tuple(recipients)))
+    return made, after
 
 
 def extend(unit: Unit, claim: Claim, lease: int) -> bool:

@@ -369,6 +369,16 @@ class Client:
             self._wire.fail(BadReply(f"RSET: {reply}"))
             raise Rejected(reply, "RSET")
 
+    async def say(self, line: str, seconds: float) -> Reply:
+        """A command that has no method of its own; its reply."""
+        return await self._command(line, seconds)
+
+    def release(self) -> Wire:
+        """The wire, for whoever has the connection from here on. Nothing may have come early."""
+        if self._wire.unread():
+            self._fail(BadReply("text after the reply that turns the connection round"))
+        return self._wire
+
     async def noop(self) -> Reply:
         return await self._command("NOOP", self._times.other)
 

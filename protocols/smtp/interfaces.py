@@ -46,12 +46,13 @@ class Limits:
 
     recipients: per transaction (RFC 5321 4.5.3.1.8 asks for 100 at least); refused: recipients
     refused per connection; bad_commands and transactions: per connection; content: for all of one
-    message, however slowly it comes. etrn: whether that is offered (RFC 1985). deliver_by: the shortest
-    time that BY=n;R may ask for, None where that is not offered (RFC 2852). hold: seconds for which
-    submitted mail may be kept back, 0 where that is not offered (RFC 4865). domains: of the recipients of
-    one message, 0 = no limit. banner: after our name in the greeting, "" for the usual. esmtp, auth:
-    whether extensions, and AUTH, are offered. lenient: malformed addresses are taken. vrfy, expn: whom they
-    tell something. no_soliciting: kinds of solicitation that are refused (RFC 3865).
+    message, however slowly it comes. etrn, atrn: whether they are offered (RFC 1985, RFC 2645).
+    deliver_by: the shortest time that BY=n;R may ask for, None where that is not offered (RFC 2852).
+    hold: seconds for which submitted mail may be kept back, 0 where that is not offered (RFC 4865).
+    domains: of the recipients of one message, 0 = no limit. banner: after our name in the greeting, ""
+    for the usual. esmtp, auth: whether extensions, and AUTH, are offered. lenient: malformed addresses
+    are taken. vrfy, expn: whom they tell something. no_soliciting: kinds of solicitation that are refused
+    (RFC 3865).
     """
 
     message: int = 50 * 1024 * 1024
@@ -72,6 +73,7 @@ class Limits:
     vrfy: Telling = "off"
     expn: Telling = "off"
     no_soliciting: tuple[str, ...] = ()
+    atrn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,14 @@ class Client:
     cipher: str
     identity: Any = None
     lmtp: bool = False
+
+
+class TurnRefused(Exception):
+    """ATRN is answered with this reply (RFC 2645 5.2.1)."""
+
+    def __init__(self, code: int, enhanced: str, text: str) -> None:
+        super().__init__(text)
+        self.reply = Reply(code, enhanced, text)
 
 
 class IDoor(Interface):
@@ -139,6 +149,10 @@ class ISession(Interface):
     async def start_held(domain: str, below: bool) -> int:
         """ETRN: send what is held for a domain, below: and for those below it. How many recipients
         that starts. A refusal is worded by `IDoor.explain`."""
+
+    async def turn(domains: tuple[str, ...]) -> Any:
+        """ATRN: what is done with the connection once it has turned round (protocols.smtp.turning.Use).
+        No domains: all that are the identity's. Raises TurnRefused."""
 
     def logged_in(identity: Any, end: Callable[[], None]) -> None:
         """AUTH succeeded. `end` ends the connection, should the identity cease to be one."""

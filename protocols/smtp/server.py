@@ -32,6 +32,7 @@ from protocols.smtp.grammar import BadPath, Cursor
 from protocols.smtp.interfaces import Client, Role
 from protocols.smtp.parameters import UnknownParameter
 from protocols.smtp.responses import Reply
+from protocols.smtp.turning import Pressed, Use
 from protocols.smtp.verbs import table
 
 HARD_LINE = 4096
@@ -52,6 +53,7 @@ class Server(Conversation):
         self._errors = 0
         self._announced: dict[str, Any] = {}
         self._verbs = table(door.role)
+        self._wire: Pressed | None = None
 
     # The conversation ----------------------------------------------------------------------
 
@@ -214,6 +216,30 @@ class Server(Conversation):
 
     def now(self) -> float:
         return self.clock.seconds()
+
+    async def turn(self, use: Use) -> None:
+        """What comes from here on is for a client of ours; it is over when that is (RFC 2645 5.3)."""
+        self.flush()
+        wire = self._wire = Pressed(self.clock, self)
+        early = self.input.peek(len(self.input))
+        self.input.clear()
+        if early:
+            wire.dataReceived(early)
+        await use(wire, self.security.encrypted, self.security.peer)
+        self.close()
+
+    def received(self, data: bytes) -> None:
+        if self._wire is None:
+            super().received(data)
+        else:
+            self._wire.dataReceived(data)
+
+    def lost(self) -> None:
+        if self._wire is None:
+            super().lost()
+        else:
+            # Whoever uses it hears of it, and has to write down what became of what was sent.
+            self._wire.connectionLost()
 
     def farewell(self, timed_out: bool) -> bytes:
         return (responses.IDLE_TOO_LONG if timed_out else responses.SHUTTING_DOWN).wire

@@ -6,7 +6,7 @@ from protocols.smtp.commands.ask import Expn, Help, Vrfy
 from protocols.smtp.commands.command import Channel, Command, Session
 from protocols.smtp.commands.content import Bdat, Data
 from protocols.smtp.commands.hello import Ehlo, Helo, Lhlo, Noop, Quit, Rset
-from protocols.smtp.commands.queue import Etrn
+from protocols.smtp.commands.queue import Atrn, Etrn
 from protocols.smtp.commands.security import Auth, Starttls
 from protocols.smtp.commands.transaction import MailFrom, RcptTo
 from protocols.smtp.commands.xclient import Xclient
@@ -27,6 +27,7 @@ VERBS: dict[bytes, type[Command]] = {
         Expn,
         Help,
         Etrn,
+        Atrn,
         Auth,
         Starttls,
         Xclient,
@@ -36,7 +37,7 @@ VERBS: dict[bytes, type[Command]] = {
 
 
 LMTP_VERBS: dict[bytes, type[Command]] = {b"LHLO": Lhlo} | {
-    name: verb for name, verb in VERBS.items() if verb not in (Ehlo, Helo, Etrn, Xclient)
+    name: verb for name, verb in VERBS.items() if verb not in (Ehlo, Helo, Etrn, Atrn, Xclient)
 }
 """The table of LMTP (RFC 2033): its greeting is another, and there is nothing to start or to announce."""
 

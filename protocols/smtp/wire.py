@@ -88,11 +88,19 @@ class Wire(Protocol):
         self._paused = False
         self._timer: IDelayedCall | None = None
         self.failure: ClientError | None = None
+        self._other: Protocol | None = None
         self.closed: Deferred[None] = Deferred()
 
     # Replies -------------------------------------------------------------------------------
 
+    def give_to(self, other: Protocol) -> None:
+        """From here on another protocol has the connection (RFC 2645 5.3)."""
+        self._other = other
+
     def dataReceived(self, data: bytes) -> None:
+        if self._other is not None:
+            self._other.dataReceived(data)
+            return
         if self.failure is not None:
             return
         self._buffer += data
@@ -169,6 +177,8 @@ class Wire(Protocol):
         self.fail(TimedOut("no answer in time"))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._other is not None:
+            self._other.connectionLost(reason)
         self._fail(Disconnected(reason.getErrorMessage()))
         self.closed.callback(None)
 

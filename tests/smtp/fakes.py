@@ -13,7 +13,7 @@ from protocols.sasl import ScramKeys, offered
 from protocols.sasl.interfaces import IAuthenticator
 from protocols.sasl.keys import client_key, salted_password, server_key, stored_key
 from protocols.smtp.grammar import Path
-from protocols.smtp.interfaces import Client, IDoor, ISession, ITransaction, Limits, Role
+from protocols.smtp.interfaces import Client, IDoor, ISession, ITransaction, Limits, Role, TurnRefused
 from protocols.smtp.parameters import MailParameters, RcptParameters
 from protocols.smtp.responses import Reply
 from protocols.smtp.server import Server
@@ -158,6 +158,9 @@ class FakeDoor:
     async def begin(self, client: Client, reverse_path: Path, parameters: MailParameters) -> Any:
         self.begun.append(FakeTransaction(self, client, reverse_path, parameters))
         return self.begun[-1]
+
+    async def turn(self, domains: tuple[str, ...]) -> Any:
+        raise TurnRefused(453, "4.3.0", "You have no mail")
 
     async def start_held(self, domain: str, below: bool) -> int:
         self.asked.append((domain, below))

@@ -20,7 +20,7 @@ SCRIPTS = sorted((Path(__file__).parents[1] / "transcripts" / "smtp").glob("*.tx
 def test_transcript(script: Path) -> None:
     text = script.read_text("utf-8")
     role = Role.SUBMISSION if "# role: submission" in text else Role.MX
-    door = FakeDoor(role, Limits(etrn="# etrn" in text))
+    door = FakeDoor(role, Limits(etrn="# etrn" in text, atrn="# atrn" in text))
     if "# tls" in text:
         door.context = object()
     talk = Talk(door, "127.0.0.1" if "# peer: loopback" in text else "192.0.2.7")

@@ -66,6 +66,8 @@ class Transport:
     now: Callable[[], int] = tables.now
     timeouts: smtp.Timeouts | None = None
     contexts: Contexts | None = None
+    also: Callable[[smtp.Client], Awaitable[None]] | None = None
+    """Done with every connection before messages are sent on it."""
 
     def __post_init__(self) -> None:
         self.contexts = self.contexts or Contexts(self.keyring)
@@ -91,6 +93,8 @@ class Transport:
                 client, reached = await self._protected(client, target, wanted, protection)
             if wanted.auth:
                 reached += f", logged in by {await self._logged_in(client, wanted)}"
+            if self.also is not None:
+                await self.also(client)
         except BaseException:
             client.abort()
             raise

@@ -161,6 +161,9 @@ class Channel(Protocol):
 
     def now(self) -> float: ...
 
+    async def turn(self, use: Any) -> None:
+        """Be the client until that is over (RFC 2645 5.3), then close."""
+
 
 class Command:
     """One verb. Subclasses are frozen dataclasses with `parse` and `run`.

@@ -1,7 +1,8 @@
-"""ETRN (RFC 1985): a client asks that mail held for its domain be sent to the domain's host.
+"""Asking for mail that is held: ETRN (RFC 1985) and ATRN (RFC 2645).
 
-Nothing is sent on the client's own connection, so that asking for somebody else's mail gets nobody
-anything (RFC 1985 4). A client may ask a few times; each costs a look into the queue.
+ETRN has it sent to the domain's host; nothing is sent on the client's own connection, so that asking for
+somebody else's mail gets nobody anything (RFC 1985 4). A client may ask a few times; each costs a look
+into the queue. ATRN has it sent on the client's connection, so it asks who the client is.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import ClassVar
 
 from protocols.smtp.commands.command import GROWTH, Channel, Command, Refused, Session
 from protocols.smtp.grammar import BadArgument, Cursor, parse_node
-from protocols.smtp.responses import Reply
+from protocols.smtp.interfaces import TurnRefused
+from protocols.smtp.responses import NEED_AUTH, Reply
 
 MOST = 20
 """Questions of one connection."""
@@ -66,3 +68,55 @@ class Etrn(Command):
     @staticmethod
     def keywords(session: Session, channel: Channel) -> list[str]:
         return ["ETRN"] if session.limits.etrn else []
+
+
+MOST_DOMAINS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Atrn(Command):
+    """atrn = "ATRN" [ SP domain *( "," domain ) ] (RFC 2645 5.2.1)."""
+
+    name: ClassVar[str] = "ATRN"
+    usage: ClassVar[str] = "ATRN [<domain>[,<domain>]]"
+    greeted: ClassVar[bool] = True
+    free: ClassVar[bool] = False
+    longest: ClassVar[int] = 4096
+
+    domains: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, cursor: Cursor) -> Atrn:
+        text = cursor.rest()
+        if not text:
+            return cls(())
+        given = text.split(b",")
+        if len(given) > MOST_DOMAINS:
+            raise BadArgument(f"at most {MOST_DOMAINS} domains expected")
+        return cls(tuple(parse_node(each.strip()).lower() for each in given))
+
+    async def run(self, session: Session, channel: Channel) -> None:
+        if not session.limits.atrn:
+            raise Refused(Reply(502, "5.5.1", "ATRN is not offered"))
+        if session.identity is None:
+            raise Refused(NEED_AUTH)
+        if session.mail is not None:
+            raise Refused(Reply(503, "5.5.1", "Not during a mail transaction"))
+        session.asked += 1
+        if session.asked > MOST:
+            raise Refused(Reply(450, "4.7.0", "Asked too often"))
+        try:
+            use = await session.own.turn(self.domains)
+        except TurnRefused as refused:
+            channel.answer(refused.reply)
+            return
+        channel.answer(Reply(250, "2.0.0", "OK now reversing the connection"))
+        await channel.turn(use)
+
+    @staticmethod
+    def works(session: Session) -> bool:
+        return session.limits.atrn
+
+    @staticmethod
+    def keywords(session: Session, channel: Channel) -> list[str]:
+        return ["ATRN"] if session.limits.atrn else []
