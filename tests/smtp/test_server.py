@@ -94,7 +94,7 @@ def test_garbage_gets_replies_only(parts: list[bytes]) -> None:
 class Silent:
     bugs: list[str] = []
 
-    def failure(self, text: str, **values: object) -> None:
+    def failure(self, text: str, *failures: object, **values: object) -> None:
         self.bugs.append(text)
 
 
