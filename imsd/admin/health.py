@@ -73,6 +73,12 @@ async def check(core: Any) -> Json:
         for key, reason in core.settings.rejected.items()
     ]
     findings += await _routing(core)
+    text = "our password is given to whoever is there; tls should be verify"
+    findings += [
+        _finding("warning", f"ims.security {row.domain}: {text}")
+        for row in core.settings[Ims].security
+        if row.auth in ("any", "plain", "login") and row.tls not in ("verify", "dane")
+    ]
     findings += await _dnssec(core)
     findings += _certificates(core.config)
     findings += _space(core.config)

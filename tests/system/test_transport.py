@@ -552,6 +552,7 @@ def test_a_password_goes_in_clear_only_where_that_is_allowed(lab: Lab) -> None:
     host = lab.single(offered=["AUTH PLAIN LOGIN"])
     row = {"domain": "[127.0.0.1]", "auth": "any", "user": "u", "password": "p"}
     lab.set(ims__security=[row])
+    assert any("our password is given to whoever is there" in one["text"] for one in lab.here.ask("check"))
     lab.send(f"carol@{lab.domain}")
     assert "no way to log in by any without TLS" in lab.tried()["last_error"]
     assert "AUTH" not in host.verbs()
