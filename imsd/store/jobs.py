@@ -3,7 +3,8 @@
 The functions here await `Database.write` once per batch, so that interactive units get in
 between. What must not be half done is either undone on a refusal (`copy`), or complete in
 each batch (`move`: every message is in one of the two places), or noted in a table first
-(`purge`: a deleted mailbox stands in `doomed` until the last of its rows is gone).
+(`purge`: a deleted mailbox stands in `doomed` until the last of its rows is gone). `needs` are
+rights that each batch looks at (`permits`).
 """
 
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from imsd.store.database import Database
 from imsd.store.ids import INBOX, PUBLIC, AccountId, MailboxId, Uid, UidValidity
 from imsd.store.marking import Mark, Marked
 from imsd.store.moving import ALL_FLAGS, Copied, Kept
+from imsd.store.permits import Needs, under
 from imsd.store.sql import among, sql
 from imsd.store.transaction import Transaction, Unit
 
@@ -94,6 +96,7 @@ async def store_flags(
     unchanged_since: int | None = None,
     reader: AccountId | None = None,
     report: Report = _unheard,
+    needs: Needs = (),
 ) -> Marked:
     """`marking.store_flags` for any number of ascending UIDs."""
     rows: list[Any] = []
@@ -102,8 +105,8 @@ async def store_flags(
     done = 0
     for batch in _batches(uids):
         marked = await db.write(
-            marking.store_flags, *place, batch, mark, flags, keywords, unchanged_since, reader,
-            account=place[0],
+            under(needs, marking.store_flags), *place, batch, mark, flags, keywords, unchanged_since,
+            reader, account=place[0],
         )  # fmt: skip
         rows.extend(marked.rows)
         failed.extend(marked.failed)
@@ -121,12 +124,15 @@ async def expunge(
     *,
     only_deleted: bool = True,
     report: Report = _unheard,
+    needs: Needs = (),
 ) -> list[Uid]:
     """`moving.expunge` for any number of ascending UIDs."""
     removed: list[Uid] = []
     done = 0
     for batch in _batches(uids):
-        removed.extend(await db.write(_expunge, place, batch, now, only_deleted, account=place[0]))
+        removed.extend(
+            await db.write(under(needs, _expunge), place, batch, now, only_deleted, account=place[0])
+        )
         done += len(batch)
         report(done, len(uids))
     return removed
@@ -145,6 +151,7 @@ async def copy(
     reader: AccountId | None = None,
     kept: Kept = ALL_FLAGS,
     report: Report = _unheard,
+    needs: Needs = (),
 ) -> Copied:
     """`moving.copy` for any number of UIDs; all or none (RFC 9051 6.4.7): what was copied
     before a refusal is removed again."""
@@ -152,7 +159,9 @@ async def copy(
     try:
         for batch in _batches(uids) or [()]:
             done.append(
-                await db.write(moving.copy, source, batch, target, now, reader, kept, account=target[0])
+                await db.write(
+                    under(needs, moving.copy), source, batch, target, now, reader, kept, account=target[0]
+                )
             )
             report(min(len(done) * BATCH, len(uids)), len(uids))
     except Refusal:
@@ -171,12 +180,17 @@ async def move(
     reader: AccountId | None = None,
     kept: Kept = ALL_FLAGS,
     report: Report = _unheard,
+    needs: Needs = (),
 ) -> Copied:
     """`moving.move` for any number of UIDs; a refusal after some batches leaves those moved
     (RFC 6851 4.3 has each message in one place)."""
     done: list[Copied] = []
     for batch in _batches(uids) or [()]:
-        done.append(await db.write(moving.move, source, batch, target, now, reader, kept, account=target[0]))
+        done.append(
+            await db.write(
+                under(needs, moving.move), source, batch, target, now, reader, kept, account=target[0]
+            )
+        )
         report(min(len(done) * BATCH, len(uids)), len(uids))
     return _joined(done)
 
@@ -190,19 +204,29 @@ def _joined(done: Sequence[Copied]) -> Copied:
 
 
 async def rename(
-    db: Database, account: AccountId, old: str, new: str, now: int, report: Report = _unheard
+    db: Database,
+    account: AccountId,
+    old: str,
+    new: str,
+    now: int,
+    report: Report = _unheard,
+    leaving: Needs = (),
+    room: Needs = (),
 ) -> None:
-    """`mailboxes.rename`; the INBOX is emptied into a new mailbox (RFC 9051 6.3.6)."""
+    """`mailboxes.rename`; the INBOX is emptied into a new mailbox (RFC 9051 6.3.6).
+
+    leaving, room: rights on the old mailbox, and above the new one.
+    """
     if account == PUBLIC or names.canonical(old) != names.INBOX:
-        await db.write(mailboxes.rename, account, old, new, account=account)
+        await db.write(under((*leaving, *room), mailboxes.rename), account, old, new, account=account)
         return
-    made = await db.write(mailboxes.create, account, new, now, account=account)
+    made = await db.write(under((*leaving, *room), mailboxes.create), account, new, now, account=account)
     if made.id == INBOX:
         raise MailboxExists
-    await db.write(mailbox_annotations.copy, account, INBOX, made.id, account=account)
+    await db.write(under(leaving, mailbox_annotations.copy), account, INBOX, made.id, account=account)
     moved = 0
     while uids := await db.read(_first_uids, account, INBOX):
-        await move(db, (account, INBOX), uids, (account, made.id), now, account)
+        await move(db, (account, INBOX), uids, (account, made.id), now, account, needs=leaving)
         moved += len(uids)
         report(moved, 0)
 

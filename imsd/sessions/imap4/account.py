@@ -31,6 +31,7 @@ from imsd.settings.imap import Imap
 from imsd.slices import in_slices
 from imsd.store import acl, counting, jobs, mailboxes, names
 from imsd.store.ids import PUBLIC, AccountId, MailboxId
+from imsd.store.permits import under
 from protocols.imap4.dialect import Dialect
 from protocols.imap4.events import Wanted
 from protocols.imap4.interfaces import (
@@ -311,8 +312,9 @@ class ImapAccount:
             hint = use_of(spot.name)
         with self._changing(spot.account, spot.name):
             made = await self.held.db.write(
-                mailboxes.create, spot.account, spot.name, self.held.now(), use, hint, account=spot.account
-            )
+                under(spot.needs, mailboxes.create), spot.account, spot.name, self.held.now(), use, hint,
+                account=spot.account,
+            )  # fmt: skip
         return identities.mailbox(made.account, made.id)
 
     async def delete(self, name: str) -> None:
@@ -320,8 +322,9 @@ class ImapAccount:
         spot = await self.places.leaving(name)
         with self._changing(spot.account, spot.name):
             await self.held.db.write(
-                mailboxes.delete_mailbox, spot.account, spot.name, self.held.now(), account=spot.account
-            )
+                under(spot.needs, mailboxes.delete_mailbox), spot.account, spot.name, self.held.now(),
+                account=spot.account,
+            )  # fmt: skip
         self.held.purge_soon()
 
     async def rename(self, old: str, new: str) -> None:
@@ -335,8 +338,9 @@ class ImapAccount:
             raise NotPermitted("A mailbox cannot be moved between namespaces")
         with self._changing(source.account, source.name, target.name):
             await jobs.rename(
-                self.held.db, source.account, source.name, target.name, self.held.now(), self.progress
-            )
+                self.held.db, source.account, source.name, target.name, self.held.now(), self.progress,
+                leaving=source.needs, room=target.needs,
+            )  # fmt: skip
 
     async def _own_list(self) -> None:
         """Subscriptions are the owner's, or his delegate's, to change."""

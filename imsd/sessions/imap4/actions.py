@@ -15,6 +15,7 @@ from imsd.errors import AlreadyExpunged, NotPermitted
 from imsd.sessions.imap4 import marks
 from imsd.sessions.imap4.appending import Append, kept
 from imsd.sessions.imap4.marks import DELETED, SEEN
+from imsd.sessions.imap4.places import Place
 from imsd.store import jobs
 from imsd.store.marking import Mark
 from protocols.imap4.interfaces import Copied, FlagChange, Row, Stored
@@ -45,7 +46,7 @@ async def store(
     told = view.told
     marked = await jobs.store_flags(
         view.held.db, view.place.key, uids, mark, bits, keywords, unchanged_since, view.reader,
-        report=view.owner.progress,
+        report=view.owner.progress, needs=view.place.needs(_touched(mark, bits, keywords)),
     )  # fmt: skip
     for row in marked.rows:
         view.own[row.uid] = row.modseq
@@ -76,6 +77,14 @@ def _allowed(
     return mark, bits & may, keywords
 
 
+def _touched(mark: Mark, bits: int, keywords: tuple[str, ...]) -> str:
+    """The rights that a change needs which was let through."""
+    if mark is Mark.REPLACE:
+        return "stw"
+    others = bits & ~(SEEN | DELETED) or keywords
+    return ("s" if bits & SEEN else "") + ("t" if bits & DELETED else "") + ("w" if others else "")
+
+
 async def seen(view: View, uids: Sequence[int]) -> Iterator[Sequence[Row]]:
     """\\Seen for what was fetched without PEEK; nothing where it may not be set."""
     if view.examined or "s" not in view.place.rights:
@@ -85,12 +94,21 @@ async def seen(view: View, uids: Sequence[int]) -> Iterator[Sequence[Row]]:
     ]
     if not fresh:
         return iter(())
-    marked = await jobs.store_flags(
-        view.held.db, view.place.key, fresh, Mark.ADD, SEEN, (), None, view.reader
-    )
+    try:
+        marked = await jobs.store_flags(
+            view.held.db, view.place.key, fresh, Mark.ADD, SEEN, (), None, view.reader,
+            needs=view.place.needs("s"),
+        )  # fmt: skip
+    except NotPermitted:
+        return iter(())
     for row in marked.rows:
         view.own[row.uid] = row.modseq
     return view.rows_of(row.uid for row in marked.rows)
+
+
+def _enters(place: Place) -> str:
+    """Right i, and those by which flags come along."""
+    return "i" + "".join(letter for letter in "stw" if letter in place.rights)
 
 
 async def copy(view: View, which: SequenceSet, target: str) -> Copied:
@@ -100,7 +118,7 @@ async def copy(view: View, which: SequenceSet, target: str) -> Copied:
     with view.owner.making() as made:
         done = await jobs.copy(
             view.held.db, view.place.key, uids, place.key, view.held.now(), view.owner.reader, kept(place),
-            report=view.owner.progress,
+            report=view.owner.progress, needs=(*view.place.needs("r"), *place.needs(_enters(place))),
         )  # fmt: skip
         made(place.key, done.target)
     return Copied(done.uidvalidity, compact(done.source), compact(done.target))
@@ -116,7 +134,7 @@ async def move(view: View, which: SequenceSet, target: str) -> Copied:
     with view.owner.making() as made:
         done = await jobs.move(
             view.held.db, view.place.key, uids, place.key, view.held.now(), view.owner.reader, kept(place),
-            report=view.owner.progress,
+            report=view.owner.progress, needs=(*view.place.needs("rte"), *place.needs(_enters(place))),
         )  # fmt: skip
         made(place.key, done.target)
     return Copied(done.uidvalidity, compact(done.source), compact(done.target))
@@ -141,6 +159,7 @@ async def replace(
     # What it frees is known when it goes; the quota is decided then.
     sink = await view.owner.append(name, flags, internal_date, size, whole, check=False)
     sink.replaces = (*view.place.key, uids[0])
+    sink.needs = view.place.needs("te")
     return sink
 
 
@@ -159,6 +178,7 @@ async def expunge(view: View, which: SequenceSet | None) -> int:
         found = ((uid, view.index.get(uid)) for uid in view.uids(which))
         uids = [uid for uid, row in found if row is not None and row.flags & DELETED]
     removed = await jobs.expunge(
-        view.held.db, view.place.key, uids, view.held.now(), report=view.owner.progress
-    )
+        view.held.db, view.place.key, uids, view.held.now(), report=view.owner.progress,
+        needs=view.place.needs("e"),
+    )  # fmt: skip
     return len(removed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,7 @@ from imsd.store import messages, moving, seen
 from imsd.store.blobs import THRESHOLD, NewBlob
 from imsd.store.ids import PUBLIC, AccountId, MailboxId
 from imsd.store.moving import Kept
+from imsd.store.permits import Needs, under
 from imsd.store.transaction import Unit
 from protocols.imap4.interfaces import Appended, IAppend
 from protocols.message.summary import Summarizer, summarizing
@@ -46,7 +47,8 @@ class Append:
     """Content is scanned at the end while it is small, and as it comes when it is not, or when
     its size is not known (RFC 4469).
 
-    replaces: the message that goes when this one comes (RFC 8508): its mailbox and UID.
+    replaces: the message that goes when this one comes (RFC 8508): its mailbox and UID. needs:
+    rights on that mailbox.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Append:
         self._left = limit
         self._whole: list[_Item] = []
         self.replaces: tuple[AccountId, MailboxId, int] | None = None
+        self.needs: Needs = ()
         self.making: Making = unheard
         self._begin(flags, date, size, whole)
 
@@ -122,8 +125,8 @@ class Append:
         try:
             with self.making() as made:
                 stored = await self._held.db.write(
-                    _append_all, self._place, items, self._reader, self.replaces, self._held.now(),
-                    account=self._place.mailbox.account,
+                    under(self.needs, _append_all), self._place, items, self._reader, self.replaces,
+                    self._held.now(), account=self._place.mailbox.account,
                 )  # fmt: skip
                 made(self._place.key, range(stored.uid, stored.uid + len(items)))
         except BaseException:
@@ -160,6 +163,11 @@ def permitted(place: Place, flags: int, keywords: tuple[str, ...]) -> tuple[int,
     return flags & keeps.flags, keywords if keeps.keywords else ()
 
 
+def _trimmed(place: Place, item: _Item) -> _Item:
+    flags, keywords = permitted(place, item.flags, item.keywords)
+    return replace(item, flags=flags, keywords=keywords)
+
+
 def kept(place: Place) -> Kept:
     """The flags that a message may bring along (RFC 4314 4)."""
     rights = place.rights
@@ -181,6 +189,10 @@ def _append_all(
         account, mailbox, uid = replaces
         if not moving.expunge(unit, account, mailbox, [uid], now, only_deleted=False):
             raise AlreadyExpunged
+    if place.guard is not None:
+        # A message may be long on its way.
+        place = replace(place, rights=place.guard.rights(unit, *place.key))
+        items = [_trimmed(place, item) for item in items]
     stored = [
         _append(unit, place, item.content, item.flags, item.keywords, item.date, reader, now)
         for item in items

@@ -16,6 +16,7 @@ from imsd.sessions.imap4.places import Place
 from imsd.store import acl, mailboxes
 from imsd.store.ids import PUBLIC, AccountId, EntryId
 from imsd.store.mailboxes import Mailbox
+from imsd.store.permits import under
 from imsd.store.transaction import Unit
 from protocols.imap4.interfaces import Acl, Grantable
 
@@ -60,7 +61,9 @@ async def change(session: ImapAccount, name: str, identifier: str, rights: str, 
         if negative or how == "-" or (not how and set(rights) != set(acl.ALL)):
             raise NotPermitted("The owner of a mailbox has all rights on it")
         return
-    await session.held.db.write(change_row, place.mailbox, grantee, rights, how, negative, account=owner)
+    await session.held.db.write(
+        under(place.needs("a"), change_row), place.mailbox, grantee, rights, how, negative, account=owner
+    )
 
 
 def change_row(unit: Unit, mailbox: Mailbox, grantee: EntryId, rights: str, how: str, negative: bool) -> None:

@@ -17,6 +17,7 @@ from imsd.errors import NoPrivateAnnotations, NotPermitted, UnsupportedUse
 from imsd.store import mailbox_annotations, mailboxes
 from imsd.store.ids import INBOX, PUBLIC, AccountId
 from imsd.store.mailbox_annotations import NOBODY, PRIVATE, SERVER, Target
+from imsd.store.permits import under
 from imsd.store.transaction import Unit
 from protocols.imap4.interfaces import Annotations
 
@@ -71,15 +72,18 @@ async def change(session: ImapAccount, name: str, values: Mapping[str, bytes | N
         await _change_server(session, values, private, most)
         return
     place = await _place(session, name)
-    if len(private) < len(values):
-        place.need("w")
+    letters = "lw" if len(private) < len(values) or SPECIAL_USE in values else "l"
+    place.need(letters)
     kept = {entry: value for entry, value in values.items() if entry != SPECIAL_USE}
     use = None
     if SPECIAL_USE in values:
         use = _use(session, place, values[SPECIAL_USE])
     target = Target(*place.key, session.reader)
     with session.annotating(place.key):
-        await session.held.db.write(_change_mailbox, target, kept, use, most, account=target.account)
+        await session.held.db.write(
+            under(place.needs(letters, _READERS), _change_mailbox), target, kept, use, most,
+            account=target.account,
+        )  # fmt: skip
 
 
 async def _change_server(

@@ -11,7 +11,7 @@ not be looked up does not exist.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from imsd.auth import Account, homes, protocols
@@ -22,6 +22,7 @@ from imsd.settings.imap import Imap
 from imsd.store import acl, mailboxes, names
 from imsd.store.ids import PUBLIC, AccountId, MailboxId
 from imsd.store.mailboxes import Mailbox
+from imsd.store.permits import Guard, Need, NeedOfName
 from imsd.store.transaction import Transaction
 
 OTHERS = "Other Users"
@@ -30,19 +31,27 @@ SHARED = "Public Folders"
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A name's namespace: whose tree it is in, and its name there ("" is the tree itself)."""
+    """A name's namespace: whose tree it is in, and its name there ("" is the tree itself).
+
+    needs: rights that what changes the tree looks at again, none in one's own.
+    """
 
     account: AccountId
     name: str
     prefix: str
+    needs: tuple[NeedOfName, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A mailbox that exists and may be seen, and the account's rights on it."""
+    """A mailbox that exists and may be seen, and the account's rights on it.
+
+    guard: who a unit that writes has to look for in the list; None for who owns it.
+    """
 
     mailbox: Mailbox
     rights: frozenset[str]
+    guard: Guard | None = None
 
     @property
     def key(self) -> tuple[AccountId, MailboxId]:
@@ -52,6 +61,10 @@ class Place:
         """Raises NotPermitted unless all these rights are held."""
         if not self.rights.issuperset(letters):
             raise NotPermitted
+
+    def needs(self, letters: str, some: str = "") -> tuple[Need, ...]:
+        """The rights, as units that write look at them: all of letters, and one of some."""
+        return () if self.guard is None else (Need(self.guard, *self.key, letters, some),)
 
     def need_one(self, letters: str) -> None:
         """Raises NotPermitted where none of these rights is held."""
@@ -127,7 +140,7 @@ class Places:
             raise NoSuchMailbox
         who = await self.standing(spot.account)
         row, grants = await self._held.db.read_few(_find, spot.account, spot.name, who.owner)
-        place = Place(row, who.rights(grants))
+        place = Place(row, who.rights(grants), guard(who))
         if place.rights.isdisjoint(letters):
             raise NoSuchMailbox
         return place
@@ -136,7 +149,7 @@ class Places:
         """The place with the rights as they are now. Raises NoSuchMailbox."""
         who = await self.standing(place.mailbox.account)
         row, grants = await self._held.db.read_few(_by_id, *place.key, who.owner)
-        return Place(row, who.rights(grants))
+        return Place(row, who.rights(grants), guard(who))
 
     # Changing the tree -------------------------------------------------------------------
 
@@ -159,14 +172,14 @@ class Places:
             if above is not None and rights.isdisjoint(ANY):
                 raise NoSuchMailbox
             raise NotPermitted
-        return spot
+        return _guarded(spot, who, "k", above=True)
 
     async def leaving(self, name: str) -> Spot:
         """A mailbox that may be deleted or renamed (right x). Raises MailboxHasChildren,
         NoSuchMailbox, NotPermitted."""
         spot = await self._inside(name, MailboxHasChildren)
         (await self.find(name, ANY)).need("x")
-        return spot
+        return _guarded(spot, await self.standing(spot.account), "x")
 
     async def _inside(self, name: str, root: type[Exception]) -> Spot:
         if name in (SHARED, OTHERS):
@@ -176,6 +189,18 @@ class Places:
             raise NoSuchMailbox
         names.canonical(spot.name)
         return spot
+
+
+def guard(who: Standing) -> Guard | None:
+    """Who a unit looks for in lists, None for the owner."""
+    return None if who.owner else Guard(who.identities, who.more)
+
+
+def _guarded(spot: Spot, who: Standing, letters: str, above: bool = False) -> Spot:
+    found = guard(who)
+    if found is None:
+        return spot
+    return replace(spot, needs=(NeedOfName(found, spot.account, spot.name, letters, above),))
 
 
 def _grants(tx: Transaction, row: Mailbox, owner: bool) -> Sequence[acl.Grant]:
