@@ -210,12 +210,14 @@ async def rename(
     new: str,
     now: int,
     report: Report = _unheard,
+    moved: Callable[[Place, Place, Copied], object] | None = None,
     leaving: Needs = (),
     room: Needs = (),
 ) -> None:
     """`mailboxes.rename`; the INBOX is emptied into a new mailbox (RFC 9051 6.3.6).
 
-    leaving, room: rights on the old mailbox, and above the new one.
+    moved: called with the INBOX, the new mailbox and each batch. leaving, room: rights on the old
+    mailbox, and above the new one.
     """
     if account == PUBLIC or names.canonical(old) != names.INBOX:
         await db.write(under((*leaving, *room), mailboxes.rename), account, old, new, account=account)
@@ -224,11 +226,13 @@ async def rename(
     if made.id == INBOX:
         raise MailboxExists
     await db.write(under(leaving, mailbox_annotations.copy), account, INBOX, made.id, account=account)
-    moved = 0
+    done = 0
     while uids := await db.read(_first_uids, account, INBOX):
-        await move(db, (account, INBOX), uids, (account, made.id), now, account, needs=leaving)
-        moved += len(uids)
-        report(moved, 0)
+        batch = await move(db, (account, INBOX), uids, (account, made.id), now, account, needs=leaving)
+        if moved is not None:
+            moved((account, INBOX), (account, made.id), batch)
+        done += len(uids)
+        report(done, 0)
 
 
 def _first_uids(tx: Transaction, account: AccountId, mailbox: MailboxId) -> list[int]:

@@ -31,6 +31,7 @@ from imsd.settings.imap import Imap
 from imsd.slices import in_slices
 from imsd.store import acl, counting, jobs, mailboxes, names
 from imsd.store.ids import PUBLIC, AccountId, MailboxId
+from imsd.store.moving import Copied
 from imsd.store.permits import under
 from protocols.imap4.dialect import Dialect
 from protocols.imap4.events import Wanted
@@ -105,9 +106,11 @@ class ImapAccount:
         return any(view.place.key == key for view in self._views)
 
     @contextmanager
-    def making(self) -> Iterator[Callable[[tuple[AccountId, MailboxId], Iterable[int]], None]]:
+    def making(
+        self, left: dict[tuple[AccountId, MailboxId], set[int]] | None = None
+    ) -> Iterator[Callable[[tuple[AccountId, MailboxId], Iterable[int]], None]]:
         """While messages are made; whoever makes them calls what this gives with their mailbox and
-        UIDs: they are no news."""
+        UIDs: they are no news. left: of what goes meanwhile from where it is not selected."""
         own: dict[tuple[AccountId, MailboxId], set[int]] = {}
 
         def made(key: tuple[AccountId, MailboxId], uids: Iterable[int]) -> None:
@@ -115,7 +118,8 @@ class ImapAccount:
             if self.has_selected(key):
                 self.made.update(own[key])
 
-        with nullcontext() if self.notices is None else self.notices.making(own):
+        gone = {} if left is None else left
+        with nullcontext() if self.notices is None else self.notices.making(own, gone):
             yield made
 
     def _changing(self, account: AccountId, *changed: str) -> AbstractContextManager[None]:
@@ -336,10 +340,16 @@ class ImapAccount:
         target = await self.places.room(new.rstrip("/"))
         if source.account != target.account:
             raise NotPermitted("A mailbox cannot be moved between namespaces")
-        with self._changing(source.account, source.name, target.name):
+        left: dict[tuple[AccountId, MailboxId], set[int]] = {}
+        with self._changing(source.account, source.name, target.name), self.making(left) as made:
+
+            def moved(source: jobs.Place, target: jobs.Place, done: Copied) -> None:
+                left.setdefault(source, set()).update(done.source)
+                made(target, done.target)
+
             await jobs.rename(
                 self.held.db, source.account, source.name, target.name, self.held.now(), self.progress,
-                leaving=source.needs, room=target.needs,
+                moved, source.needs, target.needs,
             )  # fmt: skip
 
     async def _own_list(self) -> None:

@@ -68,6 +68,8 @@ class Notices:
         # New messages heard of while this session makes some.
         self._making = 0
         self._held: list[tuple[Key, set[int]]] = []
+        # The same of messages that went.
+        self._held_gone: list[tuple[Key, set[int]]] = []
         # Annotations that others changed, by what is annotated; those this session is changing.
         self._annotations: dict[Key, dict[str, None]] = {}
         self._annotating: set[Key] = set()
@@ -145,6 +147,9 @@ class Notices:
                 return
             bits = _NEW
         elif isinstance(change, MessagesExpunged):
+            if self._making:
+                self._held_gone.append((key, set(change.uids)))
+                return
             bits = _GONE
         elif isinstance(change, FlagsChanged):
             bits = _FLAGS
@@ -245,8 +250,9 @@ class Notices:
             self._mine -= mine
 
     @contextmanager
-    def making(self, own: dict[Key, set[int]]) -> Iterator[None]:
-        """While this session makes messages; their mailboxes and UIDs are in `own` at the end."""
+    def making(self, own: dict[Key, set[int]], left: dict[Key, set[int]]) -> Iterator[None]:
+        """While this session makes messages; their mailboxes and UIDs are in `own` at the end, those
+        of what it took out of mailboxes that are not selected in `left`."""
         self._making += 1
         try:
             yield
@@ -254,9 +260,13 @@ class Notices:
             self._making -= 1
             if not self._making:
                 held, self._held = self._held, []
+                gone, self._held_gone = self._held_gone, []
                 for key, uids in held:
                     if not uids <= own.get(key, set()):
                         self._mark(key, _NEW)
+                for key, uids in gone:
+                    if not uids <= left.get(key, set()):
+                        self._mark(key, _GONE)
 
     # Telling -------------------------------------------------------------------------------
 

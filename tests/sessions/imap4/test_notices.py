@@ -411,3 +411,57 @@ def test_who_wants_no_events_of_it_is_not_told(held, database):
     heard = listen(session(held), group())
     run(database.write(acl.grant, BOB, INBOX, ALICE, "", account=BOB))
     assert told(heard) == []
+
+
+def test_the_inbox_is_not_renamed_but_emptied(held, database):
+    """A new mailbox and no OLDNAME; the INBOX stays, and its messages go (RFC 5465 5.4, RFC 9051 6.3.6)."""
+    put(database, 3)
+    run(database.write(mailboxes.subscribe, ALICE, "INBOX", account=ALICE))
+    alice, other = session(held), session(held)
+    heard, others = listen(alice, group()), listen(other, group())
+    run(alice.rename("INBOX", "Old/Mail"))
+    lines = told(others)
+    assert lines[:2] == ['* LIST (\\HasChildren) "/" Old', '* LIST (\\HasNoChildren) "/" Old/Mail']
+    assert [line[:38] for line in lines[2:]] == [
+        "* STATUS Old (MESSAGES 0 UIDNEXT 1 UID",
+        "* STATUS Old/Mail (MESSAGES 3 UIDNEXT ",
+        "* STATUS INBOX (MESSAGES 0 UIDNEXT 4)",
+    ]
+    # Nothing of what the session did itself.
+    assert told(heard) == []
+
+
+def test_who_wants_names_alone_hears_of_the_new_one_when_the_inbox_is_emptied(held, database):
+    put(database, 2)
+    heard = listen(session(held), group(events=Event.NAME))
+    run(session(held).rename("INBOX", "Old"))
+    assert told(heard) == ['* LIST (\\HasNoChildren) "/" Old']
+
+
+def test_who_has_the_inbox_selected_sees_its_messages_go(held, database):
+    put(database, 2)
+    other = session(held)
+    view = select(other)
+    heard = listen(other, group(Mailboxes.PERSONAL, events=Event.NAME))
+    run(session(held).rename("INBOX", "Old"))
+    assert [update.uid for update in view.updates(True)] == [1, 2]
+    assert told(heard) == ['* LIST (\\HasNoChildren) "/" Old']
+
+
+def test_another_node_that_empties_the_inbox_is_heard_of(held, database):
+    put(database, 2)
+    heard = listen(session(held), group())
+    held.trees._trees[ALICE]._read_again()
+    settled(held, database)
+    publish = database.feed.publish
+    database.feed.publish = lambda change: None
+    try:
+        run(jobs.rename(database, ALICE, "INBOX", "Old", NOW))
+    finally:
+        database.feed.publish = publish
+    database.feed.doubt(None)
+    settled(held, database)
+    lines = told(heard)
+    assert lines[0] == '* LIST (\\HasNoChildren) "/" Old'
+    assert {line.split()[2] for line in lines[1:]} == {"INBOX", "Old"}
+    assert not any("OLDNAME" in line for line in lines)
