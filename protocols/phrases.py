@@ -47,6 +47,7 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
     "Rights on the mailbox changed": ("Die Rechte am Postfach haben sich geändert", "Les droits ont changé"),
     "Flags that can be changed": ("Kennzeichen, die geändert werden können", "Marques modifiables"),
     "Highest": ("Höchste", "La plus haute"),
+    "How URLs can be authorized": ("Wie URLs berechtigt werden können", "Comment autoriser des URL"),
     "Identity": ("Kennung", "Identité"),
     "Idle for too long": ("Zu lange untätig", "Inactif trop longtemps"),
     "Language changed": ("Sprache gewechselt", "Langue changée"),
@@ -84,6 +85,7 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
         "Das ausgewählte Postfach wurde gelöscht",
         "La boîte sélectionnée a été supprimée",
     ),
+    "The key is another now": ("Der Schlüssel ist jetzt ein anderer", "La clé est une autre maintenant"),
     "The service ends here for now": (
         "Der Dienst endet hier vorerst",
         "Le service s'arrête ici pour l'instant",
@@ -170,6 +172,10 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
     "At most {} messages of one APPEND": (
         "Höchstens {} Nachrichten in einem APPEND",
         "Au plus {} messages par APPEND",
+    ),
+    "At most {} octets in one command": (
+        "Höchstens {} Oktette in einem Befehl",
+        "Au plus {} octets par commande",
     ),
     "At most {} parts in one command": (
         "Höchstens {} Teile in einem Befehl",
@@ -506,6 +512,12 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
     "TEXT or URL": ("TEXT oder URL", "TEXT ou URL"),
     "TLS before a password": ("TLS vor einem Kennwort", "TLS avant un mot de passe"),
     "UNCHANGEDSINCE": ("UNCHANGEDSINCE", "UNCHANGEDSINCE"),
+    "INTERNAL": ("INTERNAL", "INTERNAL"),
+    "URLs of messages in mailboxes of your own": (
+        "URLs von Nachrichten in eigenen Postfächern",
+        "des URL de messages de vos propres boîtes",
+    ),
+    "at most {} URLs": ("höchstens {} URLs", "au plus {} URL"),
     "URLAUTH with an access identifier": (
         "URLAUTH mit einer Zugangskennung",
         "URLAUTH avec un identifiant d'accès",

@@ -38,6 +38,19 @@ class Imap(Page):
         le=10_000,
         description="Annotations of a mailbox or of the server, shared ones and each person's own, at most",
     )
+    submission_users: tuple[str, ...] = Field(
+        (),
+        max_length=100,
+        description="Users, by log-on name or address, as whom message submission servers log in: they may "
+        "fetch what a URL says is to be submitted (URLAUTH, `submit+`)",
+    )
+    url_days: int = Field(
+        90,
+        ge=0,
+        le=36_500,
+        description="Days after which URLs that give access to a message are worth nothing, if they do not "
+        "end before (URLAUTH); 0: they last until their key is reset",
+    )
     idle_minutes: int = Field(
         31,
         ge=0,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, case, delete, func, select, update
 
 from imsd.errors import LimitReached, MailboxExists, MailboxHasChildren, NoSuchMailbox, NotPermitted
-from imsd.store import acl, counters, mailbox_annotations, names, quotas
+from imsd.store import acl, counters, mailbox_annotations, names, quotas, url_keys
 from imsd.store import mailbox_tables as t
 from imsd.store.changes import (
     AccountScope,
@@ -223,6 +223,7 @@ def delete_account_mailboxes(unit: Unit, account: AccountId, now: int) -> None:
     for statement in _FORGET_ACCOUNT:
         unit.run(statement, a=account)
     mailbox_annotations.forget_account(unit, account)
+    url_keys.forget_account(unit, account)
 
 
 # Reading -------------------------------------------------------------------------------
@@ -336,6 +337,7 @@ def delete_mailbox(unit: Unit, account: AccountId, name: str, now: int) -> Mailb
     unit.run(_DELETE, a=account, m=old.id)
     acl.forget(unit, account, old.id)
     mailbox_annotations.forget(unit, account, old.id)
+    url_keys.forget(unit, account, old.id)
     unit.run(_FORGET_KEYWORDS, a=account, m=old.id)
     unit.run(_DOOM, account=account, mailbox=old.id, time=now)
     # What it held is free at once, though the rows go later.

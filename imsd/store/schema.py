@@ -20,6 +20,7 @@ from imsd.store import (
     sts_policies,
     tables,
     tracking,
+    url_keys,
 )
 from imsd.store.sql import DIALECTS
 from imsd.store.tables import metadata as metadata
@@ -40,6 +41,7 @@ WHERE = (
     settings,
     sts_policies,
     greylist,
+    url_keys,
 )
 """The modules that define tables."""
 

@@ -32,6 +32,7 @@ from protocols.imap4.events import Wanted
 from protocols.imap4.keys import Key
 from protocols.imap4.ordering import Traits
 from protocols.imap4.sets import Ranges, SequenceSet
+from protocols.imap4.urls import AuthorizedUrl
 from protocols.message.collation import DEFAULT
 
 # Values --------------------------------------------------------------------------------
@@ -442,6 +443,18 @@ class IAccount(Interface):
     async def message(name: str, validity: int, uid: int, needs: Needs) -> IMessage | None:
         """A message of a mailbox that need not be selected; None where there is none that this
         account may read. validity: the UIDVALIDITY it was named under, 0: any."""
+
+    async def sign_urls(urls: Sequence[AuthorizedUrl]) -> Sequence[str] | None:
+        """GENURLAUTH: a token of the mechanism INTERNAL for each; None where one of them is not the
+        account's own to give, or where its mailbox is not there (RFC 4467 7)."""
+
+    async def reset_url_keys(name: str | None) -> None:
+        """RESETKEY: what was signed for a mailbox, or for all (None), is worth nothing any more. Raises
+        NoSuchMailbox, NotPermitted."""
+
+    async def url_message(url: AuthorizedUrl, needs: Needs) -> IMessage | None:
+        """The message that a signed URL lets this session read, None for whatever reason there is
+        none. Raises Throttled after too many wrong ones."""
 
     async def select(name: str, read_only: bool, dialect: Dialect) -> IView:
         """SELECT or EXAMINE: a fresh view. Raises NoSuchMailbox (\\Noselect too)."""

@@ -27,6 +27,7 @@ from protocols.imap4.commands import (
     session,
     sort,
     store,
+    urlauth,
 )
 from protocols.imap4.grammar import Cursor
 from protocols.imap4.responses import Completed
@@ -157,6 +158,9 @@ _TABLE: Final = (
     Verb(b"MYRIGHTS", acl.MyRights, Held.ACCOUNT),
     Verb(b"GETMETADATA", metadata.GetMetadata, Held.ACCOUNT, (b"METADATA", b"METADATA-SERVER")),
     Verb(b"SETMETADATA", metadata.SetMetadata, Held.ACCOUNT, (b"FILTERS",)),
+    Verb(b"GENURLAUTH", urlauth.GenUrlAuth, Held.ACCOUNT, (b"URLAUTH",)),
+    Verb(b"RESETKEY", urlauth.ResetKey, Held.ACCOUNT),
+    Verb(b"URLFETCH", urlauth.UrlFetch, Held.ACCOUNT),
     Verb(b"COMPARATOR", comparator.Comparator, Held.ACCOUNT, (b"I18NLEVEL=2",)),
     Verb(b"COMPRESS", session.Compress, Held.ACCOUNT, (b"COMPRESS=DEFLATE",), answers_itself=True),
     Verb(b"NOTIFY", notify.Notify, Held.ACCOUNT, (b"NOTIFY",)),

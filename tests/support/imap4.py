@@ -53,6 +53,7 @@ from protocols.imap4.interfaces import (
 from protocols.imap4.ordering import Traits
 from protocols.imap4.server import Imap4Server
 from protocols.imap4.sets import Ranges, SequenceSet, compact, contains
+from protocols.imap4.urls import AuthorizedUrl
 from protocols.message import summary
 from protocols.message.collation import COMPARATORS, DEFAULT, casemap
 from protocols.message.part import Scan
@@ -103,6 +104,7 @@ class Box:
         self.views: list[FakeView] = []
         self.recent_from = 1
         self.limit = 1 << 30
+        self.url_key = 0
         self.acl: dict[str, str] = {"alice": ALL_RIGHTS}
         self.annotations: dict[str, bytes] = {}
         self.identity = b"F%d" % uid_validity
@@ -461,6 +463,28 @@ class FakeAccount:
         if box is None or validity not in (0, box.uid_validity):
             return None
         return next((FakeMessage(record.data, needs) for record in box.records if record.uid == uid), None)
+
+    def _token(self, url: AuthorizedUrl) -> str | None:
+        box = self.world.boxes.get(url.target.mailbox)
+        if url.user != "alice" or box is None:
+            return None
+        return "01" + sha256(b"%d %b" % (box.url_key, url.rump)).hexdigest()
+
+    async def sign_urls(self, urls: Sequence[AuthorizedUrl]) -> Sequence[str] | None:
+        await self.world.turn()
+        self._may_fail()
+        tokens = [token for url in urls if (token := self._token(url)) is not None]
+        return tokens if len(tokens) == len(urls) else None
+
+    async def reset_url_keys(self, name: str | None) -> None:
+        await self.world.turn()
+        for box in self.world.boxes.values() if name is None else [self.world.box(name)]:
+            box.url_key += 1
+
+    async def url_message(self, url: AuthorizedUrl, needs: Needs) -> FakeMessage | None:
+        if self._token(url) != url.token or url.access == "submit+":
+            return None
+        return await self.message(url.target.mailbox, url.target.validity, url.target.uid, needs)
 
     async def append(
         self, name: str, flags: Sequence[bytes], internal_date: int | None, size: int, whole: bool = True

@@ -65,6 +65,45 @@ def test_extensions_over_a_packed_connection(server: RunningServer) -> None:
     wire.socket.close()
 
 
+def test_a_url_lets_another_read_one_message(server: RunningServer) -> None:
+    wires = []
+    for name in ("alice", "bob"):
+        wires.append(Wire(server))
+        login = b'a LOGIN "%b" "%b"' % (server.address(name).encode(), PASSWORD.encode())
+        assert b" OK" in wires[-1].say(login)
+    alice, bob = wires
+    assert b" URLAUTH" in alice.say(b"b CAPABILITY")
+    alice.say(b"c CREATE Shared")
+    assert b"1:2]" in alice.say(
+        b"d APPEND Shared {400016+}\r\nSubject: big\r\n\r\n"
+        + b"x" * 400_000
+        + b" {14+}\r\nSubject: 2\r\n\r\n"
+    )
+    assert b"[URLMECH INTERNAL]" in alice.say(b"e SELECT Shared")
+    owner = server.address("alice").replace("@", "%40").encode()
+    reader = server.address("bob").replace("@", "%40").encode()
+    rump = b"imap://%b@localhost/Shared/;UID=1;URLAUTH=user+%b" % (owner, reader)
+    signed = re.search(rb'GENURLAUTH ("[^"]+")', alice.say(b'f GENURLAUTH "%b" INTERNAL' % rump))
+    assert signed is not None
+    url = signed[1]
+    assert url.startswith(b'"' + rump + b":internal:01")
+    fetched = bob.say(b"g URLFETCH %b" % url)
+    assert b"* URLFETCH %b {400016}\r\nSubject: big\r\n" % url in fetched
+    assert len(fetched) > 400_016
+    other = url.replace(b";UID=1", b";UID=2")
+    assert b"* URLFETCH %b NIL\r\n" % other in bob.say(b"h URLFETCH %b" % other)
+    assert b"* URLFETCH %b NIL\r\n" % url in alice.say(b"i URLFETCH %b" % url)
+    bob.say(b"j CREATE Quoting")
+    assert b"APPENDUID" in bob.say(b"k APPEND Quoting CATENATE (URL %b)" % url)
+    assert b"[URLMECH INTERNAL]" in alice.say(b"l RESETKEY Shared")
+    assert b"* URLFETCH %b NIL\r\n" % url in bob.say(b"m URLFETCH %b" % url)
+    assert b"BADURL" in bob.say(b"n APPEND Quoting CATENATE (URL %b)" % url)
+    for wire, box in ((alice, b"Shared"), (bob, b"Quoting")):
+        wire.say(b"y UNSELECT")
+        assert b"z OK" in wire.say(b"z DELETE " + box)
+        wire.socket.close()
+
+
 def test_news_comes_without_a_command(server: RunningServer) -> None:
     """NOTIFY: packed and over TLS, of mail that SMTP brings, beside a client of UIDs alone in IDLE."""
     name = server.address("bob")

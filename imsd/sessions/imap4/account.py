@@ -19,7 +19,7 @@ from imsd.errors import (
     Refusal,
     UnsupportedUse,
 )
-from imsd.sessions.imap4 import identities, lists, metadata, naming, quotas, reading
+from imsd.sessions.imap4 import identities, lists, metadata, naming, quotas, reading, sharing
 from imsd.sessions.imap4.appending import Append
 from imsd.sessions.imap4.held import AccountEnded, Mailstore
 from imsd.sessions.imap4.notices import Notices
@@ -47,6 +47,7 @@ from protocols.imap4.interfaces import (
     Quota,
     Status,
 )
+from protocols.imap4.urls import AuthorizedUrl
 
 _NONE: frozenset[bytes] = frozenset()
 _ENDED = Explained(b"UNAVAILABLE", AccountEnded.default, bye=True)
@@ -60,6 +61,7 @@ class ImapAccount:
         self.account = account
         self.places = Places(held, account)
         self.rights_watch: Any = None
+        self.peer = ""
         self.progress: Callable[[int, int], object] = _unheard
         self._ended = False
         self._ending: Callable[[Explained], object] | None = None
@@ -383,6 +385,18 @@ class ImapAccount:
         if not mailbox.selectable or "r" not in place.rights or validity not in (0, mailbox.uidvalidity):
             return None
         return await reading.one(self.held, place, uid, needs)
+
+    async def sign_urls(self, urls: Sequence[AuthorizedUrl]) -> Sequence[str] | None:
+        self._alive()
+        return await sharing.sign(self, urls)
+
+    async def reset_url_keys(self, name: str | None) -> None:
+        self._alive()
+        await sharing.reset(self, name)
+
+    async def url_message(self, url: AuthorizedUrl, needs: Needs) -> Message | None:
+        self._alive()
+        return await sharing.message(self, url, needs)
 
     async def append(
         self,

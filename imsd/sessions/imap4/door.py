@@ -52,15 +52,16 @@ class ImapDoor:
     async def login(self, name: str, password: str, security: Any) -> ImapAccount:
         if name.lower() == ANONYMOUS and self._held.settings[Imap].anonymous:
             # What clients do for an IMAP URL without a name (RFC 5092 3.2).
-            return self._account(await self.authenticator.anonymous(password, security))
-        return self._account(await self.authenticator.password("", name, password, security))
+            return self._account(await self.authenticator.anonymous(password, security), security)
+        return self._account(await self.authenticator.password("", name, password, security), security)
 
     async def admit(self, identity: Any, security: Any) -> ImapAccount:
-        return self._account(identity)
+        return self._account(identity, security)
 
-    def _account(self, account: Account) -> ImapAccount:
+    def _account(self, account: Account, security: Security) -> ImapAccount:
         protocols.check(self._held.settings, "IMAP4", account.protocols)
         session = ImapAccount(self._held, account)
+        session.peer = security.peer
         session.rights_watch = self.authenticator.watch_rights(account, session.rights_moved)
         return session
 

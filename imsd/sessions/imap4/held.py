@@ -11,12 +11,14 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
 
+from imsd.auth.throttle import Throttle
 from imsd.directory.values import Person
 from imsd.errors import AccountDisabled, Refusal
 from imsd.sessions.imap4.access import Access
 from imsd.sessions.imap4.remembered import Remembered
 from imsd.sessions.imap4.trees import Trees
 from imsd.settings import LiveSettings
+from imsd.settings.logins import Logins
 from imsd.slices import SLICE
 from imsd.store import jobs
 from imsd.store.blobs import Blobs
@@ -105,9 +107,12 @@ class Mailstore:
     # What SORT asks of content, by blob (`arranging`).
     sort_keys: dict[int, Any] = field(default_factory=dict, init=False)
     trees: Trees = field(init=False)
+    # URLs with a token that was wrong, as failed logins are counted (`sharing`).
+    wrong_urls: Throttle = field(init=False)
     _purging: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
+        self.wrong_urls = Throttle(lambda: self.settings[Logins], self.reactor.seconds)
         self.bell = Bell(self.reactor)
         self.trees = Trees(self.db, background)
         self.access = Access(self.db, self.reactor, self.bell)

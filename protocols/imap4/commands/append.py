@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Any, Final
 
 from protocols.errors import BadSyntax, Flood
@@ -18,8 +19,10 @@ from protocols.imap4.channel import Channel
 from protocols.imap4.commands.content import NoSuchPart, octets
 from protocols.imap4.commands.mailboxes import named
 from protocols.imap4.grammar import Announced, Cursor, LiteralPending
+from protocols.imap4.interfaces import Needs
 from protocols.imap4.responses import Completed, No
 from protocols.imap4.sets import SequenceSet
+from protocols.imap4.urls import MessageUrl
 
 PARTS: Final = 1000
 """Parts of the messages of one command (RFC 4469): TEXT and URL together."""
@@ -233,15 +236,24 @@ class _Receiver:
 
     async def _copy(self, step: Url) -> None:
         """The octets of a URL, as FETCH BODY.PEEK would give them."""
-        view = self._channel.view
         try:
-            target = urls.message(step.url, None if view is None else view.name)
-            async for piece in octets(self._account, target):
+            target, opening = self._named(step.url)
+            async for piece in octets(opening, target):
                 self._check.look(piece, allowed=True)
                 await self._write(piece)
                 await self._channel.breathe()
         except (BadSyntax, NoSuchPart):
             raise No(b"BADURL " + urls.shown(step.url), "That is not there") from None
+
+    def _named(self, url: bytes) -> tuple[MessageUrl, Callable[[Needs], Awaitable[Any]]]:
+        """What a URL means, and how that is opened: as this session may, or by what the URL itself
+        allows (RFC 4467 1)."""
+        if url[:7].lower() == b"imap://" and b"URLAUTH" in self._channel.capabilities():
+            authorized = urls.authorized(url, True)
+            return authorized.target, partial(self._account.url_message, authorized)
+        view = self._channel.view
+        target = urls.message(url, None if view is None else view.name)
+        return target, partial(self._account.message, target.mailbox, target.validity, target.uid)
 
     async def _write(self, piece: bytes) -> None:
         pause = self._sink.write(piece)

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
@@ -94,11 +94,13 @@ class NoSuchPart(Exception):
     """A URL names what is not there: the mailbox, the message or the part (RFC 4469 4.1)."""
 
 
-async def octets(account: Any, target: MessageUrl) -> AsyncIterator[bytes]:
-    """What a URL names, in pieces, as FETCH BODY.PEEK would give it (RFC 4469 3). Raises
-    NoSuchPart, and refusals that may pass."""
+async def octets(opening: Callable[[Needs], Awaitable[Any]], target: MessageUrl) -> AsyncIterator[bytes]:
+    """What a URL names, in pieces, as FETCH BODY.PEEK would give it (RFC 4469 3).
+
+    opening: gives the message, or None. Raises NoSuchPart, and refusals that may pass.
+    """
     item = Item(b"", target.section, partial=target.partial)
-    message = await account.message(target.mailbox, target.validity, target.uid, needs([item]))
+    message = await opening(needs([item]))
     extent = None if message is None else item.extent(message)
     if extent is None:
         raise NoSuchPart
@@ -114,6 +116,12 @@ async def octets(account: Any, target: MessageUrl) -> AsyncIterator[bytes]:
         return
     async for piece in message.stream(extent.start, extent.stop):
         yield piece
+
+
+def size(item: Item, message: Any) -> int:
+    """Octets that a BODY item gives, at most."""
+    extent = item.extent(message)
+    return 0 if extent is None else _cut(extent, item.partial).size
 
 
 def needs(items: Iterable[Item], summary: bool = False, identity: bool = False) -> Needs:
