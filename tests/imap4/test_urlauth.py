@@ -47,6 +47,19 @@ def test_a_command_gives_so_many_octets(monkeypatch: pytest.MonkeyPatch) -> None
     assert b"\r\nb OK" in one.say(b"b URLFETCH %b %b" % (url, part))
 
 
+def test_the_longest_url_that_is_signed_is_taken() -> None:
+    one = client()
+    longest = RUMP % 1
+    section = b"/;SECTION=HEADER.FIELDS%20(" + b"X" * (4096 - urlauth.TOKEN - len(longest) - 28) + b")"
+    longest = longest.replace(b";URLAUTH", section + b";URLAUTH")
+    assert len(longest) == 4096 - urlauth.TOKEN
+    found = re.search(rb"\{\d+\}\r\n(imap:.*)\r\n", one.say(b'a GENURLAUTH "%b" INTERNAL' % longest))
+    assert found is not None
+    assert b"* URLFETCH " in (answer := one.say(b'b URLFETCH "%b"' % found[1]))
+    assert b" NIL" not in answer
+    assert one.say(b'c GENURLAUTH "%b" INTERNAL' % longest.replace(b"X", b"XX", 1)).startswith(b"c BAD ")
+
+
 def test_any_octets_may_be_brought_as_a_url() -> None:
     one = client()
     answer = one.say(b'a URLFETCH {3+}\r\n\xff"\\ {0+}\r\n')

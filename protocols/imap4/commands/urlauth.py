@@ -18,6 +18,8 @@ URLS: Final = 100
 """URLs of one command."""
 OCTETS: Final = 256 * 1024 * 1024
 """Octets that one URLFETCH gives; its first URL may name more."""
+TOKEN: Final = 128
+"""Octets that mechanism and token add to a URL, at most: the whole must still be one that is taken."""
 _INTERNAL: Final = b"INTERNAL"
 
 
@@ -42,7 +44,7 @@ class GenUrlAuth:
                 cursor.space()
             if len(found) == URLS:
                 raise cursor.fail(f"at most {URLS} URLs")
-            found.append(urls.authorized(cursor.astring(), False))
+            found.append(urls.authorized(_url(cursor, urls.MAX_URL - TOKEN), False))
             cursor.space()
             _mechanism(cursor)
         return cls(tuple(found))
@@ -123,8 +125,8 @@ class UrlFetch:
         return None if message is None else (item, message)
 
 
-def _url(cursor: Cursor) -> bytes:
+def _url(cursor: Cursor, most: int = urls.MAX_URL) -> bytes:
     url = cursor.astring()
-    if len(url) > urls.MAX_URL:
-        raise cursor.fail(f"a URL of at most {urls.MAX_URL} ASCII characters")
+    if len(url) > most:
+        raise cursor.fail(f"a URL of at most {most} ASCII characters")
     return url
