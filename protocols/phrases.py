@@ -218,6 +218,10 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "0, 1 or infinity": ("0, 1 oder infinity", "0, 1 ou infinity"),
     "1 to {} entries": ("1 bis {} Einträge", "de 1 à {} entrées"),
+    "NUL octets where no encoding can carry them": (
+        "NUL-Oktette, wo keine Codierung sie tragen kann",
+        "Octets NUL là où aucun encodage ne peut les porter",
+    ),
     "Another mailbox has that use": (
         "Ein anderes Postfach hat diese Verwendung",
         "Une autre boîte a déjà cet usage",

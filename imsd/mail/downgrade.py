@@ -7,6 +7,9 @@ The content streams through: a piece and a line are all that is held. A signatur
 does not survive this, as it does not survive any conversion (RFC 8551 3.1.3 is why signed mail is
 7bit). Octets above 127 in header fields, between parts and in parts that say they are encoded
 are no text anybody could convert: `Unconvertible` is raised when they come (RFC 3463 X.6.3).
+
+`without_nul` does less: parts with NUL become base64, for where those octets cannot be sent as they are
+(RFC 3516 6).
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ _LONG = 16_384
 
 
 class Unconvertible(Exception):
-    """There are 8-bit octets where no encoding can carry them."""
+    """There are 8-bit octets, or NUL, where no encoding can carry them."""
 
 
 async def seven_bit(tree: Scan, read: Read, stream: Stream) -> AsyncIterator[bytes]:
@@ -34,20 +37,63 @@ async def seven_bit(tree: Scan, read: Read, stream: Stream) -> AsyncIterator[byt
 
     Raises Unconvertible instead of giving an octet above 127.
     """
-    async for piece in _converted(tree, read, stream):
+
+    async def choose(part: Part) -> bytes:
+        return _encoding(part) if await _needs(part, stream) else b""
+
+    async for piece in _converted(tree, read, stream, choose):
         if not piece.isascii():
             raise Unconvertible
         yield piece
 
 
-async def _converted(tree: Scan, read: Read, stream: Stream) -> AsyncIterator[bytes]:
+async def without_nul(tree: Scan, read: Read, stream: Stream) -> AsyncIterator[bytes]:
+    """The content with parts in base64 that hold NUL, and nothing else another; what they are in
+    is not binary then.
+
+    Raises Unconvertible for NUL in header fields, between parts and in parts that are encoded.
+    """
+    holding: set[int] = set()
+    # Children before what they are in.
+    for part in reversed(list(tree.walk())):
+        if part.kind == LEAF:
+            found = part.content.encoding in _EIGHT | _SEVEN and await _any_nul(stream(part.body, part.stop))
+        else:
+            found = any(id(child) in holding for child in part.children)
+        if found:
+            holding.add(id(part))
+
+    async def choose(part: Part) -> bytes:
+        if id(part) not in holding:
+            return b""
+        if part.kind == LEAF:
+            return b"base64"
+        return b"8bit" if part.content.encoding == b"BINARY" else b""
+
+    async for piece in _converted(tree, read, stream, choose):
+        if b"\0" in piece:
+            raise Unconvertible
+        yield piece
+
+
+async def _any_nul(pieces: AsyncIterator[bytes]) -> bool:
+    found = False
+    async for piece in pieces:
+        found = found or b"\0" in piece
+    return found
+
+
+async def _converted(
+    tree: Scan, read: Read, stream: Stream, choose: Callable[[Part], Awaitable[bytes]]
+) -> AsyncIterator[bytes]:
+    """choose: the encoding a part is to have, b"" for the one it has."""
     at = 0
     for part in tree.walk():
-        if not await _needs(part, stream):
+        encoding = await choose(part)
+        if not encoding:
             continue
         async for piece in stream(at, part.start):
             yield piece
-        encoding = _encoding(part)
         header = _said(await read(part.start, part.body - part.start), encoding)
         if part.kind == LEAF and part.content.encoding not in _EIGHT:
             header = _described(header, part is tree.root, encoding)

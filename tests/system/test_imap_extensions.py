@@ -172,3 +172,21 @@ def test_one_search_of_many_mailboxes(server: RunningServer) -> None:
     assert b"* 1 RECENT" in alice.say(b"g SELECT Sought")
     for wire in wires.values():
         wire.socket.close()
+
+
+def test_octets_with_nul_come_back_by_binary(server: RunningServer) -> None:
+    """literal8 (RFC 3516): BODY and BODYSTRUCTURE say base64, BINARY gives what was appended."""
+    wire = Wire(server)
+    wire.say(b'a LOGIN "%b" "%b"' % (server.address("alice").encode(), PASSWORD.encode()))
+    wire.say(b"b CREATE Octets")
+    octets = bytes(range(256)) * 1000
+    message = b"Content-Type: application/x\r\nContent-Transfer-Encoding: binary\r\n\r\n" + octets
+    assert b"APPENDUID" in wire.say(b"c APPEND Octets ~{%d+}\r\n%b" % (len(message), message))
+    assert b"[UNKNOWN-CTE]" in wire.say(b"d APPEND Octets ~{18+}\r\nSubject: \0\r\n\r\ntext")
+    assert b"1 EXISTS" in wire.say(b"e SELECT Octets")
+    shown = wire.say(b"f FETCH 1 (BODYSTRUCTURE BODY.PEEK[])")
+    assert b'"BASE64"' in shown and b"\0" not in shown
+    assert octets in wire.say(b"g FETCH 1 BINARY.PEEK[1]")
+    wire.say(b"h UNSELECT")
+    assert b"i OK" in wire.say(b"i DELETE Octets")
+    wire.socket.close()

@@ -12,6 +12,7 @@ from zope.interface import implementer
 
 from imsd.errors import AlreadyExpunged, LimitReached, NotPermitted, TooLarge
 from imsd.sessions.imap4 import marks
+from imsd.sessions.imap4.binary import encoded
 from imsd.sessions.imap4.held import Mailstore, background
 from imsd.sessions.imap4.marks import DELETED, SEEN
 from imsd.sessions.imap4.places import Place
@@ -81,6 +82,7 @@ class Append:
         # All messages of a command together are as large as one may be.
         self._left -= size
         self._announced = size
+        self._nul = False
         self._date = date
         self._builder = self._held.blobs.builder(self._limit)
         self._summarizer = Summarizer() if size >= THRESHOLD or not whole else None
@@ -92,6 +94,7 @@ class Append:
             self._announced = 0
             if self._left < 0:
                 raise TooLarge
+        self._nul = self._nul or b"\0" in data
         self._builder.write(data)
         if self._summarizer is not None:
             return self._look(self._summarizer.feeding(data))
@@ -117,6 +120,8 @@ class Append:
             content = await self._builder.finish()
             data = content.data if content.data is not None else b""
             content = content.described(await in_slices(summarizing(data), self._held.reactor))
+        if self._nul:
+            content = await encoded(self._held, content)
         self._whole.append(_Item(content, self._flags, self._keywords, self._date))
 
     async def finish(self) -> Appended:

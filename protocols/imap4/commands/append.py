@@ -131,6 +131,8 @@ def _parts(cursor: Cursor, found: list[Step], first: bool) -> None:
         if text is None and cursor.keyword(b"TEXT"):
             cursor.space()
             text = Text(cursor.message_literal(), Inside.CATENATE)
+            if text.literal.binary:
+                cursor.need(b"BINARY")
         if text is not None:
             found.append(text)
             return
