@@ -263,7 +263,12 @@ class AccessNow:
     read_only: bool
 
 
-Update = Expunged | Grown | FlagsNow | KeywordsNow | AccessNow
+@dataclass(frozen=True, slots=True)
+class UrlKeyNow:
+    """What URLs of the mailbox are signed with is another (RFC 4467 7, RESETKEY)."""
+
+
+Update = Expunged | Grown | FlagsNow | KeywordsNow | AccessNow | UrlKeyNow
 
 
 # Notices, of mailboxes that are not selected.

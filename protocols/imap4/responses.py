@@ -31,6 +31,7 @@ from protocols.imap4.interfaces import (
     Status,
     StatusNow,
     Update,
+    UrlKeyNow,
 )
 from protocols.imap4.sets import Ranges, compact, encode_ranges
 from protocols.languages import DEFAULT, translate
@@ -350,6 +351,8 @@ def updates(changes: Iterable[Update], dialect: Dialect, uid: bool = False) -> b
             out.append(keywords(change.flags, change.permanent, dialect.language))
         elif isinstance(change, AccessNow):
             out.append(access(change.read_only, dialect.language))
+        elif isinstance(change, UrlKeyNow) and b"URLAUTH" not in dialect.off:
+            out.append(url_mechanisms(dialect.language))
     if gone:
         out.append(vanished(compact(gone)))
     return b"".join(out)
@@ -376,6 +379,11 @@ def access(read_only: bool, language: str = DEFAULT) -> bytes:
     """READ-ONLY or READ-WRITE of a mailbox that is selected (RFC 9051 7.1)."""
     word = b"READ-ONLY" if read_only else b"READ-WRITE"
     return condition(b"*", b"OK", word, "Rights on the mailbox changed", language)
+
+
+def url_mechanisms(language: str = DEFAULT) -> bytes:
+    """RFC 4467 9."""
+    return condition(b"*", b"OK", b"URLMECH INTERNAL", "How URLs can be authorized", language)
 
 
 # Search ------------------------------------------------------------------------------------

@@ -134,6 +134,11 @@ class ImapAccount:
 
     def closed(self, view: View) -> None:
         self._views.discard(view)
+        views = self.held.selected.get(view.place.key)
+        if views is not None:
+            views.discard(view)
+            if not views:
+                del self.held.selected[view.place.key]
 
     def watch(self, callback: Callable[[Explained], object]) -> None:
         self._ending = callback
@@ -434,6 +439,7 @@ class ImapAccount:
             # What moved since the rights were read was not heard of.
             view.stale = True
         self._views.add(view)
+        self.held.selected.setdefault(view.place.key, set()).add(view)
         return view
 
     async def glance(self, name: str, listed: bool, dialect: Dialect) -> View | None:

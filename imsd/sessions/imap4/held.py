@@ -23,7 +23,7 @@ from imsd.slices import SLICE
 from imsd.store import jobs
 from imsd.store.blobs import Blobs
 from imsd.store.database import Database
-from imsd.store.ids import AccountId, EntryId
+from imsd.store.ids import AccountId, EntryId, MailboxId
 from imsd.store.index import MailboxIndexes
 from imsd.store.search.index import SearchIndex
 from protocols.turns import another_turn
@@ -109,6 +109,8 @@ class Mailstore:
     trees: Trees = field(init=False)
     # URLs with a token that was wrong, as failed logins are counted (`sharing`).
     wrong_urls: Throttle = field(init=False)
+    # Views by mailbox, of those that SELECT made.
+    selected: dict[tuple[AccountId, MailboxId], set[Any]] = field(default_factory=dict, init=False)
     _purging: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:

@@ -71,6 +71,11 @@ async def reset(session: ImapAccount, name: str | None) -> None:
     if place.mailbox.account != account.id:
         raise NotPermitted
     await session.held.db.write(url_keys.forget, *place.key, account=account.id)
+    # RFC 4467 7: whoever logged in as its owner and has it selected hears of it.
+    for view in session.held.selected.get(place.key, ()):
+        if view.owner.account.id == account.id:
+            view.rekeyed = True
+            view.changed()
 
 
 async def message(session: ImapAccount, url: AuthorizedUrl, needs: Needs) -> reading.Message | None:

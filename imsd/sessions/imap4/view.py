@@ -50,6 +50,7 @@ from protocols.imap4.interfaces import (
     Row,
     Stored,
     Update,
+    UrlKeyNow,
 )
 from protocols.imap4.keys import Key
 from protocols.imap4.ordering import Traits
@@ -86,6 +87,7 @@ class View:
         self.examined = read_only
         self.ended = False
         self.stale = False
+        self.rekeyed = False
         self._told_rights = place.rights
         self._words = Words()
         self._callback: Callable[[], object] | None = None
@@ -241,6 +243,7 @@ class View:
     def _behind(self) -> bool:
         return (
             self.gone
+            or self.rekeyed
             or self.index.modseq > self._flags_at
             or self._names is not self.index.names
             or self._told_rights != self.place.rights
@@ -258,6 +261,9 @@ class View:
             found.append(KeywordsNow(self.flags, self.permanent_flags))
             if not self.examined:
                 found.append(AccessNow(self.read_only))
+        if self.rekeyed:
+            self.rekeyed = False
+            found.append(UrlKeyNow())
         if index.modseq == self._flags_at and not (expunge and self.holds_back):
             return found
         told, newer = self.told, index.map()

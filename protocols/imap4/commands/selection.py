@@ -127,7 +127,7 @@ class Select:
         channel.say(b"*", b"OK", b"MAILBOXID (%b)" % view.mailbox_id, "Identity")
         channel.say(b"*", b"OK", b"HIGHESTMODSEQ %d" % view.highest_modseq, "Highest")
         if b"URLAUTH" in channel.capabilities():
-            channel.say(b"*", b"OK", b"URLMECH INTERNAL", "How URLs can be authorized")
+            channel.send(responses.url_mechanisms(dialect.language))
         if dialect.rev2:
             channel.send(responses.listed(b"LIST", [], self.name, dialect))
         if self.known is not None and self.known.uid_validity == view.uid_validity:

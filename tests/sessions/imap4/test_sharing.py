@@ -13,8 +13,10 @@ from imsd.sessions.imap4.account import ImapAccount
 from imsd.store import acl
 from imsd.store.ids import INBOX, AccountId
 from protocols.imap4 import urls
-from protocols.imap4.interfaces import Needs
-from tests.support.imap import mailstore, session
+from protocols.imap4.dialect import PLAIN
+from protocols.imap4.interfaces import Needs, UrlKeyNow
+from protocols.imap4.responses import updates
+from tests.support.imap import mailstore, select, session
 from tests.support.mail import ALICE, BOB, make_account, put
 from tests.support.stores import run
 
@@ -212,3 +214,21 @@ def test_one_persons_wrong_urls_do_not_hinder_a_submission_server(alice, databas
     assert given(server, bobs)
     # Many good ones cost nothing.
     assert all(given(server, bobs) for _ in range(50))
+
+
+def test_who_has_the_mailbox_selected_hears_that_its_key_is_another(alice, database):
+    run(database.write(acl.grant, ALICE, INBOX, BOB, "lrs"))
+    mine, second = select(alice), select(beside(alice, ALICE))
+    his = select(beside(alice, BOB), "Other Users/alice/INBOX")
+    heard = []
+    second.watch(lambda: heard.append(1))
+    run(alice.reset_url_keys("INBOX"))
+    run(alice.held.breath())
+    assert heard == [1]
+    assert [list(view.updates(False)) for view in (mine, second, his)] == [[UrlKeyNow()], [UrlKeyNow()], []]
+    assert [list(view.updates(True)) for view in (mine, second)] == [[], []]
+    assert updates([UrlKeyNow()], PLAIN) == b"* OK [URLMECH INTERNAL] How URLs can be authorized\r\n"
+    assert updates([UrlKeyNow()], replace(PLAIN, off=frozenset({b"URLAUTH"}))) == b""
+    for view in (mine, second, his):
+        view.close()
+    assert alice.held.selected == {}
