@@ -1,7 +1,7 @@
 """SEARCH: keys evaluated over what was told, in slices that never keep the reactor (rule 12).
 
-Every key becomes a test of one message that answers True, False, or None for "not from what
-is known so far". First all tests run on the mailbox index, and on what the search index denies
+Every key becomes a test of one message (`judging`) that answers True, False, or None for "not from
+what is known so far". First all tests run on the mailbox index, and on what the search index denies
 (`narrowing`); messages that stay undecided are read in batches: header and date first, decoded
 text only where that leaves them undecided.
 Substrings are matched in text mapped by the active comparator (RFC 5255 4.6) after charset and
@@ -15,28 +15,27 @@ from __future__ import annotations
 import time
 from array import array
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
 from imsd.errors import Refusal
-from imsd.sessions.imap4 import fuzzy, identities, marks, narrowing
+from imsd.sessions.imap4 import fuzzy, narrowing
 from imsd.sessions.imap4.columns import Column, Columns, Run, at_once, places
-from imsd.sessions.imap4.dates import DAY, days, sent_day
-from imsd.sessions.imap4.fuzzy import Lexicon, Tally
-from imsd.sessions.imap4.narrowing import Narrowed
+from imsd.sessions.imap4.dates import sent_day
+from imsd.sessions.imap4.fuzzy import Tally
+from imsd.sessions.imap4.judging import Candidate, Hit, Judge, Test, field_of
 from imsd.sessions.imap4.reading import Message, read
 from imsd.sessions.imap4.remembered import FIELDS
 from imsd.slices import SLICE
 from imsd.store import sortkeys
 from imsd.store.contents import Content
-from imsd.store.flags import IndexRow
 from imsd.store.search import texts
 from protocols.imap4 import keys
 from protocols.imap4.interfaces import Found, Needs
 from protocols.imap4.keys import Key
-from protocols.imap4.sets import Ranges, SequenceSet, contains
+from protocols.imap4.sets import Ranges
 from protocols.message import headers, words
 from protocols.message.collation import COMPARATORS, DEFAULT
 from protocols.message.part import MESSAGE, SCAN_VERSION, Part
@@ -54,33 +53,6 @@ MANY = 64
 """Ranges of messages from which all in between is gone through."""
 
 
-class Candidate:
-    """One message under test; what is not known yet is None."""
-
-    __slots__ = ("content", "fields", "flags", "number", "readable", "row", "tallies", "text")
-
-    def __init__(self, number: int, row: IndexRow, flags: int) -> None:
-        self.number = number
-        self.row = row
-        self.flags = flags
-        self.content: Content | None = None
-        # The values of wanted fields by their name, folded; the whole header, folded.
-        self.fields: dict[bytes, list[str]] | None = None
-        self.readable: str | None = None
-        # For each wanted text whether the body has it, once the body was looked at.
-        self.text: dict[str, bool] | None = None
-        # Of keys that are matched fuzzily, what was found of their words so far.
-        self.tallies: dict[Key, Tally] = {}
-
-    def hit(self, score: int) -> Hit:
-        return self.number, self.row.uid, self.row.modseq, score
-
-
-Hit = tuple[int, int, int, int]
-"""Message number, UID, mod-sequence, relevancy."""
-Test = Callable[[Candidate], bool | None]
-
-
 async def search(view: View, key: Key, comparator: str = DEFAULT) -> Found:
     return await _Search(view, key, comparator).run()
 
@@ -93,17 +65,10 @@ class _Search:
         self.view = view
         self._fold = COMPARATORS[comparator]
         self.told = view.told
-        self.texts: set[str] = set()
-        self.fields: set[bytes] = set()
-        self.anywhere = False
-        self.identity = self.dated = False
+        self.judge = Judge(view, self._fold)
         self._known = view.held.remembered
         self._plain = comparator == DEFAULT
-        self._lexicons: dict[keys.Fuzzy, Lexicon] = {}
-        self._words = 0
-        self._narrowed = Narrowed()
         self._key = key
-        self._names = {name.lower(): bit for bit, name in enumerate(view.index.names)}
         self._since = time.perf_counter()
         self._most = at_once(key)
         self._limits: Ranges = ()
@@ -117,13 +82,13 @@ class _Search:
         self._limits = _limits(self.view, self._key)
         self._goal = sum(high - low + 1 for low, high in self._limits)
         await self._breathe()
-        self._test = self.compile(self._key)
+        self._test = self.judge.compile(self._key)
         await self._breathe()
-        self._narrowed = await narrowing.narrow(self.view, self._key)
+        self.judge.narrowed = await narrowing.narrow(self.view, self._key)
         await self._learn_days()
-        columns = Columns(self.view, self._narrowed, self._known, self._lexicons, self._plain).compile(
-            self._key
-        )
+        columns = Columns(
+            self.view, self.judge.narrowed, self._known, self.judge.lexicons, self._plain
+        ).compile(self._key)
         await self._breathe()
         seen = bytearray(len(self.told))
         late = False
@@ -158,7 +123,7 @@ class _Search:
 
     async def _learn_days(self) -> None:
         """Have the days of the Date fields at hand, where they are asked for."""
-        if not self.dated:
+        if not self.judge.dated:
             return
         known = self._known.days
         for segment in tuple(self.view.index.segments):
@@ -252,7 +217,7 @@ class _Search:
                 undecided.append(candidate)
             if time.perf_counter() - self._since > SLICE:
                 await self._breathe()
-        most = BATCH if self.texts or self.fields or self._lexicons else COLUMNS
+        most = BATCH if self.judge.texts or self.judge.fields or self.judge.lexicons else COLUMNS
         for at in range(0, len(undecided), most):
             found += await self._on_content(undecided[at : at + most])
         return found
@@ -260,9 +225,11 @@ class _Search:
     async def _on_content(self, batch: list[Candidate]) -> list[Hit]:
         """What matches among messages whose content has to be looked at."""
         found: list[Hit] = []
-        text = bool(self.texts) or any(not isinstance(one.key, keys.Header) for one in self._lexicons)
-        header = bool(self.fields) or self.anywhere or bool(self._lexicons)
-        needs = Needs(header=header, scan=text, content=text, identity=self.identity)
+        text = bool(self.judge.texts) or any(
+            not isinstance(one.key, keys.Header) for one in self.judge.lexicons
+        )
+        header = bool(self.judge.fields) or self.judge.anywhere or bool(self.judge.lexicons)
+        needs = Needs(header=header, scan=text, content=text, identity=self.judge.identity)
         content = await read(self.view, [candidate.row.uid for candidate in batch], needs)
         for candidate in batch:
             item = content.get(candidate.row.uid)
@@ -293,7 +260,7 @@ class _Search:
         return bool(verdict)
 
     def _score(self, candidate: Candidate) -> int:
-        return fuzzy.relevancy(self._key, candidate.tallies, self._lexicons) if self._ranked else 0
+        return fuzzy.relevancy(self._key, candidate.tallies, self.judge.lexicons) if self._ranked else 0
 
     # Fuzzy matching --------------------------------------------------------------------
 
@@ -301,10 +268,10 @@ class _Search:
         """Count the words of the header that fuzzy keys ask for."""
         wanted: dict[bytes, list[Tally]] = {}
         everywhere: list[Tally] = []
-        for key, lexicon in self._lexicons.items():
+        for key, lexicon in self.judge.lexicons.items():
             tally = candidate.tallies[key] = Tally(lexicon, isinstance(key.key, keys.Header))
             if isinstance(key.key, keys.Header):
-                wanted.setdefault(_field(key.key), []).append(tally)
+                wanted.setdefault(field_of(key.key), []).append(tally)
             elif isinstance(key.key, keys.Text):
                 everywhere.append(tally)
         if not wanted and not everywhere:
@@ -350,27 +317,27 @@ class _Search:
         # The fields that are asked for most are remembered together.
         learning = (
             self._plain
-            and not self.fields.isdisjoint(FIELDS)
+            and not self.judge.fields.isdisjoint(FIELDS)
             and candidate.row.blob not in self._known.fields
         )
-        names = self.fields.union(FIELDS) if learning else self.fields
+        names = self.judge.fields.union(FIELDS) if learning else self.judge.fields
         found: dict[bytes, list[str]] = {name: [] for name in names}
         lines: list[str] = []
-        if found or self.anywhere:
+        if found or self.judge.anywhere:
             for count, field in enumerate(headers.scan(header)):
                 wanted = found.get(field.name.lower())
-                if wanted is not None or self.anywhere:
+                if wanted is not None or self.judge.anywhere:
                     text = await self._decoded(field.text)
                     if wanted is not None:
                         wanted.append(text)
-                    if self.anywhere:
+                    if self.judge.anywhere:
                         lines.append(self._fold(field.name.decode("ascii", "replace")) + ": " + text)
                 if not count % 32:
                     await self._breathe()
         candidate.fields = found
         if learning:
             self._known.learn_fields(candidate.row.blob, found)
-        if self.anywhere:
+        if self.judge.anywhere:
             candidate.readable = "\n".join(lines)
 
     async def _decoded(self, value: bytes) -> str:
@@ -385,12 +352,12 @@ class _Search:
 
     def _look_at(self, data: bytes | None, message: Message) -> dict[str, bool] | None:
         """`_look` for a small message that is in memory."""
-        if not self.texts:
+        if not self.judge.texts:
             return {}
         if data is None:
             return None
         assert message.scan is not None
-        missing = set(self.texts)
+        missing = set(self.judge.texts)
         longest = max(map(len, missing))
         tail = ""
         for text in texts.body(message.scan, lambda start, stop: data[start:stop]):
@@ -402,11 +369,11 @@ class _Search:
             if not missing:
                 break
             tail = window[-longest:]
-        return {wanted: wanted not in missing for wanted in self.texts}
+        return {wanted: wanted not in missing for wanted in self.judge.texts}
 
     async def _look(self, message: Message) -> dict[str, bool]:
         """Which of the wanted texts the body has."""
-        missing = set(self.texts)
+        missing = set(self.judge.texts)
         assert message.scan is not None
         for part in message.scan.walk():
             if not missing:
@@ -421,7 +388,7 @@ class _Search:
                 header = self._fold(words.decode(await message.read(inner.start, inner.body)))
                 missing = {wanted for wanted in missing if wanted not in header}
             await self._breathe()
-        return {wanted: wanted not in missing for wanted in self.texts}
+        return {wanted: wanted not in missing for wanted in self.judge.texts}
 
     async def _folded(self, message: Message, part: Part, longest: int) -> AsyncIterator[str]:
         """The decoded text of a part in windows that overlap by what a match may span."""
@@ -447,173 +414,6 @@ class _Search:
         except ValueError:
             return
 
-    # Keys to tests ---------------------------------------------------------------------
-
-    def compile(self, key: Key) -> Test:
-        match key:
-            case keys.All():
-                return lambda candidate: True
-            case keys.Flag(name, present):
-                return self._flag(name, present)
-            case keys.Recent(present):
-                recent = self.view.is_recent
-                return lambda candidate: recent(candidate.row.uid) is present
-            case keys.Larger(size):
-                return lambda candidate: candidate.row.size > size
-            case keys.Smaller(size):
-                return lambda candidate: candidate.row.size < size
-            case keys.Internal(when, day):
-                low, high = days(when, day)
-                return lambda candidate: low <= candidate.row.date // DAY < high
-            case keys.Sent(when, day):
-                self.dated = True
-                low, high = days(when, day)
-                return lambda candidate: _sent(candidate, low, high)
-            case keys.Saved(when, day):
-                self.identity = True
-                low, high = days(when, day)
-                return lambda candidate: _saved(candidate, low, high)
-            case keys.Within(seconds, older):
-                limit = self.view.held.now() - seconds * 1_000_000
-                return lambda candidate: (candidate.row.date <= limit) is older
-            case keys.Identity(name, thread):
-                self.identity = True
-                return self._identity(name, thread)
-            case keys.Numbers(which):
-                return self._numbers(which)
-            case keys.ModSeqAtLeast(value):
-                return lambda candidate: candidate.row.modseq >= value
-            case keys.Header(_, text):
-                field, wanted = _field(key), self._fold(text)
-                self.fields.add(field)
-                return self._unless_denied(key, lambda candidate: _has_field(candidate, field, wanted))
-            case keys.Body(text):
-                return self._unless_denied(key, self._body(self._fold(text)))
-            case keys.Text(text):
-                return self._unless_denied(key, self._anywhere(self._fold(text)))
-            case keys.Fuzzy():
-                return self._fuzzily(key)
-            case keys.Filter(name):
-                raise AssertionError(f"the filter {name!r} was not replaced")
-            case keys.Not(inner):
-                return _negation(self.compile(inner))
-            case keys.Or(left, right):
-                return _any([self.compile(left), self.compile(right)], keys.is_fuzzy(key))
-            case keys.And(inner_keys):
-                return _all([self.compile(one) for one in inner_keys])
-
-    def _unless_denied(self, key: Key, test: Test) -> Test:
-        return lambda candidate: False if self._narrowed.denies(key, candidate.row) else test(candidate)
-
-    def _fuzzily(self, key: keys.Fuzzy) -> Test:
-        inner = key.key
-        if isinstance(inner, keys.All | keys.Filter):
-            return self.compile(inner)
-        found = fuzzy.words_of(inner.text)
-        if not found or (key not in self._lexicons and self._words + len(found) > fuzzy.WORDS):
-            return self.compile(inner)
-        if key not in self._lexicons:
-            self._words += len(found)
-            self._lexicons[key] = Lexicon(found)
-
-        def test(candidate: Candidate) -> bool | None:
-            tally = candidate.tallies.get(key)
-            if tally is None or (candidate.text is None and not isinstance(inner, keys.Header)):
-                return None
-            return tally.matched
-
-        return self._unless_denied(key, test)
-
-    def _flag(self, name: bytes, present: bool) -> Test:
-        bit = marks.SYSTEM_BITS.get(name.lower())
-        if bit is not None:
-            return lambda candidate: bool(candidate.flags & bit) is present
-        number = self._names.get(name.decode("ascii", "replace").lower())
-        if number is None:
-            return lambda candidate: not present
-        mask = 1 << number
-        return lambda candidate: bool(candidate.row.keywords & mask) is present
-
-    def _identity(self, name: bytes, thread: bool) -> Test:
-        owner = self.view.place.mailbox.account
-
-        def test(candidate: Candidate) -> bool | None:
-            content = candidate.content
-            if content is None:
-                return None
-            if thread:
-                return identities.thread(content.message_id, content.references) == name
-            return identities.email(owner, content.email) == name
-
-        return test
-
-    def _numbers(self, which: SequenceSet) -> Test:
-        ranges = which.resolve(self.told.last if which.uid else len(self.told))
-        if which.uid:
-            return lambda candidate: contains(ranges, candidate.row.uid)
-        return lambda candidate: contains(ranges, candidate.number)
-
-    def _body(self, wanted: str) -> Test:
-        if not wanted:
-            return lambda candidate: True
-        self.texts.add(wanted)
-        return lambda candidate: None if candidate.text is None else candidate.text[wanted]
-
-    def _anywhere(self, wanted: str) -> Test:
-        body = self._body(wanted)
-        self.anywhere = True
-
-        def test(candidate: Candidate) -> bool | None:
-            if candidate.readable is not None and wanted in candidate.readable:
-                return True
-            return body(candidate)
-
-        return test
-
-
-def _negation(test: Test) -> Test:
-    def negated(candidate: Candidate) -> bool | None:
-        verdict = test(candidate)
-        return None if verdict is None else not verdict
-
-    return negated
-
-
-def _all(tests: Sequence[Test]) -> Test:
-    def every(candidate: Candidate) -> bool | None:
-        result: bool | None = True
-        for test in tests:
-            verdict = test(candidate)
-            if verdict is False:
-                return False
-            if verdict is None:
-                result = None
-        return result
-
-    return every
-
-
-def _any(tests: Sequence[Test], whole: bool = False) -> Test:
-    """whole: all of them are decided, whichever is true."""
-
-    def some(candidate: Candidate) -> bool | None:
-        result: bool | None = False
-        for test in tests:
-            verdict = test(candidate)
-            if verdict and not whole:
-                return True
-            if verdict is None:
-                result = None
-            elif verdict and result is not None:
-                result = True
-        return result
-
-    return some
-
-
-def _field(key: keys.Header) -> bytes:
-    return key.name.encode("ascii", "replace").lower()
-
 
 def _limits(view: View, key: Key) -> Ranges:
     """Positions outside of which the key cannot match: where it names numbers at the top."""
@@ -622,27 +422,3 @@ def _limits(view: View, key: Key) -> Ranges:
         if isinstance(one, keys.Numbers):
             return view.positions(one.which)
     return everything
-
-
-def _sent(candidate: Candidate, low: int, high: int) -> bool | None:
-    """By the day in the sender's own zone; a message without a readable Date never matches."""
-    content = candidate.content
-    if content is None:
-        return None
-    return low <= sent_day(content.date, content.date_offset) < high
-
-
-def _saved(candidate: Candidate, low: int, high: int) -> bool | None:
-    """By the day it came into the mailbox; by the internal date where that is not known."""
-    content = candidate.content
-    if content is None:
-        return None
-    moment = candidate.row.date if content.saved is None else content.saved
-    return low <= moment // DAY < high
-
-
-def _has_field(candidate: Candidate, name: bytes, wanted: str) -> bool | None:
-    if candidate.fields is None:
-        return None
-    values = candidate.fields[name]
-    return any(wanted in value for value in values) if wanted else bool(values)
