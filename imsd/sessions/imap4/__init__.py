@@ -10,6 +10,7 @@ access      views that hear of rights that moved
 metadata    annotations of mailboxes and of the server
 naming      the names an account sees: LIST
 appending   messages on their way into a mailbox
+binary      messages that came with NUL octets
 quotas      quota roots
 view        what a session was told of the selected mailbox: the owner of message numbers
 marks       flags and keywords: bytes on the wire, bits in the index
@@ -23,6 +24,7 @@ notices     NOTIFY: what a session hears of mailboxes that it has not selected
 narrowing   SEARCH: what the search index says of the texts
 columns     SEARCH: keys evaluated on the columns of the mailbox index
 remembered  SEARCH: dates and fields of content, for the next search
+judging     SEARCH: keys as tests of one message
 searching   SEARCH: all together, in slices; what is left is looked at one by one
 
 A command passes: `IDoor.login` -> `ImapAccount.select` -> `View`; a search of other mailboxes
