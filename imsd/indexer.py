@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import sys
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,8 @@ UNUSABLE: Final = 3
 
 def main() -> int:
     os.nice(19)
+    # Ctrl-C in a terminal is for the server, which then ends our input.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     asked = json.loads(sys.stdin.buffer.readline())
     try:
         filler = make_filler(asked["url"], Path(asked["home"]), asked["incarnation"])

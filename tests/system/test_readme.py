@@ -97,6 +97,8 @@ def demonstration(checkout: Path, environment: dict[str, str]) -> Iterator[Path]
             stdout=out,
             stderr=out,
             start_new_session=True,
+            # A job in the background has it ignored; a terminal's has not.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
     try:
         give_up = time.monotonic() + INSTALL
