@@ -25,7 +25,7 @@ run: install
 # What failed is run once more by itself: a time-out beside a loaded neighbour is no defect of the
 # server, and what fails alone as well is one. Both runs show their failures.
 test: check
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile || \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder || \
 	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none
 
 check: install

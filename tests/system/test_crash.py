@@ -113,12 +113,10 @@ def test_killed_between_two_states(
     request: pytest.FixtureRequest,
 ) -> None:
     name = request.node.name
-    crashing.start()
-    assert enter(crashing, f"{name} first", SMALL)
-    crashing.kill()
     trigger = crashing.home / "die"
     trigger.unlink(missing_ok=True)
     crashing.start(IMSD_FAILPOINT=f"{failpoint}@{trigger}")
+    assert enter(crashing, f"{name} first", SMALL)
     tidied(crashing)
     assert not enter(crashing, f"{name} second", body, trigger.touch), "the server should have died"
     assert crashing.process is not None

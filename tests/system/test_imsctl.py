@@ -133,6 +133,7 @@ def test_directory(home: RunningServer, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.imsd-*"))
 
 
+@running
 def test_a_table_of_people_comes_in_and_out(home: RunningServer, tmp_path: Path) -> None:
     table, domain = tmp_path / "people.csv", home.address("x").partition("@")[2]
     table.write_text(
@@ -173,17 +174,19 @@ def test_everybody_gets_new_addresses(home: RunningServer) -> None:
     }
 
 
+@running
 def test_queue_and_track(home: RunningServer) -> None:
     assert answered(home, "queue", "list") == []
     assert said(home, "queue", "retry") == "0 recipients are due now\n"
     for command in (["show"], ["hold"], ["release"], ["retry"]):
         assert "No such message" in refused(home, "queue", *command, "nothing")
-    wanted = "No such message" if home.process is not None else "The server is not running"
-    assert wanted in refused(home, "queue", "delete", "--yes", "nothing")
+    assert "No such message" in refused(home, "queue", "delete", "--yes", "nothing")
     assert answered(home, "track", "nobody@remote.test", "--limit", "5") == []
 
 
 def test_status_check_and_verify(home: RunningServer) -> None:
+    if home.process is None:
+        assert "The server is not running" in refused(home, "queue", "delete", "--yes", "nothing")
     done = home.imsctl("status", "--json", check=False)
     assert json.loads(done.stdout)["running"] is (home.process is not None)
     assert done.returncode == (0 if home.process is not None else 1)
