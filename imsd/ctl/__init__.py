@@ -12,9 +12,19 @@ search, backup
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import click
+
 
 def main() -> None:
     """The console script."""
+    whole()(prog_name="imsctl")
+
+
+def whole() -> click.Group:
+    """imsctl with all its commands."""
     from imsd.ctl import (  # noqa: F401 - they add their commands
         backup,
         directory,
@@ -32,4 +42,4 @@ def main() -> None:
     )
     from imsd.ctl.command import imsctl
 
-    imsctl(prog_name="imsctl")
+    return imsctl

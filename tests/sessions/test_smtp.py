@@ -102,7 +102,7 @@ class Talk:
         self.transport = Transport(host)
         self.server = Server(site.door(role), self.reactor)
         self.server.makeConnection(self.transport)
-        self.heard(1)
+        self.greeting = self.heard(1)
 
     def heard(self, replies: int) -> str:
         limit = time.monotonic() + 20

@@ -1,0 +1,92 @@
+"""Settings of the SMTP page, changed while the server runs: what a client hears before and after."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from imsd.store.database import Database
+from protocols.smtp.interfaces import Role
+from tests.sessions.test_smtp import Site
+
+
+@pytest.fixture
+def site(sqlite_database: Database) -> Any:
+    made = Site(sqlite_database)
+    yield made
+    made.stop()
+
+
+def offered(site: Site, role: Role = Role.MX) -> dict[str, str]:
+    """EHLO keywords with what follows them."""
+    lines = site.talk(role).say(b"EHLO out.example").splitlines()[1:]
+    return {line[4:].partition(" ")[0]: line[4:].partition(" ")[2] for line in lines}
+
+
+def test_banner(site: Site) -> None:
+    assert site.talk().greeting == "220 mx.example.test ESMTP ready\r\n"
+    site.configure(smtp__banner='"ESMTP No UBE"')
+    assert site.talk().greeting == "220 mx.example.test ESMTP No UBE\r\n"
+
+
+def test_port_25_without_extensions(site: Site) -> None:
+    assert "SIZE" in offered(site)
+    site.configure(smtp__disable_esmtp="true")
+    assert offered(site) == {}
+    assert site.talk().greeting == "220 mx.example.test SMTP ready\r\n"
+    assert "SIZE" in offered(site, Role.SUBMISSION)
+
+
+def test_port_25_without_auth(site: Site) -> None:
+    assert "AUTH" in offered(site)
+    site.configure(smtp__disable_auth="true")
+    assert "AUTH" not in offered(site)
+    assert "AUTH" in offered(site, Role.SUBMISSION)
+
+
+def test_malformed_addresses(site: Site) -> None:
+    def answers() -> list[str]:
+        talk = site.talk()
+        return [
+            talk.say(line)[:3]
+            for line in (b"EHLO x", b"MAIL FROM:<a b@out.example>", b"RSET", b"MAIL FROM:a@out.example")
+        ]
+
+    assert answers() == ["250", "501", "250", "501"]
+    site.configure(smtp__lenient_addresses="true")
+    assert answers() == ["250", "250", "250", "250"]
+
+
+def test_recipients_of_one_message(site: Site) -> None:
+    site.configure(smtp__recipients="100")
+    assert "RCPTMAX=100" in offered(site)["LIMITS"].split()
+    talk = site.talk()
+    talk.say(b"EHLO x", b"MAIL FROM:<a@out.example>")
+    to = [b"RCPT TO:<alice+%d@example.test>" % number for number in range(101)]
+    assert talk.say(*to[:100]).startswith("250 ")
+    assert talk.say(to[100]).startswith("452 4.5.3 ")
+
+
+def test_bounds_of_a_session(site: Site) -> None:
+    site.configure(smtp__transactions="2", smtp__recipient_domains="3", smtp__bad_commands="1")
+    assert offered(site)["LIMITS"] == "MAILMAX=2 RCPTMAX=1000 RCPTDOMAINMAX=3"
+    talk = site.talk()
+    talk.say(b"EHLO x", b"NONSENSE")
+    assert "421 " in talk.say(b"NONSENSE")
+    limits = site.door().limits()
+    assert (limits.idle, limits.content) == (300, 3600)
+    site.configure(smtp__idle_seconds="10", smtp__content_seconds="60", smtp__refused_recipients="1")
+    limits = site.door().limits()
+    assert (limits.idle, limits.content, limits.refused) == (10, 60, 1)
+
+
+def test_deadlines_and_release_times(site: Site) -> None:
+    assert "DELIVERBY" in offered(site)
+    assert offered(site, Role.SUBMISSION)["FUTURERELEASE"].startswith("2592000 ")
+    site.configure(smtp__deliver_by_seconds="600", smtp__hold_hours="1")
+    assert offered(site)["DELIVERBY"] == "600"
+    assert offered(site, Role.SUBMISSION)["FUTURERELEASE"].startswith("3600 ")
+    site.configure(smtp__deliver_by="false", smtp__hold_hours="0")
+    assert "DELIVERBY" not in offered(site)
+    assert "FUTURERELEASE" not in offered(site, Role.SUBMISSION)
