@@ -68,7 +68,7 @@ class Policy:
         """May this class read the attribute, of this entry or (None) in general?"""
         least = definition.visible
         if self._changed and least is not Visible.NOBODY:
-            least = self._changed.get(definition.key, least)
+            least = self._changed.get(definition.base, least)
         if rights < least:
             return False
         if definition.key == "member" and entry is not None and entry.flag("hide-dl-membership"):

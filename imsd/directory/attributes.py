@@ -78,9 +78,23 @@ class Definition:
     indexed: bool = False
     backlink_of: str = ""
     key: str = field(init=False)
+    wire: bytes = field(init=False)
+    """Its description in answers: certificates are always named as octets (RFC 4523 2.1, RFC 2798 2.8)."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "key", self.type.name.lower())
+        binary = self.type.syntax in (_SYNTAX + "8", _SYNTAX + "5")
+        object.__setattr__(self, "wire", self.type.name.encode() + b";binary" * binary)
+
+    @property
+    def base(self) -> str:
+        """The key without options."""
+        return self.key.partition(";")[0]
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Language tags, or ranges of them, in lower case (RFC 3866)."""
+        return tuple(self.key.split(";")[1:])
 
 
 # Syntax, equality, ordering, substrings by a short name.
@@ -102,8 +116,8 @@ _SYNTAXES: Final = {
     "telex": ("52", "", "", ""),
     "teletex": ("51", "", "", ""),
     "jpeg": ("28", "", "", ""),
-    # RFC 4523 2.1: certificateExactMatch is not served; octets are compared.
-    "certificate": ("8", "octetStringMatch", "", ""),
+    "certificate": ("8", "certificateExactMatch", "", ""),
+    "binary": ("5", "octetStringMatch", "", ""),
     "uuid": ("1.3.6.1.1.16.1", "UUIDMatch", "UUIDOrderingMatch", ""),
     "described": ("", "objectIdentifierFirstComponentMatch", "", ""),
 }
@@ -237,8 +251,8 @@ STANDARD: Final = (
     _inet(3, "employeeNumber", single=True, visible=_A, indexed=True),
     _inet(4, "employeeType", visible=_A),
     _inet(39, "preferredLanguage", single=True, writer=_USER),
-    _inet(40, "userSMIMECertificate", "octets", writer=_USER),
-    _inet(216, "userPKCS12", "octets", visible=_O, writer=_USER),
+    _inet(40, "userSMIMECertificate", "binary", writer=_USER),
+    _inet(216, "userPKCS12", "binary", visible=_O, writer=_USER),
     _inet(241, "displayName", single=True, most=256, kept=Kept.VIEW, indexed=True),
 )
 
@@ -286,6 +300,8 @@ OPERATIONAL: Final = (
     _operational("objectClasses", "described", "2.5.21.6", single=False, exact_syntax=_SYNTAX + "37"),
     _operational("attributeTypes", "described", "2.5.21.5", single=False, exact_syntax=_SYNTAX + "3"),
     _operational("matchingRules", "described", "2.5.21.4", single=False, exact_syntax=_SYNTAX + "30"),
+    _operational("matchingRuleUse", "described", "2.5.21.8", single=False, exact_syntax=_SYNTAX + "31"),
+    _operational("dITContentRules", "described", "2.5.21.2", single=False, exact_syntax=_SYNTAX + "16"),
     _operational("ldapSyntaxes", "described", _ENTRYWISE + "16", single=False, exact_syntax=_SYNTAX + "54"),
 )  # fmt: skip
 

@@ -48,7 +48,8 @@ STANDARD: Final = (
     # RFC 4512 2.4, 2.6, 4.2
     _class("2.5.6.0", "top", "", "objectClass", kind=Kind.ABSTRACT),
     _class("2.5.6.1", "alias", "top", "aliasedObjectName", "cn"),
-    _class("2.5.20.1", "subschema", "top", "", "objectClasses attributeTypes matchingRules ldapSyntaxes",
+    _class("2.5.20.1", "subschema", "top", "",
+           "objectClasses attributeTypes matchingRules matchingRuleUse dITContentRules ldapSyntaxes",
            Kind.AUXILIARY),
     # RFC 4519 3
     _class("2.5.6.4", "organization", "top", "o",

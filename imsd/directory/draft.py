@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from imsd.directory import protocols, proxies, referring, schema, tree
+from imsd.directory import protocols, proxies, referring, schema, subschema, tree
 from imsd.directory.addressing import Proxy
 from imsd.directory.attributes import Kept
 from imsd.directory.entry import RECIPIENTS, Kind
@@ -19,6 +19,8 @@ from imsd.store.entries import Draft, NameKind
 
 MOST_VALUES = 10_000
 """Values of one attribute that is no reference."""
+MOST_TAGGED = 200
+"""Attributes of one entry that have options."""
 
 
 # From classes to a kind ------------------------------------------------------------------
@@ -160,10 +162,15 @@ def _fill(working: Working) -> None:
 
 def _check(working: Working, classes: frozenset[str]) -> None:
     """The entry against the schema (RFC 4512 2.3, 2.4)."""
-    schema.structural(classes)
+    subschema.check_content(schema.structural(classes), classes)
     must, may = schema.allowed(classes)
     present = {key for key, values in working.attributes.items() if values}
     present |= {key for key, ids in working.references.items() if ids}
+    tagged = {key for key in present if ";" in key}
+    if len(tagged) > MOST_TAGGED:
+        raise ConstraintViolation("Too many attributes with options")
+    # One with options is a subtype of that without (RFC 4512 2.5.2), and does for it.
+    present = {schema.plain(key) for key in present}
     lacking = must - present
     if lacking:
         raise ObjectClassViolation(f"Missing: {', '.join(sorted(lacking))}")
@@ -191,7 +198,8 @@ def _index(working: Working, uuid: bytes) -> frozenset[tuple[str, str]]:
         if not values or not known(key).indexed:
             continue
         # What cannot be normalised is there all the same: it stands as "".
-        made.update((key, schema.index_text(key, value) or "") for value in values)
+        plain = schema.plain(key)
+        made.update((plain, schema.index_text(plain, value) or "") for value in values)
     return frozenset(made)
 
 

@@ -86,7 +86,7 @@ def other_mailbox(value: bytes) -> Proxy:
 class Entry:
     """A stored entry with all its user attributes by key; not changed once made."""
 
-    __slots__ = ("classes", "hidden", "id", "kind", "owners", "parent", "row", "user")
+    __slots__ = ("classes", "hidden", "id", "kind", "owners", "parent", "row", "tagged", "user")
 
     def __init__(self, row: EntryRow) -> None:
         self.row = row
@@ -97,6 +97,8 @@ class Entry:
             **row.attributes,
             **views(row.kind, row.rdn_value, row.attributes),
         }
+        self.tagged = tuple(key for key in row.attributes if ";" in key)
+        """Keys with options (RFC 3866)."""
         self.classes = frozenset(value.decode() for value in self.user.get("objectclass", ()))
         self.hidden = self.flag("hide-from-address-book")
         self.owners: tuple[EntryId, ...] = row.references.get("owner", ())

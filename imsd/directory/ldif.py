@@ -69,7 +69,7 @@ async def _record(directory: Directory, entry: Entry, suffix: int) -> bytes:
     view = View(directory.cache, Policy(), entry, Visible.ADMINISTRATOR, suffix)
     keys = [*entry.user, *entry.row.references]
     await view.prepare(keys)
-    attributes = [(known(key).type.name.encode(), view.values(key) or ()) for key in (*keys, "entryUUID")]
+    attributes = [(known(key).wire, view.own(known(key))) for key in (*keys, "entryUUID")]
     name = await directory.cache.dn(entry.id, suffix)
     written: bytes = asLDIF(name.encode(), attributes)
     return written

@@ -10,23 +10,26 @@ from dataclasses import dataclass
 from imsd.directory import schema
 from imsd.directory.attributes import Definition
 from protocols.errors import BadSyntax
-from protocols.ldap import evaluation, filters
+from protocols.ldap import evaluation, filters, rules
 from protocols.ldap.evaluation import ValueTest
+from protocols.ldap.rules import Rule
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """keys: of the attributes it is about, None for all it can read. test: None matches everything."""
+    """asked: the attribute it is about, None for all it can read. test: None matches everything."""
 
-    keys: frozenset[str] | None
+    asked: Definition | None
     test: ValueTest | None
-    syntax: str = ""
+    rule: Rule | None = None
 
     def concerns(self, wanted: Definition) -> bool:
-        if self.keys is not None:
-            return wanted.key in self.keys
+        if self.asked is not None and not schema.stands_for(self.asked, wanted.key):
+            return False
+        if self.rule is None:
+            return self.asked is not None
         found = schema.SCHEMA.attribute(wanted.key)
-        return found is not None and found.syntax == self.syntax
+        return found is not None and rules.applies(self.rule, found)
 
     def matches(self, value: bytes) -> bool:
         try:
@@ -52,21 +55,20 @@ def _item(item: filters.Filter) -> Item | None:
     wanted = schema.definition(attribute) if attribute else None
     if attribute and wanted is None:
         return None
-    keys = None if wanted is None else schema.covered(wanted.key)
     try:
         match item:
             case filters.Present():
-                return Item(keys, None)
+                return Item(wanted, None)
             case filters.Extensible(str(rule), _, value):
-                test, syntax = evaluation.named_test(rule, value)
-                return None if test is None else Item(keys, test, syntax)
+                by = rules.named(rule)
+                return None if by is None else Item(wanted, rules.test_of(by, value), by)
             case filters.And() | filters.Or() | filters.Not():
                 return None
             case _:
                 found = evaluation.value_test(item, schema.SCHEMA)
     except BadSyntax:
         return None
-    return None if found is None else Item(keys, found)
+    return None if found is None else Item(wanted, found)
 
 
 def is_dn(wanted: Definition) -> bool:

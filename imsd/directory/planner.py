@@ -17,7 +17,7 @@ from imsd.directory import schema
 from imsd.directory.attributes import Definition, Kept
 from imsd.store.ids import EntryId
 from protocols.errors import BadSyntax
-from protocols.ldap import filters, matching
+from protocols.ldap import filters, matching, rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Planner:
                 return self._on(attribute, lambda key: self._equal(key, value))
             case filters.Extensible(None, str(attribute), value, False):
                 return self._on(attribute, lambda key: self._equal(key, value))
-            case filters.Extensible(str(rule)) if not (matching.equality(rule) or matching.ordering(rule)):
+            case filters.Extensible(str(rule)) if rules.named(rule) is None:
                 return NOTHING  # no such rule: Undefined
             case filters.Present(attribute):
                 return self._on(attribute, _present)

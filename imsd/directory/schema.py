@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
@@ -16,30 +17,58 @@ from imsd.directory import attributes, classes
 from imsd.directory.attributes import Definition, Kept
 from imsd.errors import InvalidSyntax, ObjectClassViolation
 from protocols.errors import BadSyntax
-from protocols.ldap import matching
-from protocols.ldap.schema import Kind, MatchingRule, ObjectClass, Schema, Syntax
+from protocols.ldap import matching, options
+from protocols.ldap.schema import Kind, ObjectClass, Schema
 
 SCHEMA: Final = Schema([each.type for each in attributes.ALL], classes.ALL)
 
 _DEFINITIONS: Final = {each.key: each for each in attributes.ALL}
 _SYNTAX: Final = "1.3.6.1.4.1.1466.115.121.1."
-_BINARY: Final = {_SYNTAX + number for number in ("8", "28", "40")}
+_BINARY: Final = {_SYNTAX + number for number in ("5", "8", "28", "40")}
+_LANGUAGES: Final = {_SYNTAX + number for number in ("15", "26", "41", "44", "50")}
+"""Syntaxes of text, which may be in a language (RFC 3866 2)."""
 
 
 @lru_cache(maxsize=4096)
 def definition(description: str) -> Definition | None:
     """What an attribute description names; None if nothing.
 
-    `;binary` is taken for octets (RFC 4522); any other option makes the description one
-    that is not recognised (RFC 4512 2.5).
+    `;binary` is taken for octets (RFC 4522), and language tags and ranges for text (RFC 3866): with
+    them it is an attribute of its own. Any other option makes the description one that is not
+    recognised (RFC 4512 2.5).
     """
-    name, *options = description.split(";")
+    name, given = options.split(description)
     found = SCHEMA.attribute(name)
     if found is None:
         return None
-    if options and (found.syntax not in _BINARY or [o.lower() for o in options] != ["binary"]):
+    plain = _DEFINITIONS[found.name.lower()]
+    if not given:
+        return plain
+    if given == (options.BINARY,):
+        return plain if found.syntax in _BINARY else None
+    text = plain.kept is Kept.VALUE or plain.key == "displayname"
+    if not text or found.syntax not in _LANGUAGES or plain.type.operational or len(given) > options.MOST:
         return None
-    return _DEFINITIONS[found.name.lower()]
+    if not all(options.is_tag(each) or options.is_range(each) for each in given):
+        return None
+    tagged = ";".join([plain.type.name, *given])
+    return replace(plain, type=replace(plain.type, names=(tagged,)), kept=Kept.VALUE)
+
+
+def plain(key: str) -> str:
+    """A key without options."""
+    return key.partition(";")[0]
+
+
+def is_range(wanted: Definition) -> bool:
+    """Is it a description that can only be asked for?"""
+    return wanted.key.endswith("-") or "-;" in wanted.key
+
+
+def stands_for(asked: Definition, own: str) -> bool:
+    """Does a key belong to the attribute asked for: it, a subtype, one with more options?"""
+    base, _, given = own.partition(";")
+    return base in covered(asked.key) and options.covers(asked.options, given.split(";"))
 
 
 def definitions() -> Iterable[Definition]:
@@ -71,7 +100,7 @@ def normal(key: str, value: bytes) -> object:
 
 def index_text(key: str, value: bytes) -> str | None:
     """The form of a value in the index; None if it is not to be indexed."""
-    if not _DEFINITIONS[key].indexed:
+    if not _DEFINITIONS[plain(key)].indexed:
         return None
     made = normal(key, value)
     if isinstance(made, str):
@@ -189,24 +218,6 @@ def _key(name: str) -> str:
     return found.key
 
 
-# The subschema -------------------------------------------------------------------------
-
-
-def subschema() -> tuple[tuple[str, tuple[bytes, ...]], ...]:
-    """The attributes of the subschema subentry (RFC 4512 4.2)."""
-    used = {attribute.syntax for each in attributes.ALL if (attribute := SCHEMA.attribute(each.key))}
-    every: tuple[matching.Equality | matching.Ordering | matching.Substring, ...] = (
-        *matching.EQUALITY, *matching.ORDERING, *matching.SUBSTRINGS,
-    )  # fmt: skip
-    rules = {rule.oid: str(MatchingRule(rule.oid, (rule.name,), syntax=rule.syntax)) for rule in every}
-    return (
-        ("objectClasses", tuple(str(each).encode() for each in SCHEMA.classes)),
-        ("attributeTypes", tuple(str(each).encode() for each in SCHEMA.attributes)),
-        ("matchingRules", tuple(text.encode() for text in rules.values())),
-        ("ldapSyntaxes", tuple(str(Syntax(oid)).encode() for oid in sorted(used))),
-    )
-
-
 def stored(key: str) -> bool:
     """Is the attribute kept among the packed values of an entry?"""
-    return _DEFINITIONS[key].kept is Kept.VALUE or key == "proxyaddresses"
+    return ";" in key or _DEFINITIONS[key].kept is Kept.VALUE or key == "proxyaddresses"

@@ -72,20 +72,34 @@ class View:
         if wanted is None or not self._policy.reads(self.rights, wanted, self.entry):
             return None
         keys = schema.covered(wanted.key)
+        if self.entry.tagged or ";" in wanted.key:
+            return self._tagged(wanted, keys)
         if len(keys) == 1:
-            return self._own(wanted)
+            return self.own(wanted)
         found: list[bytes] = []
         for key in keys:
             below = definition(key)
             if below is not None and self.reads(below):
-                found.extend(self._own(below))
+                found.extend(self.own(below))
+        return found
+
+    def _tagged(self, wanted: Definition, keys: Iterable[str]) -> list[bytes]:
+        """The same where there are attributes with options (RFC 4512 2.5.2)."""
+        plain = () if wanted.options else keys
+        tagged = (key for key in self.entry.tagged if schema.stands_for(wanted, key))
+        found: list[bytes] = []
+        for key in (*plain, *tagged):
+            below = definition(key)
+            if below is not None and self.reads(below):
+                found.extend(self.own(below))
         return found
 
     def descriptions(self) -> Iterable[str]:
         keys = [*self.entry.user, *self.entry.row.references, *self._fetched, *_COMPUTED]
         return [key for key in dict.fromkeys(keys) if (known := definition(key)) and self.reads(known)]
 
-    def _own(self, wanted: Definition) -> tuple[bytes, ...]:
+    def own(self, wanted: Definition) -> tuple[bytes, ...]:
+        """Those of the attribute itself, whoever may read it."""
         if wanted.kept in (Kept.VALUE, Kept.VIEW):
             return self.entry.user.get(wanted.key, ())
         fetched = self._fetched.get(wanted.key)
@@ -207,11 +221,11 @@ class View:
             wanted = definition(each)
             if wanted is None or not self.reads(wanted):
                 continue
-            values = self._own(wanted)
+            values = self.own(wanted)
             if values:
                 if matched is not None:
                     values = matched.of(wanted, values)
-                parts.append(encode_attribute(wanted.type.name.encode(), () if types_only else values))
+                parts.append(encode_attribute(wanted.wire, () if types_only else values))
         return encode_entry(name or await self._name(self.entry.id), b"".join(parts))
 
     def _selected(self, selection: Selection) -> list[str]:
@@ -223,7 +237,7 @@ class View:
             known = definition(key)
             assert known is not None, key
             whole = selection.operational if known.type.operational else selection.user
-            if whole or key in wanted:
+            if whole or key in wanted or (";" in key and _asked(wanted, key)):
                 chosen.append(key)
         return chosen
 
@@ -251,12 +265,18 @@ def keys_of(selection: Selection) -> frozenset[str]:
     for name in selection.names:
         found = definition(name)
         if found is not None:
-            keys |= schema.covered(found.key)
+            own = found.options
+            keys |= {";".join((key, *own)) for key in schema.covered(found.key)}
     for name in selection.classes:
         if schema.SCHEMA.object_class(name) is not None:
             must, may = schema.allowed(frozenset([name]))
             keys |= must | may
     return frozenset(keys)
+
+
+def _asked(wanted: frozenset[str], key: str) -> bool:
+    """Is an attribute with options asked for, by fewer of them or by a range?"""
+    return any((found := definition(each)) and schema.stands_for(found, key) for each in wanted)
 
 
 def _time(microseconds: int) -> bytes:

@@ -166,6 +166,6 @@ class Working:
 def known(description: str) -> Definition:
     """The definition a description names. Raises UndefinedAttribute."""
     found = schema.definition(description)
-    if found is None:
+    if found is None or schema.is_range(found):
         raise UndefinedAttribute(f"No such attribute: {description[:64]!a}")
     return found

@@ -21,7 +21,7 @@ from imsd.auth.account import Account
 from imsd.auth.authenticator import Authenticator
 from imsd.auth.realm import account_of
 from imsd.auth.rights import RightsWatch
-from imsd.directory import schema, tree
+from imsd.directory import schema, subschema, tree
 from imsd.directory.access import ANONYMOUS, Viewer, viewer_of
 from imsd.directory.attributes import Visible
 from imsd.directory.changes import Change, Modification
@@ -479,7 +479,7 @@ def _subschema() -> SpecialEntry:
     return SpecialEntry(
         tree.SUBSCHEMA,
         user=(("objectClass", (b"top", b"subschema")), ("cn", (b"Subschema",))),
-        operational=schema.subschema(),
+        operational=subschema.subschema(),
     )
 
 

@@ -9,9 +9,12 @@ responses    messages of servers, encoded fast
 client       the other side: requests encoded, responses decoded
 selection    which attributes an answer carries
 dn           distinguished names (RFC 4514)
-schema       schema descriptions (RFC 4512), their grammar in descriptions
+schema       schema descriptions (RFC 4512), their grammar in descriptions; governing: rules on entries
 preparation  strings before they are matched (RFC 4518)
-matching     syntaxes and matching rules (RFC 4517, 4518); evaluation: filters on entries
+certificates which certificate is meant (RFC 4523)
+options      of attribute descriptions (RFC 3866, RFC 4522)
+matching     syntaxes and matching rules (RFC 4517, 4518); rules: asserted by name
+evaluation   filters on entries
 interfaces   what the server asks of the directory
 verbs        the table of operations, extended operations and controls
 commands     one module per operation

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol, TypeAlias
 
 from protocols.errors import BadSyntax
-from protocols.ldap import filters, matching
+from protocols.ldap import filters, matching, rules
 from protocols.ldap.dn import DN
 from protocols.ldap.schema import Schema
 
@@ -172,23 +172,22 @@ def _any(parts: list[Test]) -> Test:
 def _extensible(
     schema: Schema, rule: str | None, attribute: str | None, value: bytes, dn_attributes: bool
 ) -> Test:
-    """RFC 4511 4.5.1.7.7: equality and ordering rules by name; an ordering rule asserts `<`."""
+    """RFC 4511 4.5.1.7.7: by the rule of a name (`rules`), or the attribute's own equality rule."""
 
     def test_for(name: str) -> ValueTest | None:
         """The test for values of one attribute, None if the rule does not apply to it."""
         known = schema.attribute(name)
         if known is None:
             return None
-        if rule is None:
+        if found is None:
             return _equals(known.equality, value)
-        if attribute is None and rule_syntax != known.syntax:
-            return None
-        return by_rule
+        return by_rule if rules.applies(found, known) else None
 
     try:
-        by_rule, rule_syntax = named_test(rule, value) if rule else (None, "")
-        if rule and by_rule is None:
+        found = rules.named(rule) if rule else None
+        if rule and found is None:
             return _undefined
+        by_rule = None if found is None else rules.test_of(found, value)
         fixed = test_for(attribute) if attribute else None
     except BadSyntax:
         return _undefined
@@ -223,15 +222,3 @@ def _extensible(
         return outcome
 
     return test
-
-
-def named_test(rule: str, value: bytes) -> tuple[ValueTest | None, str]:
-    """The test of values that a rule by its name or OID makes, and its syntax. Raises BadSyntax."""
-    equality = matching.equality(rule)
-    if equality is not None:
-        return _equals(rule, value), equality.syntax
-    ordering = matching.ordering(rule)
-    if ordering is not None:
-        key, bound = ordering.key, ordering.key(value)
-        return (lambda value: bool(key(value) < bound)), ordering.syntax
-    return None, ""

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from protocols.errors import BadSyntax
-from protocols.ldap import dn, preparation
+from protocols.ldap import certificates, dn, preparation
 
 _SYNTAX: Final = "1.3.6.1.4.1.1466.115.121.1."
 
@@ -88,6 +88,7 @@ _TIME: Final = re.compile(
 )
 _NUMERIC_OID: Final = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))+")
 _DESCRIPTOR: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9-]*")
+_DOLLAR: Final = re.compile(r"\\(24|5[Cc])")
 _BITS: Final = re.compile(rb"'([01]*)'B")
 
 
@@ -208,10 +209,14 @@ def bit_string(value: bytes) -> bytes:
 
 def case_ignore_list(value: bytes) -> tuple[str, ...]:
     """The lines of a postal address (RFC 4517 3.3.28, 4.2.9)."""
-    return tuple(
-        preparation.canonical(line.replace("\\24", "$").replace("\\5C", "\\").replace("\\5c", "\\"))
+    return tuple(map(preparation.canonical, _lines(value)))
+
+
+def _lines(value: bytes) -> list[str]:
+    return [
+        _DOLLAR.sub(lambda found: "$" if found[1] == "24" else "\\", line)
         for line in preparation.decoded(value).split("$")
-    )
+    ]
 
 
 def unique_identifier(value: bytes) -> bytes:
@@ -220,10 +225,6 @@ def unique_identifier(value: bytes) -> bytes:
         return uuid.UUID(preparation.decoded(value)).bytes
     except ValueError:
         raise BadSyntax("a UUID") from None
-
-
-def words(value: bytes) -> frozenset[str]:
-    return frozenset(re.split(r"\W+", case_ignore(value)))
 
 
 # Substrings ----------------------------------------------------------------------------
@@ -251,7 +252,7 @@ def _substring(oid: str, name: str, fold: bool, syntax: str = "58") -> Substring
 
 def _list_whole(value: bytes) -> str:
     # RFC 4517 4.2.10: no substring spans two lines; a line feed is in no prepared string.
-    return "\n".join(preparation.whole(line, True) for line in preparation.decoded(value).split("$"))
+    return "\n".join(preparation.whole(line, True) for line in _lines(value))
 
 
 _list = _substring("2.5.13.12", "caseIgnoreListSubstringsMatch", True)
@@ -290,6 +291,13 @@ EQUALITY: Final[tuple[Equality, ...]] = (
     _equality("2.5.13.20", "telephoneNumberMatch", "50", telephone_number),
     _equality("2.5.13.23", "uniqueMemberMatch", "34", unique_member),
     _equality("1.3.6.1.1.16.2", "UUIDMatch", "1.3.6.1.1.16.1", unique_identifier),
+    _equality(
+        "2.5.13.34",
+        "certificateExactMatch",
+        "1.3.6.1.1.15.1",
+        certificates.certificate,
+        certificates.assertion,
+    ),
 )
 
 ORDERING: Final[tuple[Ordering, ...]] = (

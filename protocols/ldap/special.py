@@ -18,7 +18,10 @@ from protocols.ldap.session import Session
 FEATURES: Final = (
     "1.3.6.1.1.14",  # the increment of Modify (RFC 4525)
     "1.3.6.1.4.1.4203.1.5.1",  # "+": all operational attributes (RFC 3673)
+    "1.3.6.1.4.1.4203.1.5.2",  # "@class": the attributes of a class (RFC 4529)
     "1.3.6.1.4.1.4203.1.5.3",  # (&) and (|) (RFC 4526)
+    "1.3.6.1.4.1.4203.1.5.4",  # language tags (RFC 3866)
+    "1.3.6.1.4.1.4203.1.5.5",  # language ranges (RFC 3866)
 )
 
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from imsd.directory import attributes, classes, schema, schemafile
+from imsd.directory import attributes, classes, schema, schemafile, subschema
 from imsd.directory.attributes import Kept, Visible, Writer
 from imsd.directory.bulk import Done
 from imsd.directory.values import Contact, DistributionList, Local, PublicFolder
 from imsd.errors import InvalidSyntax, ObjectClassViolation
-from protocols.ldap.schema import AttributeType, ObjectClass
+from protocols.ldap.governing import DitContentRule, MatchingRuleUse
+from protocols.ldap.schema import AttributeType, ObjectClass, Syntax
 from tests.directory.support import found, open_directory, put_in
 from tests.support.stores import StoreReactor, open_store, run
 
@@ -33,7 +34,18 @@ def test_descriptions_can_be_read_back() -> None:
     for one in classes.ALL:
         assert ObjectClass.parse(str(one)) == one
         schema.allowed(frozenset([one.name]))
-    assert all(values for _, values in schema.subschema())
+    published = dict(subschema.subschema())
+    assert all(published.values())
+    for one in published["dITContentRules"]:
+        assert str(DitContentRule.parse(one.decode())).encode() == one
+    for use in published["matchingRuleUse"]:
+        assert str(MatchingRuleUse.parse(use.decode())).encode() == use
+    for text in published["ldapSyntaxes"]:
+        assert Syntax.parse(text.decode()).description, text
+    uses = {MatchingRuleUse.parse(use.decode()).names[0] for use in published["matchingRuleUse"]}
+    for attribute in schema.SCHEMA.attributes:
+        found = schema.SCHEMA.attribute(attribute.name)
+        assert found and {found.equality, found.ordering, found.substrings} - {""} <= uses, attribute
 
 
 def test_every_attribute_of_the_product_is_there() -> None:
@@ -62,10 +74,10 @@ def test_what_is_computed_is_nobodys_to_write_and_a_password_nobodys_to_read() -
         assert (each.visible is Visible.NOBODY) == (each.kept is Kept.CREDENTIAL), each.key
 
 
-def test_options_are_for_octets_alone() -> None:
+def test_binary_is_for_octets_alone() -> None:
     assert schema.definition("userCertificate;binary") is schema.definition("USERCERTIFICATE")
     assert schema.definition("2.5.4.3") is schema.definition("commonName")
-    for unknown in ("cn;binary", "cn;lang-de", "userCertificate;x", "nonsense", ""):
+    for unknown in ("cn;binary", "cn;x-foobar", "userCertificate;x", "nonsense", ""):
         assert schema.definition(unknown) is None
 
 

@@ -241,7 +241,10 @@ def test_the_display_name_changes_and_the_directory_name_stays(directory: Direct
         ([("add", "manager", ["cn=nobody,o=Example"])], ConstraintViolation),
         ([("delete", "manager", [])], NoSuchAttribute),
         ([("replace", "nonsense", [])], UndefinedAttribute),
-        ([("replace", "cn;lang-de", ["x"])], UndefinedAttribute),
+        ([("replace", "cn;x-de", ["x"])], UndefinedAttribute),
+        ([("replace", "cn;lang-de-", ["x"])], UndefinedAttribute),
+        ([("replace", "uid;binary", ["x"])], UndefinedAttribute),
+        ([("add", "objectClass", ["dcObject"]), ("add", "dc", ["x"])], ObjectClassViolation),
         ([("replace", "title", ["x" * 65])], InvalidSyntax),
         ([("replace", "userPassword", ["a", "b"])], ConstraintViolation),
     ],
@@ -260,7 +263,7 @@ def test_numbers_grow_and_octets_take_the_binary_option(directory: Directory) ->
     change(directory, ANN, ("increment", "Deliv-Cont-Length", ["-3"]))
     change(directory, ANN, ("add", "userCertificate;binary", ["not DER, but octets"]))
     shown = entry(directory, ANN)
-    assert shown["Deliv-Cont-Length"] == ["7"] and shown["userCertificate"] == ["not DER, but octets"]
+    assert shown["Deliv-Cont-Length"] == ["7"] and shown["userCertificate;binary"] == ["not DER, but octets"]
 
 
 def test_who_may_change_what(directory: Directory) -> None:

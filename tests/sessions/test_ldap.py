@@ -115,7 +115,8 @@ def test_the_root_dse_names_both_suffixes_and_the_schema_is_complete(door: Door)
     assert root["namingContexts"] == (b"dc=example,dc=test", b"o=Example")
     assert root["subschemaSubentry"] == (door.subschema().dn.encode(),)
     assert {name for name, values in door.subschema().operational if values} == {
-        "objectClasses", "attributeTypes", "matchingRules", "ldapSyntaxes",
+        "objectClasses", "attributeTypes", "matchingRules", "matchingRuleUse", "dITContentRules",
+        "ldapSyntaxes",
     }  # fmt: skip
 
 
