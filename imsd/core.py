@@ -23,6 +23,7 @@ from imsd.mail.letters import post
 from imsd.mail.limits import InboundLimits
 from imsd.mail.lookups import Lookups
 from imsd.mail.policy import Policy
+from imsd.mail.rerouting import RoutingPlugin
 from imsd.settings import PAGES, LiveSettings
 from imsd.settings.connectors import Delivery as DeliveryPage
 from imsd.settings.connectors import Ims
@@ -58,6 +59,7 @@ class Core:
         self.authenticator = Authenticator(db, self.directory, self.settings, reactor, self.passwords)
         self.delivery = Delivery(db, self.directory, self.settings)
         self.policy = Policy(self.directory, self.settings, self.delivery.connectors)
+        self.policy.plugin = RoutingPlugin(self.settings, reactor, config.home)
         self.lookups = Lookups(reactor, lambda: self.settings[DeliveryPage].nameservers)
         self.greylist = Greylist(db, self.settings)
         self.limits = InboundLimits(self.settings, reactor)
@@ -130,6 +132,8 @@ class Core:
         """Finish what was submitted and give the home back."""
         if self._watch is not None:
             self._watch.stop()
+        if self.policy.plugin is not None:
+            self.policy.plugin.stop()
         await self.delivery.drained()
         await self.summaries.stop()
         self.authenticator.stop()

@@ -121,6 +121,8 @@ async def _routing(core: Any) -> list[Json]:
     if page.allow_open_relay:
         text = "routing.allow_open_relay is on: where no restriction says who may relay, anybody may"
         findings.append(_finding("error", text))
+    if core.policy.plugin.plugin.problem:
+        findings.append(_finding("error", f"routing.plugin: {core.policy.plugin.plugin.problem}"))
     if delivery.mode == "smarthost" and not delivery.smart_hosts:
         text = "ims.delivery.mode is smarthost, and ims.delivery.smart_hosts is empty: DNS is used"
         findings.append(_finding("warning", text))

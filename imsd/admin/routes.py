@@ -41,6 +41,8 @@ async def show(core: Any) -> Json:
     connectors: Connectors = core.delivery.connectors
     return {
         "mode": page.mode,
+        "plugin": page.plugin,
+        "plugin_problem": core.policy.plugin.plugin.problem,
         "table": rows,
         "restrictions": lists.model_dump(mode="json"),
         "allow_open_relay": page.allow_open_relay,

@@ -23,6 +23,9 @@ def show(admin: Administrator) -> None:
         show_json(answer)
         return
     click.echo(f"mode: {answer['mode']}")
+    if answer["plugin"]:
+        problem = answer["plugin_problem"]
+        click.echo(f"plug-in: {answer['plugin']}" + (f" (not used: {problem})" if problem else ""))
     rows = [
         (row["domain"], row["action"], "yes" if row["override"] else "", row["from"])
         for row in answer["table"]

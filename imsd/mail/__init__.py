@@ -2,6 +2,7 @@
 
 envelope    who sent it, who shall have it, how it came
 policy      may this be accepted: recipients, relaying, submission, hosts (restrictions: who may relay)
+rerouting   a function of the administrator's that decides about recipients (plugins: how it is called)
 connectors  by which connector something leaves, under which address (selection: which one fits best;
             destinations: how that is written in a queue row)
 submission  what is added to and removed from a submitted message

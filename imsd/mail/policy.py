@@ -8,7 +8,8 @@
    the list of who never may.
 3. In a domain that another system shares, who is unknown here is sent there, for everybody: the
    domain is ours to accept for.
-4. postmaster without a domain is that of our first domain; the directory knows one in each
+4. The custom routing program (imsd.mail.rerouting) goes before the table, and around no restriction.
+5. postmaster without a domain is that of our first domain; the directory knows one in each
    (RFC 5321 4.5.1).
 """
 
@@ -33,6 +34,7 @@ from imsd.mail import posting
 from imsd.mail.connectors import Connectors, Originator, Out, Tell, silent
 from imsd.mail.destinations import Destination
 from imsd.mail.envelope import Addressee
+from imsd.mail.rerouting import Answer, RoutingPlugin
 from imsd.mail.restrictions import Criteria, Facts, Verdict, decide
 from imsd.mail.room import Room
 from imsd.mail.srs import Srs
@@ -78,6 +80,7 @@ class Policy:
         self.room = Room(directory, settings)
         self.srs = Srs(directory, settings)
         self.connectors = connectors or Connectors(settings, directory)
+        self.plugin: RoutingPlugin | None = None
         self.check_space: Callable[[], None] = lambda: None
         """May new mail come in? Raises StoreFull."""
 
@@ -133,10 +136,20 @@ class Policy:
             path = _parsed(held)
         found = path if path.domain[-1:] not in (".", " ") else Path(path.local, path.domain.rstrip(". "))
         override = bool(held)
+        wish = ""
+        if self.plugin is not None and self.plugin.plugin and not held:
+            answer = await self._asked(self.plugin, found, by, tell)
+            found, wish = answer.path, answer.action
+            if answer.host:
+                self._check_relay(by, override, tell)
+                return _handed(found, answer.host, parameters)
         for _ in range(DEPTH):
-            if not found.domain or self._ours(found.domain, by.local):
+            here = not found.domain or self._ours(found.domain, by.local)
+            if here or wish == "inbound":
                 if tell is not silent:
-                    tell(f"{found.domain or 'no domain'} is inbound: {self._because(found.domain)}")
+                    why = self._because(found.domain) if here else "routing.plugin"
+                    tell(f"{found.domain or 'no domain'} is inbound: {why}")
+                wish = ""
                 inbound = await self._inbound(found, parameters, by, tell)
                 if isinstance(inbound, Addressee):
                     return inbound
@@ -147,7 +160,7 @@ class Policy:
                 found = inbound
                 tell(f"which is {found}")
                 continue
-            row = self._row(found.domain, by)
+            row = None if wish == "relay" else self._row(found.domain, by)
             if row is not None:
                 override = override or row.override
                 tell(f"routing table, {row.domain}: {row.action}{', override' if row.override else ''}")
@@ -160,6 +173,14 @@ class Policy:
                 tell(f"no row of the routing table fits {found.domain}")
             return await self._outbound(found, parameters, by, override, tell)
         raise NoSuchRecipient
+
+    async def _asked(self, plugin: RoutingPlugin, path: Path, by: Submitter, tell: Tell) -> Answer:
+        """What the routing program wants."""
+        answer = await plugin.ask(path, by.sender, by.peer, by.local, by.account is not None)
+        if tell is not silent:
+            changed = f", as {answer.path}" if answer.path != path else ""
+            tell(f"{plugin.plugin.name}: {answer.host or answer.action or 'as the table says'}{changed}")
+        return answer
 
     def _row(self, domain: str, by: Submitter) -> TableRow | None:
         if self._settings[Rerouting].mode == "local_only" and by.account is None:
@@ -195,10 +216,7 @@ class Policy:
             if not host:
                 raise
             tell(f"addressing.share_domain_with: {path.domain} is shared with {host}")
-            return Addressee(
-                str(path), None, parameters.notify, parameters.orcpt_type, parameters.orcpt,
-                str(Destination(host=host)),
-            )  # fmt: skip
+            return _handed(path, host, parameters)
         if isinstance(inner, Path | Foreign):
             return inner
         return _addressee(inner.address, inner, parameters)
@@ -308,6 +326,12 @@ def _outward(out: Out, recipient: Recipient | None, given: RcptParameters) -> Ad
     return Addressee(
         out.address, recipient, given.notify, given.orcpt_type, given.orcpt, bound, bool(out.parked)
     )
+
+
+def _handed(path: Path, host: str, given: RcptParameters) -> Addressee:
+    """For a host, whatever the domain."""
+    bound = str(Destination(host=host))
+    return Addressee(str(path), None, given.notify, given.orcpt_type, given.orcpt, bound)
 
 
 def _rewritten(path: Path) -> Path:

@@ -67,6 +67,21 @@ class Rerouting(Page):
         {},
         description="Inbound domain (or * for all) to the address that gets what is for nobody there",
     )
+    plugin: str = Field(
+        "",
+        max_length=200,
+        pattern=r"^([A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+)?$",
+        description="Custom routing program: a Python function (module.function) in HOME/plugins or "
+        "installed, which is asked about each recipient before the table (docs/routing.md)",
+    )
+    plugin_seconds: float = Field(
+        2, gt=0, le=60, description="Seconds that the routing program has for an answer"
+    )
+    plugin_failure: Literal["table", "refuse"] = Field(
+        "table",
+        description="What becomes of a recipient when the routing program fails or is late: table (as if "
+        "there were none) or refuse (for now, 451)",
+    )
     srs: bool = Field(
         True,
         description="Mail from elsewhere that contacts and alternate recipients send on to other domains "

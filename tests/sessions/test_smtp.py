@@ -52,6 +52,7 @@ class Site:
         self.blobs = Blobs(database)
         self.alice = self.person("alice")
         self.bob = self.person("bob")
+        self.policy = Policy(self.directory, self.settings)
 
     def person(self, alias: str) -> Person:
         return run(self.directory.add_user(f"{alias}@example.test", name=alias, password=f"pw of {alias}"))
@@ -64,7 +65,7 @@ class Site:
         return Door(
             role,
             "mx.example.test",
-            policy=Policy(self.directory, self.settings),
+            policy=self.policy,
             delivery=self.delivery,
             authenticator=self.auth,
             blobs=self.blobs,

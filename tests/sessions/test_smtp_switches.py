@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from imsd.mail.rerouting import RoutingPlugin
 from imsd.store.database import Database
 from protocols.smtp.interfaces import Role
 from tests.sessions.test_smtp import Site
@@ -90,3 +92,27 @@ def test_deadlines_and_release_times(site: Site) -> None:
     site.configure(smtp__deliver_by="false", smtp__hold_hours="0")
     assert "DELIVERBY" not in offered(site)
     assert "FUTURERELEASE" not in offered(site, Role.SUBMISSION)
+
+
+def test_a_routing_program_decides_about_recipients(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins/imsd_test_wire.py").write_text(
+        "def route(question):\n"
+        "    if question.recipient.startswith('sales@'):\n"
+        "        return 'recipient:bob@example.test'\n"
+        "    if question.recipient.startswith('slow@'):\n"
+        "        return 'later:Come again\\r\\nlater'\n"
+        "    if not question.authenticated and question.sender.endswith('@spam.example'):\n"
+        "        return 'refuse:Not from you'\n"
+    )
+    site.policy.plugin = RoutingPlugin(site.settings, site.db.reactor, tmp_path)
+    site.configure(routing__plugin='"imsd_test_wire.route"')
+    talk = site.talk()
+    talk.say(b"EHLO out.example", b"MAIL FROM:<x@out.example>")
+    assert talk.say(b"RCPT TO:<slow@example.test>") == "451 4.3.0 Come again??later\r\n"
+    talk.say(b"RSET")
+    assert talk.send(b"x@out.example", b"Subject: s\r\n\r\nx", b"sales@example.test").startswith("250 ")
+    assert len(site.inbox(site.bob)) == 1
+    talk.say(b"MAIL FROM:<x@spam.example>")
+    assert talk.say(b"RCPT TO:<bob@example.test>") == "550 5.7.1 Not from you\r\n"
+    site.policy.plugin.stop()
