@@ -122,6 +122,7 @@ async def show_message(core: Any, message: str) -> Json:
         "mt_priority": queued.mt_priority,
         "deliver_by": queued.deliver_by or None,
         "future_release": queued.future or None,
+        "tls": queued.tls or None,
         "expires": ends(queued, core.settings),
         "recipients": [_row(core, queued, recipient) for recipient in recipients],
     }

@@ -6,6 +6,7 @@ rerouting   a function of the administrator's that decides about recipients (plu
 connectors  by which connector something leaves, under which address (selection: which one fits best;
             destinations: how that is written in a queue row)
 submission  what is added to and removed from a submitted message
+requiring   REQUIRETLS: what a sender asks of the way of his message
 received    trace lines, hops, priority
 intake      content on its way in: header edited, the rest streamed and summarized
 delivery    who gets a copy, and taking responsibility for it

@@ -20,6 +20,7 @@ from enum import Enum
 
 from imsd.mail.explaining import ENGLISH, Words
 from imsd.mail.reasons import product_line, reason_of
+from imsd.mail.requiring import FIELD, OPTIONAL
 from imsd.store.spool import Queued, QueuedRecipient
 from protocols.message import compose, dates, headers
 from protocols.smtp.parameters import utf8_xtext
@@ -122,6 +123,8 @@ def report(
         compose.raw_field("Message-ID", compose.message_id(frame.hostname, frame.token)),
         compose.raw_field("Auto-Submitted", b"auto-replied"),
     ]
+    if message.tls == OPTIONAL:
+        fields.append(compose.raw_field(FIELD, b"No"))  # RFC 8689 6
     if original.message_id:
         fields.append(compose.raw_field("References", original.message_id))
     kind = compose.parameter("report-type", "delivery-status")

@@ -99,6 +99,11 @@ ENGLISH: Final = Words(
             "You may not send this message to this recipient.",
             "If you think you should, ask the recipient's administrator, and show him this report.",
         ),
+        Reason.PROTECTION: (
+            "The message must travel under protection all the way, and the recipient's mail system does not "
+            "promise that.",
+            "Ask the recipient's administrator for REQUIRETLS, or send it without that protection.",
+        ),
         Reason.CONTENT: (
             "The message is of a form that the recipient's mail system does not take.",
             "Send it in a simpler form, as plain text for example.",
@@ -198,6 +203,11 @@ GERMAN: Final = Words(
             "Wenn Sie es dürfen sollten, fragen Sie den Administrator des Empfängers und zeigen Sie ihm "
             "diesen Bericht.",
         ),
+        Reason.PROTECTION: (
+            "Die Nachricht soll auf dem ganzen Weg geschützt sein, und das Mailsystem des Empfängers sagt "
+            "das nicht zu.",
+            "Bitten Sie den Administrator des Empfängers um REQUIRETLS, oder senden Sie sie ohne Schutz.",
+        ),
         Reason.CONTENT: (
             "Das Mailsystem des Empfängers nimmt Nachrichten dieser Form nicht an.",
             "Senden Sie sie in einfacherer Form, zum Beispiel als reinen Text.",
@@ -295,6 +305,11 @@ FRENCH: Final = Words(
         Reason.POLICY: (
             "Vous n'êtes pas autorisé à envoyer ce message à ce destinataire.",
             "Si vous devriez l'être, demandez à l'administrateur du destinataire et montrez-lui cet avis.",
+        ),
+        Reason.PROTECTION: (
+            "Le message doit être protégé tout au long de son chemin, et le système de messagerie du "
+            "destinataire ne le promet pas.",
+            "Demandez REQUIRETLS à l'administrateur du destinataire, ou envoyez-le sans cette protection.",
         ),
         Reason.CONTENT: (
             "Le système du destinataire n'accepte pas les messages de cette forme.",

@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from imsd.errors import Filtered
 from imsd.mail.envelope import Envelope
+from imsd.mail.requiring import REQUIRED
 from imsd.settings.filters import NOBODY, Filter
 from imsd.store.tables import now
 from imsd.store.tracking import Event
@@ -107,6 +108,7 @@ def _head(row: str, envelope: Envelope) -> bytes:
     lines = [
         f"X-Sender: <{envelope.reverse_path}>",
         *(f"X-Receiver: <{to.address}>" for to in envelope.addressees),
+        *(["X-RequireTLS: yes"] if envelope.tls == REQUIRED else []),
         f"X-Filtered: {row}; {origin.address} {origin.told};",
     ]
     return "\r\n".join(lines).encode() + b"\r\n\t" + dates.format(now() // 1_000_000) + b"\r\n"

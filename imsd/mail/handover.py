@@ -17,6 +17,7 @@ from imsd.mail.claiming import LEASE, Claiming
 from imsd.mail.connectors import Connectors
 from imsd.mail.relay import Courier, Outcome, Transport
 from imsd.mail.relay.connecting import Session
+from imsd.mail.requiring import REQUIRED
 from imsd.mail.routing import Route, Target
 from imsd.mail.security import Wanted
 from imsd.mail.slots import Slots
@@ -130,7 +131,9 @@ class _Courier(Courier):
         where = Target(peer, peer, 0)
         self._given = client
         reached = "encrypted" if encrypted else "in clear"
-        self._session = Session(client, where, Wanted(why="its own connection"), reached)
+        # Who asks has logged in: nobody else needs to vouch for him (RFC 8689 4.2.1).
+        asks = REQUIRED if encrypted and "REQUIRETLS" in client.extensions else ""
+        self._session = Session(client, where, Wanted(why="its own connection", asks=asks), reached)
         self._peer = str(where)
 
     def _usable(self, route: Route, wants: Wanted) -> bool:

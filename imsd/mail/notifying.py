@@ -20,6 +20,7 @@ from imsd.mail.bounce import Fate, Frame, Original, explained, returned
 from imsd.mail.destinations import Destination
 from imsd.mail.envelope import Addressee, Envelope
 from imsd.mail.reasons import kind_of
+from imsd.mail.requiring import REQUIRED
 from imsd.mail.returning import original
 from imsd.mail.units import LOCAL
 from imsd.settings.connectors import Ims
@@ -84,7 +85,8 @@ class Notifier:
         if to is None:
             return False
         limit = self._settings[Queue].return_kb * 1024
-        content = await original(self._blobs, message, not headers_only, limit)
+        complete = not headers_only and message.tls != REQUIRED
+        content = await original(self._blobs, message, complete, limit)
         served = self._directory.domains.served
         domain = self._settings[Ims].site_domain or (served[0] if served else self._hostname)
         parts = [compose.text(_text(message, fates, content, frame)), returned(content)]
@@ -103,7 +105,8 @@ class Notifier:
         body = compose.multipart("mixed", parts, compose.boundary_for(parts, frame.token))
         data = compose.message(fields, body)
         summary = summarize(data)
-        envelope = Envelope("", (to,), body="7BIT" if data.isascii() else "8BITMIME", smtputf8=summary.raw)
+        kind = "7BIT" if data.isascii() else "8BITMIME"
+        envelope = Envelope("", (to,), body=kind, smtputf8=summary.raw, tls=message.tls)
         await self._delivery.accept(envelope, new_blob(data, summary))
         return True
 

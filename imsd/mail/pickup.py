@@ -2,7 +2,8 @@
 
     X-Sender: from@example.org        the envelope, before the header; each receiver a line.
     X-Receiver: to@example.org        Without them it is taken from the header: Sender, else
-    Subject: ...                      From; To, Cc and Bcc.
+    Subject: ...                      From; To, Cc and Bcc. X-RequireTLS: yes is the parameter
+                                      REQUIRETLS (imsd.mail.requiring).
 
 1. Whoever may write into the folder is trusted as the administrator is: any sender, any recipient.
 2. A file enters as a submission does: Date and Message-ID are added, Bcc is removed, line ends
@@ -24,7 +25,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from imsd.errors import LoopDetected, MalformedMessage, Refusal
-from imsd.mail import received, submission
+from imsd.mail import received, requiring, submission
 from imsd.mail.envelope import Addressee, Envelope, Origin
 from imsd.mail.intake import Intake
 from imsd.mail.policy import Policy, Submitter
@@ -52,16 +53,19 @@ PIECE: Final = 128 * 1024
 
 _LINE_END: Final = re.compile(rb"\r?\n|\r(?!\n)")
 _BARE: Final = re.compile(rb"[A-Za-z0-9._+-]+")
-_ENVELOPE: Final = re.compile(rb"(X-Sender|X-Receiver)[ \t]*:[ \t]*(.*?)[ \t]*\r\n", re.IGNORECASE)
+_ENVELOPE: Final = re.compile(
+    rb"(X-Sender|X-Receiver|X-RequireTLS)[ \t]*:[ \t]*(.*?)[ \t]*\r\n", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A file taken apart. reverse_path: "" is the null path; content has CRLF."""
+    """A file taken apart. reverse_path: "" is the null path; content has CRLF; required: REQUIRETLS."""
 
     reverse_path: str
     recipients: tuple[Path, ...]
     content: bytes
+    required: bool = False
 
 
 def parse(data: bytes, domain: str = "") -> Dropped:
@@ -73,12 +77,15 @@ def parse(data: bytes, domain: str = "") -> Dropped:
     content = _with_crlf(data)
     sender: str | None = None
     receivers: list[Path] = []
+    required = False
     at = 0
     while (line := _ENVELOPE.match(content, at)) is not None:
         at = line.end()
         value = line[2].strip(b"<> \t")
         if line[1].lower() == b"x-receiver":
             receivers.append(_path(value, domain))
+        elif line[1].lower() == b"x-requiretls":
+            required = value.lower() == b"yes"
         else:
             sender = str(_path(value, domain)) if value else ""
     content = content[at:]
@@ -98,7 +105,7 @@ def parse(data: bytes, domain: str = "") -> Dropped:
         receivers = [_path(spec, domain) for name in (b"to", b"cc", b"bcc") for spec in named.get(name, [])]
     if not receivers:
         raise MalformedMessage("There is no X-Receiver, To, Cc or Bcc")
-    return Dropped(sender, tuple(dict.fromkeys(receivers)), content)
+    return Dropped(sender, tuple(dict.fromkeys(receivers)), content, required)
 
 
 def _with_crlf(data: bytes) -> bytes:
@@ -257,13 +264,14 @@ class Pickup:
 
     async def _accept(self, dropped: Dropped, queue_id: str) -> None:
         addressees = [await self._addressee(path, dropped.reverse_path) for path in dropped.recipients]
-        priority = 0
+        priority, tls = 0, ""
 
         async def edit(header: bytes) -> bytes:
-            nonlocal priority
+            nonlocal priority, tls
             if received.hops(header) > self._settings[Smtp].hops:
                 raise LoopDetected
             priority = received.priority(header)
+            tls = requiring.tag(header, dropped.required)
             message = submission.Submitted(header)
             sender = dropped.reverse_path or f"postmaster@{self._hostname}"
             return message.complete(sender, self._hostname, queue_id, self._clock.seconds())
@@ -284,6 +292,7 @@ class Pickup:
             not all(str(path).isascii() for path in dropped.recipients) or not dropped.reverse_path.isascii(),
             origin=Origin("pickup"),
             priority=priority,
+            tls=tls,
         )
         try:
             await self._delivery.accept(envelope, content, queue_id)

@@ -29,6 +29,7 @@ class Reason(Enum):
     FULL = "full"
     DISABLED = "disabled"
     POLICY = "policy"
+    PROTECTION = "protection"
     CONTENT = "content"
     TOO_MANY = "too-many"
     UNREACHABLE = "unreachable"
@@ -52,6 +53,8 @@ _EXACT: Final = {
     "4.6": Reason.LOOP,
     "4.7": Reason.TIMEOUT,
     "5.3": Reason.TOO_MANY,
+    "7.10": Reason.PROTECTION,
+    "7.30": Reason.PROTECTION,
 }
 _BY_SUBJECT: Final = {
     "1": Reason.UNKNOWN,

@@ -25,6 +25,7 @@ from imsd.mail.bounce import Action, Fate, Frame, Original, report
 from imsd.mail.envelope import Addressee, Envelope
 from imsd.mail.explaining import ENGLISH, Words, words_for
 from imsd.mail.notifying import Notifier
+from imsd.mail.requiring import REQUIRED
 from imsd.mail.returning import original
 from imsd.settings.connectors import Ims
 from imsd.settings.queue import Queue
@@ -179,6 +180,7 @@ class Reporter:
             (to,),
             body="7BIT" if data.isascii() else "8BITMIME",
             smtputf8=summary.raw or not to.address.isascii(),
+            tls=message.tls,
         )
         accepted = await self._delivery.accept(envelope, new_blob(data, summary))
         return Told(to.address, accepted.queue_id, "reported")
@@ -217,6 +219,8 @@ class Reporter:
     async def _original(self, message: Queued, action: Action) -> Original:
         page = self._settings[Queue]
         complete = message.ret == "FULL" or (not message.ret and message.account is not None)
+        # RFC 8689 5: what requires TLS is returned as if RET=HDRS had been said.
+        complete = complete and message.tls != REQUIRED
         return await original(
             self._blobs, message, complete and action is Action.FAILED, page.return_kb * 1024
         )

@@ -22,7 +22,8 @@ from imsd.settings.security import LEVELS, Level, Login, SecurityRow, Tls
 class Wanted:
     """What a connection needs. why: who says so. names: for `verify`, () for the host's own.
 
-    Files and the password are as the settings have them.
+    Files and the password are as the settings have them. asks: what the sender asks for
+    (imsd.mail.requiring).
     """
 
     level: Level = "may"
@@ -35,6 +36,7 @@ class Wanted:
     user: str = ""
     password: str = ""
     allow_cleartext: bool = False
+    asks: str = ""
 
     def __str__(self) -> str:
         login = f", log in by {self.auth} as {self.user or 'our certificate'}" if self.auth else ""

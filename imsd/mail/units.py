@@ -127,7 +127,8 @@ def accept(
             content.size,
         )
 
-    events = [event("accepted", "", envelope.origin.told)]
+    told = [envelope.origin.told, f"TLS {envelope.tls}" if envelope.tls else ""]
+    events = [event("accepted", "", ", ".join(filter(None, told)))]
     events += [event(word, recipient, reason) for word, recipient, reason in plan.events]
     events += [event("delivered", copy.address) for copy in delivered]
     events += [event("deferred", copy.address, refusal.text) for copy, refusal in refused]
@@ -142,7 +143,7 @@ def _divided(copies: list[Copy], envelope: Envelope) -> tuple[list[Copy], list[C
     """Copies to make or to fan out, and those that wait in the queue instead: a fan-out row has no
     room for what RFC 3461 says of the report, should the copy be refused."""
     first, rest = copies[:MOST], copies[MOST:]
-    if rest and (envelope.ret or envelope.envid or envelope.smtputf8):
+    if rest and (envelope.ret or envelope.envid or envelope.smtputf8 or envelope.tls):
         return first, rest
     plain = [copy for copy in rest if not copy.notify and not copy.orcpt]
     return first + plain, [copy for copy in rest if copy.notify or copy.orcpt]
@@ -268,6 +269,7 @@ def _queue(
         deliver_by=timing.deliver_by,
         by_mode=timing.by_mode,
         future=timing.future,
+        tls=envelope.tls,
     )
     spool.enqueue(unit, message, rows)
 
@@ -355,6 +357,7 @@ def deliver_queued(
         priority=message.priority,
         mt_priority=message.mt_priority,
         timing=Timing(message.deliver_by, message.by_mode, future=message.future),
+        tls=message.tls,
     )
     # A message of its own in the queue: its id must be another's.
     queue_id = f"{message.queue_id}.{recipient.id}"

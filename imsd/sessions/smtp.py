@@ -20,7 +20,7 @@ from imsd.errors import (
     RelayDenied,
     SenderNotPermitted,
 )
-from imsd.mail import asking, priorities, receipts, received, submission
+from imsd.mail import asking, priorities, receipts, received, requiring, submission
 from imsd.mail.envelope import Addressee, Envelope, Origin, timing_of
 from imsd.mail.filtering import MessageFilter, Screening
 from imsd.mail.greylisting import Greylist
@@ -127,6 +127,7 @@ class Door:
                 expn=page.expn,
                 no_soliciting=page.no_soliciting,
                 atrn=page.atrn and self.handovers is not None,
+                requiretls=page.requiretls,
             )
             self._limits = (page, ims, limits)
         return self._limits[2]
@@ -333,6 +334,7 @@ class Transaction:
         self._trusted = trusted
         self._mt_priority = granted(parameters.mt_priority, trusted)
         self._timing = timing_of(parameters, now())
+        self._tls = ""
 
     @property
     def lowered(self) -> int | None:
@@ -395,6 +397,7 @@ class Transaction:
         refused = door.settings[Smtp].no_soliciting
         if refused and self._account is None and unwanted(in_header(header), refused):
             raise Filtered("Solicitations of this kind are not wanted here")
+        self._tls = requiring.tag(header, self._parameters.requiretls)
         tunnelled, header = priorities.tunnelled(header)
         if self._trusted and self._parameters.mt_priority is None:
             self._mt_priority = tunnelled
@@ -461,6 +464,7 @@ class Transaction:
             self._priority,
             self._mt_priority,
             self._timing,
+            self._tls,
         )
         return envelope, content
 

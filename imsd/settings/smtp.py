@@ -72,6 +72,10 @@ class Smtp(Page):
     deliver_by_seconds: int = Field(
         0, ge=0, le=86_400, description="Shortest deadline after which a message is to be returned; 0: any"
     )
+    requiretls: bool = Field(
+        True,
+        description="Take mail that must go on over verified TLS or come back (REQUIRETLS, RFC 8689)",
+    )
     hold_hours: int = Field(
         720,
         ge=0,

@@ -95,6 +95,8 @@ queue_message = Table(
     _added_text("by_mode"),
     # FUTURERELEASE (RFC 4865): "for;seconds" or "until;date-time", as it was asked for.
     _added_text("future"),
+    # RFC 8689: "required", "optional", "" for neither (imsd.mail.requiring).
+    _added_text("tls"),
     Index("ix_queue_message_queue_id", "queue_id", unique=True),
     sqlite_autoincrement=True,
 )
@@ -195,6 +197,7 @@ class NewMessage:
     deliver_by: int = 0
     by_mode: str = ""
     future: str = ""
+    tls: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +239,7 @@ MESSAGE = tuple(
     for name in (
         *("queue_id", "blob", "size", "reverse_path", "arrived", "expires", "prefix", "envid"),
         *("ret", "body", "smtputf8", "account", "priority", "mt_priority", "deliver_by", "by_mode"),
-        *("future", "id"),
+        *("future", "tls", "id"),
     )
 )
 RECIPIENT = tuple(
@@ -250,6 +253,7 @@ _PUT_MESSAGE = insert_row(
     queue_message,
     *("queue_id", "blob", "prefix", "size", "reverse_path", "envid", "ret", "body", "smtputf8"),
     *("account", "arrived", "expires", "priority", "mt_priority", "deliver_by", "by_mode", "future"),
+    "tls",
 )
 _PUT_RECIPIENT = insert_row(
     queue_recipient,
@@ -377,6 +381,7 @@ def enqueue(unit: Unit, message: NewMessage, recipients: Iterable[NewRecipient])
             deliver_by=message.deliver_by,
             by_mode=message.by_mode,
             future=clean(message.future),
+            tls=message.tls,
         )
     )
     rows: list[dict[str, Any]] = [

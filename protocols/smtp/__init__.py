@@ -12,5 +12,5 @@ content, wire, client
 
 RFC 1870 (SIZE), 2034 and 3463 (enhanced codes), 2920 (PIPELINING), 3030 (CHUNKING, BINARYMIME),
 3207 (STARTTLS), 3461 (DSN), 4954 (AUTH), 5321, 6152 (8BITMIME), 6409 (submission), 6531
-(SMTPUTF8), 8314 (implicit TLS).
+(SMTPUTF8), 8314 (implicit TLS), 8689 (REQUIRETLS).
 """

@@ -300,6 +300,8 @@ class Client:
             parameters.smtputf8 or not all(map(str.isascii, addresses))
         ) and "SMTPUTF8" not in self.extensions:
             raise MissingExtension("SMTPUTF8")
+        if parameters.requiretls and not (self.encrypted and "REQUIRETLS" in self.extensions):
+            raise MissingExtension("REQUIRETLS")  # RFC 8689 4.2.1: never without.
         if self.size_limit and parameters.size > self.size_limit:
             text = f"Message is larger than the {self.size_limit} octets offered"
             raise Rejected(Reply(552, "5.3.4", text), "MAIL")

@@ -52,7 +52,7 @@ class Limits:
     domains: of the recipients of one message, 0 = no limit. banner: after our name in the greeting, ""
     for the usual. esmtp, auth: whether extensions, and AUTH, are offered. lenient: malformed addresses
     are taken. vrfy, expn: whom they tell something. no_soliciting: kinds of solicitation that are refused
-    (RFC 3865).
+    (RFC 3865). requiretls: whether REQUIRETLS is offered, under TLS (RFC 8689).
     """
 
     message: int = 50 * 1024 * 1024
@@ -74,6 +74,7 @@ class Limits:
     expn: Telling = "off"
     no_soliciting: tuple[str, ...] = ()
     atrn: bool = False
+    requiretls: bool = True
 
 
 @dataclass(frozen=True, slots=True)

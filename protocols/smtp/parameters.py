@@ -1,8 +1,9 @@
 """What MAIL and RCPT say beside the path: the same values for server and client.
 
 SIZE (RFC 1870), BODY (RFC 6152, RFC 3030), SMTPUTF8 (RFC 6531), RET, ENVID, NOTIFY, ORCPT
-(RFC 3461), AUTH (RFC 4954 5), MT-PRIORITY, BY, HOLDFOR and HOLDUNTIL (protocols.smtp.timing). Parsing
-checks syntax and what is known; whether a size or a time is acceptable is the door's decision.
+(RFC 3461), AUTH (RFC 4954 5), REQUIRETLS (RFC 8689), MT-PRIORITY, BY, HOLDFOR and HOLDUNTIL
+(protocols.smtp.timing). Parsing checks syntax and what is known; whether a size or a time is acceptable is
+the door's decision.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -42,6 +43,7 @@ class MailParameters:
     by: By | None = None
     hold: Hold | None = None
     solicit: tuple[str, ...] = ()
+    requiretls: bool = False
 
     @classmethod
     def parse(cls, given: Mapping[bytes, bytes]) -> "MailParameters":
@@ -80,6 +82,8 @@ class MailParameters:
             parts.append(b"MT-PRIORITY=%d" % self.mt_priority)
         if self.by is not None and "DELIVERBY" in offered:
             parts.append(b"BY=" + self.by.encode())
+        if self.requiretls and "REQUIRETLS" in offered:
+            parts.append(b"REQUIRETLS")
         return b"".join(b" " + part for part in parts)
 
 
@@ -103,6 +107,12 @@ def _body(value: bytes) -> str:
 def _smtputf8(value: bytes) -> bool:
     if value:
         raise BadArgument("SMTPUTF8 takes no value")  # RFC 6531 3.4
+    return True
+
+
+def _requiretls(value: bytes) -> bool:
+    if value:
+        raise BadArgument("REQUIRETLS takes no value")  # RFC 8689 2
     return True
 
 
@@ -144,6 +154,7 @@ _MAIL: dict[bytes, Callable[[bytes], Any]] = {
     b"HOLDFOR": parse_hold_for,
     b"HOLDUNTIL": parse_hold_until,
     b"SOLICIT": parse_solicit,
+    b"REQUIRETLS": _requiretls,
 }
 
 

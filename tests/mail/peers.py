@@ -247,12 +247,14 @@ class _Connector:
 
 
 class Zone:
-    """The domain name system of a test. failing: names without an answer."""
+    """The domain name system of a test. failing: names without an answer. secure: DNSSEC vouches for all."""
 
     def __init__(self) -> None:
         self.mx: dict[str, list[tuple[int, str]]] = {}
         self.a: dict[str, list[str]] = {}
+        self.txt: dict[str, list[str]] = {}
         self.failing: set[str] = set()
+        self.secure = False
         self.asked: list[tuple[str, str]] = []
         self.ttl = 300
 
@@ -267,7 +269,9 @@ class Zone:
             raise LookupFailed(f"{name} {kind}: Timeout")
         if kind == "MX":
             known = name in self.mx or name in self.a
-            return Answer(tuple(self.mx.get(name, ())), self.ttl, missing=not known)
+            return Answer(tuple(self.mx.get(name, ())), self.ttl, missing=not known, secure=self.secure)
+        if kind == "TXT":
+            return Answer(tuple((0, text) for text in self.txt.get(name, ())), self.ttl)
         wanted = ":" if kind == "AAAA" else "."
         found = tuple((0, each) for each in self.a.get(name, ()) if wanted in each)
-        return Answer(found, self.ttl, missing=name not in self.a and name not in self.mx)
+        return Answer(found, self.ttl, missing=name not in self.a and name not in self.mx, secure=self.secure)

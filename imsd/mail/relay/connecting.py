@@ -14,6 +14,7 @@ from twisted.internet.error import ConnectError, ConnectionLost
 from imsd.mail.relay.certificates import Contexts, Creator, Problem, chain_problem, name_problem
 from imsd.mail.relay.outcomes import Insecure
 from imsd.mail.relay.protection import Protection, Protections
+from imsd.mail.requiring import REQUIRED
 from imsd.mail.routing import Route, Routing, Target
 from imsd.mail.security import Wanted
 from imsd.settings.timers import Timers
@@ -91,6 +92,8 @@ class Transport:
             reached = "in clear"
             if protection.level != "none":
                 client, reached = await self._protected(client, target, wanted, protection)
+            if wanted.asks == REQUIRED and "REQUIRETLS" not in client.extensions:
+                raise Insecure("5.7.30", "", "the message requires TLS, and REQUIRETLS is not offered")
             if wanted.auth:
                 reached += f", logged in by {await self._logged_in(client, wanted)}"
             if self.also is not None:
@@ -114,9 +117,8 @@ class Transport:
         """The client, or another one in clear where that will do, and what was reached."""
         if "STARTTLS" not in client.extensions:
             if protection.required:
-                raise Insecure(
-                    "4.7.4", "starttls-not-supported", "TLS is required, and STARTTLS is not offered"
-                )
+                text = "TLS is required, and STARTTLS is not offered"
+                raise Insecure(_status(wanted, "4.7.4"), "starttls-not-supported", text)
             return client, "in clear, STARTTLS is not offered"
         creator = await self._creator(wanted, protection)
         try:
@@ -124,13 +126,15 @@ class Transport:
         except smtp.Rejected as error:
             if client.encrypted or not client.usable or protection.required:
                 if protection.required and not client.encrypted:
-                    raise Insecure("4.7.4", "starttls-not-supported", str(error)) from error
+                    status = _status(wanted, "4.7.4") if error.reply.permanent else "4.7.4"
+                    raise Insecure(status, "starttls-not-supported", str(error)) from error
                 raise
             return client, f"in clear, STARTTLS was refused: {error.reply}"
         except (smtp.Disconnected, smtp.BadReply, smtp.TimedOut) as error:
             client.abort()
             if protection.required:
-                raise Insecure("4.7.5", "validation-failure", f"TLS handshake failed: {error}") from error
+                text = f"TLS handshake failed: {error}"
+                raise Insecure(_status(wanted, "4.7.5"), "validation-failure", text) from error
             # RFC 7435 4.3: opportunistic, so in clear rather than not at all.
             again = await self._reached(target)
             try:
@@ -148,7 +152,7 @@ class Transport:
             if protection.testing:
                 return client, f"{reached}, not {protection.verified}: {problem.text}"
             by = f", wanted by {protection.by}" if protection.by else ""
-            raise Insecure("4.7.5", problem.kind, f"TLS{by}: {problem.text}")
+            raise Insecure(_status(wanted, "4.7.5"), problem.kind, f"TLS{by}: {problem.text}")
         return client, f"{reached}, not verified" + (f" ({protection.by})" if protection.by else "")
 
     async def _creator(self, wanted: Wanted, protection: Protection) -> Creator:
@@ -191,6 +195,11 @@ class Transport:
             if error.reply.permanent:
                 raise LoginRefused(error) from error
             raise
+
+
+def _status(wanted: Wanted, usual: str) -> str:
+    """RFC 8689 4.2.1: a message that requires TLS does not wait until it can be had."""
+    return "5.7.10" if wanted.asks == REQUIRED else usual
 
 
 def _problem(handle: SSL.Connection, protection: Protection) -> Problem | None:

@@ -2,7 +2,9 @@
 
 1. Targets are tried in their order until one greets, takes EHLO (or HELO), and gives the protection
    and the login that are wanted; one that does not is passed over.
-2. A connection that was used before and turns out to be closed, or that knows no second MAIL, is
+2. A message that requires TLS comes back when no target gives it, unless one could not be asked; a report
+   about one goes then as others do (RFC 8689 4.2.1, 5).
+3. A connection that was used before and turns out to be closed, or that knows no second MAIL, is
    replaced once, silently. One whose protection is not what the next message wants is replaced, too.
 """
 
@@ -15,6 +17,7 @@ from imsd.errors import Refusal
 from imsd.mail.relay.connecting import UNREACHED, LoginRefused, Session, Transport
 from imsd.mail.relay.outcomes import Insecure, Outcome, Parcel, outcome_of
 from imsd.mail.relay.sending import send
+from imsd.mail.requiring import REQUIRED
 from imsd.mail.routing import Route, Target, Unroutable
 from imsd.mail.security import Wanted, wanted
 from imsd.mail.slots import Slots
@@ -22,7 +25,7 @@ from imsd.settings.connectors import Ims
 from imsd.settings.outbound import ConnectionLimits
 from imsd.settings.scheduling import TransferTime
 from imsd.settings.security import Tls
-from imsd.store.spool import QueuedRecipient, State
+from imsd.store.spool import Queued, QueuedRecipient, State
 from protocols.smtp import client as smtp
 
 _AGAIN = (smtp.Disconnected, smtp.OutOfSequence)
@@ -44,7 +47,8 @@ class Courier:
         Raises LeaseLost, and what reading the content raises.
         """
         settings = self._transport.settings
-        wants = wanted(route, settings[Ims], settings[Tls])
+        message = parcel.message
+        wants = replace(wanted(route, settings[Ims], settings[Tls]), asks=message.tls)
         outcomes: dict[int, Outcome] = {}
         left = parcel.recipients
         most = settings[ConnectionLimits].of(route.domain).recipients_out
@@ -54,14 +58,28 @@ class Courier:
                 await self.close()
                 refused = await self._connect(route, wants, left)
                 if refused is not None:
-                    return outcomes | refused
+                    if not _may_go_without(message, wants, refused):
+                        return outcomes | refused
+                    wants = replace(wants, asks="")
+                    continue
             session = self._session
             assert session is not None
+            if wants.asks == REQUIRED and session.wanted.asks != REQUIRED:
+                # A connection that was not made for it.
+                unfit = _unfit(session)
+                if not _may_go_without(message, wants, _all(left, unfit)):
+                    return outcomes | _all(left, unfit)
+                wants = replace(wants, asks="")
             self._sent += 1
-            patience = self._limit_time(session, parcel.message.priority)
+            patience = self._limit_time(session, message.priority)
             try:
                 found, rest = await send(
-                    session.client, parcel, left[:most], str(session.target), self._transport.now()
+                    session.client,
+                    parcel,
+                    left[:most],
+                    str(session.target),
+                    self._transport.now(),
+                    wants.asks == REQUIRED,
                 )
             except smtp.ClientError as error:
                 self.abort()
@@ -158,6 +176,20 @@ class Courier:
         }
 
 
+def _may_go_without(message: Queued, wants: Wanted, refused: dict[int, Outcome]) -> bool:
+    """Whether it is a report that cannot have the protection it should have (RFC 8689 5)."""
+    return (
+        wants.asks == REQUIRED
+        and not message.reverse_path
+        and any(each.status in ("5.7.10", "5.7.30") for each in refused.values())
+    )
+
+
+def _unfit(session: Session) -> Outcome:
+    text = "the message requires TLS, and the host that asked for its mail does not offer REQUIRETLS"
+    return Outcome(State.FAILED, "5.7.30", text, tls=session.tls)
+
+
 def _all(recipients: tuple[QueuedRecipient, ...], outcome: Outcome) -> dict[int, Outcome]:
     return dict.fromkeys((each.id for each in recipients), outcome)
 
@@ -170,7 +202,8 @@ def _passed_over(error: BaseException, target: Target, wants: Wanted) -> Outcome
         case smtp.ClientError():
             return Outcome(State.WAITING, "4.4.2", f"{target}: {error}")
         case Insecure():
-            return Outcome(State.WAITING, error.status, f"{target}: {error}", tls=wants.level)
+            state = State.FAILED if error.status.startswith("5") else State.WAITING
+            return Outcome(state, error.status, f"{target}: {error}", tls=wants.level)
         case Refusal():
             return Outcome(State.WAITING, "4.3.5", f"{target}: {error.text}")
     if isinstance(error, UNREACHED):

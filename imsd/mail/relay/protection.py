@@ -6,15 +6,20 @@
 2. TLSA records are looked up only where DNSSEC vouches for the exchangers and their addresses, and a
    look-up that fails then counts against the host: who suppresses it gains nothing (RFC 7672 2.1.2).
 3. Records of which none is usable still mean TLS, whoever is there (RFC 7672 2.1).
+4. A message that requires TLS goes only to who is verified, by DANE or by an authority, and whose name
+   somebody vouches for: DNSSEC, an MTA-STS policy (in testing, too), or the settings, which name the host
+   or what stands in its certificate (RFC 8689 4.2.1). One that says `TLS-Required: No` goes whatever the
+   other domain asks for: what is wrong is told and no more (4.2.2).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from imsd.mail.names import LookupFailed, Names
 from imsd.mail.relay.outcomes import Insecure
+from imsd.mail.requiring import OPTIONAL, REQUIRED
 from imsd.mail.routing import Route, Target
 from imsd.mail.security import Wanted, host_names
 from imsd.settings.security import Level, Tls
@@ -62,6 +67,14 @@ def _names(target: Target, route: Route) -> tuple[str, ...]:
     return tuple(each for each in dict.fromkeys(named) if not each.startswith(".["))
 
 
+def policy_domain(route: Route) -> str:
+    """The domain as policies know it, in ASCII; "" for none."""
+    if not route.domain or route.domain.startswith("["):
+        return ""
+    name = to_ascii(route.domain.encode("utf-8"))
+    return name.decode("ascii").rstrip(".").lower() if name else ""
+
+
 class Protections:
     """Finds out. policies: None without MTA-STS."""
 
@@ -72,15 +85,22 @@ class Protections:
 
     async def policy(self, route: Route, wants: Wanted) -> Policy | None:
         """The MTA-STS policy for mail to a domain by DNS."""
-        if self._policies is None or route.hosts or wants.level not in ("may", "encrypt"):
+        if self._policies is None or route.hosts:
             return None
-        if not route.domain or route.domain.startswith("["):
+        if wants.level not in ("may", "encrypt") and wants.asks != REQUIRED:
             return None
-        name = to_ascii(route.domain.encode("utf-8"))
-        return await self._policies.of(name.decode("ascii").rstrip(".").lower()) if name else None
+        name = policy_domain(route)
+        return await self._policies.of(name) if name else None
 
     async def of(self, target: Target, route: Route, wants: Wanted, policy: Policy | None) -> Protection:
         """Raises Insecure: the target must not get mail."""
+        if wants.asks == REQUIRED:
+            return await self._required(target, route, wants, policy)
+        if wants.asks == OPTIONAL and wants.level in ("may", "encrypt"):
+            return await self._relaxed(target, route, wants, policy)
+        return await self._asked(target, route, wants, policy)
+
+    async def _asked(self, target: Target, route: Route, wants: Wanted, policy: Policy | None) -> Protection:
         names = wants.names or _names(target, route)
         if wants.level in ("none", "verify"):
             ca_file = wants.ca_file if wants.level == "verify" else "-"
@@ -94,6 +114,41 @@ class Protections:
         if policy is not None:
             return self._sts(target, policy)
         return Protection(wants.level, names, "-", target.host)
+
+    async def _relaxed(
+        self, target: Target, route: Route, wants: Wanted, policy: Policy | None
+    ) -> Protection:
+        """What the other domain asks for is tried, and nothing depends on it."""
+        plain = Protection(wants.level, wants.names or _names(target, route), "-", target.host)
+        if wants.level != "may":
+            return plain
+        try:
+            found = await self._asked(target, route, wants, policy)
+        except Insecure:
+            return plain
+        return replace(found, testing=True) if found.by else found
+
+    async def _required(
+        self, target: Target, route: Route, wants: Wanted, policy: Policy | None
+    ) -> Protection:
+        if wants.level == "none":
+            raise Insecure("5.7.10", "", f"the message requires TLS, and {wants.why} allows none")
+        if self._settings[Tls].dane or wants.level == "dane":
+            found = await self._dane(target, route)
+            if found is not None and found.tlsa:
+                return found
+        if wants.level == "dane":
+            raise Insecure("5.7.10", "tlsa-invalid", "DNSSEC names no certificate for the host")
+        if policy is not None and not policy.allows(target.host):
+            text = f"{target.host} is no exchanger by the domain's MTA-STS policy"
+            raise Insecure("5.7.10", "validation-failure", text)
+        if policy is not None:
+            return Protection("verify", (target.host,), wants.ca_file, target.host, by="MTA-STS")
+        if wants.names or route.hosts or target.secure or target.host in (route.domain, policy_domain(route)):
+            names = wants.names or _names(target, route)
+            return Protection("verify", names, wants.ca_file, target.host, by="REQUIRETLS")
+        text = f"neither DNSSEC nor MTA-STS vouches for {target.host} as an exchanger of {route.domain}"
+        raise Insecure("5.7.10", "validation-failure", text)
 
     def _sts(self, target: Target, policy: Policy) -> Protection:
         testing = policy.mode == "testing"
@@ -116,8 +171,7 @@ class Protections:
             if not answer.secure or not answer.tlsa:
                 continue
             records = usable(answer.tlsa)
-            domain = (to_ascii(route.domain.encode("utf-8")) or b"").decode("ascii")
-            names = tuple(dict.fromkeys(filter(None, (base, target.host, domain))))
+            names = tuple(dict.fromkeys(filter(None, (base, target.host, policy_domain(route)))))
             if not records:
                 return Protection("encrypt", names, "-", base, by="DANE without usable records")
             return Protection("dane", names, "-", base, records, by="DANE")

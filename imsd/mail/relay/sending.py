@@ -22,9 +22,14 @@ from protocols.smtp.responses import Reply
 
 
 async def send(
-    client: smtp.Client, parcel: Parcel, recipients: tuple[QueuedRecipient, ...], peer: str, now: int
+    client: smtp.Client,
+    parcel: Parcel,
+    recipients: tuple[QueuedRecipient, ...],
+    peer: str,
+    now: int,
+    requiretls: bool = False,
 ) -> tuple[dict[int, Outcome], tuple[QueuedRecipient, ...]]:
-    """One transaction: outcomes, and who is left for another one.
+    """One transaction: outcomes, and who is left for another one. requiretls: RFC 8689.
 
     Raises what makes the connection useless before the content was begun, and what reading raises.
     """
@@ -46,6 +51,7 @@ async def send(
         envid=message.envid,
         mt_priority=message.mt_priority,
         by=asked.by,
+        requiretls=requiretls,
     )
     try:
         replies = await client.envelope(

@@ -28,14 +28,15 @@ class MailFrom(Command):
     usage: ClassVar[str] = (
         "MAIL FROM:<reverse-path> [SIZE=n] [BODY=7BIT|8BITMIME|BINARYMIME] [SMTPUTF8]"
         " [RET=FULL|HDRS] [ENVID=id] [AUTH=mailbox] [MT-PRIORITY=-9..9] [BY=seconds;N|R[T]]"
-        " [HOLDFOR=seconds|HOLDUNTIL=time]"
+        " [HOLDFOR=seconds|HOLDUNTIL=time] [REQUIRETLS]"
     )
     greeted: ClassVar[bool] = True
     free: ClassVar[bool] = False
     # SIZE 26 (RFC 1870 4), BODY 17 (RFC 6152 3), SMTPUTF8 10 (RFC 6531 3.1),
     # RET and ENVID 120 (RFC 3461 4), AUTH 500 (RFC 4954 3), MT-PRIORITY 15 (RFC 6710 3),
-    # BY 17 (RFC 2852 2), HOLDFOR and HOLDUNTIL 34 (RFC 4865 4), SOLICIT 1010 (RFC 3865 2)
-    longest: ClassVar[int] = GROWTH + 26 + 17 + 10 + 120 + 500 + 15 + 17 + 34 + 1010
+    # BY 17 (RFC 2852 2), HOLDFOR and HOLDUNTIL 34 (RFC 4865 4), SOLICIT 1010 (RFC 3865 2),
+    # REQUIRETLS 11 (RFC 8689 2)
+    longest: ClassVar[int] = GROWTH + 26 + 17 + 10 + 120 + 500 + 15 + 17 + 34 + 1010 + 11
 
     path: Path
     parameters: MailParameters
@@ -58,6 +59,12 @@ class MailFrom(Command):
         if limits.message and self.parameters.size > limits.message:
             raise Refused(responses.TOO_BIG)
         self._check_times(session, channel.now())
+        if self.parameters.requiretls:
+            if not limits.requiretls:
+                raise Refused(responses.NOT_OFFERED)
+            if not channel.security.encrypted:
+                # RFC 8689 2: only in a session that has TLS.
+                raise Refused(responses.REQUIRETLS_NEEDS_TLS)
         if self.parameters.solicit:
             if not limits.no_soliciting:
                 raise Refused(responses.NOT_OFFERED)
@@ -106,6 +113,7 @@ class MailFrom(Command):
             "ENHANCEDSTATUSCODES",
             "DSN",
             *timing,
+            *(["REQUIRETLS"] if limits.requiretls and channel.security.encrypted else []),
             *_limits(limits),
             *([f"NO-SOLICITING {','.join(limits.no_soliciting)}"] if limits.no_soliciting else []),
         ]

@@ -1,0 +1,107 @@
+"""Two real servers that send each other mail under TLS: REQUIRETLS."""
+
+from __future__ import annotations
+
+import json
+import re
+import smtplib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+
+from tests.support.certificates import Authority
+from tests.support.clients import poll, subjects, texts
+from tests.support.nameserver import NameServer
+from tests.support.servers import PASSWORD, RunningServer
+
+pytestmark = pytest.mark.system
+
+
+class Lab:
+    """here: bob@example.test, also example.test's people in here.test. there: jean, in there.test."""
+
+    def __init__(self, here: RunningServer, there: RunningServer, folder: Path) -> None:
+        self.here, self.there = here, there
+        self.names, self.authority = NameServer(), Authority(folder, "authority")
+        self.names.secure.add("")
+        for server, name in ((here, "here.test"), (there, "there.test")):
+            self.certify(server, f"mx.{name}", "localhost")
+            self.names.zone[name, "MX"] = [f"10 mx.{name}."]
+            self.names.zone[f"mx.{name}", "A"] = ["127.0.0.1"]
+
+    def certify(self, server: RunningServer, *names: str) -> None:
+        """Give a server another certificate; it reads it again by itself."""
+        text = self.authority.sign(names[0], *map(x509.DNSName, names)).read_text()
+        # With its authority, which clients of the tests trust that read it.
+        (server.home / "tls/server.crt").write_text(text + self.authority.file.read_text())
+        (server.home / "tls/server.key").write_text(text)
+
+    def set(self, server: RunningServer, **values: Any) -> None:
+        for key, value in values.items():
+            server.ask("settings.set", key=key.replace("__", "."), value=json.dumps(value))
+
+    def send(self, to: str, subject: str, options: tuple[str, ...] = (), header: str = "") -> str:
+        """Submit by bob; the queue id."""
+        bob = self.here.address("bob")
+        with smtplib.SMTP("localhost", self.here.port("submission"), timeout=20) as smtp:
+            smtp.ehlo()
+            assert not smtp.has_extn("REQUIRETLS")
+            smtp.starttls()
+            smtp.login(bob, PASSWORD)
+            smtp.ehlo()
+            assert smtp.has_extn("REQUIRETLS")
+            assert smtp.mail(bob, options)[0] == 250 and smtp.rcpt(to)[0] == 250
+            code, said = smtp.data(f"From: {bob}\r\nTo: {to}\r\nSubject: {subject}\r\n{header}\r\nhi\r\n")
+        found = re.search(rb"queued as (\w+)", said)
+        assert code == 250 and found is not None
+        return found[1].decode()
+
+    def told(self, server: RunningServer, what: str, event: str) -> list[str]:
+        return [one["reason"] for one in server.ask("track", what=what) if one["event"] == event]
+
+
+@pytest.fixture(scope="module")
+def lab(make_server: Callable[..., RunningServer], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    here, there = make_server(start=False), make_server(start=False)
+    one = Lab(here, there, tmp_path_factory.mktemp("certificates"))
+    for server, other, domain, alias in (
+        (here, there, "here.test", "bob"),
+        (there, here, "there.test", "jean"),
+    ):
+        server.start()
+        server.add_user(alias)
+        one.set(
+            server,
+            addressing__domains=[domain],
+            routing__catch_all={domain: server.address(alias)},
+            ims__delivery__nameservers=[one.names.address],
+            ims__delivery__port=other.port("smtp"),
+            ims__delivery__loopback_check=False,
+            ims__tls__ca_file=str(one.authority.file),
+            ims__retry__profile="intervals",
+            ims__retry__intervals=[0.0003],
+        )
+    yield one
+    one.names.close()
+    for server in (here, there):
+        server.stop()
+        assert "Traceback" not in server.log, server.log[-3000:]
+
+
+def test_a_message_that_requires_tls_keeps_that_from_server_to_server(lab: Lab) -> None:
+    queue_id = lab.send("jean@there.test", "guarded", ("REQUIRETLS",))
+    poll(lambda: "guarded" in subjects(lab.there, "jean"))
+    assert "TLS required" in lab.told(lab.here, queue_id, "accepted")[0]
+    (came,) = lab.told(lab.there, "bob@example.test", "accepted")
+    assert "TLS required" in came and came.startswith("ESMTPS")
+
+
+def test_it_comes_back_from_a_server_that_does_not_promise_it(lab: Lab) -> None:
+    lab.set(lab.there, smtp__requiretls=False)
+    lab.send("jean@there.test", "not promised", ("REQUIRETLS",))
+    poll(lambda: any(b"Status: 5.7.30" in text for text in texts(lab.here, "bob")))
+    assert "not promised" not in subjects(lab.there, "jean")
+    lab.set(lab.there, smtp__requiretls=True)
