@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from imsd.admin.operations import Json, operation
 from imsd.directory import protocols
+from imsd.directory.allowances import ATTRIBUTES
 from imsd.directory.entry import Kind
 from imsd.directory.protocols import Format
 from imsd.directory.values import Contact, Person, PublicFolder
@@ -186,6 +187,42 @@ async def quota(
         "largest_received_kb": None if limits.receives is None else limits.receives // 1024,
         "largest_sent_kb": None if limits.sends is None else limits.sends // 1024,
     }
+
+
+@operation("user.sending")
+async def sending(
+    core: Any,
+    who: str,
+    messages_per_hour: int | None = None,
+    messages_per_day: int | None = None,
+    recipients_per_hour: int | None = None,
+    recipients_per_day: int | None = None,
+    use_defaults: bool = False,
+) -> Json:
+    """How much a mailbox sends elsewhere, changed where values are given (-1: any number)."""
+    person = await _person(core, who)
+    given = {
+        "messages_per_hour": messages_per_hour,
+        "messages_per_day": messages_per_day,
+        "recipients_per_hour": recipients_per_hour,
+        "recipients_per_day": recipients_per_day,
+    }
+    change: dict[str, list[str]] = {key: [] for key in ATTRIBUTES.values()} if use_defaults else {}
+    change |= {ATTRIBUTES[limit]: [str(most)] for limit, most in given.items() if most is not None}
+    if change:
+        await core.directory.change(person.dn, change)
+    own = (await core.directory.limits(person.account)).sending
+    allowed = core.delivery.sending.allowed(person.address, own)
+    used = core.delivery.sending.used(person.address)
+    return [
+        {
+            "limit": limit,
+            "allowed": most,
+            "used": used[limit],
+            "decided_by": "mailbox" if limit in own else "site",
+        }
+        for limit, most in allowed.items()
+    ]
 
 
 @operation("app-password.add")

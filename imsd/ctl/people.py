@@ -175,6 +175,24 @@ def user_quota(admin: Administrator, /, who: str, **given: Any) -> None:
     _show(admin, admin.ask("user.quota", who=who, **given))
 
 
+@user.command("sending")
+@click.argument("who")
+@click.option("--messages-per-hour", type=_LIMIT, help="Messages an hour to elsewhere; -1: any number.")
+@click.option("--messages-per-day", type=_LIMIT, help="Messages a day to elsewhere; -1: any number.")
+@click.option("--recipients-per-hour", type=_LIMIT, help="Recipients elsewhere an hour; -1: any number.")
+@click.option("--recipients-per-day", type=_LIMIT, help="Recipients elsewhere a day; -1: any number.")
+@click.option(
+    "--use-defaults", is_flag=True, help="The site's limits (ims.sending) where none is given here."
+)
+@json_option
+@click.pass_obj
+def user_sending(admin: Administrator, /, who: str, **given: Any) -> None:
+    """Show, or with options set, how much a mailbox may send elsewhere."""
+    rows = admin.ask("user.sending", who=who, **given)
+    shown = [row | {"allowed": "any" if row["allowed"] is None else row["allowed"]} for row in rows]
+    _list(admin, rows if admin.as_json else shown, ("limit", "allowed", "used", "decided_by"))
+
+
 @imsctl.group("app-password")
 def app_password() -> None:
     """Passwords for one device or program each, besides a person's own."""

@@ -369,6 +369,11 @@ OURS: Final = (
     _ours(60, "imsMessageQuota", "integer", single=True, visible=_O),
     # Capabilities of IMAP4 that are off for this mailbox.
     _ours(61, "imsCapabilitiesOff", visible=_O, most=64),
+    # In place of ims.sending for one mailbox; 0: nothing leaves, -1: any number.
+    _ours(70, "imsSendMessagesPerHour", "integer", single=True, visible=_O),
+    _ours(71, "imsSendMessagesPerDay", "integer", single=True, visible=_O),
+    _ours(72, "imsSendRecipientsPerHour", "integer", single=True, visible=_O),
+    _ours(73, "imsSendRecipientsPerDay", "integer", single=True, visible=_O),
     *(
         _ours(100 + n, f"Extension-Attribute-{n} extensionAttribute{n}", single=True, most=1024, visible=_A)
         for n in range(1, 16)

@@ -37,6 +37,7 @@ _FOLDER_ONLY: Final = {"Folder-Pathname"}
 _MAILBOX_ONLY: Final = {
     "Home-MDB", "Home-MTA", "Assoc-Account", "AutoReply", "AutoReply-Message", "AutoReply-Subject",
     "imsAdministrator", "imsAccountDisabled", "imsMailboxFate",
+    "imsSendMessagesPerHour", "imsSendMessagesPerDay", "imsSendRecipientsPerHour", "imsSendRecipientsPerDay",
 }  # fmt: skip
 _RECIPIENT: Final = " ".join(
     definition.type.name

@@ -16,9 +16,10 @@ any of the four uses its own, and one that has none the site's.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from imsd.directory.allowances import allowance_of
 from imsd.settings.quotas import Quotas
 from imsd.store.quotas import NOTHING, Bounds
 
@@ -39,12 +40,14 @@ Values = Mapping[str, tuple[bytes, ...]]
 @dataclass(frozen=True, slots=True)
 class Limits:
     """bounds: in octets; 0 is no limit, NOTHING is nothing at all. own: the mailbox's, not the site's.
-    receives, sends: octets of one message, None for any."""
+    receives, sends: octets of one message, None for any. sending: how much it may send in a time,
+    where it has limits of its own (imsd.directory.allowances)."""
 
     bounds: Bounds
     own: bool = False
     receives: int | None = None
     sends: int | None = None
+    sending: Mapping[str, int] = field(default_factory=dict)
 
 
 def site_bounds(page: Quotas) -> Bounds:
@@ -70,7 +73,8 @@ def limits_of(values: Values, site: Bounds) -> Limits:
     sizes = [_number(values, key) for key in ("deliv-cont-length", "incoming-msg-size-limit")]
     received = [size * KB for size in sizes if size is not None]
     sent = _number(values, "submission-cont-length")
-    return Limits(bounds, own, min(received, default=None), None if sent is None else sent * KB)
+    sends = None if sent is None else sent * KB
+    return Limits(bounds, own, min(received, default=None), sends, allowance_of(values))
 
 
 def _bound(values: Values, key: str, unit: int) -> int:

@@ -38,6 +38,7 @@ from imsd.errors import (
     AmbiguousRecipient,
     LoopDetected,
     NoRoute,
+    NoSuchEntry,
     NoSuchRecipient,
     OverQuota,
     PolicyRejected,
@@ -115,8 +116,7 @@ class Delivery:
         if plan.refused and not plan.local and not plan.remote and not plan.later:
             raise plan.refused[0][1]
         self._place(plan, envelope.priority)
-        if self.sending.active:
-            await self._limit(plan, envelope.account, envelope.reverse_path)
+        await self._limit(plan, envelope.account, envelope.reverse_path)
         if plan.remote and envelope.reverse_path and await self.flow.closed():
             plan.kept = WHY
         account = next(iter(plan.local))[0] if plan.local else 0
@@ -141,12 +141,20 @@ class Delivery:
         if account is None or not plan.remote:
             return
         try:
+            own_limits = (await self._directory.limits(account)).sending
+        except NoSuchEntry:
+            own_limits = {}
+        if not own_limits and not self.sending.active:
+            return
+        try:
             sender = await self._directory.resolve(reverse_path) if reverse_path else None
         except (NoSuchRecipient, AmbiguousRecipient):
             sender = None
         own = isinstance(sender, Local) and sender.account == account
         plan.held = self.sending.hold(
-            sender.address if own and sender else reverse_path or f"account {account}", len(plan.remote)
+            sender.address if own and sender else reverse_path or f"account {account}",
+            len(plan.remote),
+            own_limits,
         )
 
     async def start_held(self, domain: str, below: bool) -> int:
@@ -334,8 +342,7 @@ class Delivery:
         if plan.refused and not plan.local and not plan.remote:
             raise plan.refused[0][1]
         self._place(plan, message.priority)
-        if self.sending.active:
-            await self._limit(plan, AccountId(message.account or 0) or None, message.reverse_path)
+        await self._limit(plan, AccountId(message.account or 0) or None, message.reverse_path)
         done = await self._db.write(units.deliver_queued, plan, claim, recipient, now())
         if len(plan.local) > units.MOST:
             self.wake()

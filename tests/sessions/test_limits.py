@@ -239,6 +239,27 @@ def queued(site: Site) -> list[tuple[str, str]]:
     return states
 
 
+def test_an_entry_has_limits_of_its_own(site: Site) -> None:
+    def send(who: str, number: int) -> str:
+        content = b"Subject: s\r\n\r\nx"
+        site.submission(who).send(b"%s@example.test" % who.encode(), content, b"%d@example.org" % number)
+        return queued(site)[-1][1]
+
+    # The site has no limit; the entry's 0 lets nothing leave, and its 1 one.
+    run(site.directory.change(site.alice.dn, {"imsSendMessagesPerHour": ["0"]}))
+    assert (send("alice", 1), send("bob", 2)) == ("HELD", "WAITING")
+    run(site.directory.change(site.alice.dn, {"imsSendMessagesPerHour": ["1"]}))
+    assert (send("alice", 3), send("alice", 4)) == ("WAITING", "HELD")
+    (row,) = site.delivery.sending.limited()
+    assert (row["who"], row["used"], row["allowed"]) == ("alice@example.test", 1, 1)
+    # The site's limit holds for the others, and not for who has any number.
+    site.configure(ims__sending__messages_per_hour="1")
+    run(site.directory.change(site.alice.dn, {"imsSendMessagesPerHour": ["-1"]}))
+    assert (send("bob", 5), send("bob", 6), send("alice", 6)) == ("WAITING", "HELD", "WAITING")
+    run(site.directory.change(site.alice.dn, {"imsSendMessagesPerHour": []}))
+    assert send("alice", 7) == "HELD"
+
+
 @pytest.mark.parametrize(
     "limits",
     [

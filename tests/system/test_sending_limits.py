@@ -11,6 +11,7 @@ import time
 import pytest
 
 from tests.support.servers import PASSWORD, RunningServer
+from tests.system.test_quotas import ldapmodify
 
 pytestmark = pytest.mark.system
 
@@ -77,3 +78,24 @@ def test_mail_beyond_the_limit_is_held_the_administrator_told_and_release_lets_i
     finally:
         for key in ("ims.sending.messages_per_hour", "queue.paused", "ims.admin_mailbox"):
             server.ask("settings.reset", key=key)
+
+
+def test_a_mailbox_has_limits_of_its_own_by_imsctl_and_ldap(server: RunningServer) -> None:
+    who = server.add_user("limited")
+    rows = json.loads(server.imsctl("user", "sending", who, "--messages-per-day", "1", "--json").stdout)
+    assert ("messages_per_day", 1, "mailbox") in {
+        (each["limit"], each["allowed"], each["decided_by"]) for each in rows
+    }
+    server.ask("settings.set", key="queue.paused", value="true")
+    try:
+        with smtplib.SMTP("localhost", server.port("submission"), timeout=20) as client:
+            client.starttls(context=server.tls())
+            client.login(who, PASSWORD)
+            for number in range(2):
+                client.sendmail(who, [f"y{number}@elsewhere.test"], f"From: {who}\r\nSubject: s\r\n\r\nx")
+            ldapmodify(server, who, "imsSendMessagesPerDay", -1)
+            client.sendmail(who, ["y2@elsewhere.test"], f"From: {who}\r\nSubject: s\r\n\r\nx")
+        states = {row["recipient"]: row["state"] for row in server.ask("queue.list")}
+        assert [states[f"y{number}@elsewhere.test"] for number in range(3)] == ["waiting", "held", "waiting"]
+    finally:
+        server.ask("settings.reset", key="queue.paused")
