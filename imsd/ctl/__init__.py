@@ -20,26 +20,16 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """The console script."""
-    whole()(prog_name="imsctl")
+    from imsd.ctl.command import imsctl
+
+    imsctl(prog_name="imsctl")
 
 
 def whole() -> click.Group:
     """imsctl with all its commands."""
-    from imsd.ctl import (  # noqa: F401 - they add their commands
-        backup,
-        directory,
-        limits,
-        link,
-        mailbox,
-        people,
-        queue,
-        route,
-        search,
-        server,
-        settings,
-        setup,
-        sharing,
-    )
+    import click
+
     from imsd.ctl.command import imsctl
 
+    imsctl.list_commands(click.Context(imsctl))
     return imsctl

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -82,7 +83,50 @@ class Administrator:
             raise click.ClickException(str(error)) from None
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+MODULES = (
+    "backup",
+    "directory",
+    "limits",
+    "link",
+    "mailbox",
+    "people",
+    "queue",
+    "route",
+    "search",
+    "server",
+    "settings",
+    "setup",
+    "sharing",
+)
+"""Modules whose import enters commands into the group."""
+
+MODULE_OF = {
+    **dict.fromkeys(("app-password", "contact", "group", "user"), "people"),
+    **dict.fromkeys(("folder", "mailbox"), "sharing"),
+    **dict.fromkeys(("drain", "track"), "queue"),
+    **dict.fromkeys(("check", "status", "verify"), "server"),
+    **dict.fromkeys(("setup", "welcome"), "setup"),
+    **{name: name for name in ("limits", "link", "queue", "route", "search", "settings")},
+}
+"""The module that alone has a command, so that a script which runs it a hundred times waits for
+no other module's import. A command that is not here is found by importing all of them."""
+
+
+class Commands(click.Group):
+    """A group whose commands are imported when somebody asks for them."""
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        for module in (MODULE_OF[name],) if name in MODULE_OF else MODULES:
+            import_module(f"imsd.ctl.{module}")
+        return super().get_command(context, name)
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        for module in MODULES:
+            import_module(f"imsd.ctl.{module}")
+        return super().list_commands(context)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--home",
     type=click.Path(file_okay=False, path_type=Path),

@@ -26,13 +26,13 @@ def offered(client: imaplib.IMAP4) -> list[bytes]:
 def test_for_the_site_at_once(server: RunningServer) -> None:
     client = session(server, server.address("alice"))
     assert b"COMPRESS=DEFLATE" in offered(client)
-    server.imsctl("settings", "set", "imap.capabilities_off", '["compress=deflate"]')
+    server.set("imap.capabilities_off", '["compress=deflate"]')
     try:
         assert b"COMPRESS=DEFLATE" not in offered(client)
         with pytest.raises(imaplib.IMAP4.error, match="known command"):
             client.xatom("COMPRESS", "DEFLATE")
     finally:
-        server.imsctl("settings", "reset", "imap.capabilities_off")
+        server.reset("imap.capabilities_off")
     assert b"COMPRESS=DEFLATE" in offered(client)
 
 

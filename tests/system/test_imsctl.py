@@ -14,8 +14,7 @@ import click
 import pytest
 
 from imsd import config
-from imsd.ctl import backup, directory, people, queue, route, server, settings, setup  # noqa: F401 - they add commands
-from imsd.ctl.command import imsctl
+from imsd.ctl.command import MODULE_OF, imsctl
 from tests.support.clients import subjects
 from tests.support.servers import PASSWORD, RunningServer, free_offset, run
 
@@ -55,6 +54,18 @@ def refused(home: RunningServer, *arguments: str) -> str:
     return text
 
 
+def test_a_person(home: RunningServer) -> None:
+    carl = home.address("carl")
+    assert (
+        answered(home, "user", "add", carl, "--password", PASSWORD, "--name", "Carl Carr")["name"]
+        == "Carl Carr"
+    )
+    assert "is taken" in refused(home, "user", "add", carl, "--password", PASSWORD)
+    home.imsctl("user", "delete", "--yes", carl)
+    assert carl not in said(home, "user", "list")
+
+
+@running
 def test_people(home: RunningServer) -> None:
     dora = home.address("dora")
     made = answered(home, "user", "add", dora, "--password", PASSWORD, "--name", "Dora Dean", "--admin")
@@ -233,10 +244,34 @@ def test_every_command_has_help() -> None:
     def walk(command: click.Command, path: list[str]) -> None:
         assert command.help, path
         if isinstance(command, click.Group):
-            for name, inner in command.commands.items():
+            for name in command.list_commands(context):
+                inner = command.get_command(context, name)
+                assert inner is not None
                 walk(inner, [*path, name])
 
-    for command in ("backup", "user", "queue", "status"):
-        assert command in imsctl.commands
+    context = click.Context(imsctl)
+    assert {"backup", "user", "queue", "status"} <= set(imsctl.list_commands(context))
     assert "Usage: imsctl" in run(sys.executable, "-m", "imsd.ctl", "--help").stdout
     walk(imsctl, [])
+
+
+def test_a_command_is_whole_without_the_modules_of_others() -> None:
+    """Each in a process that has imported nothing yet, then all of them in one."""
+    look = (
+        "import sys, click; from imsd.ctl import command\n"
+        "context = click.Context(command.imsctl)\n"
+        "for name in sys.argv[1:]:\n"
+        "    found = command.imsctl.get_command(context, name)\n"
+        "    print(name, found and sorted(getattr(found, 'commands', ())))"
+    )
+
+    def seen(*names: str) -> list[str]:
+        lines: list[str] = run(sys.executable, "-c", look, *names).stdout.splitlines()
+        return lines
+
+    names = sorted(MODULE_OF)
+    by_module = {
+        module: [name for name in names if MODULE_OF[name] == module] for module in MODULE_OF.values()
+    }
+    alone = [line for group in by_module.values() for line in seen(*group)]
+    assert sorted(alone) == seen("directory", *names)[1:]

@@ -306,7 +306,7 @@ def test_mail_with_raw_8_bit_headers_moves_here_while_that_is_set(server: Runnin
     )
     client = imap(server, person)
     assert client.append("INBOX", None, None, raw)[0] == "NO"  # type: ignore[arg-type]
-    server.imsctl("settings", "set", "imap.raw_headers", "true")
+    server.set("imap.raw_headers", "true")
     try:
         client = imap(server, person)
         assert client.append("INBOX", None, None, raw)[0] == "OK"  # type: ignore[arg-type]
@@ -315,7 +315,7 @@ def test_mail_with_raw_8_bit_headers_moves_here_while_that_is_set(server: Runnin
         envelope = client.fetch("8", "(ENVELOPE)")[1][0]
         assert isinstance(envelope, bytes) and envelope.isascii()
     finally:
-        server.imsctl("settings", "set", "imap.raw_headers", "false")
+        server.set("imap.raw_headers", "false")
     client.logout()
 
 

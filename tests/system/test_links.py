@@ -47,11 +47,11 @@ class Lab:
 
     def run(self) -> None:
         """Bring the link up once, and wait until it is down again."""
-        self.there.imsctl("link", "run", "isp")
+        self.there.ask("link.run", name="isp")
         poll(lambda: self.status()["state"] == "down" and self.status()["last_up"])
 
     def status(self) -> dict[str, Any]:
-        return json.loads(self.there.imsctl("link", "status", "--json").stdout)[0]  # type: ignore[no-any-return]
+        return self.there.ask("link.status")[0]  # type: ignore[no-any-return]
 
 
 @pytest.fixture(scope="module")

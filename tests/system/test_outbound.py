@@ -25,8 +25,8 @@ def server(make_server: Callable[..., RunningServer]) -> Iterator[RunningServer]
     one = make_server()
     one.add_user("bob")
     # A closed port: whatever a test does not route goes nowhere, never out of this machine.
-    one.imsctl("settings", "set", "ims.delivery.smart_hosts", '["127.0.0.1:1"]')
-    one.imsctl("settings", "set", "ims.delivery.mode", "smarthost")
+    one.set("ims.delivery.smart_hosts", '["127.0.0.1:1"]')
+    one.set("ims.delivery.mode", "smarthost")
     yield one
     one.stop()
 
@@ -51,7 +51,7 @@ def nothing_left(server: RunningServer) -> Iterator[None]:
 
 def route(server: RunningServer, port: int) -> None:
     rows = [{"domain": "remote.test", "route": f"host:127.0.0.1:{port}"}]
-    server.imsctl("settings", "set", "ims.domains", json.dumps(rows))
+    server.set("ims.domains", json.dumps(rows))
 
 
 def submit(server: RunningServer, subject: str, to: str = "carol@remote.test", body: str = "hello") -> None:
@@ -64,7 +64,7 @@ def submit(server: RunningServer, subject: str, to: str = "carol@remote.test", b
 
 
 def queued(server: RunningServer) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = json.loads(server.imsctl("queue", "list", "--json").stdout)
+    rows: list[dict[str, Any]] = server.ask("queue.list")
     return rows
 
 
@@ -218,11 +218,11 @@ def test_deleted_mail_is_given_up(server: RunningServer, remote: Remote, told: b
 
 
 def test_the_queue_stands_still_while_paused(server: RunningServer, remote: Remote) -> None:
-    server.imsctl("settings", "set", "queue.paused", "true")
+    server.set("queue.paused", "true")
     submit(server, "paused")
     assert [row["attempts"] for row in queued(server)] == [0]
     assert not remote.connections
-    server.imsctl("settings", "set", "queue.paused", "false")
+    server.set("queue.paused", "false")
     poll(lambda: remote.taken)
 
 
@@ -233,7 +233,7 @@ def test_killed_with_mail_in_the_queue_each_leaves_once(server: RunningServer, r
     poll(lambda: [row["attempts"] for row in queued(server)] == [1] * 5)
     server.kill()
     # A store at rest answers, too.
-    assert len(queued(server)) == 5
+    assert len(json.loads(server.imsctl("queue", "list", "--json").stdout)) == 5
     remote.end = "250 2.0.0 taken"
     server.start()
     server.imsctl("queue", "retry")
@@ -243,10 +243,10 @@ def test_killed_with_mail_in_the_queue_each_leaves_once(server: RunningServer, r
 
 
 def test_killed_before_the_first_try_it_leaves_after_the_start(server: RunningServer, remote: Remote) -> None:
-    server.imsctl("settings", "set", "queue.paused", "true")
+    server.set("queue.paused", "true")
     submit(server, "not tried yet")
     server.kill()
-    server.imsctl("settings", "set", "queue.paused", "false")
+    server.set("queue.paused", "false")
     server.start()
     poll(lambda: remote.taken)
     poll(lambda: not queued(server))
@@ -254,11 +254,11 @@ def test_killed_before_the_first_try_it_leaves_after_the_start(server: RunningSe
 
 
 def test_the_smart_host_takes_the_rest(server: RunningServer, remote: Remote) -> None:
-    server.imsctl("settings", "set", "ims.delivery.smart_hosts", json.dumps([f"127.0.0.1:{remote.port}"]))
+    server.set("ims.delivery.smart_hosts", json.dumps([f"127.0.0.1:{remote.port}"]))
     submit(server, "by the smart host", to="dave@anywhere.test")
     poll(lambda: remote.taken)
     assert remote.taken[0].recipients == ("dave@anywhere.test",)
-    server.imsctl("settings", "set", "ims.delivery.smart_hosts", '["127.0.0.1:1"]')
+    server.set("ims.delivery.smart_hosts", '["127.0.0.1:1"]')
 
 
 def test_no_surprise_in_the_log(server: RunningServer) -> None:
@@ -271,11 +271,11 @@ def test_a_loop_between_two_servers_ends_with_one_report(
     other = make_server()
     try:
         for here, there in ((server, other), (other, server)):
-            here.imsctl("settings", "set", "routing.restrictions.allow", '["127.0.0.0/8"]')
+            here.set("routing.restrictions.allow", '["127.0.0.0/8"]')
             # Enough to see it end; the lowest limit there is.
-            here.imsctl("settings", "set", "smtp.hops", "10")
+            here.set("smtp.hops", "10")
             rows = [{"domain": "circle.test", "route": f"host:127.0.0.1:{there.port('smtp')}"}]
-            here.imsctl("settings", "set", "ims.domains", json.dumps(rows))
+            here.set("ims.domains", json.dumps(rows))
         # Both serve example.test: whichever gives up tells the bob it knows.
         other.add_user("bob")
         submit(server, "round and round", to="carol@circle.test")
@@ -291,4 +291,4 @@ def test_a_loop_between_two_servers_ends_with_one_report(
         assert b"554 5.4.6" in reports[0]
     finally:
         other.stop()
-        server.imsctl("settings", "set", "routing.restrictions.allow", "[]")
+        server.set("routing.restrictions.allow", "[]")

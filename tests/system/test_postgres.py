@@ -142,10 +142,10 @@ def test_directory_changes_cross(node: RunningServer, other_node: RunningServer)
 
 
 def test_settings_cross(node: RunningServer, other_node: RunningServer) -> None:
-    node.imsctl("settings", "set", "admission.per_minute", "4321")
+    node.set("admission.per_minute", "4321")
     key = "admission.per_minute"
     poll(lambda: other_node.ask("settings.get", key=key)["value"] == 4321)
-    node.imsctl("settings", "reset", "admission.per_minute")
+    node.reset("admission.per_minute")
 
 
 def test_a_killed_node_leaves_the_other_at_work(node: RunningServer, other_node: RunningServer) -> None:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.system
 
 def test_clients_are_referred_while_the_entry_says_so(server: RunningServer) -> None:
     carol = server.add_user("carol")
-    server.imsctl("settings", "set", "referrals.servers", json.dumps({"MAIL2": "imap2.example.test"}))
+    server.set("referrals.servers", json.dumps({"MAIL2": "imap2.example.test"}))
     host = ldap3.Server("127.0.0.1", server.port("ldap"), get_info=ldap3.DSA)
     directory = ldap3.Connection(host, server.address("administrator"), PASSWORD, auto_bind=True)
     base = host.info.naming_contexts[0]

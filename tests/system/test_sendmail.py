@@ -21,7 +21,7 @@ pytestmark = pytest.mark.system
 def home(make_server: Callable[..., RunningServer]) -> Iterator[RunningServer]:
     one = make_server()
     one.add_user("alice")
-    one.imsctl("settings", "set", "pickup.seconds", "0.5")
+    one.set("pickup.seconds", "0.5")
     yield one
     one.stop()
 

@@ -165,7 +165,7 @@ def test_who_has_no_name_reads_what_is_open_to_all(server: RunningServer) -> Non
     plain = imaplib.IMAP4("127.0.0.1", server.port("imap"), timeout=20)
     assert "AUTH=ANONYMOUS" not in plain.capabilities
     plain.logout()
-    server.imsctl("settings", "set", "imap.anonymous", "true")
+    server.set("imap.anonymous", "true")
     plain = imaplib.IMAP4("127.0.0.1", server.port("imap"), timeout=20)
     assert "AUTH=ANONYMOUS" in plain.capabilities
     plain.authenticate("ANONYMOUS", lambda _: b"sirhc")
@@ -175,7 +175,7 @@ def test_who_has_no_name_reads_what_is_open_to_all(server: RunningServer) -> Non
     assert plain.select('"Public Folders/Open"', readonly=True)[0] == "OK"
     for refused in (plain.create("Mine"), plain.subscribe('"Public Folders/Open"')):
         assert refused[0] == "NO"
-    server.imsctl("settings", "set", "imap.anonymous", "false")
+    server.set("imap.anonymous", "false")
     with pytest.raises(imaplib.IMAP4.error):
         plain.list()
     plain.shutdown()

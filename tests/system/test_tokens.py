@@ -75,7 +75,7 @@ def home(make_server: Callable[..., RunningServer], provider: Provider) -> Runni
     one.add_user("alice")
     one.add_user("bob")
     for key, value in (("issuer", provider.issuer), ("audience", '["imsd"]'), ("ca_file", str(provider.ca))):
-        one.imsctl("settings", "set", f"tokens.{key}", value)
+        one.set(f"tokens.{key}", value)
     return one
 
 
@@ -126,7 +126,7 @@ def test_xoauth2_and_a_refusal_that_leaves_the_connection(home: RunningServer, p
 
 
 def test_without_a_provider_no_mechanism_is_offered(home: RunningServer, provider: Provider) -> None:
-    home.imsctl("settings", "set", "tokens.issuer", "")
+    home.set("tokens.issuer", "")
     try:
         with imaplib.IMAP4("localhost", home.port("imap")) as imap:
             imap.starttls(home.tls())
@@ -134,4 +134,4 @@ def test_without_a_provider_no_mechanism_is_offered(home: RunningServer, provide
             with pytest.raises(imaplib.IMAP4.error):
                 imap.authenticate("XOAUTH2", lambda _: b"user=x\1auth=Bearer y\1\1")
     finally:
-        home.imsctl("settings", "set", "tokens.issuer", provider.issuer)
+        home.set("tokens.issuer", provider.issuer)
