@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
-from protocols.turns import another_turn
+from protocols.turns import SHORT, SLICE, another_turn, patience
+
+__all__ = ["SLICE", "in_slices"]
 
 T = TypeVar("T")
-
-SLICE: Final = 0.002
-"""Seconds of work before others have their turn."""
 
 
 async def in_slices(work: Generator[None, None, T], clock: Any) -> T:
@@ -27,6 +26,7 @@ async def in_slices(work: Generator[None, None, T], clock: Any) -> T:
         except StopIteration as end:
             value: T = end.value
             return value
-        if time.perf_counter() - since > SLICE:
+        spent = time.perf_counter() - since
+        if spent > SHORT and spent > patience(clock):
             await another_turn(clock)
             since = time.perf_counter()

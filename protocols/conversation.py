@@ -10,7 +10,7 @@ happens to be.
    work needs no wait costs no Deferred at all.
 2. While a command runs, input is kept; over `KEEP` octets the transport is paused until the
    coroutine asks for input again.
-3. A burst of pipelined commands runs for `SLICE` seconds at most, then gives way to other
+3. A burst of pipelined commands runs for a slice (`protocols.turns`), then gives way to other
    connections. Answers are flushed when the coroutine goes to sleep.
 4. The deadline covers the whole of one `pull`, not each packet: a peer that sends an octet a
    minute is out of time all the same.
@@ -32,12 +32,11 @@ from twisted.python.failure import Failure
 from protocols.connection import Connection, Disconnected
 from protocols.deflate import BadStream, Deflate
 from protocols.lines import NEED_DATA, InputBuffer, NeedData
-from protocols.turns import another_turn
+from protocols.turns import SHORT, another_turn, patience
 
 T = TypeVar("T")
 
 KEEP: Final = 64 * 1024
-SLICE: Final = 0.002
 
 _INPUT: Final = object()
 
@@ -136,7 +135,8 @@ class Conversation(Connection):
 
     async def breathe(self) -> None:
         """Give way to other connections if this one has had its slice."""
-        if self.clock.seconds() - self._slice_start > SLICE:
+        spent = self.clock.seconds() - self._slice_start
+        if spent > SHORT and spent > patience(self.clock):
             await another_turn(self.clock)
         if self.congested:
             await self.drained()

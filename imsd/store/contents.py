@@ -126,6 +126,13 @@ def read(
     return [_content(row) for row in found]
 
 
+def read_one(
+    tx: Transaction, account: AccountId, mailbox: MailboxId, uid: int, *wanted: bool
+) -> list[Content]:
+    """The same of one: a kind of read of its own, which stays quick while others read twenty at once."""
+    return read(tx, account, mailbox, (uid,), *wanted)
+
+
 _PREFIXES = {
     table.name: sql(
         select(table.c.blob, table.c.prefix).where(

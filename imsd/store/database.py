@@ -30,6 +30,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from imsd.errors import TryLater
 from imsd.store import failpoints, readers
@@ -44,6 +45,7 @@ from imsd.store.transaction import Unit as Unit
 from imsd.store.turns import TurnWriter
 from imsd.store.workers import Workers
 from imsd.store.writer import Job, Outcome, Writer
+from protocols.turns import hand_over
 
 T = TypeVar("T")
 _log = Logger()
@@ -90,8 +92,9 @@ class Database:
         another process has the home open.
         """
         failpoints.arm(os.environ.get("IMSD_FAILPOINT"))
-        # A busy Python thread must not keep an inline read from the lock for 5 ms (rule 12).
-        sys.setswitchinterval(0.0005)
+        # A busy Python thread must not keep the reactor from the lock for 5 ms (rule 12): each call
+        # of the system, such as `send`, gives the lock away.
+        sys.setswitchinterval(0.0001)
         lock = HomeLock(home)
         try:
             engine = await in_thread(reactor, _prepare, url, home)
@@ -116,26 +119,28 @@ class Database:
 
     def read(self, fn: Callable[..., T], *args: Any) -> Deferred[T]:
         """Run fn(tx, *args) in a reader thread, in one snapshot."""
-        return self._read(fn, args, None)
+        return self._read(fn, args, None, few=False)
 
     async def read_few(self, fn: Callable[..., T], *args: Any) -> T:
         """Run fn(tx, *args), which touches a bounded few rows: inline while that is quick."""
         if self._inline is None:
-            return await self._read(fn, args, None)
+            return await self._read(fn, args, None, few=True)
         # By its code: a function made for each call is still one kind of read.
         kind = getattr(fn, "__code__", type(fn))
         latency = self._latencies.get(kind)
         if latency is None:
             latency = self._latencies[kind] = Latency()
         if not latency.quick():
-            return await self._read(fn, args, latency)
+            return await self._read(fn, args, latency, few=True)
         started = time.perf_counter()
         result: T = readers.run(self._inline, fn, args)
         latency.took(time.perf_counter() - started)
         return result
 
-    def _read(self, fn: Callable[..., T], args: tuple[Any, ...], latency: Latency | None) -> Deferred[T]:
-        job = readers.Job(fn, args, latency)
+    def _read(
+        self, fn: Callable[..., T], args: tuple[Any, ...], latency: Latency | None, few: bool
+    ) -> Deferred[T]:
+        job = readers.Job(fn, args, latency, few)
         done: Deferred[T] = Deferred(lambda _: setattr(job, "cancelled", True))
         job.done = done
         if self._closed or self._readers.waiting() > MAX_WAITING:
@@ -148,7 +153,9 @@ class Database:
         self._deliver(job.done, result, error)
 
     def _deliver(self, done: Any, result: Any, error: Exception | None) -> None:
-        self.reactor.callFromThread(_fire, done, result, error)
+        """In a thread: whoever waits has it when it is his turn, so that twenty results that come at
+        once do not keep the reactor for twenty slices of what is then done with them."""
+        self.reactor.callFromThread(_found, self.reactor, done, result, error)
 
     # Writing ---------------------------------------------------------------------------
 
@@ -288,6 +295,10 @@ def forked(deferred: Deferred[Any]) -> Deferred[None]:
 
     deferred.addBoth(fire)
     return other
+
+
+def _found(reactor: Any, done: Deferred[Any], result: Any, error: Exception | None) -> None:
+    hand_over(reactor, done, result if error is None else Failure(error))
 
 
 def _fire(done: Deferred[Any], result: Any, error: Exception | None) -> None:

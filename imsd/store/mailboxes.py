@@ -81,6 +81,12 @@ _columns = [
 _here = (_m.account == bindparam("a"), _m.mailbox == bindparam("m"))
 
 _LIST = sql(select(*_columns).where(_m.account == bindparam("a")))
+_NAMES = sql(select(_m.mailbox, _m.name, _m.special, _m.selectable).where(_m.account == bindparam("a")))
+_BELOW = sql(
+    select(_m.mailbox)
+    .where(_m.account == bindparam("a"), _m.name > bindparam("low"), _m.name < bindparam("high"))
+    .limit(1)
+)
 _SOME = sql(select(_m.mailbox).where(_m.account == bindparam("a")).limit(bindparam("most")))
 _BY_NAME = sql(select(*_columns).where(_m.account == bindparam("a"), _m.name == bindparam("name")))
 _BY_ID = sql(select(*_columns).where(*_here))
@@ -232,6 +238,25 @@ def delete_account_mailboxes(unit: Unit, account: AccountId, now: int) -> None:
 def list_mailboxes(tx: Transaction, account: AccountId) -> list[Mailbox]:
     """All of an account, in the order of their names' code points."""
     return sorted((_mailbox(row) for row in tx.all(_LIST, a=account)), key=lambda mailbox: mailbox.name)
+
+
+def names_of(tx: Transaction, account: AccountId) -> list[tuple[MailboxId, str, str, int]]:
+    """(id, name, special use, selectable) of all, in no order: what LIST needs of ten thousand."""
+    return tx.all(_NAMES, a=account)
+
+
+def known(
+    tx: Transaction, account: AccountId, some: Sequence[str]
+) -> list[tuple[Mailbox | None, bool, bool]]:
+    """Of each name: the mailbox, whether there are others below it, whether it is subscribed to."""
+    found: list[tuple[Mailbox | None, bool, bool]] = []
+    for name in some:
+        row = tx.one(_BY_NAME, a=account, name=name)
+        # "0" is the character after "/".
+        below = tx.one(_BELOW, a=account, low=name + "/", high=name + "0") is not None
+        subscribed = tx.one(_SUBSCRIBED, a=account, name=name) is not None
+        found.append((None if row is None else _mailbox(row), below, subscribed))
+    return found
 
 
 def are_many(tx: Transaction, account: AccountId, public: bool) -> bool:

@@ -36,6 +36,8 @@ def canonical(name: str) -> str:
 
 def parents(name: str) -> list[str]:
     """The names above, outermost first."""
+    if SEPARATOR not in name:
+        return []
     levels = name.split(SEPARATOR)
     return [SEPARATOR.join(levels[:n]) for n in range(1, len(levels))]
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from protocols.turns import SHARE, another_turn
+from twisted.internet.defer import Deferred
+
+from protocols.turns import FEW, SHARE, SHORT, SLICE, another_turn, hand_over, patience
 
 
 class Clock:
@@ -88,3 +90,32 @@ def test_who_fails_does_not_keep_the_others_waiting() -> None:
     clock.turn()
     assert served == [2]
     failed.addErrback(lambda failure: failure.trap(LookupError))
+
+
+def test_what_a_thread_found_waits_behind_those_who_asked_before() -> None:
+    clock = Clock()
+    served: list[str] = []
+    at_once: Deferred[str] = Deferred()
+    at_once.addCallback(served.append)
+    hand_over(clock, at_once, "at once")
+    another_turn(clock).addCallback(lambda _: served.append("first"))
+    late: Deferred[str] = Deferred()
+    late.addCallback(served.append)
+    hand_over(clock, late, "second")
+    gone: Deferred[str] = Deferred(lambda _: None)
+    gone.addErrback(lambda _: served.append("cancelled"))
+    hand_over(clock, gone, "never")
+    gone.cancel()
+    assert served == ["at once", "cancelled"]
+    clock.turn()
+    assert served == ["at once", "cancelled", "first", "second"]
+
+
+def test_where_many_wait_slices_are_short() -> None:
+    clock = Clock()
+    assert patience(clock) == SLICE
+    for _ in range(FEW):
+        another_turn(clock)
+    assert patience(clock) == SLICE
+    another_turn(clock)
+    assert patience(clock) == SHORT

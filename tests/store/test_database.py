@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from sqlalchemy import bindparam, select
 
 from imsd.errors import NotPermitted
+from imsd.store import readers
 from imsd.store.changes import QUEUE, Change, QueueChanged
 from imsd.store.database import Database, HomeInUse, Transaction, Unit
+from imsd.store.readers import Readers
 from imsd.store.settings import setting
 from imsd.store.sql import insert_row, sql
 from tests.support.stores import open_store, run
@@ -72,3 +76,33 @@ def test_cancelling_a_write_does_not_withdraw_it(database: Database) -> None:
     write.cancel()
     run(database.write(put, "later"))
     assert run(database.read(get, "kept")) == "x"
+
+
+def test_a_read_of_a_few_rows_does_not_wait_for_those_of_many():
+    """One thread is left for it, and it goes first."""
+    gate, heard, done = threading.Event(), [], threading.Event()
+
+    class Connection:
+        def begin(self):
+            return None
+
+        def end(self):
+            pass
+
+        def close(self):
+            pass
+
+    def deliver(job, result, error):
+        heard.append(result)
+        done.set()
+
+    threads = Readers([Connection() for _ in range(3)], deliver)
+    for _ in range(5):
+        threads.submit(readers.Job(lambda tx: gate.wait(10) and "many", (), None, False))
+    threads.submit(readers.Job(lambda tx: "few", (), None, True))
+    assert done.wait(10)
+    assert heard == ["few"]
+    assert threads.waiting() == 3
+    gate.set()
+    threads.stop()
+    assert heard == ["few", *["many"] * 5]

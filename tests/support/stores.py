@@ -24,7 +24,7 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from imsd.store.database import Database, _fire
+from imsd.store.database import Database, _found
 from tests.support.postgres import empty_database
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ class StoreReactor(Clock):
                 fn, args = self._calls.get(timeout=max(0.0, limit - time.monotonic()))
             except Empty:
                 raise TimeoutError("Nothing fired") from None
-            if self._late is not None and fn is _fire and self._late.random() < 0.6:
+            if self._late is not None and fn is _found and self._late.random() < 0.6:
                 # Changes keep their order; what was read may come later than it was asked for.
                 self._calls.put((fn, args))
                 continue

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from imsd.auth.standing import DELEGATE, Standing, actor, identities_of
@@ -35,19 +36,29 @@ class Names:
     subscriptions: list[str] = field(default_factory=list)
 
     def add(
-        self, name: str, row: Mailbox, rights: frozenset[str], special: bool = False, away: bool = False
+        self, name: str, special: str, selectable: bool, rights: frozenset[str], away: bool = False
     ) -> None:
         if "l" in rights and away:
             self.attributes[name] = (REMOTE,)
         elif "l" in rights:
-            self.attributes[name] = _attributes(row, special)
-            self.rights[name] = acl.ordered(rights).encode()
+            self.attributes[name] = attributes(special, selectable)
+            self.rights[name] = _spelled(rights)
 
 
-def _attributes(row: Mailbox, special: bool) -> tuple[bytes, ...]:
-    if not row.selectable:
+def attributes(special: str, selectable: bool) -> tuple[bytes, ...]:
+    """As LIST tells them of a mailbox."""
+    if not selectable:
         return (NOSELECT,)
-    return (row.special.encode(),) if special and row.special else ()
+    return (special.encode(),) if special else ()
+
+
+@lru_cache(maxsize=256)
+def _spelled(rights: frozenset[str]) -> bytes:
+    return acl.ordered(rights).encode()
+
+
+OWN: Final = _spelled(frozenset(acl.ALL))
+"""Rights on a mailbox of one's own, as MYRIGHTS has them."""
 
 
 async def names(session: ImapAccount, public: bool, others: bool, remote: bool = False) -> Names:
@@ -85,7 +96,8 @@ async def names(session: ImapAccount, public: bool, others: bool, remote: bool =
         if person is not None:
             away = bool(places.elsewhere(person.home))
             if remote or not away:
-                found.add(f"{OTHERS}/{person.uid}/{row.name}", row, frozenset(rights), away=away)
+                name = f"{OTHERS}/{person.uid}/{row.name}"
+                found.add(name, "", row.selectable, frozenset(rights), away)
     for name in [name for name in found.attributes if name.startswith(OTHERS + "/")]:
         alias = name[len(OTHERS) + 1 :].partition("/")[0]
         found.attributes[OTHERS] = found.attributes[f"{OTHERS}/{alias}"] = (NOSELECT,)
@@ -94,8 +106,9 @@ async def names(session: ImapAccount, public: bool, others: bool, remote: bool =
 
 @dataclass(frozen=True, slots=True)
 class _Tree:
-    rows: Sequence[Mailbox] = ()
+    rows: Sequence[tuple[MailboxId, str, str, int]] = ()
     lists: dict[MailboxId, list[acl.Grant]] = field(default_factory=dict)
+    default: Sequence[acl.Grant] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +135,16 @@ async def _fill(
 def _filling(
     found: Names, prefix: str, tree: _Tree, who: Standing, special: bool, away: bool
 ) -> Generator[None, None, None]:
-    for count, row in enumerate(tree.rows):
+    for count, (mailbox, name, use, selectable) in enumerate(tree.rows):
         if not count % 64:
             yield
-        grants = tree.lists.get(row.id) or (acl.PUBLIC_DEFAULT if row.account == PUBLIC else ())
-        found.add(prefix + row.name, row, who.rights(grants), special, away)
+        rights = who.rights(tree.lists.get(mailbox) or tree.default)
+        found.add(prefix + name, use if special else "", bool(selectable), rights, away)
 
 
 def _tree(tx: Transaction, account: AccountId) -> _Tree:
-    return _Tree(mailboxes.list_mailboxes(tx, account), acl.of_tree(tx, account))
+    default = acl.PUBLIC_DEFAULT if account == PUBLIC else ()
+    return _Tree(mailboxes.names_of(tx, account), acl.of_tree(tx, account), default)
 
 
 def _trees(

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from zope.interface import implementer
 
 from imsd.errors import NoSuchMailbox, NotPermitted, Referred, Refusal
+from imsd.sessions.imap4 import naming
 from imsd.sessions.imap4.places import OTHERS, SHARED, Place
 from imsd.sessions.imap4.trees import NameChange
 from imsd.store import mailboxes, names
@@ -45,6 +46,8 @@ MOST_ENTRIES = 1000
 """Names of annotations of one mailbox, likewise."""
 AT_ONCE = 50
 """Mailboxes that are read about between two breaths."""
+FIRST = 5
+"""The same where a few rows are read of each."""
 
 _NEW, _GONE, _FLAGS, _MADE = 1, 2, 4, 8
 
@@ -281,9 +284,9 @@ class Notices:
         if not self._followed:
             return
         everything = [entry for entry in await self._owner.mailboxes("", False) if entry.exists]
-        for at in range(0, len(everything), AT_ONCE):
+        for at in range(0, len(everything), FIRST):
             found: list[Notice] = []
-            for entry in everything[at : at + AT_ONCE]:
+            for entry in everything[at : at + FIRST]:
                 found += await self._first(entry)
             yield found
 
@@ -301,8 +304,7 @@ class Notices:
         return await self._status(entry.name, events, first=True)
 
     def _events(self, name: str) -> Event:
-        personal = not (name + "/").startswith((OTHERS + "/", SHARED + "/"))
-        return self._wanted.events(name, personal, self._subscribed)
+        return self._wanted.events(name, _personal(name), self._subscribed)
 
     async def _place(self, name: str) -> Place | None:
         try:
@@ -411,9 +413,23 @@ class Notices:
 
     async def _entries(self, wanted: Iterable[str]) -> dict[str, Listed]:
         """The names as LIST would tell them; those that are not there, as not existing."""
-        listed = {entry.name: entry for entry in await self._owner.mailboxes(_common(list(wanted)), False)}
+        own = [name for name in wanted if _personal(name)]
+        others = [name for name in wanted if not _personal(name)]
+        found: dict[str, Listed] = {}
+        if self._owner.referral or not (await self._owner.places.standing(self._owner.account.id)).owner:
+            own, others = [], [*own, *others]
+        if own:
+            # Of one's own all may be seen: no need to look at all ten thousand.
+            known = await self._owner.held.db.read_few(mailboxes.known, self._owner.account.id, own)
+            for name, (row, below, subscribed) in zip(own, known, strict=True):
+                if row is not None:
+                    attributes = naming.attributes(row.special, row.selectable)
+                    found[name] = Listed(name, attributes, True, subscribed, below, naming.OWN)
+        if others:
+            listed = await self._owner.mailboxes(_common(others), False)
+            found.update((entry.name, entry) for entry in listed)
         return {
-            name: listed.get(name) or Listed(name, (), exists=False, subscribed=name in self._subscribed)
+            name: found.get(name) or Listed(name, (), exists=False, subscribed=name in self._subscribed)
             for name in wanted
         }
 
@@ -473,6 +489,10 @@ class Notices:
 def _readable(place: Place | None) -> bool:
     """RFC 5465 5: the rights l and r."""
     return place is not None and place.rights.issuperset("lr")
+
+
+def _personal(name: str) -> bool:
+    return not (name + "/").startswith((OTHERS + "/", SHARED + "/"))
 
 
 def _common(wanted: Sequence[str]) -> str:

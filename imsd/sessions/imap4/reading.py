@@ -175,12 +175,16 @@ async def read(view: View, uids: Sequence[int], needs: Needs) -> dict[int, Conte
     """The content of some messages by UID."""
     db = view.held.db
     wanted = (
-        contents.read, *view.place.key, uids, needs.summary, needs.header,
+        needs.summary, needs.header,
         # A downgraded envelope is rendered from the tree for who speaks UTF-8.
         needs.scan or (needs.summary and (view.dialect.utf8 or view.dialect.rev2)), needs.content,
         needs.identity,
     )  # fmt: skip
-    rows = await (db.read_few(*wanted) if len(uids) <= FEW else db.read(*wanted))
+    if len(uids) == 1:
+        rows = await db.read_few(contents.read_one, *view.place.key, uids[0], *wanted)
+    else:
+        few = len(uids) <= FEW
+        rows = await (db.read_few if few else db.read)(contents.read, *view.place.key, uids, *wanted)
     return {content.uid: content for content in rows}
 
 
