@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from imsd.mail.connectors import Connectors
     from imsd.settings import LiveSettings
 
-LOOK: Final = 5.0
+LOOK: Final = 1.0
 """Seconds between looks."""
 
 Run = Callable[[Sequence[str], float, str], Awaitable[str]]
 
 
-def _local(seconds: float) -> datetime:
+def local(seconds: float) -> datetime:
     """By the server's clock and time zone."""
     return datetime.fromtimestamp(seconds, UTC).astimezone().replace(tzinfo=None)
 
@@ -125,7 +125,7 @@ class Links:
         return standing
 
     def _next(self, link: Link) -> datetime | None:
-        return next_of(link.schedule, _local(self._now()))
+        return next_of(link.schedule, local(self._now()))
 
     def _named(self, name: str) -> Link:
         link = self._settings[Dialup].link(name)
@@ -159,7 +159,7 @@ class Links:
 
     async def _is_due(self, link: Link, standing: Standing) -> bool:
         now = self._now()
-        if standing.due is not None and _local(now) >= standing.due:
+        if standing.due is not None and local(now) >= standing.due:
             return True
         wait = link.queued_after_min * 60
         last = max(standing.raised, standing.tried)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol
 
 MOST: Final = 4_096
@@ -22,10 +24,15 @@ class _Run(ProcessProtocol):
         self.output = b""
         self.ended: Deferred[int | None] = Deferred()
 
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self.transport.closeStdin()
+
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         self.output = (self.output + data)[-MOST:]
 
-    def processEnded(self, reason: Any) -> None:
+    def processExited(self, reason: Any) -> None:
+        # Not when its output ends too: what it leaves running, as a dialler does, has that still.
         if not self.ended.called:
             self.ended.callback(getattr(reason.value, "exitCode", None))
 
@@ -35,7 +42,8 @@ async def run(
 ) -> str:
     """Run a program with its arguments to its end; the end of its output.
 
-    It is killed after that many seconds. more: variables beside those of the server's environment.
+    It is killed after that many seconds, and when the wait for it is cancelled. more: variables beside
+    those of the server's environment.
     Raises CommandFailed.
     """
     protocol = _Run()
@@ -53,6 +61,10 @@ async def run(
     timer = reactor.callLater(seconds, kill)
     try:
         status = await protocol.ended
+    except CancelledError:
+        with suppress(ProcessExitedAlready):
+            process.signalProcess("KILL")
+        raise
     finally:
         if timer.active():
             timer.cancel()
