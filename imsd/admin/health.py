@@ -5,15 +5,17 @@ from __future__ import annotations
 import datetime
 import os
 import socket
+import time
 from typing import Any
 
 from cryptography import x509
 from twisted.internet.threads import deferToThreadPool
 
-from imsd.admin import search
+from imsd.admin import dialup, search
 from imsd.admin.operations import Json, operation
 from imsd.config import Config
 from imsd.errors import NoSuchRecipient
+from imsd.mail.links import local
 from imsd.settings.connectors import Delivery, Ims
 from imsd.settings.directory import Addressing
 from imsd.settings.routing import Rerouting
@@ -79,6 +81,7 @@ async def check(core: Any) -> Json:
         for row in core.settings[Ims].security
         if row.auth in ("any", "plain", "login") and row.tls not in ("verify", "dane")
     ]
+    findings += dialup.findings(core.settings, core.directory.domains.served, local(time.time()))
     findings += await _dnssec(core)
     findings += _certificates(core.config)
     findings += _space(core.config)

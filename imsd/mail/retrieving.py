@@ -50,23 +50,22 @@ class Asked:
         return f"{self.host}: {'; '.join(self.answers)}"
 
 
-def own_domains(directory: Directory, settings: LiveSettings) -> tuple[str, ...]:
+def own_domains(served: Sequence[str], page: Rerouting) -> tuple[str, ...]:
     """Inbound rows of the routing table, where mail is rerouted; else, and without any, the first domain
     of addresses (ims_spec 3.8)."""
-    page = settings[Rerouting]
     if page.mode == "reroute":
         rows = (row.domain.removeprefix("#") for row in page.table if row.inbound)
         found = tuple(dict.fromkeys(each for each in rows if "*" not in each and each[0] != "["))
         if found:
             return found
-    return directory.domains.served[:1]
+    return tuple(served[:1])
 
 
 async def ask_too(client: smtp.Client, directory: Directory, settings: LiveSettings) -> None:
     """Ask a host that mail is sent to, where every one is to be asked (`ims.etrn.always`)."""
     if settings[Etrn].always and "ETRN" in client.extensions:
         try:
-            await turning.etrn(client, own_domains(directory, settings))
+            await turning.etrn(client, own_domains(directory.domains.served, settings[Rerouting]))
         except smtp.Rejected:
             pass
 
@@ -91,7 +90,7 @@ class Retriever:
 
     async def retrieve(self, link: Link) -> Asked:
         """Ask by ETRN, ATRN or TURN. Raises CannotRetrieve."""
-        domains = link.domains or own_domains(self._directory, self._settings)
+        domains = link.domains or own_domains(self._directory.domains.served, self._settings[Rerouting])
         if not domains and link.retrieve != "turn":
             raise CannotRetrieve("there is no domain to ask for")
         client, target = await self._connected(link)
