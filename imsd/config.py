@@ -20,6 +20,7 @@ STANDARD_PORTS: Final = {
     "smtp": 25,
     "submission": 587,
     "submissions": 465,
+    "odmr": 366,
     "pop3": 110,
     "pop3s": 995,
     "imap": 143,
@@ -70,6 +71,7 @@ class Listeners(_Section):
     smtp: int = Field(25, ge=0, le=65_535)
     submission: int = Field(587, ge=0, le=65_535)
     submissions: int = Field(465, ge=0, le=65_535)
+    odmr: int = Field(366, ge=0, le=65_535)
     pop3: int = Field(110, ge=0, le=65_535)
     pop3s: int = Field(995, ge=0, le=65_535)
     imap: int = Field(143, ge=0, le=65_535)

@@ -17,6 +17,7 @@ from imsd.settings.directory import Ldap
 from imsd.settings.imap import Imap
 from imsd.settings.pop3 import Pop3
 from imsd.settings.protocols import Protocols
+from imsd.settings.smtp import Smtp
 from protocols.connection import ConnectionFactory
 from protocols.ldap.results import ResultCode
 from protocols.ldap.server import notice
@@ -87,11 +88,24 @@ class SmtpGate:
         return b"554 5.7.1 %b access denied\r\n" % self._hostname.encode("ascii", "replace")
 
 
+class OdmrGate:
+    """The same for port 366, which is there for those who fetch their mail by ATRN."""
+
+    def __init__(self, settings: LiveSettings) -> None:
+        self._settings = settings
+
+    def __call__(self, peer: str) -> bytes | None:
+        if self._settings[Smtp].atrn:
+            return None
+        return b"421 4.3.2 On-demand mail relay is switched off on this server\r\n"
+
+
 def close_what_is_off(settings: LiveSettings, factories: Mapping[str, ConnectionFactory]) -> None:
     """Send everybody away whose protocol is not served any more."""
     for name, factory in factories.items():
         page = PAGE_OF.get(name)
         off = page is not None and not settings[page].enabled
+        off = off or (name == "odmr" and not settings[Smtp].atrn)
         if off or (name == "smtp" and settings[Ims].transfer_mode not in ("both", "inbound")):
             for connection in list(factory.connections):
                 connection.goodbye()

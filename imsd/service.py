@@ -29,7 +29,7 @@ from imsd.config import STANDARD_PORTS, Config, ConfigError
 from imsd.core import Core
 from imsd.errors import NoSuchEntry, Refusal
 from imsd.garbage import Garbage
-from imsd.gates import PAGE_OF, Gate, SmtpGate, close_what_is_off
+from imsd.gates import PAGE_OF, Gate, OdmrGate, SmtpGate, close_what_is_off
 from imsd.indexing import Indexing
 from imsd.listeners import CannotListen, Listeners, listen_on_path
 from imsd.mail import programs
@@ -253,6 +253,8 @@ class Server(Service):
             gate = Gate(settings, PAGE_OF[name])
         elif name == "smtp":
             gate = SmtpGate(settings, self.config.server.hostname)
+        elif name == "odmr":
+            gate = OdmrGate(settings)
         admission = Admission(self.reactor, limits)
         if name == "smtp":
             admission = Arrivals(self.reactor, limits, core.limits)
@@ -261,11 +263,9 @@ class Server(Service):
     def _builder(self, name: str, core: Core) -> tuple[Callable[[], Connection], bytes]:
         """What makes the protocol of a listener, and what a peer is told when it is full."""
         match name:
-            case "smtp" | "submission" | "submissions" | "lmtp":
-                roles = {"smtp": Role.MX, "submission": Role.SUBMISSION, "submissions": Role.SUBMISSIONS}
-                roles["lmtp"] = Role.LMTP
+            case "smtp" | "submission" | "submissions" | "lmtp" | "odmr":
                 smtp = SmtpDoor(
-                    roles[name],
+                    Role.MX if name == "smtp" else Role(name),
                     self.config.server.hostname,
                     policy=core.policy,
                     delivery=core.delivery,

@@ -128,6 +128,7 @@ class Door:
                 no_soliciting=page.no_soliciting,
                 atrn=page.atrn and self.handovers is not None,
                 requiretls=page.requiretls,
+                turn=page.atrn and ims.turn == "atrn" and self.handovers is not None,
             )
             self._limits = (page, ims, limits)
         return self._limits[2]

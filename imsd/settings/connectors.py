@@ -244,6 +244,11 @@ class Ims(Page):
         description="Give no delivery receipts for Return-Receipt-To; off: a message that names its own "
         "sender there is reported to him when it is delivered. What NOTIFY=SUCCESS asks for is always told",
     )
+    turn: Literal["off", "atrn"] = Field(
+        "off",
+        description="What TURN does: off: it is refused; atrn: over TLS, to who is logged in, the same as "
+        "ATRN for all that he may fetch (smtp.atrn). Never anything without a login (RFC 5321 F.1)",
+    )
     transfer_mode: TransferMode = Field(
         "both",
         description="both; inbound: mail that would leave waits in the queue; outbound: connections to "

@@ -50,7 +50,7 @@ class Smtp(Page):
     atrn: bool = Field(
         False,
         description="Let who is named in ims.domains (atrn:LOGIN) log in and fetch what is held for a domain "
-        "by ATRN on his own connection (RFC 2645), on the submission ports or port 25",
+        "by ATRN on his own connection (RFC 2645), on port 366, the submission ports or port 25",
     )
 
     greeting_delay: float = Field(

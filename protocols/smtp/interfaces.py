@@ -20,13 +20,14 @@ from protocols.smtp.responses import Reply
 
 
 class Role(Enum):
-    """What a listener is for: mail from everywhere, from our own people (RFC 6409, RFC 8314), or from other
-    mail systems on this machine (RFC 2033)."""
+    """What a listener is for: mail from everywhere, from our own people (RFC 6409, RFC 8314), from other
+    mail systems on this machine (RFC 2033), or for those who fetch theirs (RFC 2645)."""
 
     MX = "mx"
     SUBMISSION = "submission"
     SUBMISSIONS = "submissions"
     LMTP = "lmtp"
+    ODMR = "odmr"
 
     @property
     def submission(self) -> bool:
@@ -46,7 +47,8 @@ class Limits:
 
     recipients: per transaction (RFC 5321 4.5.3.1.8 asks for 100 at least); refused: recipients
     refused per connection; bad_commands and transactions: per connection; content: for all of one
-    message, however slowly it comes. etrn, atrn: whether they are offered (RFC 1985, RFC 2645).
+    message, however slowly it comes. etrn, atrn: whether they are offered (RFC 1985, RFC 2645);
+    turn: whether TURN is taken where ATRN is (RFC 5321 F.1).
     deliver_by: the shortest time that BY=n;R may ask for, None where that is not offered (RFC 2852).
     hold: seconds for which submitted mail may be kept back, 0 where that is not offered (RFC 4865).
     domains: of the recipients of one message, 0 = no limit. banner: after our name in the greeting, ""
@@ -75,6 +77,7 @@ class Limits:
     no_soliciting: tuple[str, ...] = ()
     atrn: bool = False
     requiretls: bool = True
+    turn: bool = False
 
 
 @dataclass(frozen=True, slots=True)

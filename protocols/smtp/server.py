@@ -33,7 +33,7 @@ from protocols.smtp.interfaces import Client, Role
 from protocols.smtp.parameters import UnknownParameter
 from protocols.smtp.responses import Reply
 from protocols.smtp.turning import Pressed, Use
-from protocols.smtp.verbs import table
+from protocols.smtp.verbs import VERBS, table
 
 HARD_LINE = 4096
 """Octets of any command line but AUTH's."""
@@ -110,7 +110,9 @@ class Server(Conversation):
         word, _, _ = line.partition(b" ")
         verb = self._verbs.get(word) or self._verbs.get(word.upper())
         if verb is None:
-            self._bad(responses.UNKNOWN_COMMAND)
+            # RFC 2645 5.4: what port 25 knows is told apart from what nobody knows.
+            elsewhere = self._door.role is Role.ODMR and word.upper() in VERBS
+            self._bad(responses.NOT_IMPLEMENTED if elsewhere else responses.UNKNOWN_COMMAND)
             if word.upper() in _OTHER_PROTOCOLS:
                 self.close()
             return
@@ -175,7 +177,7 @@ class Server(Conversation):
     def _greeting(self) -> Reply:
         limits = self._session.limits if self._session is not None else self._door.limits()
         role = self._door.role
-        ready = "LMTP ready" if role is Role.LMTP else _READY[limits.esmtp or role.submission]
+        ready = "LMTP ready" if role is Role.LMTP else _READY[limits.esmtp or role is not Role.MX]
         return Reply(220, "", f"{self._door.hostname} {limits.banner or ready}")
 
     def announce(self, said: Mapping[str, str]) -> Reply:

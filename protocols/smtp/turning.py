@@ -21,6 +21,8 @@ NOTHING = 453
 """You have no mail (RFC 2645 7)."""
 ASK = 120.0
 """Seconds for an answer."""
+TURN = 600.0
+"""Seconds for the answer to ATRN: the host looks through its queue first (RFC 2645 5.2.1)."""
 
 
 async def etrn(client: Client, domains: Sequence[str]) -> tuple[str, ...]:
@@ -35,7 +37,7 @@ async def ask(client: Client, verb: str, domains: Sequence[str]) -> str | None:
     if verb == "ATRN" and "ATRN" not in client.extensions:
         raise MissingExtension("ATRN")
     line = f"ATRN {','.join(domains)}" if verb == "ATRN" else "TURN"
-    reply: Reply = await client.say(line, ASK)
+    reply: Reply = await client.say(line, TURN)
     if reply.code == NOTHING:
         return str(reply)
     if reply.code != 250:

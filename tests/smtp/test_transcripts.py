@@ -19,8 +19,8 @@ SCRIPTS = sorted((Path(__file__).parents[1] / "transcripts" / "smtp").glob("*.tx
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_transcript(script: Path) -> None:
     text = script.read_text("utf-8")
-    role = Role.SUBMISSION if "# role: submission" in text else Role.MX
-    door = FakeDoor(role, Limits(etrn="# etrn" in text, atrn="# atrn" in text))
+    role = next((each for each in Role if f"# role: {each.value}\n" in text), Role.MX)
+    door = FakeDoor(role, Limits(etrn="# etrn" in text, atrn="# atrn" in text, turn="# turn" in text))
     if "# tls" in text:
         door.context = object()
     talk = Talk(door, "127.0.0.1" if "# peer: loopback" in text else "192.0.2.7")

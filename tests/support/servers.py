@@ -41,7 +41,7 @@ def environment() -> dict[str, str]:
 _reserved: list[Any] = []
 
 
-OFFSETS = [thousand + step for thousand in range(11_000, 31_000, 1_000) for step in range(30) if step % 4 < 2]
+OFFSETS = [thousand + step for thousand in range(11_000, 31_000, 1_000) for step in range(23) if step % 4 < 2]
 """Offsets at which no port of one server is a port of another, whatever is up or down. All are
 below the ports that the system gives to clients, which come and go."""
 

@@ -7,6 +7,7 @@ import json
 import smtplib
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ class Lab:
     def link(self, **more: Any) -> None:
         """The site's link: commands that write into a file."""
         say = ["/bin/sh", "-c", f'echo "$IMSD_LINK $0" >> {self.log}']
-        row = {"name": "isp", "up": [*say, "up"], "down": [*say, "down"], "idle_min": 0.05, **more}
+        row = {"name": "isp", "up": [*say, "up"], "down": [*say, "down"], "idle_min": 0.01, **more}
         self.set(self.there, ims__dialup__links=[row])
 
     def submit(self, to: str, subject: str, server: RunningServer | None = None, alias: str = "bob") -> None:
@@ -95,7 +96,7 @@ def test_a_site_fetches_by_atrn_what_the_hub_holds(lab: Lab) -> None:
     lab.link(
         retrieve="atrn",
         host="127.0.0.1",
-        port=lab.hub.port("submission"),
+        port=lab.hub.port("odmr"),
         user="site@example.test",
         password_file=str(lab.secret),
     )
@@ -114,13 +115,18 @@ def test_who_may_fetch_what(lab: Lab) -> None:
     lab.set(
         lab.hub, smtp__atrn=True, ims__domains=[{"domain": "held.test", "route": "atrn:site@example.test"}]
     )
+    lab.set(lab.hub, ims__turn="atrn")
     lab.submit("jean@held.test", "not for bob")
-    for alias, line, code in (
-        ("bob", "ATRN held.test", 450),
-        ("bob", "ATRN", 450),
-        ("site", "ATRN held.test,other.test", 450),
+    for alias, port, line, code in (
+        ("bob", "submission", "ATRN held.test", 450),
+        ("bob", "odmr", "ATRN", 450),
+        ("site", "odmr", "ATRN held.test,other.test", 450),
+        ("bob", "odmr", "TURN", 450),
     ):
-        with smtplib.SMTP("localhost", lab.hub.port("submission"), timeout=20) as client:
+        with smtplib.SMTP("localhost", lab.hub.port(port), timeout=20) as client:
+            client.ehlo()
+            # Who has not shown who he is, and where others may listen.
+            assert client.docmd("TURN")[0] == 530
             client.starttls(context=lab.hub.tls())
             client.ehlo()
             assert "atrn" in client.esmtp_features
@@ -132,6 +138,65 @@ def test_who_may_fetch_what(lab: Lab) -> None:
     lab.hub.imsctl("queue", "retry", row["id"])
     poll(lambda: [one["state"] for one in lab.hub.ask("queue.list")] == ["parked"])
     lab.hub.imsctl("queue", "delete", "--yes", "--no-ndr", row["id"])
+
+
+def test_a_site_fetches_by_turn_where_the_hub_takes_it(lab: Lab) -> None:
+    lab.set(
+        lab.hub, smtp__atrn=True, ims__domains=[{"domain": "held.test", "route": "atrn:site@example.test"}]
+    )
+    lab.submit("jean@held.test", "turned round")
+    lab.link(
+        retrieve="turn",
+        host="127.0.0.1",
+        port=lab.hub.port("odmr"),
+        user="site@example.test",
+        password_file=str(lab.secret),
+    )
+    lab.run()
+    assert "TURN is not offered" in lab.status()["error"]
+    assert [row["state"] for row in lab.hub.ask("queue.list")] == ["parked"]
+    lab.set(lab.hub, ims__turn="atrn")
+    lab.run()
+    poll(lambda: "turned round" in subjects(lab.there, "jean"))
+    assert "the host sent what it had" in lab.status()["asked"]
+
+
+def test_the_port_for_fetching_is_closed_until_it_is_wanted(lab: Lab) -> None:
+    with pytest.raises(smtplib.SMTPConnectError, match="switched off"):
+        smtplib.SMTP("localhost", lab.hub.port("odmr"), timeout=20)
+    lab.set(lab.hub, smtp__atrn=True)
+    client = smtplib.SMTP("localhost", lab.hub.port("odmr"), timeout=20)
+    client.ehlo()
+    assert client.docmd("MAIL FROM:<a@example.org>")[0] == 502
+    lab.set(lab.hub, smtp__atrn=False)
+    with pytest.raises((smtplib.SMTPServerDisconnected, AssertionError)):
+        assert client.docmd("NOOP")[0] == 250
+        assert client.docmd("NOOP")[0] == 250
+
+
+def test_a_command_asks_for_mail(lab: Lab) -> None:
+    """Whatever a provider wants: here a program that says ETRN and says what it heard."""
+    lab.set(
+        lab.hub,
+        ims__domains=[{"domain": "held.test", "route": "etrn"}],
+        ims__delivery__smart_hosts=[f"127.0.0.1:{lab.there.port('smtp')}"],
+        ims__delivery__mode="smarthost",
+    )
+    lab.submit("jean@held.test", "by a program")
+    program = "import smtplib, sys; c=smtplib.SMTP(*sys.argv[1:]); c.ehlo(); print(c.docmd('ETRN held.test'))"
+    lab.link(
+        retrieve="command", command=[sys.executable, "-c", program, "127.0.0.1", str(lab.hub.port("smtp"))]
+    )
+    lab.run()
+    poll(lambda: "by a program" in subjects(lab.there, "jean"))
+    assert "(253, b'2.0.0 1 pending messages" in lab.status()["asked"]
+
+
+def test_what_a_command_leaves_running_does_not_hold_up_the_link(lab: Lab) -> None:
+    lab.link(up=["/bin/sh", "-c", "sleep 30 & echo dialled"], down=[], command_seconds=20)
+    lab.there.imsctl("link", "up", "isp")
+    poll(lambda: lab.status()["state"] == "up", 5)
+    lab.there.imsctl("link", "down", "isp")
 
 
 def test_a_connection_that_ends_in_the_middle_loses_nothing(lab: Lab) -> None:

@@ -50,6 +50,11 @@ class Ehlo(Command):
             lines += keywords(session, channel)
         channel.answer(Reply(250, "", "\n".join(lines)))
 
+    @staticmethod
+    def keywords(session: Session, channel: Channel) -> list[str]:
+        """Where there is no MAIL that announces them."""
+        return ["PIPELINING", "ENHANCEDSTATUSCODES"] if session.role is Role.ODMR else []
+
 
 @dataclass(frozen=True, slots=True)
 class Lhlo(Ehlo):

@@ -1,8 +1,8 @@
-"""Asking for mail that is held: ETRN (RFC 1985) and ATRN (RFC 2645).
+"""Asking for mail that is held: ETRN (RFC 1985), ATRN (RFC 2645), TURN (RFC 821 3.8).
 
 ETRN has it sent to the domain's host; nothing is sent on the client's own connection, so that asking for
 somebody else's mail gets nobody anything (RFC 1985 4). A client may ask a few times; each costs a look
-into the queue. ATRN has it sent on the client's connection, so it asks who the client is.
+into the queue. ATRN and TURN have it sent on the client's connection, so they ask who the client is.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import ClassVar
 from protocols.smtp.commands.command import GROWTH, Channel, Command, Refused, Session
 from protocols.smtp.grammar import BadArgument, Cursor, parse_node
 from protocols.smtp.interfaces import TurnRefused
-from protocols.smtp.responses import NEED_AUTH, Reply
+from protocols.smtp.responses import NEED_AUTH, NEED_TLS, Reply
 
 MOST = 20
 """Questions of one connection."""
@@ -98,20 +98,7 @@ class Atrn(Command):
     async def run(self, session: Session, channel: Channel) -> None:
         if not session.limits.atrn:
             raise Refused(Reply(502, "5.5.1", "ATRN is not offered"))
-        if session.identity is None:
-            raise Refused(NEED_AUTH)
-        if session.mail is not None:
-            raise Refused(Reply(503, "5.5.1", "Not during a mail transaction"))
-        session.asked += 1
-        if session.asked > MOST:
-            raise Refused(Reply(450, "4.7.0", "Asked too often"))
-        try:
-            use = await session.own.turn(self.domains)
-        except TurnRefused as refused:
-            channel.answer(refused.reply)
-            return
-        channel.answer(Reply(250, "2.0.0", "OK now reversing the connection"))
-        await channel.turn(use)
+        await _turn(session, channel, self.domains)
 
     @staticmethod
     def works(session: Session) -> bool:
@@ -120,3 +107,43 @@ class Atrn(Command):
     @staticmethod
     def keywords(session: Session, channel: Channel) -> list[str]:
         return ["ATRN"] if session.limits.atrn else []
+
+
+@dataclass(frozen=True, slots=True)
+class Turn(Command):
+    """turn = "TURN" (RFC 821 3.8): ATRN for all that the login may fetch. By itself it asks nobody who he is,
+    and so gives anybody's mail to anybody (RFC 5321 F.1): it is taken over TLS and after AUTH alone."""
+
+    name: ClassVar[str] = "TURN"
+    usage: ClassVar[str] = "TURN"
+    greeted: ClassVar[bool] = True
+    free: ClassVar[bool] = False
+
+    async def run(self, session: Session, channel: Channel) -> None:
+        if not session.limits.turn:
+            raise Refused(Reply(502, "5.5.1", "TURN is not offered"))
+        if not channel.security.encrypted:
+            raise Refused(NEED_TLS)
+        await _turn(session, channel, ())
+
+    @staticmethod
+    def works(session: Session) -> bool:
+        return session.limits.turn
+
+
+async def _turn(session: Session, channel: Channel, domains: tuple[str, ...]) -> None:
+    """Have who is logged in get what is held for him on this connection."""
+    if session.identity is None:
+        raise Refused(NEED_AUTH)
+    if session.mail is not None:
+        raise Refused(Reply(503, "5.5.1", "Not during a mail transaction"))
+    session.asked += 1
+    if session.asked > MOST:
+        raise Refused(Reply(450, "4.7.0", "Asked too often"))
+    try:
+        use = await session.own.turn(domains)
+    except TurnRefused as refused:
+        channel.answer(refused.reply)
+        return
+    channel.answer(Reply(250, "2.0.0", "OK now reversing the connection"))
+    await channel.turn(use)
