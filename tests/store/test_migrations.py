@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import imsd.store
 from imsd.errors import StoreUnavailable
 from imsd.store import migrate, schema, sqlite
 from imsd.store.database import Database
-from imsd.store.migrations import SCHEMA, revision
+from imsd.store.migrations import SCHEMA, revision, versions
 from tests.support.postgres import bare_database
 from tests.support.stores import StoreReactor, open_store, run
 
@@ -106,6 +107,35 @@ def test_a_newer_store_opens_where_it_says_so(sqlite_database: Database, store_r
     facts(home, oldest=str(SCHEMA + 1))
     with pytest.raises(migrate.SchemaTooNew, match=f"this program knows {SCHEMA}"):
         open_store(home)
+
+
+def test_the_number_is_that_of_the_newest_step() -> None:
+    steps = [module.name for module in pkgutil.iter_modules(versions.__path__)]
+    assert max(steps).startswith(f"{revision()}_")
+
+
+@pytest.mark.parametrize("made_with", [6, SCHEMA])
+def test_a_store_that_was_marked_with_an_older_number_has_every_column(
+    tmp_path: Path, made_with: int, store_reactor: StoreReactor
+) -> None:
+    """Stores were made with everything and marked 6, and others were really of schema 6."""
+    path = tmp_path / "data" / "imsd.db"
+    path.parent.mkdir()
+    connect = partial(sqlite.connect, path)
+    if made_with == SCHEMA:
+        migrate.migrate(connect, "sqlite")
+    else:
+        with migrate.sqlalchemy_connection(connect, "sqlite") as connection, connection.begin():
+            command.upgrade(migrate.alembic_config(connection), revision(made_with))
+            migrate.mark(connection)
+    raw = sqlite.connect(path)
+    raw.execute("UPDATE alembic_version SET version_num = '0006'")
+    raw.execute("UPDATE store SET value = '6' WHERE name = 'schema'")
+    raw.close()
+    assert migrate.rehearse(path)
+    assert migrate.migrate(connect, "sqlite")
+    with migrate.sqlalchemy_connection(connect, "sqlite") as connection:
+        assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
 
 
 def test_an_older_store_is_migrated_after_a_rehearsal(tmp_path: Path, store_reactor: StoreReactor) -> None:

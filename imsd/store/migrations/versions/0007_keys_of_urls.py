@@ -10,6 +10,8 @@ depends_on = None
 
 
 def upgrade() -> None:
+    if sa.inspect(op.get_bind()).has_table("url_key"):
+        return  # For a while stores were made with it and marked with the number before.
     op.create_table(
         "url_key",
         sa.Column("account", sa.BigInteger(), nullable=False),

@@ -10,5 +10,8 @@ depends_on = None
 
 
 def upgrade() -> None:
+    columns = sa.inspect(op.get_bind()).get_columns("queue_message")
+    if any(column["name"] == "tls" for column in columns):
+        return  # For a while stores were made with it and marked with a number before.
     text = sa.Text(collation="C").with_variant(sa.Text(), "sqlite")
     op.add_column("queue_message", sa.Column("tls", text, server_default="", nullable=False))
