@@ -56,6 +56,7 @@ class Core:
         self.hashing = Hashing(reactor, lambda: self.settings[Logins])
         self.passwords = Passwords(self.hashing, lambda: self.settings[Logins])
         self.directory = Directory(db, self.settings, reactor, self.passwords)
+        self.directory.read_settings = self.read_settings
         self.authenticator = Authenticator(db, self.directory, self.settings, reactor, self.passwords)
         self.delivery = Delivery(db, self.directory, self.settings)
         self.policy = Policy(self.directory, self.settings, self.delivery.connectors)

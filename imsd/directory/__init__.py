@@ -21,6 +21,7 @@ search      searches in slices, over what planner finds in the index
 changes     changes as they are asked for; conditions: what they depend on; stamping: relaxed rules
 update      add, modify, delete, rename; draft: a changed entry becomes a valid one
 people      users, lists, contacts and public folders for imsctl and the console
+configuration  the settings as entries; settingtypes: as attributes
 ldif        import and export
 schemafile  our types and classes as a file
 bootstrap   the entries of a new organisation

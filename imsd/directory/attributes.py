@@ -288,6 +288,8 @@ OPERATIONAL: Final = (
     ),
     # RFC 4512 5.1: the root DSE
     _of_server("namingContexts", "name", _ENTRYWISE + "5"),
+    # What OpenLDAP calls the place of its settings, and so do we
+    _of_server("configContext", "name", "1.3.6.1.4.1.4203.1.12.2.1"),
     _of_server("altServer", "ia5", _ENTRYWISE + "6"),
     _of_server("supportedExtension", "oid", _ENTRYWISE + "7"),
     _of_server("supportedControl", "oid", _ENTRYWISE + "13"),

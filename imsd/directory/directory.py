@@ -7,7 +7,7 @@ one unit each, and are seen by every question asked after they returned.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from imsd.directory.cache import Cache
 from imsd.directory.canonical import canonical_address
 from imsd.directory.changes import Change, Given, Modification
 from imsd.directory.conditions import PLAIN, Changed, Conditions
+from imsd.directory.configuration import Configuration
 from imsd.directory.domains import Domains, rules_of, visibility_of
 from imsd.directory.entry import Entry, Kind
 from imsd.directory.limits import Limits, limits_of
@@ -79,6 +80,9 @@ class Directory:
         self.following = 0
         """Searches that stay open and tell of changes."""
         self._passwords = passwords
+        self.configuration = Configuration(settings)
+        self.read_settings: Callable[[], Awaitable[None]] = self._read_settings
+        """Take the stored settings as they are now; the server has its own way."""
         self._settings_changed()
         self._recipients = Recipients(self.cache, lambda: self.domains)
         self._membership = Membership(self.cache)
@@ -102,6 +106,9 @@ class Directory:
         self.rules: Rules = rules_of(page, ldap, self.settings[Quotas], self.settings[Folders], self.domains)
         self.policy = Policy(visibility_of(ldap))
         self.cache.forget_answers()
+
+    async def _read_settings(self) -> None:
+        self.settings.replace(await self.db.read(setting_rows.values))
 
     def now(self) -> int:
         """Microseconds since the epoch."""

@@ -13,16 +13,17 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
-from imsd.directory import attributes, classes
+from imsd.directory import attributes, classes, settingtypes
 from imsd.directory.attributes import Definition, Kept
 from imsd.errors import InvalidSyntax, ObjectClassViolation
 from protocols.errors import BadSyntax
 from protocols.ldap import matching, options
 from protocols.ldap.schema import Kind, ObjectClass, Schema
 
-SCHEMA: Final = Schema([each.type for each in attributes.ALL], classes.ALL)
+_ALL: Final = (*attributes.ALL, *(each.definition for each in settingtypes.SETTINGS))
+SCHEMA: Final = Schema([each.type for each in _ALL], (*classes.ALL, *settingtypes.CLASSES))
 
-_DEFINITIONS: Final = {each.key: each for each in attributes.ALL}
+_DEFINITIONS: Final = {each.key: each for each in _ALL}
 _SYNTAX: Final = "1.3.6.1.4.1.1466.115.121.1."
 _BINARY: Final = {_SYNTAX + number for number in ("5", "8", "28", "40")}
 _LANGUAGES: Final = {_SYNTAX + number for number in ("15", "26", "41", "44", "50")}

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from imsd.directory import schema
-from imsd.directory.view import FETCHED, View
+from imsd.directory.view import FETCHED
 from imsd.store.ids import EntryId
 from protocols.errors import BadSyntax
 from protocols.ldap import matching
 from protocols.ldap.controls import ListView, SortKey
+from protocols.ldap.evaluation import Readable
 from protocols.ldap.results import ResultCode
 
 RUN: Final = 2_000
@@ -63,7 +64,7 @@ class Key:
     form: Callable[[bytes], Any]
     reverse: bool
 
-    def part(self, view: View) -> Part:
+    def part(self, view: Readable) -> Part:
         least = None
         for value in view.values(self.attribute) or ():
             try:
@@ -94,7 +95,7 @@ class Order:
             for covered in schema.covered(known.key) & FETCHED
         )
 
-    def of(self, view: View) -> tuple[Part, ...]:
+    def of(self, view: Readable) -> tuple[Part, ...]:
         return tuple(key.part(view) for key in self._keys)
 
     def place(self, ordered: Sequence[Sorted], value: bytes) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-from imsd.directory import attributes
 from imsd.directory.schema import SCHEMA
 from imsd.errors import ObjectClassViolation
 from protocols.ldap import rules
@@ -76,7 +75,7 @@ def check_content(structural: str, classes: frozenset[str]) -> None:
 @lru_cache(maxsize=1)
 def subschema() -> tuple[tuple[str, tuple[bytes, ...]], ...]:
     """The attributes of the subschema subentry."""
-    types = [found for each in attributes.ALL if (found := SCHEMA.attribute(each.key))]
+    types = [found for each in SCHEMA.attributes if (found := SCHEMA.attribute(each.name))]
     used = {each.syntax for each in types} | {rule.syntax for rule in rules.ALL}
     uses = []
     for rule in rules.ALL:

@@ -236,8 +236,7 @@ class View:
         for key in dict.fromkeys(present):
             known = definition(key)
             assert known is not None, key
-            whole = selection.operational if known.type.operational else selection.user
-            if whole or key in wanted or (";" in key and _asked(wanted, key)):
+            if _chosen(selection, wanted, known):
                 chosen.append(key)
         return chosen
 
@@ -272,6 +271,16 @@ def keys_of(selection: Selection) -> frozenset[str]:
             must, may = schema.allowed(frozenset([name]))
             keys |= must | may
     return frozenset(keys)
+
+
+def _chosen(selection: Selection, wanted: frozenset[str], known: Definition) -> bool:
+    whole = selection.operational if known.type.operational else selection.user
+    return whole or known.key in wanted or (";" in known.key and _asked(wanted, known.key))
+
+
+def asked_for(selection: Selection, known: Definition) -> bool:
+    """Does the selection name the attribute?"""
+    return _chosen(selection, keys_of(selection), known)
 
 
 def _asked(wanted: frozenset[str], key: str) -> bool:

@@ -21,7 +21,7 @@ from imsd.auth.account import Account
 from imsd.auth.authenticator import Authenticator
 from imsd.auth.realm import account_of
 from imsd.auth.rights import RightsWatch
-from imsd.directory import schema, subschema, tree
+from imsd.directory import configuration, schema, subschema, tree
 from imsd.directory.access import ANONYMOUS, Viewer, viewer_of
 from imsd.directory.attributes import Visible
 from imsd.directory.changes import Change, Modification
@@ -38,8 +38,9 @@ from imsd.errors import (
     Refusal,
     StepRefused,
     UndefinedAttribute,
+    UnwillingToPerform,
 )
-from imsd.sessions import refusals
+from imsd.sessions import ldap_settings, refusals
 from imsd.settings import LiveSettings
 from imsd.settings.directory import Ldap
 from imsd.store import credentials
@@ -201,6 +202,12 @@ class Identity:
     async def search(
         self, request: SearchRequest, controls: Controls = NONE, note: Callable[[Control], None] = ignored
     ) -> AsyncGenerator[bytes | Answer, None]:
+        if ldap_settings.holds(request.base):
+            async for shown in ldap_settings.search(
+                self._directory, await self.viewer(), request, controls, note
+            ):
+                yield shown
+            return
         search = await self._search()
         viewer, derived = self._viewer, self._derived
         persists = controls.persistent is not None or (controls.sync is not None and controls.sync.persist)
@@ -233,6 +240,8 @@ class Identity:
         wanted = schema.definition(request.attribute)
         if wanted is None:
             raise UndefinedAttribute
+        if ldap_settings.holds(request.dn):
+            return ldap_settings.compare(self._directory, await self.viewer(), request, controls)
         item = filters.Equal(request.attribute, request.value)
         search = await self._search()
         search.manage = controls.manage_dsa_it
@@ -299,6 +308,8 @@ class Identity:
 
     async def _step(self, request: Update, controls: Controls) -> Step:
         """An update as a step of a unit."""
+        if ldap_settings.holds(request.dn):
+            raise UnwillingToPerform("Settings are changed one by one")
         conditions = await self._conditions(controls)
         viewer = await self.viewer()
         directory = self._directory
@@ -318,6 +329,8 @@ class Identity:
                 return directory.renaming(name, new_rdn, delete_old, superior, viewer, conditions)
 
     async def _update(self, request: Update, controls: Controls) -> Answered:
+        if ldap_settings.holds(request.dn):
+            return await ldap_settings.update(self._directory, await self.viewer(), request, controls)
         step = await self._step(request, controls)
         self._look_away()
         try:
@@ -444,6 +457,7 @@ class Door:
                 # The suffix that today's clients expect comes first.
                 ("namingContexts", suffixes[::-1]),
                 ("subschemaSubentry", (tree.SUBSCHEMA.encode(),)),
+                ("configContext", (configuration.NAME.encode(),)),
                 ("vendorName", (b"imsd",)),
                 ("vendorVersion", (__version__.encode(),)),
             ),

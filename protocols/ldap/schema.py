@@ -232,12 +232,11 @@ class Schema:
         self._attributes = {key: each for each in self.attributes for key in _keys(each.oid, each.names)}
         self._classes = {key: each for each in self.classes for key in _keys(each.oid, each.names)}
         self._inherited = {each.oid: self._inherit(each) for each in self.attributes}
-        self._subtypes: dict[str, frozenset[str]] = {
-            each.oid: frozenset(
-                other.name.lower() for other in self.attributes if each.oid in self._lineage(other)
-            )
-            for each in self.attributes
-        }
+        below: dict[str, set[str]] = {each.oid: set() for each in self.attributes}
+        for each in self.attributes:
+            for oid in self._lineage(each):
+                below[oid].add(each.name.lower())
+        self._subtypes = {oid: frozenset(names) for oid, names in below.items()}
 
     def attribute(self, description: str) -> AttributeType | None:
         """The type an attribute description names (options are ignored), with the rules,
