@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from imsd.admin.operations import Json, operation
-from imsd.directory import bulk, ldif, readdressing
+from imsd.directory import bulk, explaining, ldif, readdressing
+from imsd.directory.access import ANONYMOUS, viewer_of
 from imsd.directory.bulk import Done, Pass, Wanted
 from imsd.directory.people import container, name_of
 from imsd.directory.tree import require
+from imsd.errors import NoSuchEntry, UnwillingToPerform
+from imsd.settings.directory import Ldap
 from imsd.store.ids import EntryId
 from imsd.store.transaction import Transaction
 
@@ -49,6 +53,24 @@ async def import_(
             [number, one.kind, one.text] for number, one in enumerate(outcomes) if one.done is Done.REFUSED
         ],
     }
+
+
+@operation("directory.explain")
+async def explain(core: Any, who: str, entry: str, every: bool = False) -> Json:
+    """Who may see and change what of an entry, and why. who: a login name, DN, or "" for a stranger."""
+    directory = core.directory
+    name, _ = await directory.attributes(entry)
+    target = await directory.cache.entry((await directory.cache.locate(name))[0])
+    viewer, told = ANONYMOUS, "a stranger"
+    if who:
+        person = await directory.person_by_login(who)
+        if person is None:
+            raise NoSuchEntry(f"There is nobody called {who}")
+        viewer, told = viewer_of(await directory.cache.entry(person.entry)), person.dn
+        if person.disabled:
+            raise UnwillingToPerform(f"{told} is disabled, cannot log in and sees nothing")
+    found = explaining.explain(viewer, target, directory.policy, core.settings[Ldap].anonymous, every)
+    return {"as": told, "dn": name, **asdict(found)}
 
 
 @operation("directory.recipients")

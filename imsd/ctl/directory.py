@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from imsd.ctl import spreadsheet
 from imsd.ctl.command import Administrator, Ask, imsctl, json_option
-from imsd.ctl.output import show_json
+from imsd.ctl.output import show_json, show_table
 from imsd.ctl.recordfile import Journal, RecordFile, Standing, send
 
 _SHOWN = 20
@@ -220,6 +220,36 @@ def regenerate(admin: Administrator, keep_old: bool, dry_run: bool) -> None:
     click.echo(f"{len(changed) - len(refused)} recipients {verb}")
     if refused:
         raise click.ClickException(f"{len(refused)} keep their addresses")
+
+
+@directory.command()
+@click.argument("entry")
+@click.option("--as", "who", metavar="NAME", default="", help="A DN, alias or address. Default: a stranger.")
+@click.option("--every", is_flag=True, help="Also attributes that the entry could have.")
+@json_option
+@click.pass_obj
+def explain(admin: Administrator, entry: str, who: str, every: bool) -> None:
+    """Show who may see and change what of ENTRY (a DN, alias or address), and why."""
+    found = admin.ask("directory.explain", who=who, entry=entry, every=every)
+    if admin.as_json:
+        show_json(found)
+        return
+    click.echo(f"{found['as']} is to {found['dn']}: {found['rights']} ({found['why_rights']})")
+    click.echo(f"The entry is {'seen' if found['seen'] else 'not seen'}: {found['why_seen']}")
+    for rule in found["rules"]:
+        click.echo(rule)
+    show_table(
+        ("ATTRIBUTE", "THERE", "SEES", "WHY", "CHANGES", "WHY"),
+        [
+            (row["name"], _said(row["present"]), _said(row["sees"]), row["why_seen"], _said(row["changes"]),
+             row["why_changed"])
+            for row in found["attributes"]
+        ],
+    )  # fmt: skip
+
+
+def _said(yes: bool) -> str:
+    return "yes" if yes else "no"
 
 
 def _name(text: bytes) -> str:

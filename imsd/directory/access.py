@@ -64,12 +64,17 @@ class Policy:
         self._changed = dict(changed or {})
         self.changed = tuple(sorted(self._changed.items()))
 
+    def sets(self, definition: Definition) -> bool:
+        """Do the settings change who reads the attribute?"""
+        return definition.visible is not Visible.NOBODY and definition.base in self._changed
+
+    def least(self, definition: Definition) -> Visible:
+        """The least class that reads an attribute."""
+        return self._changed[definition.base] if self.sets(definition) else definition.visible
+
     def reads(self, rights: Visible, definition: Definition, entry: Entry | None = None) -> bool:
         """May this class read the attribute, of this entry or (None) in general?"""
-        least = definition.visible
-        if self._changed and least is not Visible.NOBODY:
-            least = self._changed.get(definition.base, least)
-        if rights < least:
+        if rights < (self.least(definition) if self._changed else definition.visible):
             return False
         if definition.key == "member" and entry is not None and entry.flag("hide-dl-membership"):
             return rights >= Visible.OWNER
