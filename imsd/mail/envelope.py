@@ -83,7 +83,8 @@ class Envelope:
     "8BITMIME" or "BINARYMIME". ret: "", "FULL" or "HDRS". account: who submitted it, None for
     what came from outside or from the server itself. priority: 1 urgent, 0 normal, -1 non-urgent.
     mt_priority: -9 to 9 (RFC 6710), None where it was not said. timing: deadline and release time.
-    tls: what is asked of its way, as imsd.mail.requiring has it.
+    tls: what is asked of its way, as imsd.mail.requiring has it. solicit: kinds of solicitation that it says
+    it is (RFC 3865).
     """
 
     reverse_path: str
@@ -98,3 +99,4 @@ class Envelope:
     mt_priority: int | None = None
     timing: Timing = NO_TIMING
     tls: str = ""
+    solicit: tuple[str, ...] = ()

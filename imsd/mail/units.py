@@ -270,6 +270,7 @@ def _queue(
         by_mode=timing.by_mode,
         future=timing.future,
         tls=envelope.tls,
+        solicit=",".join(envelope.solicit),
     )
     spool.enqueue(unit, message, rows)
 
@@ -358,6 +359,7 @@ def deliver_queued(
         mt_priority=message.mt_priority,
         timing=Timing(message.deliver_by, message.by_mode, future=message.future),
         tls=message.tls,
+        solicit=tuple(filter(None, message.solicit.split(","))),
     )
     # A message of its own in the queue: its id must be another's.
     queue_id = f"{message.queue_id}.{recipient.id}"

@@ -45,7 +45,7 @@ from protocols.smtp.interfaces import Client, IDoor, ISession, ITransaction, Lim
 from protocols.smtp.parameters import EIGHT_BIT, SEVEN_BIT, MailParameters, RcptParameters
 from protocols.smtp.responses import Reply
 from protocols.smtp.server import Server
-from protocols.smtp.solicitation import in_header, unwanted
+from protocols.smtp.solicitation import in_header, together, unwanted
 from protocols.smtp.turning import Use
 
 if TYPE_CHECKING:
@@ -160,6 +160,7 @@ class Session:
         page = door.settings[Smtp]
         self.patience = page.greeting_delay if self.meter is not None else 0.0
         self.proxied = door.role is not Role.LMTP and page.may_announce(security.peer)
+        self.vouches = self.proxied and page.xclient_logins
         self.strict = self.meter is not None and page.strict_pipelining
         self.facts: Facts | None = None
         lookups = door.lookups
@@ -176,6 +177,10 @@ class Session:
     @property
     def authenticator(self) -> IAuthenticator:
         return self.door.authenticator
+
+    async def vouched(self, login: str) -> Account:
+        """Who a proxy says has logged in there (XCLIENT LOGIN)."""
+        return await self.door.authenticator.vouched(login)
 
     def logged_in(self, identity: Account, end: Callable[[], None]) -> None:
         self.account = identity
@@ -336,6 +341,7 @@ class Transaction:
         self._mt_priority = granted(parameters.mt_priority, trusted)
         self._timing = timing_of(parameters, now())
         self._tls = ""
+        self._solicit: tuple[str, ...] = ()
 
     @property
     def lowered(self) -> int | None:
@@ -395,8 +401,9 @@ class Transaction:
             raise LoopDetected
         if self._screening is not None:
             self._screening.look(header)
-        refused = door.settings[Smtp].no_soliciting
-        if refused and self._account is None and unwanted(in_header(header), refused):
+        refused, said = door.settings[Smtp].no_soliciting, in_header(header)
+        self._solicit = together((*self._parameters.solicit, *said))
+        if refused and self._account is None and unwanted(said, refused):
             raise Filtered("Solicitations of this kind are not wanted here")
         self._tls = requiring.tag(header, self._parameters.requiretls)
         tunnelled, header = priorities.tunnelled(header)
@@ -466,6 +473,7 @@ class Transaction:
             self._mt_priority,
             self._timing,
             self._tls,
+            self._solicit,
         )
         return envelope, content
 

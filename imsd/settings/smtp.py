@@ -122,6 +122,11 @@ class Smtp(Page):
         max_length=1_000,
         description="Mail proxies and filters (CIDR) that may say by XCLIENT who their client is",
     )
+    xclient_logins: bool = Field(
+        False,
+        description="Believe these hosts, too, when they say who has logged in there (XCLIENT LOGIN): he is "
+        "logged in here without a password",
+    )
 
     @cached_property
     def _xclient(self) -> Networks[bool]:

@@ -97,6 +97,8 @@ queue_message = Table(
     _added_text("future"),
     # RFC 8689: "required", "optional", "" for neither (imsd.mail.requiring).
     _added_text("tls"),
+    # RFC 3865: keywords with commas between them.
+    _added_text("solicit"),
     Index("ix_queue_message_queue_id", "queue_id", unique=True),
     sqlite_autoincrement=True,
 )
@@ -198,6 +200,7 @@ class NewMessage:
     by_mode: str = ""
     future: str = ""
     tls: str = ""
+    solicit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +242,7 @@ MESSAGE = tuple(
     for name in (
         *("queue_id", "blob", "size", "reverse_path", "arrived", "expires", "prefix", "envid"),
         *("ret", "body", "smtputf8", "account", "priority", "mt_priority", "deliver_by", "by_mode"),
-        *("future", "tls", "id"),
+        *("future", "tls", "solicit", "id"),
     )
 )
 RECIPIENT = tuple(
@@ -253,7 +256,7 @@ _PUT_MESSAGE = insert_row(
     queue_message,
     *("queue_id", "blob", "prefix", "size", "reverse_path", "envid", "ret", "body", "smtputf8"),
     *("account", "arrived", "expires", "priority", "mt_priority", "deliver_by", "by_mode", "future"),
-    "tls",
+    *("tls", "solicit"),
 )
 _PUT_RECIPIENT = insert_row(
     queue_recipient,
@@ -382,6 +385,7 @@ def enqueue(unit: Unit, message: NewMessage, recipients: Iterable[NewRecipient])
             by_mode=message.by_mode,
             future=clean(message.future),
             tls=message.tls,
+            solicit=clean(message.solicit),
         )
     )
     rows: list[dict[str, Any]] = [

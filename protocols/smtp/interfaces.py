@@ -135,6 +135,11 @@ class ISession(Interface):
 
     proxied: bool = Attribute("whether the peer may say who its client is (XCLIENT)")
 
+    vouches: bool = Attribute("whether it may also say who has logged in there")
+
+    async def vouched(login: str) -> Any:
+        """The identity of who has logged in at the proxy. A refusal is worded by `IDoor.explain`."""
+
     def named(name: str) -> None:
         """The name of the peer, "" for none, was said by who is trusted to know."""
 

@@ -84,6 +84,8 @@ class MailParameters:
             parts.append(b"BY=" + self.by.encode())
         if self.requiretls and "REQUIRETLS" in offered:
             parts.append(b"REQUIRETLS")
+        if self.solicit and "NO-SOLICITING" in offered:
+            parts.append(b"SOLICIT=" + ",".join(self.solicit).encode("ascii"))
         return b"".join(b" " + part for part in parts)
 
 

@@ -5,7 +5,7 @@ word                  = ALPHA *( ALPHA / DIGIT / "-" / "_" / ":" / "." / "/" )
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from protocols.smtp.grammar import BadArgument
@@ -34,6 +34,17 @@ def in_header(header: bytes) -> list[str]:
         words = match[1][: 2 * MOST].decode("ascii", "replace").split(",")
         found += [word.strip() for word in words if KEYWORD.fullmatch(word.strip())]
     return found
+
+
+def together(said: Iterable[str]) -> tuple[str, ...]:
+    """Keywords of the parameter and of the field, each once, as many as a parameter holds (RFC 3865 2.2)."""
+    found: dict[str, str] = {}
+    room = MOST
+    for word in said:
+        if word.lower() not in found and room >= len(word):
+            found[word.lower()] = word
+            room -= len(word) + 1
+    return tuple(found.values())
 
 
 def unwanted(said: Collection[str], refused: Collection[str]) -> bool:

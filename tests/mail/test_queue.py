@@ -185,6 +185,15 @@ def test_recipients_at_one_place_share_a_transaction_and_destinations_do_not(wor
     assert [each.rcpt for each in world.near.got] == [["<z@near.test>"]]
 
 
+def test_kinds_of_solicitation_are_passed_on_to_who_asks(world: World) -> None:
+    world.far.extensions = (*world.far.extensions, "NO-SOLICITING org.example:ADLT")
+    world.send("x@far.test", "y@near.test", solicit=("net.example:ADV", "org.example:B"))
+    world.work()
+    (got,), (plain,) = world.far.got, world.near.got
+    assert "SOLICIT=net.example:ADV,org.example:B" in got.mail.split()
+    assert "SOLICIT" not in plain.mail
+
+
 def test_a_server_without_ehlo_gets_helo_and_no_parameters(world: World) -> None:
     world.far.extensions = ()
     world.send(Addressee("x@far.test", None, ("FAILURE",)), ret="FULL")

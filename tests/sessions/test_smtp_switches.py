@@ -11,6 +11,7 @@ from imsd.mail.rerouting import RoutingPlugin
 from imsd.store.database import Database
 from protocols.smtp.interfaces import Role
 from tests.sessions.test_smtp import Site
+from tests.support.stores import run
 
 
 @pytest.fixture
@@ -116,3 +117,21 @@ def test_a_routing_program_decides_about_recipients(site: Site, tmp_path: Path) 
     talk.say(b"MAIL FROM:<x@spam.example>")
     assert talk.say(b"RCPT TO:<bob@example.test>") == "550 5.7.1 Not from you\r\n"
     site.policy.plugin.stop()
+
+
+def test_a_proxy_says_who_has_logged_in_there(site: Site) -> None:
+    site.configure(smtp__xclient_hosts='["198.51.100.9"]')
+    talk = site.talk(host="198.51.100.9")
+    assert talk.say(b"XCLIENT ADDR=192.0.2.7 LOGIN=alice").startswith("550 5.7.0 ")
+    site.configure(smtp__xclient_hosts='["198.51.100.9"]', smtp__xclient_logins="true")
+    talk = site.talk(host="198.51.100.9")
+    assert talk.say(b"XCLIENT ADDR=192.0.2.7 LOGIN=nobody").startswith("535 5.7.8 ")
+    assert talk.say(b"XCLIENT ADDR=192.0.2.7 LOGIN=alice").startswith("220 ")
+    talk.say(b"EHLO client.example")
+    # She may relay, and write as herself alone; and her session ends with her account.
+    assert talk.say(b"MAIL FROM:<bob@example.test>").startswith("550 5.7.1 ")
+    assert talk.say(b"MAIL FROM:<alice@example.test>").startswith("250 ")
+    assert talk.say(b"RCPT TO:<x@example.net>").startswith("250 ")
+    run(site.directory.change(site.alice.dn, {"imsAccountDisabled": ["TRUE"]}))
+    talk = site.talk(host="198.51.100.9")
+    assert talk.say(b"XCLIENT ADDR=192.0.2.7 LOGIN=alice").startswith("535 5.7.13 ")

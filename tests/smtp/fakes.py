@@ -110,6 +110,7 @@ class FakeDoor:
     patience = 0.0
     strict = False
     proxied = False
+    vouches = False
 
     def __init__(self, role: Role = Role.MX, limits: Limits | None = None) -> None:
         self.role = role
@@ -141,6 +142,11 @@ class FakeDoor:
         if "unknown" in text:
             raise Refusal(UNKNOWN)
         return [] if text == "empty" else ["b@example.test", "c@example.test"]
+
+    async def vouched(self, login: str) -> Any:
+        if login != "alice":
+            raise Refusal(WRONG)
+        return login
 
     def named(self, name: str) -> None:
         self.names.append(name)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from protocols.errors import BadSyntax
 from protocols.smtp.grammar import Cursor, parse_forward_path, parse_reverse_path
 from protocols.smtp.interfaces import Limits, Role
-from protocols.smtp.solicitation import in_header, parse_solicit, unwanted
+from protocols.smtp.solicitation import in_header, parse_solicit, together, unwanted
 from tests.smtp.fakes import FakeDoor, Talk
 
 LOGIN = b"AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n"
@@ -186,6 +186,8 @@ def test_solicitation_fields() -> None:
     assert in_header(header) == ["net.example:ADV", "org.example:ADLT"]
     assert unwanted(in_header(header), ["ORG.example:adlt"])
     assert not unwanted(in_header(header), ["no"])
+    assert together(("a:B", "c", "A:b")) == ("a:B", "c")
+    assert len(",".join(together(f"k{number:04}" for number in range(1_000)))) <= 1_000
     assert parse_solicit(b"a:B,c.d/E") == ("a:B", "c.d/E")
     with pytest.raises(BadSyntax):
         parse_solicit(b"a" * 1_001)

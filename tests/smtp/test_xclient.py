@@ -78,9 +78,28 @@ def test_login_ends_with_the_proxy() -> None:
     assert door.begun[-1].client.identity is None
 
 
+def test_who_has_logged_in_there_is_logged_in_here_where_the_proxy_vouches() -> None:
+    talk = trusted()
+    assert talk.say(b"XCLIENT ADDR=192.0.2.7 LOGIN=alice\r\n").startswith(b"550 5.7.0 ")
+    talk.door.vouches = True
+    assert b"DESTPORT LOGIN\r\n" in talk.say(b"EHLO proxy\r\n")
+    # Nothing of it holds when nobody of that name is known.
+    assert talk.say(b"XCLIENT ADDR=192.0.2.7 LOGIN=mallory\r\n").startswith(b"535 5.7.8 ")
+    assert len(talk.door.securities) == 1
+    assert talk.say(b"XCLIENT ADDR=192.0.2.7 LOGIN=alice HELO=client.example\r\n").startswith(b"220 ")
+    assert b"AUTH" not in talk.say(b"MAIL FROM:<a@b.example>\r\nRSET\r\nEHLO client.example\r\n")
+    assert talk.door.begun[-1].client.identity == "alice"
+    talk.say(b"MAIL FROM:<a@b.example>\r\n")
+    assert talk.door.begun[-1].client.identity == "alice"
+    # The next client is nobody until the proxy says otherwise.
+    talk.say(b"RSET\r\nXCLIENT ADDR=192.0.2.8 LOGIN=[UNAVAILABLE]\r\n")
+    talk.say(b"EHLO client.example\r\nMAIL FROM:<a@b.example>\r\n")
+    assert talk.door.begun[-1].client.identity is None
+
+
 @pytest.mark.parametrize(
     "said",
-    b"|ADDR|ADDR=|ADDR=192.0.2|ADDR=2001:db8::1|ADDR=IPV6:192.0.2.1|PORT=65536|PORT=+25|PROTO=LMTP|LOGIN=alice"
+    b"|ADDR|ADDR=|ADDR=192.0.2|ADDR=2001:db8::1|ADDR=IPV6:192.0.2.1|PORT=65536|PORT=+25|PROTO=LMTP|LOGIN="
     b"|NAME=a b|NAME=-x|NAME=a+0D+0Ab|ADDR=192.0.2.1 ADDR=192.0.2.2|HELO=a+20b|ADDR=+ZZ".split(b"|"),
 )
 def test_what_is_no_attribute_is_refused_and_nothing_changes(said: bytes) -> None:

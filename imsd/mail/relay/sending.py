@@ -52,6 +52,7 @@ async def send(
         mt_priority=message.mt_priority,
         by=asked.by,
         requiretls=requiretls,
+        solicit=tuple(filter(None, message.solicit.split(","))),
     )
     try:
         replies = await client.envelope(
