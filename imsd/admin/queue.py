@@ -12,9 +12,11 @@ outbound-delivery    mail that leaves, a row for each recipient
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any, Literal
 
 from imsd.admin.operations import Json, operation
+from imsd.errors import ConstraintViolation
 from imsd.mail.delivery import LOCAL
 from imsd.mail.schedule import ends
 from imsd.store import fanout, queue_rows, tracking
@@ -208,20 +210,34 @@ async def delete(
 
 
 @operation("track")
-async def track(core: Any, what: str, limit: int = 100) -> Json:
-    """The events of a message (queue id or Message-ID) or of an address, oldest first."""
-    return await core.db.read(_track, what, min(limit, LISTED))
+async def track(
+    core: Any,
+    what: str = "",
+    limit: int = 100,
+    wanted: str = "",
+    reached: str = "",
+    verified: str = "",
+    hours: int = 24,
+) -> Json:
+    """The events of a message (queue id or Message-ID) or of an address, oldest first; of those, or of the
+    last hours, such as were sent under a protection that was wanted, reached or verified so."""
+    protection: dict[str, Any] = {"tls_wanted": wanted, "tls_reached": reached, "tls_verified": verified}
+    if not what and not any(protection.values()):
+        raise ConstraintViolation("Name a queue id, a Message-ID, an address or a protection")
+    since = 0 if what else _now() - hours * 3_600_000_000
+    return await core.db.read(_track, what, min(limit, LISTED), protection, since)
 
 
-def _track(tx: Transaction, what: str, limit: int) -> list[Json]:
-    if what.startswith("<"):
-        events = tracking.query(tx, message_id=what.encode("utf-8", "replace"), limit=limit)
+def _track(tx: Transaction, what: str, limit: int, protection: dict[str, Any], since: int) -> list[Json]:
+    ask = partial(tracking.query, tx, limit=limit, since=since, **protection)
+    if not what:
+        events = ask()
+    elif what.startswith("<"):
+        events = ask(message_id=what.encode("utf-8", "replace"))
     elif "@" in what:
-        events = tracking.query(tx, sender=what, limit=limit) + tracking.query(
-            tx, recipient=what, limit=limit
-        )
+        events = ask(sender=what) + ask(recipient=what)
     else:
-        events = tracking.query(tx, queue_id=what, limit=limit)
+        events = ask(queue_id=what)
     unique = {(event.time, event.event, event.queue_id, event.recipient): event for event in events}
     return [
         {
@@ -234,6 +250,15 @@ def _track(tx: Transaction, what: str, limit: int) -> list[Json]:
             "reason": event.reason,
             "peer": event.peer,
             "size": event.size,
+            "tls": {
+                "wanted": event.tls_wanted,
+                "reached": event.tls_reached,
+                "cipher": event.tls_cipher,
+                "verified": event.tls_verified,
+                "name": event.tls_name,
+            }
+            if event.tls_wanted
+            else None,
         }
         for event in sorted(unique.values(), key=lambda event: event.time)[:limit]
     ]

@@ -17,6 +17,8 @@ COLUMNS = (
     *("queue", "id", "originator", "recipient", "host", "size", "submitted", "priority", "attempts"),
     *("next_attempt", "expires", "state", "last_error"),
 )
+WANTED = ("none", "may", "encrypt", "verify", "dane", "sts", "sts-testing", "requiretls")
+VERIFIED = ("pkix", "dane", "sts")
 TIMES = ("submitted", "next_attempt", "expires")
 
 
@@ -197,13 +199,36 @@ def drain(admin: Administrator, wait: bool, timeout: float, end: bool) -> None:
 
 
 @imsctl.command()
-@click.argument("what")
+@click.argument("what", default="")
 @click.option("--limit", default=100, show_default=True, help="So many events at most.")
+@click.option("--wanted", type=click.Choice(WANTED), help="What was sent where this protection was wanted.")
+@click.option("--reached", default="", help="What was sent by this: clear, TLSv1.2, TLSv1.3.")
+@click.option("--verified", type=click.Choice(VERIFIED), help="What went to hosts that this vouched for.")
+@click.option("--hours", default=24, show_default=True, help="Without WHAT: so far back.")
 @json_option
 @click.pass_obj
-def track(admin: Administrator, what: str, limit: int) -> None:
-    """Follow a message: WHAT is a queue id, a Message-ID or an address."""
-    rows = admin.ask("track", what=what, limit=limit)
+def track(
+    admin: Administrator,
+    what: str,
+    limit: int,
+    wanted: str | None,
+    reached: str,
+    verified: str | None,
+    hours: int,
+) -> None:
+    """Follow a message: WHAT is a queue id, a Message-ID or an address. Without it, or beside it: what was
+    sent under a protection."""
+    if not (what or wanted or reached or verified):
+        raise click.UsageError("Say WHAT, or --wanted, --reached or --verified")
+    rows = admin.ask(
+        "track",
+        what=what,
+        limit=limit,
+        wanted=wanted or "",
+        reached=reached,
+        verified=verified or "",
+        hours=hours,
+    )
     if admin.as_json:
         show_json(rows)
         return

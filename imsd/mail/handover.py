@@ -8,7 +8,8 @@ leases and results are those of the queue runner, so a connection that is lost l
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
@@ -17,6 +18,7 @@ from imsd.mail.claiming import LEASE, Claiming
 from imsd.mail.connectors import Connectors
 from imsd.mail.relay import Courier, Outcome, Transport
 from imsd.mail.relay.connecting import Session
+from imsd.mail.relay.reached import Reached
 from imsd.mail.requiring import REQUIRED
 from imsd.mail.routing import Route, Target
 from imsd.mail.security import Wanted
@@ -126,11 +128,14 @@ def _is_asked(domain: str, asked: tuple[str, ...]) -> bool:
 class _Courier(Courier):
     """Has its one connection, and makes no other."""
 
+    moves = False
+
     def __init__(self, client: smtp.Client, peer: str, encrypted: bool, transport: Transport) -> None:
         super().__init__(transport, Slots())
         where = Target(peer, peer, 0)
         self._given = client
-        reached = "encrypted" if encrypted else "in clear"
+        reached = Reached("encrypted", "TLS") if encrypted else Reached("in clear")
+        reached = replace(reached, wanted="may")
         # Who asks has logged in: nobody else needs to vouch for him (RFC 8689 4.2.1).
         asks = REQUIRED if encrypted and "REQUIRETLS" in client.extensions else ""
         self._session = Session(client, where, Wanted(why="its own connection", asks=asks), reached)
@@ -140,7 +145,7 @@ class _Courier(Courier):
         return self._session is not None and self._given.usable
 
     async def _connect(
-        self, route: Route, wants: Wanted, recipients: tuple[QueuedRecipient, ...]
+        self, route: Route, wants: Wanted, recipients: tuple[QueuedRecipient, ...], tried: Collection[str]
     ) -> dict[int, Outcome]:
         gone = Outcome(State.WAITING, "4.4.2", "The connection on which it was asked for is gone", self._peer)
         return dict.fromkeys((each.id for each in recipients), gone)

@@ -8,7 +8,7 @@ marked; start-up finds what was not.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from imsd.mail.bounce import Action, Fate, wanted
@@ -112,7 +112,8 @@ class Settling:
                     verdict.tell(_fate(each, Action.FAILED, outcome, status, text))
             noted = f"{text} (TLS {outcome.tls})" if outcome.tls else text
             verdict.results.append(Result(each.id, state, noted, due, warned, again(due, message.priority)))
-            verdict.events.append(_event(time, word, message, each.address, noted, outcome.peer))
+            event = _event(time, word, message, each.address, noted, outcome.peer)
+            verdict.events.append(_protected(event, outcome))
         return verdict
 
     def _late(self, message: Queued, recipient: QueuedRecipient, time: int) -> bool:
@@ -183,6 +184,21 @@ def _fate(
 def _event(time: int, word: str, message: Queued, recipient: str, reason: str, peer: str = "") -> Event:
     return Event(
         time, word, message.queue_id, b"", message.reverse_path, recipient, reason, peer, message.size
+    )
+
+
+def _protected(event: Event, outcome: Outcome) -> Event:
+    """With the protection that was wanted and the one that was reached."""
+    reached = outcome.reached
+    if reached is None:
+        return event
+    return replace(
+        event,
+        tls_wanted=reached.wanted,
+        tls_reached=reached.version,
+        tls_cipher=reached.cipher,
+        tls_verified=reached.by,
+        tls_name=reached.name,
     )
 
 

@@ -8,6 +8,7 @@ A query reads both.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import (
@@ -28,6 +29,8 @@ from imsd.store.tables import Bytes, Id, Number, String, clean, metadata
 from imsd.store.transaction import Transaction, Unit
 from protocols.values import value
 
+TLS = ("tls_wanted", "tls_reached", "tls_cipher", "tls_verified", "tls_name")
+
 
 def _columns() -> list[Column[Any]]:
     return [
@@ -40,6 +43,8 @@ def _columns() -> list[Column[Any]]:
         Column("reason", String, nullable=False),
         Column("peer", String, nullable=False),
         Column("size", Number, nullable=False),
+        # Of what was sent, or tried: see Event.
+        *(Column(name, String, nullable=False, server_default="") for name in TLS),
     ]
 
 
@@ -71,6 +76,9 @@ class Event:
 
     event: a word ("accepted", "delivered", "refused", "queued", "deferred", "relayed",
     "bounced", ...). recipient "" is the message as a whole. peer: who told us, or whom we told.
+    tls_wanted: what the policy asked for ("" where nothing was sent); tls_reached: the version of TLS,
+    "clear", or "" where no connection came about; tls_verified: by what ("dane", "sts", "pkix"), tls_name:
+    what the certificate is for.
     """
 
     time: int
@@ -82,10 +90,18 @@ class Event:
     reason: str = ""
     peer: str = ""
     size: int = 0
+    tls_wanted: str = ""
+    tls_reached: str = ""
+    tls_cipher: str = ""
+    tls_verified: str = ""
+    tls_name: str = ""
 
 
 _NAMES = Event.__slots__
-_PUT = insert_row(tracking, *_NAMES)
+# Most events are of no connection, and accepting mail pays for each column.
+_PLAIN = tuple(name for name in _NAMES if name not in TLS)
+_PUT = insert_row(tracking, *_PLAIN)
+_PUT_SENT = insert_row(tracking, *_NAMES)
 _SETTLE = sql(
     select(tracking.c.id, *(tracking.c[name] for name in _NAMES))
     .where(tracking.c.time < bindparam("before"))
@@ -106,13 +122,16 @@ _EXPIRE = sql(delete(tracking_history).where(among(tracking_history.c.id, "ids")
 def track(unit: Unit, *events: Event) -> None:
     """Append rows."""
     if len(events) == 1:
-        unit.run(_PUT, **_row(events[0]))
-    else:
-        unit.many(_PUT, [_row(event) for event in events])
+        event = events[0]
+        unit.run(_PUT_SENT if event.tls_wanted else _PUT, **_row(event))
+        return
+    # In their order, which is that of what happened within a microsecond.
+    for sent, some in groupby(events, key=lambda event: bool(event.tls_wanted)):
+        unit.many(_PUT_SENT if sent else _PUT, [_row(event) for event in some])
 
 
 def _row(event: Event) -> dict[str, Any]:
-    return {
+    row: dict[str, Any] = {
         "time": event.time,
         "event": event.event,
         "queue_id": event.queue_id,
@@ -123,6 +142,9 @@ def _row(event: Event) -> dict[str, Any]:
         "peer": event.peer,
         "size": event.size,
     }
+    if event.tls_wanted:
+        row |= {name: clean(getattr(event, name)) for name in TLS}
+    return row
 
 
 def settle(unit: Unit, before: int, limit: int = 200) -> int:
@@ -151,6 +173,9 @@ def query(
     sender: str = "",
     recipient: str = "",
     event: str = "",
+    tls_wanted: str = "",
+    tls_reached: str = "",
+    tls_verified: str = "",
     since: int = 0,
     until: int = 2**62,
     after: int = 0,
@@ -163,6 +188,9 @@ def query(
         "sender": sender,
         "recipient": recipient,
         "event": event,
+        "tls_wanted": tls_wanted,
+        "tls_reached": tls_reached,
+        "tls_verified": tls_verified,
     }
     asked = {name: value for name, value in given.items() if value}
     rows = tx.all(_question(tuple(asked)), since=max(since, after + 1), until=until, limit=limit, **asked)

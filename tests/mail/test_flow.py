@@ -40,7 +40,7 @@ def busy(world: World) -> None:
     """Two recipients wait to leave, and nothing more may."""
     world.set(ims__flow__unread_limit=2, ims__flow__backoff_min=5)
     world.work()
-    world.far.mail = "450 4.2.1 later"
+    world.far.mail = world.backup.mail = "450 4.2.1 later"
     world.send("a@far.test", "b@far.test")
     world.work()
 

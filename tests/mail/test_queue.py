@@ -178,6 +178,70 @@ def test_the_next_exchanger_takes_what_the_first_does_not(world: World) -> None:
     assert (len(world.far.got), len(world.backup.got)) == (0, 2)
 
 
+@pytest.mark.parametrize("stage", ["mail", "rcpt"])
+def test_who_takes_nobody_for_now_leaves_it_to_the_next(world: World, stage: str) -> None:
+    """RFC 5321 5.1: each address is tried, in its order, in one attempt."""
+    later = "451 4.7.1 later"
+    if stage == "mail":
+        world.far.mail = later
+    else:
+        world.far.refuse = {"x@far.test": later, "y@far.test": "452 4.3.1 full"}
+    queue_id = world.send("x@far.test", "y@far.test")
+    world.work()
+    assert [each.rcpt for each in world.backup.got] == [["<x@far.test>", "<y@far.test>"]]
+    assert world.queued() == {} and ("deferred", "x@far.test") not in world.events(queue_id)
+    assert world.far.connections == world.backup.connections == 1
+    # Nobody else is there: what the first said stays.
+    del world.reactor.peers["192.0.2.2"]
+    world.send("x@far.test", "y@far.test")
+    world.work()
+    assert set(world.queued().values()) == {State.WAITING}
+    rows = run(world.db.read(spool.recipients_of, run(world.db.read(spool.listed))[0].id))
+    assert {row.last_error.split(" (")[0] for row in rows} == (
+        {later} if stage == "mail" else {later, "452 4.3.1 full"}
+    )
+
+
+def test_one_that_is_taken_keeps_the_others_where_they_are(world: World) -> None:
+    world.far.refuse = {"x@far.test": "451 4.7.1 later"}
+    world.send("x@far.test", "y@far.test")
+    world.work()
+    assert world.backup.connections == 0 and len(world.far.got) == 1
+    assert world.queued() == {"x@far.test": State.WAITING, "y@far.test": State.RELAYED}
+
+
+def test_each_exchanger_is_asked_once_in_an_attempt(world: World) -> None:
+    world.far.mail = world.backup.mail = "451 4.3.0 later"
+    world.set(ims__limits__recipients_out=1)
+    world.send("x@far.test", "y@far.test")
+    world.work()
+    assert world.far.verbs().count("MAIL") <= 2 and world.backup.verbs().count("MAIL") <= 2
+    assert set(world.queued().values()) == {State.WAITING}
+
+
+def test_the_protection_of_each_delivery_is_tracked(world: World, certified: SSL.Context) -> None:
+    def tracked(queue_id: str) -> tuple[str, ...]:
+        found = run(world.db.read(lambda tx: tracking.query(tx, queue_id=queue_id, tls_wanted="may")))
+        (event,) = found
+        return event.event, event.tls_reached, event.tls_verified, event.tls_name
+
+    clear = world.send("x@near.test")
+    world.work()
+    assert tracked(clear) == ("relayed", "clear", "", "")
+    world.far.tls = certified
+    queue_id = world.send("x@far.test")
+    world.work()
+    assert tracked(queue_id) == ("relayed", "TLSv1.3", "", "other.test")
+    del world.reactor.peers["192.0.2.3"]
+    unreached = world.send("x@near.test")
+    world.work()
+    (event,) = run(world.db.read(lambda tx: tracking.query(tx, queue_id=unreached, event="deferred")))
+    assert (event.tls_wanted, event.tls_reached) == ("", "")
+    run(world.db.write(tracking.settle, world.now() + HOUR))
+    cipher = run(world.db.read(lambda tx: tracking.query(tx, tls_reached="TLSv1.3")))[0].tls_cipher
+    assert cipher.startswith("TLS_")
+
+
 def test_recipients_at_one_place_share_a_transaction_and_destinations_do_not(world: World) -> None:
     world.send("x@far.test", "y@far.test", "z@near.test")
     world.work()
@@ -353,7 +417,7 @@ def test_a_lost_connection_while_sending_is_tried_again(world: World) -> None:
 
 
 def test_retries_follow_the_profile_until_the_message_expires(world: World) -> None:
-    world.far.refuse = {"x@far.test": "450 4.2.1 later"}
+    world.far.refuse = world.backup.refuse = {"x@far.test": "450 4.2.1 later"}
     world.set(ims__timeout__normal=8, ims__retry__profile="prompt")
     world.send("x@far.test")
     world.work()
@@ -376,7 +440,7 @@ def test_retries_follow_the_profile_until_the_message_expires(world: World) -> N
 
 
 def test_a_delay_is_told_once(world: World) -> None:
-    world.far.refuse = {"x@far.test": "450 4.2.1 later"}
+    world.far.refuse = world.backup.refuse = {"x@far.test": "450 4.2.1 later"}
     world.set(ims__delay_notice__normal=1, ims__retry__profile="prompt")
     world.send("x@far.test", Addressee("y@far.test", None, ("FAILURE",)))
     world.far.refuse["y@far.test"] = "450 4.2.1 later"

@@ -48,7 +48,7 @@ def fail(world: World) -> str:
 
 
 def delay(world: World) -> str:
-    world.far.mail = "451 4.3.0 later"
+    world.far.mail = world.backup.mail = "451 4.3.0 later"
     return "x@far.test"
 
 
@@ -240,7 +240,7 @@ def unconvertible(world: World) -> None:
 
 
 def late(world: World) -> None:
-    world.far.mail = "451 later"
+    world.far.mail = world.backup.mail = "451 later"
     world.send("x@far.test")
     world.work()
     world.later(200)

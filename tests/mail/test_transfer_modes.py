@@ -36,10 +36,10 @@ def world(sqlite_database: Database, store_reactor: MailReactor) -> Iterator[Wor
     ],
 )
 def test_what_leaves(world: World, mode: str, old: bool, new: bool) -> None:
-    world.far.refuse = {"old@far.test": "450 4.2.1 later"}
+    world.far.refuse = world.backup.refuse = {"old@far.test": "450 4.2.1 later"}
     world.send("old@far.test")
     world.work()
-    world.far.refuse = {}
+    world.far.refuse = world.backup.refuse = {}
     world.set(ims__transfer_mode=mode)
     world.work()
     world.send("new@far.test")

@@ -69,7 +69,7 @@ def test_a_certificate_that_dnssec_names_needs_no_authority(
     queue_id = lab.send(f"carol@{lab.domain}")
     poll(lambda: host.taken)
     lab.gone()
-    assert "(TLS may: TLSv1.3, verified by DANE)" in lab.told(queue_id, "relayed")[0]
+    assert "(TLS dane: TLSv1.3, verified by DANE)" in lab.told(queue_id, "relayed")[0]
     assert host.sni == [f"mx1.{lab.domain}"]
 
 
@@ -213,7 +213,7 @@ def test_a_policy_is_enforced_and_kept(
     poll(lambda: right.taken)
     lab.gone()
     assert not foreign.connections
-    assert "(TLS may: TLSv1.3, verified by MTA-STS)" in lab.told(queue_id, "relayed")[0]
+    assert "(TLS sts: TLSv1.3, verified by MTA-STS)" in lab.told(queue_id, "relayed")[0]
     assert policy.asked == [f"mta-sts.{lab.domain}:{policy.port}/.well-known/mta-sts.txt"]
     # DNS and the policy host are silent now, and we have been away: the policy holds all the same.
     policy.answer = (404, {}, "")

@@ -97,6 +97,10 @@ def test_a_message_that_requires_tls_keeps_that_from_server_to_server(lab: Lab) 
     assert "TLS required" in lab.told(lab.here, queue_id, "accepted")[0]
     (came,) = lab.told(lab.there, "bob@example.test", "accepted")
     assert "TLS required" in came and came.startswith("ESMTPS")
+    told = lab.here.imsctl("track", "--wanted", "requiretls", "--verified", "pkix", "--json").stdout
+    (event,) = [one for one in json.loads(told) if one["queue_id"] == queue_id]
+    assert event["tls"]["reached"] == "TLSv1.3" and event["tls"]["name"] == "mx.there.test"
+    assert json.loads(lab.here.imsctl("track", queue_id, "--reached", "clear", "--json").stdout) == []
 
 
 def test_it_comes_back_from_a_server_that_does_not_promise_it(lab: Lab) -> None:

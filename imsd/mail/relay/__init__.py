@@ -3,6 +3,7 @@
 outcomes      what is carried, and what became of it
 certificates  the client's side of TLS, and whom a certificate is for
 protection    what one connection must have: settings, DANE, MTA-STS
+reached       how protected it came out to be
 connecting    one connection: reached, greeted, protected, logged in
 sending       one message over it
 courier       one connection after the other, for the messages of one destination

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives import hashes
@@ -14,6 +14,7 @@ from twisted.internet.error import ConnectError, ConnectionLost
 from imsd.mail.relay.certificates import Contexts, Creator, Problem, chain_problem, name_problem
 from imsd.mail.relay.outcomes import Insecure
 from imsd.mail.relay.protection import Protection, Protections
+from imsd.mail.relay.reached import Reached, of
 from imsd.mail.requiring import REQUIRED
 from imsd.mail.routing import Route, Routing, Target
 from imsd.mail.security import Wanted
@@ -41,16 +42,12 @@ class LoginRefused(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Session:
-    """A connection that messages may be sent on. reached: its protection, in words."""
+    """A connection that messages may be sent on."""
 
     client: smtp.Client
     target: Target
     wanted: Wanted
-    reached: str
-
-    @property
-    def tls(self) -> str:
-        return f"{self.wanted.level}: {self.reached}"
+    reached: Reached
 
 
 @dataclass(slots=True, eq=False)
@@ -86,16 +83,18 @@ class Transport:
     ) -> Session:
         """policy: of MTA-STS. Raises what makes the target of no use now."""
         protection = await self.protections.of(target, route, wanted, policy)
-        client = await self._reached(target)
+        client = await self._connected(target)
         try:
             await client.hello(self.hostname)
-            reached = "in clear"
+            reached = Reached("in clear")
             if protection.level != "none":
                 client, reached = await self._protected(client, target, wanted, protection)
+            reached = replace(reached, wanted=protection.wanted(wanted))
             if wanted.asks == REQUIRED and "REQUIRETLS" not in client.extensions:
                 raise Insecure("5.7.30", "", "the message requires TLS, and REQUIRETLS is not offered")
             if wanted.auth:
-                reached += f", logged in by {await self._logged_in(client, wanted)}"
+                words = f"{reached.words}, logged in by {await self._logged_in(client, wanted)}"
+                reached = replace(reached, words=words)
             if self.also is not None:
                 await self.also(client)
         except BaseException:
@@ -103,7 +102,7 @@ class Transport:
             raise
         return Session(client, target, wanted, reached)
 
-    async def _reached(self, target: Target) -> smtp.Client:
+    async def _connected(self, target: Target) -> smtp.Client:
         kind = TCP6ClientEndpoint if ":" in target.address else TCP4ClientEndpoint
         seconds = self.settings[Timers].connect
         endpoint = kind(self.reactor, target.address, target.port, timeout=seconds)
@@ -113,13 +112,14 @@ class Transport:
 
     async def _protected(
         self, client: smtp.Client, target: Target, wanted: Wanted, protection: Protection
-    ) -> tuple[smtp.Client, str]:
+    ) -> tuple[smtp.Client, Reached]:
         """The client, or another one in clear where that will do, and what was reached."""
         if "STARTTLS" not in client.extensions:
             if protection.required:
                 text = "TLS is required, and STARTTLS is not offered"
                 raise Insecure(_status(wanted, "4.7.4"), "starttls-not-supported", text)
-            return client, "in clear, STARTTLS is not offered"
+            problem = Problem("starttls-not-supported", "STARTTLS is not offered")
+            return client, Reached("in clear, STARTTLS is not offered", problem=problem)
         creator = await self._creator(wanted, protection)
         try:
             await client.starttls(creator)
@@ -129,31 +129,32 @@ class Transport:
                     status = _status(wanted, "4.7.4") if error.reply.permanent else "4.7.4"
                     raise Insecure(status, "starttls-not-supported", str(error)) from error
                 raise
-            return client, f"in clear, STARTTLS was refused: {error.reply}"
+            problem = Problem("starttls-not-supported", str(error.reply))
+            return client, Reached(f"in clear, STARTTLS was refused: {error.reply}", problem=problem)
         except (smtp.Disconnected, smtp.BadReply, smtp.TimedOut) as error:
             client.abort()
             if protection.required:
                 text = f"TLS handshake failed: {error}"
                 raise Insecure(_status(wanted, "4.7.5"), "validation-failure", text) from error
             # RFC 7435 4.3: opportunistic, so in clear rather than not at all.
-            again = await self._reached(target)
+            again = await self._connected(target)
             try:
                 await again.hello(self.hostname)
             except BaseException:
                 again.abort()
                 raise
-            return again, f"in clear, TLS handshake failed: {error}"
+            problem = Problem("validation-failure", str(error))
+            return again, Reached(f"in clear, TLS handshake failed: {error}", problem=problem)
         handle = client.transport.getHandle()
-        reached = str(handle.get_protocol_version_name())
-        if protection.level in ("verify", "dane"):
-            problem = _problem(handle, protection)
-            if problem is None:
-                return client, f"{reached}, {protection.verified}"
-            if protection.testing:
-                return client, f"{reached}, not {protection.verified}: {problem.text}"
-            by = f", wanted by {protection.by}" if protection.by else ""
-            raise Insecure(_status(wanted, "4.7.5"), problem.kind, f"TLS{by}: {problem.text}")
-        return client, f"{reached}, not verified" + (f" ({protection.by})" if protection.by else "")
+        if protection.level not in ("verify", "dane"):
+            return client, of(handle, "not verified" + (f" ({protection.by})" if protection.by else ""))
+        found = _problem(handle, protection)
+        if found is None:
+            return client, of(handle, protection.verified, protection.vouching)
+        if protection.testing:
+            return client, of(handle, f"not {protection.verified}: {found.text}", problem=found)
+        by = f", wanted by {protection.by}" if protection.by else ""
+        raise Insecure(_status(wanted, "4.7.5"), found.kind, f"TLS{by}: {found.text}")
 
     async def _creator(self, wanted: Wanted, protection: Protection) -> Creator:
         assert self.contexts is not None

@@ -1,7 +1,8 @@
 """One courier holds one connection and carries messages over it.
 
 1. Targets are tried in their order until one greets, takes EHLO (or HELO), and gives the protection
-   and the login that are wanted; one that does not is passed over.
+   and the login that are wanted; one that does not is passed over. So is one that takes nobody for now,
+   by 4xx to MAIL or to every RCPT: another may (RFC 5321 5.1).
 2. A message that requires TLS comes back when no target gives it, unless one could not be asked; a report
    about one goes then as others do (RFC 8689 4.2.1, 5).
 3. A connection that was used before and turns out to be closed, or that knows no second MAIL, is
@@ -10,12 +11,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
 from imsd.errors import Refusal
 from imsd.mail.relay.connecting import UNREACHED, LoginRefused, Session, Transport
 from imsd.mail.relay.outcomes import Insecure, Outcome, Parcel, outcome_of
+from imsd.mail.relay.reached import Reached
 from imsd.mail.relay.sending import send
 from imsd.mail.requiring import REQUIRED
 from imsd.mail.routing import Route, Target, Unroutable
@@ -32,7 +35,10 @@ _AGAIN = (smtp.Disconnected, smtp.OutOfSequence)
 
 
 class Courier:
-    """One connection at a time to the servers of one destination. slots: where there may be one more."""
+    """One connection at a time to the servers of one destination. slots: where there may be one more.
+    moves: whether there may be others."""
+
+    moves = True
 
     def __init__(self, transport: Transport, slots: Slots) -> None:
         self._transport = transport
@@ -50,13 +56,17 @@ class Courier:
         message = parcel.message
         wants = replace(wanted(route, settings[Ims], settings[Tls]), asks=message.tls)
         outcomes: dict[int, Outcome] = {}
+        turned_away: dict[int, Outcome] = {}
+        tried: set[str] = set()
         left = parcel.recipients
         most = settings[ConnectionLimits].of(route.domain).recipients_out
         while left:
             used = self._usable(route, wants)
             if not used:
                 await self.close()
-                refused = await self._connect(route, wants, left)
+                refused = await self._connect(route, wants, left, tried)
+                if refused is not None and turned_away:
+                    return outcomes | dict.fromkeys(refused, next(iter(turned_away.values()))) | turned_away
                 if refused is not None:
                     if not _may_go_without(message, wants, refused):
                         return outcomes | refused
@@ -73,7 +83,7 @@ class Courier:
             self._sent += 1
             patience = self._limit_time(session, message.priority)
             try:
-                found, rest = await send(
+                sent = await send(
                     session.client,
                     parcel,
                     left[:most],
@@ -86,7 +96,7 @@ class Courier:
                 if used and not patience.called and isinstance(error, _AGAIN):
                     continue
                 text = f"Connection failed: {error}"
-                lost = Outcome(State.WAITING, "4.4.2", text, str(session.target), tls=session.tls)
+                lost = Outcome(State.WAITING, "4.4.2", text, str(session.target), reached=session.reached)
                 return outcomes | _all(left, lost)
             except BaseException:
                 self.abort()
@@ -96,8 +106,14 @@ class Courier:
                     patience.cancel()
             if not session.client.usable:
                 self.abort()
-            outcomes |= {number: replace(each, tls=session.tls) for number, each in found.items()}
-            left = rest + left[most:]
+            found = {number: replace(each, reached=session.reached) for number, each in sent.outcomes.items()}
+            if sent.turned_away and self.moves:
+                turned_away = found | turned_away
+                tried.add(session.target.host)
+                await self.close()
+                continue
+            outcomes |= found
+            left = sent.rest + left[most:]
         return outcomes
 
     async def close(self) -> None:
@@ -133,9 +149,9 @@ class Courier:
     # Connecting ----------------------------------------------------------------------------
 
     async def _connect(
-        self, route: Route, wants: Wanted, recipients: tuple[QueuedRecipient, ...]
+        self, route: Route, wants: Wanted, recipients: tuple[QueuedRecipient, ...], tried: Collection[str]
     ) -> dict[int, Outcome] | None:
-        """Have a session; or why not, for each recipient."""
+        """Have a session; or why not, for each recipient. tried: hosts that will not do."""
         try:
             targets = await self._transport.routing.targets(route)
             policy = await self._transport.protections.policy(route, wants)
@@ -143,6 +159,7 @@ class Courier:
             state = State.WAITING if error.temporary else State.FAILED
             outcome = Outcome(state, error.status, error.text)
             return _all(recipients, outcome)
+        targets = [each for each in targets if each.host not in tried]
         worst: Outcome | None = None
         limit = self._transport.settings[ConnectionLimits].of(route.domain).per_host
         for target in targets:
@@ -160,15 +177,14 @@ class Courier:
                 outcome = _passed_over(error, target, wants)
             if worst is None or outcome.state is State.WAITING:
                 worst = outcome
-        assert worst is not None
-        return _all(recipients, worst)
+        return _all(recipients, worst or Outcome(State.WAITING, "4.4.1", "There is no other host"))
 
     def _login_refused(
         self, error: LoginRefused, target: Target, wants: Wanted, recipients: tuple[QueuedRecipient, ...]
     ) -> dict[int, Outcome]:
         """Our mistake or theirs, it can be mended; but not for ever (ims_spec 3.12)."""
         most = self._transport.settings[Tls].auth_retry
-        refused = Outcome(State.WAITING, "4.7.8", str(error), str(target), tls=wants.level)
+        refused = Outcome(State.WAITING, "4.7.8", str(error), str(target), reached=_nothing(wants))
         for_good = replace(refused, state=State.FAILED, status=error.reply.enhanced or "5.7.8")
         return {
             each.id: for_good if each.attempts + 1 >= most and error.reply.code == 535 else refused
@@ -185,9 +201,14 @@ def _may_go_without(message: Queued, wants: Wanted, refused: dict[int, Outcome])
     )
 
 
+def _nothing(wants: Wanted) -> Reached:
+    """What was wanted, and not reached."""
+    return Reached("", "", wanted="requiretls" if wants.asks == REQUIRED else wants.level)
+
+
 def _unfit(session: Session) -> Outcome:
     text = "the message requires TLS, and the host that asked for its mail does not offer REQUIRETLS"
-    return Outcome(State.FAILED, "5.7.30", text, tls=session.tls)
+    return Outcome(State.FAILED, "5.7.30", text, reached=session.reached)
 
 
 def _all(recipients: tuple[QueuedRecipient, ...], outcome: Outcome) -> dict[int, Outcome]:
@@ -198,12 +219,12 @@ def _passed_over(error: BaseException, target: Target, wants: Wanted) -> Outcome
     """Why the next target is tried. Raises what is no matter of the target."""
     match error:
         case smtp.Rejected():
-            return replace(outcome_of(error.reply, str(target)), tls=wants.level)
+            return replace(outcome_of(error.reply, str(target)), reached=_nothing(wants))
         case smtp.ClientError():
             return Outcome(State.WAITING, "4.4.2", f"{target}: {error}")
         case Insecure():
             state = State.FAILED if error.status.startswith("5") else State.WAITING
-            return Outcome(state, error.status, f"{target}: {error}", tls=wants.level)
+            return Outcome(state, error.status, f"{target}: {error}", reached=_nothing(wants))
         case Refusal():
             return Outcome(State.WAITING, "4.3.5", f"{target}: {error.text}")
     if isinstance(error, UNREACHED):

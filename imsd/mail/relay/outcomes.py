@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
+from imsd.mail.relay.reached import Reached
 from imsd.store.spool import Queued, QueuedRecipient, State
 from protocols.smtp.responses import Reply
 
@@ -31,7 +32,7 @@ class Outcome:
     state: RELAYED, FAILED, or WAITING for "not now". status: RFC 3463. text: the other server's
     words, or ours. peer: who said it, "" if nobody was reached. reported: the other server
     promised to report (it offers DSN). traced: the deadline asks for a report of this hop (RFC 2852).
-    tls: the protection that was wanted and what was reached.
+    reached: the protection that was wanted and what was reached, None where nobody was asked.
     """
 
     state: State
@@ -40,12 +41,20 @@ class Outcome:
     peer: str = ""
     reported: bool = False
     traced: bool = False
-    tls: str = ""
+    reached: Reached | None = None
 
     @property
     def diagnostic(self) -> str:
         """Diagnostic-Code of RFC 3464 2.3.6, empty when no server said anything."""
         return f"smtp; {self.text}" if self.peer else ""
+
+    @property
+    def tls(self) -> str:
+        """The protection, in words."""
+        reached = self.reached
+        if reached is None:
+            return ""
+        return f"{reached.wanted}: {reached.words}" if reached.words else reached.wanted
 
 
 @dataclass(frozen=True, slots=True)

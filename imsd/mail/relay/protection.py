@@ -37,6 +37,7 @@ class Protection:
     """level: as in the settings; `dane` with records in tlsa. names: that the certificate may be for.
 
     by: who asks for it, "" for the settings alone. testing: what is wrong is told and no more.
+    published: the TLSA records of the host, usable or not.
     """
 
     level: Level
@@ -46,6 +47,7 @@ class Protection:
     tlsa: tuple[Tlsa, ...] = ()
     by: str = ""
     testing: bool = False
+    published: tuple[Tlsa, ...] = ()
 
     @property
     def required(self) -> bool:
@@ -55,6 +57,21 @@ class Protection:
     def verified(self) -> str:
         """What a certificate that is right is called."""
         return f"verified by {self.by}" if self.by else "verified"
+
+    @property
+    def vouching(self) -> str:
+        """Who vouches for a certificate that is right: dane, sts, pkix."""
+        return "dane" if self.level == "dane" else "sts" if self.by.startswith("MTA-STS") else "pkix"
+
+    def wanted(self, wants: Wanted) -> str:
+        """Who asks for what, as it is tracked (imsd.mail.relay.reached)."""
+        if wants.asks == REQUIRED:
+            return "requiretls"
+        if self.published:
+            return "dane"
+        if self.by.startswith("MTA-STS"):
+            return "sts-testing" if self.testing else "sts"
+        return self.level
 
 
 def _names(target: Target, route: Route) -> tuple[str, ...]:
@@ -110,7 +127,7 @@ class Protections:
             if found is not None:
                 return found
         if wants.level == "dane":
-            raise Insecure("4.7.5", "tlsa-invalid", "DNSSEC names no certificate for the host")
+            raise Insecure("4.7.5", "dane-required", "DNSSEC names no certificate for the host")
         if policy is not None:
             return self._sts(target, policy)
         return Protection(wants.level, names, "-", target.host)
@@ -138,7 +155,7 @@ class Protections:
             if found is not None and found.tlsa:
                 return found
         if wants.level == "dane":
-            raise Insecure("5.7.10", "tlsa-invalid", "DNSSEC names no certificate for the host")
+            raise Insecure("5.7.10", "dane-required", "DNSSEC names no certificate for the host")
         if policy is not None and not policy.allows(target.host):
             text = f"{target.host} is no exchanger by the domain's MTA-STS policy"
             raise Insecure("5.7.10", "validation-failure", text)
@@ -148,7 +165,7 @@ class Protections:
             names = wants.names or _names(target, route)
             return Protection("verify", names, wants.ca_file, target.host, by="REQUIRETLS")
         text = f"neither DNSSEC nor MTA-STS vouches for {target.host} as an exchanger of {route.domain}"
-        raise Insecure("5.7.10", "validation-failure", text)
+        raise Insecure("5.7.10", "", text)
 
     def _sts(self, target: Target, policy: Policy) -> Protection:
         testing = policy.mode == "testing"
@@ -173,6 +190,7 @@ class Protections:
             records = usable(answer.tlsa)
             names = tuple(dict.fromkeys(filter(None, (base, target.host, policy_domain(route)))))
             if not records:
-                return Protection("encrypt", names, "-", base, by="DANE without usable records")
-            return Protection("dane", names, "-", base, records, by="DANE")
+                by = "DANE without usable records"
+                return Protection("encrypt", names, "-", base, by=by, published=answer.tlsa)
+            return Protection("dane", names, "-", base, records, by="DANE", published=answer.tlsa)
         return None

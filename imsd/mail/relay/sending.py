@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from imsd.mail.downgrade import Unconvertible
 from imsd.mail.relay.outcomes import Outcome, Parcel, outcome_of
@@ -21,6 +21,15 @@ from protocols.smtp.parameters import BINARY, EIGHT_BIT, SEVEN_BIT, MailParamete
 from protocols.smtp.responses import Reply
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """rest: who is left for another transaction. turned_away: nobody was taken for now, by MAIL or RCPT."""
+
+    outcomes: dict[int, Outcome]
+    rest: tuple[QueuedRecipient, ...] = ()
+    turned_away: bool = False
+
+
 async def send(
     client: smtp.Client,
     parcel: Parcel,
@@ -28,8 +37,8 @@ async def send(
     peer: str,
     now: int,
     requiretls: bool = False,
-) -> tuple[dict[int, Outcome], tuple[QueuedRecipient, ...]]:
-    """One transaction: outcomes, and who is left for another one. requiretls: RFC 8689.
+) -> Sent:
+    """One transaction. requiretls: RFC 8689.
 
     Raises what makes the connection useless before the content was begun, and what reading raises.
     """
@@ -38,7 +47,7 @@ async def send(
     try:
         asked = terms(message, client.extensions, now)
     except NotInTime as error:
-        return dict.fromkeys(ids, Outcome(State.FAILED, "5.4.7", f"{peer} {error}")), ()
+        return Sent(dict.fromkeys(ids, Outcome(State.FAILED, "5.4.7", f"{peer} {error}")))
     body = message.body
     convert = body != SEVEN_BIT and not _takes(client, body)
     if convert:
@@ -60,11 +69,12 @@ async def send(
         )
     except smtp.MissingExtension as error:
         # RFC 6531 3.6: 5.6.7 when it is the address or header that needs the extension.
-        return dict.fromkeys(ids, Outcome(State.FAILED, "5.6.7", f"{peer}: {error}")), ()
+        return Sent(dict.fromkeys(ids, Outcome(State.FAILED, "5.6.7", f"{peer}: {error}")))
     except smtp.Rejected as error:
-        return dict.fromkeys(ids, outcome_of(error.reply, peer)), ()
+        refused = outcome_of(error.reply, peer)
+        return Sent(dict.fromkeys(ids, refused), turned_away=refused.state is State.WAITING)
     except ValueError as error:
-        return dict.fromkeys(ids, Outcome(State.FAILED, "5.1.3", f"Address cannot be sent: {error}")), ()
+        return Sent(dict.fromkeys(ids, Outcome(State.FAILED, "5.1.3", f"Address cannot be sent: {error}")))
     rest = _too_many(recipients, replies)
     later = {each.id for each in rest}
     outcomes = {
@@ -76,13 +86,13 @@ async def send(
     if not client.usable:
         # 421 among the replies: what was accepted before it is not sent any more.
         lost = Outcome(State.WAITING, "4.4.2", "The server closed the connection", peer)
-        return outcomes | dict.fromkeys([*accepted, *later], lost), ()
+        return Sent(outcomes | dict.fromkeys([*accepted, *later], lost))
     if not accepted:
         try:
             await client.reset()
         except smtp.ClientError:
             client.abort()
-        return outcomes, ()
+        return Sent(outcomes, turned_away=all(each.state is State.WAITING for each in outcomes.values()))
     try:
         content = parcel.content(convert)
         content = after(asked.field, content) if asked.field else content
@@ -92,16 +102,16 @@ async def send(
         client.abort()
         text = f"{peer} does not take 8-bit content, and this message cannot be converted"
         refused = Outcome(State.FAILED, "5.6.3", text)
-        return outcomes | dict.fromkeys([*accepted, *later], refused), ()
+        return Sent(outcomes | dict.fromkeys([*accepted, *later], refused))
     except smtp.ClientError as error:
         # Nobody knows whether it arrived: never a silent repeat on this connection.
         client.abort()
         lost = Outcome(State.WAITING, "4.4.2", f"Connection failed while sending: {error}", peer)
-        return outcomes | dict.fromkeys(accepted, lost), rest
+        return Sent(outcomes | dict.fromkeys(accepted, lost), rest)
     outcome = outcome_of(reply, peer, reported="DSN" in client.extensions)
     if asked.traced:
         outcome = replace(outcome, traced=True)
-    return outcomes | dict.fromkeys(accepted, outcome), rest
+    return Sent(outcomes | dict.fromkeys(accepted, outcome), rest)
 
 
 def _too_many(recipients: tuple[QueuedRecipient, ...], replies: list[Reply]) -> tuple[QueuedRecipient, ...]:
