@@ -1,17 +1,23 @@
 """SEARCH, SORT and THREAD over 10,000 messages: imsd and Dovecot, the same corpus, the same run.
 
     python -m benchmarks.search [--messages 10000] [--rounds 5] [--no-peer] [--size 4096]
+    python -m benchmarks.search --delivery [--rounds 5] [--size 4096] [--seconds 5]
 
 Both get the messages by APPEND. Each command is given `rounds` times, first to the one and then
 to the other; printed are the medians in milliseconds, and how many messages were found, which
 must be the same. Before that: how long the index took, and its size against that of the text.
+
+--delivery: messages delivered by SMTP in a second (`benchmarks.smtp`), by turns with the process that
+indexes them held up and at work all the time.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import os
 import random
+import signal
 import socket
 import statistics
 import time
@@ -122,6 +128,35 @@ def indexed(server: smtp.Server, count: int) -> dict[str, Any]:
         time.sleep(0.2)
 
 
+def delivery(options: argparse.Namespace) -> None:
+    """What indexing takes from delivery."""
+    load = argparse.Namespace(
+        connections=10, messages=20, pipelining=False, size=options.size, seconds=options.seconds
+    )
+    server = smtp.Server()
+    rates: dict[bool, list[float]] = {False: [], True: []}
+    try:
+        # A backlog, so that the process is there and does not run out of work.
+        smtp.Load(server.port, load).run()
+        for number in range(2 * options.rounds):
+            at_work = bool(number % 2)
+            for pid in server.children(b"imsd.indexer"):
+                os.kill(int(pid), signal.SIGCONT if at_work else signal.SIGSTOP)
+            started, before = time.monotonic(), server.ask("search.status")["indexed"]
+            run = smtp.Load(server.port, load)
+            run.run()
+            took = time.monotonic() - started
+            rates[at_work].append(run.done / took)
+            indexed = (server.ask("search.status")["indexed"] - before) / took
+            print(f"{run.done / took:8.0f} messages/s, {indexed:6.0f} indexed/s", flush=True)
+        off, on = statistics.median(rates[False]), statistics.median(rates[True])
+        print(f"medians: {off:.0f}/s without, {on:.0f}/s with the index: {1 - on / off:.0%} less")
+    finally:
+        for pid in server.children(b"imsd.indexer"):
+            os.kill(int(pid), signal.SIGCONT)
+        server.stop()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -131,7 +166,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--no-peer", action="store_true")
     parser.add_argument("--no-index", action="store_true", help="ask before anything is indexed, too")
+    parser.add_argument("--delivery", action="store_true", help="what it takes from delivery, alone")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each round of --delivery")
     options = parser.parse_args()
+    if options.delivery:
+        delivery(options)
+        return
     messages = corpus(options.messages, options.size)
     octets = sum(map(len, messages))
     server = smtp.Server()

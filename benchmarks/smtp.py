@@ -58,9 +58,13 @@ class Server:
 
     def cpu(self) -> float:
         """Seconds of all its threads and of its summarizer, in and out of the kernel."""
+        return sum(map(_cpu, [str(self.process.pid), *self.children(b"imsd.summarizer")]))
+
+    def children(self, module: bytes) -> list[str]:
+        """Ids of the processes that the server has started to run a module."""
         pid = self.process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return sum(map(_cpu, [str(pid), *filter(_describes, children)]))
+        found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [one for one in found if module in Path(f"/proc/{one}/cmdline").read_bytes()]
 
     def long_ticks(self) -> int:
         """How often the watchdog found the reactor busy for over 50 ms."""
@@ -71,10 +75,6 @@ class Server:
         self.process.wait(30)
         self.log.close()
         shutil.rmtree(self.home, ignore_errors=True)
-
-
-def _describes(pid: str) -> bool:
-    return b"imsd.summarizer" in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def _cpu(pid: str) -> float:

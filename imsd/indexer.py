@@ -44,8 +44,12 @@ def main() -> int:
 def _fill(filler: Filler) -> None:
     idle = 0.0
     told = -1
+    worked = False
     while True:
         more = filler.step()
+        if worked and not more:
+            filler.rest()
+        worked = more
         if filler.upto != told:
             told = filler.upto
             print(f"upto {told}", flush=True)

@@ -14,6 +14,7 @@ import pytest
 
 from imsd.store.search import embedded
 from imsd.store.search.index import SearchIndex
+from imsd.store.search.indexer import EmbeddedFiller
 from tests.support.mail import make_account, put
 from tests.support.servers import environment
 from tests.support.stores import run
@@ -114,3 +115,20 @@ def test_a_damaged_index_is_told(sqlite_database: Any) -> None:
     process = start(sqlite_database, "sqlite", index)
     assert process.wait(20) == 3
     index.close()
+
+
+def test_the_log_beside_the_index_is_small_and_emptied_when_all_is_indexed(sqlite_database: Any) -> None:
+    """Of small messages it was more than the index itself."""
+    make_account(sqlite_database)
+    put(sqlite_database, 120, body="".join(chr(0x4E00 + n) for n in range(4000)))
+    search = SearchIndex(sqlite_database)
+    run(search.start())
+    filler = EmbeddedFiller(sqlite_database.home, search.incarnation)
+    log = embedded.path_of(sqlite_database.home).with_name("search.db-wal")
+    while filler.step():
+        assert 0 < log.stat().st_size < 6 << 20
+    filler.rest()
+    assert log.stat().st_size == 0
+    assert run(search.state()).documents == 120
+    filler.close()
+    search.close()

@@ -6,7 +6,8 @@ text). A shard of which most is dead is copied from the store into tables of the
 generation, and those take its place in one transaction.
 
 The file is synced at checkpoints only: a power failure may take the last documents away, and
-`upto` with them, which is one transaction.
+`upto` with them, which is one transaction. The log of what was written beside it is a few MiB while
+there is work, and is emptied when there is none.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ APPLICATION_ID: Final = 0x494D5353
 SHARD: Final = 1 << 16
 _HASH = 16 << 20
 _MERGE = 8
-_CHECKPOINT_PAGES = 4000
+_CHECKPOINT_PAGES = 1000
+_LOG_OCTETS = 4 << 20
 
 _SCHEMA = (
     "CREATE TABLE state (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
@@ -55,6 +57,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA temp_store=MEMORY")
     connection.execute("PRAGMA cache_size=-16384")
     connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
+    connection.execute(f"PRAGMA journal_size_limit={_LOG_OCTETS}")
     return connection
 
 
@@ -158,6 +161,13 @@ class Writer:
         many(
             "INSERT OR IGNORE INTO partial VALUES (?)", [(one.blob,) for one in documents if one.text.partial]
         )
+
+    def rest(self) -> None:
+        """Everything is indexed, for now: the log is emptied, where nobody reads."""
+        try:
+            self._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except sqlite3.OperationalError:
+            pass  # Another time.
 
     # Renewing --------------------------------------------------------------------------
 

@@ -21,6 +21,9 @@ class Filler(Protocol):
     def step(self) -> bool:
         """Index some; False when there was nothing to do."""
 
+    def rest(self) -> None:
+        """What is done when the last of what was waiting is indexed."""
+
     def tidy(self) -> None:
         """What is done while there is nothing else to do."""
 
@@ -65,6 +68,9 @@ class EmbeddedFiller:
             # Busy, or no space: later.
             return False
         return True
+
+    def rest(self) -> None:
+        self._index.rest()
 
     def tidy(self) -> None:
         number = self._index.stale(self._alive)

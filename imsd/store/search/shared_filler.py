@@ -48,6 +48,9 @@ class SharedFiller:
         self.upto = upto
         return True
 
+    def rest(self) -> None:
+        pass
+
     def tidy(self) -> None:
         for after in range(0, self.upto, _TIDY_IDS):
             while self._unit(shared.drop_dead, after, after + _TIDY_IDS):
