@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email
 import imaplib
 import re
 import subprocess
@@ -18,6 +17,8 @@ Messages = dict[str, tuple[str, bytes]]
 
 _ADDED = re.compile(rb"(?m)^(X-TUID|X-getmail-[a-z-]+|Return-Path): .*\n")
 """What isync adds to whatever it copies, in order to find it again, and getmail."""
+
+_ID = re.compile(rb"(?m)^Message-ID: (\S+)")
 
 _LETTERS = {"\\Seen": "S", "\\Answered": "R", "\\Flagged": "F", "\\Draft": "D", "\\Deleted": "T"}
 
@@ -74,6 +75,12 @@ class Box:
             for path in (self.path / part).iterdir():
                 yield path, path.name.partition(":2,")[2]
 
+    def fill(self, messages: Iterable[bytes]) -> None:
+        """As new mail."""
+        for number, message in enumerate(messages):
+            path = self.path / "new" / f"1600000000.{number}.x"
+            path.write_bytes(message.replace(b"\r\n", b"\n"))
+
     def find(self, message_id: str) -> Path:
         wanted = f"Message-ID: {message_id}".encode()
         return next(
@@ -93,11 +100,17 @@ def _rename(path: Path, box: Box, flags: str) -> None:
     path.rename(box.path / "cur" / (path.name.partition(":2,")[0] + ":2," + flags))
 
 
+def _id(content: bytes) -> str:
+    found = _ID.search(content)
+    assert found is not None
+    return found[1].decode()
+
+
 def near_messages(box: Box) -> Messages:
     found: Messages = {}
     for path, flags in box.files():
         content = _ADDED.sub(b"", path.read_bytes().replace(b"\r\n", b"\n"))
-        found[str(email.message_from_bytes(content[:2000])["Message-ID"])] = (flags, content)
+        found[_id(content)] = (flags, content)
     return found
 
 
@@ -112,7 +125,7 @@ def far_messages(client: imaplib.IMAP4, mailbox: str) -> Messages:
             words = re.search(rb"FLAGS \(([^)]*)\)", row[0])
             assert words is not None
             flags = "".join(sorted(_LETTERS.get(word, "") for word in words[1].decode().split()))
-            found[str(email.message_from_bytes(content[:2000])["Message-ID"])] = (flags, content)
+            found[_id(content)] = (flags, content)
     assert len(found) == count
     return found
 
@@ -128,8 +141,7 @@ def change_far(client: imaplib.IMAP4, count: int) -> None:
 def change_near(box: Box, count: int) -> None:
     """Flags on a quarter, a tenth deleted, of what is there last; a twentieth new."""
     for path, _ in list(box.files()):
-        content = path.read_bytes()[:2000]
-        number = int(str(email.message_from_bytes(content)["Message-ID"]).strip("<").partition("@")[0])
+        number = int(_id(path.read_bytes()).strip("<").partition("@")[0])
         if number > count - count // 10:
             _rename(path, box, "T")
         elif number > count - count // 4:

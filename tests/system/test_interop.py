@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import imaplib
+import itertools
 import os
 import pty
 import re
@@ -30,8 +31,8 @@ from tests.support.servers import PASSWORD, RunningServer, need, run
 
 pytestmark = pytest.mark.system
 
-COUNT = 2000
-"""Messages of the large synchronisation; benchmarks/interop.py does it with 10,000."""
+COUNT = 10_000
+"""Messages of the large synchronisation, half of them here at first and half there."""
 
 
 @pytest.fixture
@@ -80,10 +81,13 @@ def test_mbsync_moves_flags_and_expunges_both_ways(
 def test_mbsync_of_thousands_ends_the_same(server: RunningServer, tmp_path: Path) -> None:
     server.add_user("thousands")
     far = imap(server, "thousands")
-    append(far, "INBOX", letters(COUNT))
     sync = mbsync(server, "thousands", tmp_path)
+    near = Box.make(tmp_path / "mail/INBOX")
+    every = letters(COUNT)
+    append(far, "INBOX", itertools.islice(every, COUNT // 2))
+    near.fill(every)
     sync()
-    near = Box(tmp_path / "mail/INBOX")
+    assert int(far.select("INBOX")[1][0]) == len(list(near.files())) == COUNT
     change_far(far, COUNT)
     change_near(near, COUNT)
     sync()
