@@ -8,7 +8,7 @@ connectors  by which connector something leaves, under which address (selection:
 submission  what is added to and removed from a submitted message
 requiring   REQUIRETLS: what a sender asks of the way of his message
 received    trace lines, hops, priority
-intake      content on its way in: header edited, the rest streamed and summarized
+intake      content on its way in: header edited, the rest streamed and summarized (nul: what has NUL octets)
 delivery    who gets a copy, and taking responsibility for it
 units       the one transaction that makes the 250 true
 queue       the way out: what is due is claimed and carried (work: what is in hand)

@@ -8,8 +8,7 @@ does not survive this, as it does not survive any conversion (RFC 8551 3.1.3 is 
 7bit). Octets above 127 in header fields, between parts and in parts that say they are encoded
 are no text anybody could convert: `Unconvertible` is raised when they come (RFC 3463 X.6.3).
 
-`without_nul` does less: parts with NUL become base64, for where those octets cannot be sent as they are
-(RFC 3516 6).
+`without_nul` does less: parts with NUL become base64, for what is kept here (`imsd.mail.nul`).
 """
 
 from __future__ import annotations

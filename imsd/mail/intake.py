@@ -11,12 +11,13 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from imsd.errors import MalformedMessage
+from imsd.mail.nul import encoded
 from imsd.slices import in_slices
 from imsd.store.blobs import THRESHOLD
 from protocols.message.summary import Summarizer
 
 if TYPE_CHECKING:
-    from imsd.store.blobs import BlobBuilder, NewBlob
+    from imsd.store.blobs import BlobBuilder, Blobs, NewBlob
     from imsd.summaries import Summaries
 
 MAX_HEADER = 256 * 1024
@@ -33,7 +34,7 @@ class Intake:
 
     edit: gets the header block as it came (with its empty line, or all there is) and gives what
     is to be stored in its place, or raises a refusal. eight_bit: an octet above 127 has come,
-    whatever was announced.
+    whatever was announced; nul: a NUL has.
     """
 
     def __init__(self, builder: BlobBuilder, edit: Edit, summaries: Summaries, clock: Any) -> None:
@@ -46,8 +47,10 @@ class Intake:
         self._summarizer: Summarizer | None = None
         self._kept: list[bytes] = []
         self.eight_bit = False
+        self.nul = False
 
     def write(self, data: bytes) -> None:
+        self.nul = self.nul or b"\0" in data
         self.eight_bit = self.eight_bit or not data.isascii()
         if self._held is None:
             self._pass(data)
@@ -93,7 +96,7 @@ class Intake:
                 await in_slices(self._summarizer.feeding(piece), self._clock)
 
     async def finish(self) -> NewBlob:
-        """The content is complete."""
+        """The content is complete, and stays as it came."""
         if self._held is not None:
             data = bytes(self._held)
             end = header_end(data)
@@ -102,6 +105,11 @@ class Intake:
         if self._summarizer is None:
             return await self._summaries.describe(b"".join(self._kept))
         return await self._builder.finish(await in_slices(self._summarizer.finishing(), self._clock))
+
+    async def kept(self, blobs: Blobs) -> NewBlob:
+        """The same for a mailbox here. Raises UnknownEncoding for NUL that cannot be kept."""
+        content = await self.finish()
+        return await encoded(blobs, content, self._clock) if self.nul else content
 
     def abandon(self) -> None:
         self._held = None

@@ -281,7 +281,8 @@ class Pickup:
             for at in range(0, len(dropped.content), PIECE):
                 intake.write(dropped.content[at : at + PIECE])
                 await intake.drained()
-            content = await intake.finish()
+            ours = any(each.recipient is not None for each in addressees)
+            content = await (intake.kept(self._blobs) if ours else intake.finish())
         except BaseException:
             intake.abandon()
             raise

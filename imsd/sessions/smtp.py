@@ -447,7 +447,8 @@ class Transaction:
         parameters = self._parameters
         intake = self._content()
         try:
-            content = await intake.finish()
+            ours = any(each.recipient is not None for each in self._addressees)
+            content = await (intake.kept(self._session.door.blobs) if ours else intake.finish())
             if self._account is not None:
                 await self._session.door.policy.room.may_send(self._account.id, content.size)
         except BaseException as error:

@@ -10,7 +10,6 @@ access      views that hear of rights that moved
 metadata    annotations of mailboxes and of the server
 naming      the names an account sees: LIST
 appending   messages on their way into a mailbox
-binary      messages that came with NUL octets
 quotas      quota roots
 view        what a session was told of the selected mailbox: the owner of message numbers
 marks       flags and keywords: bytes on the wire, bits in the index

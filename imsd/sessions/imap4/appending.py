@@ -11,8 +11,8 @@ from typing import Any
 from zope.interface import implementer
 
 from imsd.errors import AlreadyExpunged, LimitReached, NotPermitted, TooLarge
+from imsd.mail.nul import encoded
 from imsd.sessions.imap4 import marks
-from imsd.sessions.imap4.binary import encoded
 from imsd.sessions.imap4.held import Mailstore, background
 from imsd.sessions.imap4.marks import DELETED, SEEN
 from imsd.sessions.imap4.places import Place
@@ -121,7 +121,7 @@ class Append:
             data = content.data if content.data is not None else b""
             content = content.described(await in_slices(summarizing(data), self._held.reactor))
         if self._nul:
-            content = await encoded(self._held, content)
+            content = await encoded(self._held.blobs, content, self._held.reactor)
         self._whole.append(_Item(content, self._flags, self._keywords, self._date))
 
     async def finish(self) -> Appended:
