@@ -30,6 +30,7 @@ from imsd.core import Core
 from imsd.errors import NoSuchEntry, Refusal
 from imsd.garbage import Garbage
 from imsd.gates import PAGE_OF, Gate, OdmrGate, SmtpGate, close_what_is_off
+from imsd.hooks import EventCommands
 from imsd.indexing import Indexing
 from imsd.listeners import CannotListen, Listeners, listen_on_path
 from imsd.mail import programs
@@ -91,6 +92,7 @@ class Server(Service):
         self.pickup: Pickup | None = None
         self.warner: Warner | None = None
         self.links: Links | None = None
+        self.hooks: EventCommands | None = None
         self.indexing: Indexing | None = None
         self._control: IListeningPort | None = None
         self._lmtp: IListeningPort | None = None
@@ -181,6 +183,8 @@ class Server(Service):
         self.links.start()
         self.indexing = Indexing(core.db, core.search, self.config.database.url, self.reactor)
         self.indexing.start()
+        self.hooks = EventCommands(core.settings, self.reactor)
+        self.hooks.start()
         core.summaries.start()
         self._handle_signals()
         self.garbage.start()
@@ -343,6 +347,8 @@ class Server(Service):
             self.core.water.stop()
         if self.warner is not None:
             self.warner.stop()
+        if self.hooks is not None:
+            self.hooks.stop()
         ended = [factory.stop() for factory in self.factories.values()]
         if self.pickup is not None:
             ended.append(self.pickup.stop())

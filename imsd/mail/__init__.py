@@ -10,6 +10,7 @@ requiring   REQUIRETLS: what a sender asks of the way of his message
 received    trace lines, hops, priority
 intake      content on its way in: header edited, the rest streamed and summarized (nul: what has NUL octets)
 delivery    who gets a copy, and taking responsibility for it
+journaling  copies for an address that gets all mail
 units       the one transaction that makes the 250 true
 queue       the way out: what is due is claimed and carried (work: what is in hand)
 routing     where to (names: the domain name system, answers kept; ourselves: who we are)

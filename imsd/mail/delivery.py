@@ -52,6 +52,7 @@ from imsd.mail.destinations import Destination
 from imsd.mail.envelope import Addressee, Envelope, Origin
 from imsd.mail.fairness import Turns
 from imsd.mail.flow import WHY, FlowGate
+from imsd.mail.journaling import journal_copy, journals
 from imsd.mail.room import Room
 from imsd.mail.sending import SendingLimits
 from imsd.mail.srs import Srs
@@ -117,6 +118,8 @@ class Delivery:
             raise plan.refused[0][1]
         self._place(plan, envelope.priority)
         await self._limit(plan, envelope.account, envelope.reverse_path)
+        for address in journals(self._settings, envelope, plan):
+            await self._journal(plan, envelope, address)
         if plan.remote and envelope.reverse_path and await self.flow.closed():
             plan.kept = WHY
         account = next(iter(plan.local))[0] if plan.local else 0
@@ -135,6 +138,20 @@ class Delivery:
         if len(plan.local) > units.MOST:
             self.wake()
         return accepted
+
+    async def _journal(self, plan: Plan, envelope: Envelope, address: str) -> None:
+        """A copy for a journal, before all others: it has room for who the message is for."""
+        to: Recipient | None = None
+        if self._directory.serves(address.rpartition("@")[2]):
+            try:
+                to = await self._directory.resolve(address)
+            except (NoSuchRecipient, AmbiguousRecipient):
+                self.log.error("hooks: the journal {address} is nobody", address=address, event_id=20_022)
+                return
+        others, plan.local = plan.local, {}
+        await self._plan(plan, replace(journal_copy(envelope, address), recipient=to), to, 0)
+        plan.local |= {key: copy for key, copy in others.items() if key not in plan.local}
+        plan.events.append(("journaled", address, ""))
 
     async def _limit(self, plan: Plan, account: AccountId | None, reverse_path: str) -> None:
         """Is what leaves held, because its sender has sent enough (imsd.mail.sending)?"""
@@ -394,7 +411,15 @@ def _add(
 
 def _copy(account: AccountId, folder: str, given: Addressee) -> Copy:
     return Copy(
-        account, given.address, folder, given.notify, given.orcpt_type, given.orcpt, given.sender, given.anew
+        account,
+        given.address,
+        folder,
+        given.notify,
+        given.orcpt_type,
+        given.orcpt,
+        given.sender,
+        given.anew,
+        given.head,
     )
 
 

@@ -16,7 +16,8 @@ class Addressee:
     None for an address that is not ours. notify, orcpt_type, orcpt: as given (RFC 3461 4).
     destination: where it is bound for (imsd.mail.destinations), "": its domain. parked: it waits
     in the queue until somebody asks for it. sender: the reverse-path of this copy, None for the envelope's;
-    anew: nothing else of it is the original's either (RFC 3461 5.2.7.1 b).
+    anew: nothing else of it is the original's either (RFC 3461 5.2.7.1 b). head: fields that this copy begins
+    with.
     """
 
     address: str
@@ -28,6 +29,7 @@ class Addressee:
     parked: bool = False
     sender: str | None = None
     anew: bool = False
+    head: str = ""
 
 
 @value(frozen=True, slots=True)

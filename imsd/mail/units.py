@@ -42,7 +42,8 @@ class Accepted:
 
 @value(frozen=True, slots=True)
 class Copy:
-    """A local copy: of a person's INBOX, or of a public folder by its pathname."""
+    """A local copy: of a person's INBOX, or of a public folder by its pathname. head: fields that it begins
+    with (imsd.mail.journaling)."""
 
     account: AccountId
     address: str
@@ -52,6 +53,7 @@ class Copy:
     orcpt: str = ""
     sender: str | None = None
     anew: bool = False
+    head: str = ""
 
     @property
     def reported(self) -> bool:
@@ -164,6 +166,7 @@ def _copies(
             refused.append((copy, refusal))
             continue
         prefix = prefix_of(reverse_path if copy.sender is None else copy.sender, copy.address)
+        prefix += copy.head.encode()
         placed.append((copy, messages.Delivery(copy.account, prefix, mailbox)))
     delivered = []
     results = messages.deliver(unit, [item for _, item in placed], content, time)
@@ -206,10 +209,10 @@ def _by_sender(
     given: Iterable[T], envelope: Envelope, queue_id: str
 ) -> Iterator[tuple[Envelope, str, list[T]]]:
     """What shares a reverse-path is one message of the queue; each but the first needs an id of its own."""
-    groups: dict[tuple[str | None, bool], list[T]] = {}
+    groups: dict[tuple[str | None, bool, str], list[T]] = {}
     for each in given:
-        groups.setdefault((each.sender, each.anew), []).append(each)
-    for number, ((sender, anew), some) in enumerate(groups.items()):
+        groups.setdefault((each.sender, each.anew, each.head), []).append(each)
+    for number, ((sender, anew, _), some) in enumerate(groups.items()):
         own = envelope if sender is None else replace(envelope, reverse_path=sender)
         if anew:
             own = replace(own, ret="", envid="")
@@ -237,7 +240,7 @@ def _queue_all(
             bound = "" if isinstance(each, Copy) else each.destination or _domain_of(each)
             turn = turns.setdefault(bound, (plan.turn or time) + place * STEP)
             rows.append(_row(each, due, turn, held, plan.kept))
-        _queue(unit, rows, own, content, of, time, lifetime)
+        _queue(unit, rows, own, content, of, time, lifetime, some[0].head.encode())
         queued += [(row, of) for row in rows]
     return queued
 
@@ -250,12 +253,13 @@ def _queue(
     queue_id: str,
     time: int,
     lifetime: int,
+    prefix: bytes = b"",
 ) -> None:
     timing = envelope.timing
     message = spool.NewMessage(
         queue_id,
         blobs.keep(unit, content),
-        content.size,
+        content.size + len(prefix),
         envelope.reverse_path,
         time,
         max(time, timing.release) + lifetime,
@@ -271,6 +275,7 @@ def _queue(
         future=timing.future,
         tls=envelope.tls,
         solicit=",".join(envelope.solicit),
+        prefix=prefix,
     )
     spool.enqueue(unit, message, rows)
 
@@ -363,7 +368,8 @@ def deliver_queued(
     )
     # A message of its own in the queue: its id must be another's.
     queue_id = f"{message.queue_id}.{recipient.id}"
-    copies, later = _divided(list(plan.local.values()), envelope)
+    held = [replace(copy, head=message.prefix.decode()) for copy in plan.local.values()]
+    copies, later = _divided(held, envelope)
     delivered, refused = _copies(unit, copies[:MOST], message.reverse_path, content, time)
     if refused and not delivered and len(refused) == len(plan.local) and not plan.remote:
         raise refused[0][1]

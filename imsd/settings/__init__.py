@@ -19,6 +19,7 @@ from imsd.settings.connectors import Delivery, DeliveryRestrictions, Ims
 from imsd.settings.directory import Addressing, Ldap
 from imsd.settings.filters import Filter
 from imsd.settings.folders import Folders
+from imsd.settings.hooks import Hooks
 from imsd.settings.imap import Imap
 from imsd.settings.links import Dialup, Etrn
 from imsd.settings.listeners import Admission
@@ -71,6 +72,7 @@ PAGES: tuple[type[Page], ...] = (
     Notifications,
     Rerouting,
     Restrictions,
+    Hooks,
     Protocols,
     Pop3,
     Imap,

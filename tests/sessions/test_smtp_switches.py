@@ -135,3 +135,15 @@ def test_a_proxy_says_who_has_logged_in_there(site: Site) -> None:
     run(site.directory.change(site.alice.dn, {"imsAccountDisabled": ["TRUE"]}))
     talk = site.talk(host="198.51.100.9")
     assert talk.say(b"XCLIENT ADDR=192.0.2.7 LOGIN=alice").startswith("535 5.7.13 ")
+
+
+def test_a_journal_has_what_others_bring(site: Site) -> None:
+    journal = site.person("journal")
+    site.configure(hooks__journal_in='"journal@example.test"')
+    talk = site.talk()
+    talk.say(b"EHLO out.example")
+    assert talk.send(b"x@out.example", b"Subject: s\r\n\r\nx", b"alice@example.test").startswith("250 ")
+    site.submission("bob").send(b"bob@example.test", b"Subject: s\r\n\r\nx", b"alice@example.test")
+    (copy,) = site.inbox(journal)
+    assert b"X-Envelope-From: <x@out.example>\r\nX-Envelope-To: <alice@example.test>\r\n" in site.text(copy)
+    assert len(site.inbox(site.alice)) == 2
