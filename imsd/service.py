@@ -39,6 +39,7 @@ from imsd.mail.links import Links
 from imsd.mail.pickup import Pickup
 from imsd.mail.queue import QueueRunner
 from imsd.mail.retrieving import Retriever
+from imsd.mail.routes_file import RoutesFile
 from imsd.mail.warnings import Warner
 from imsd.sessions.imap4 import make_imap4
 from imsd.sessions.ldap import make_ldap
@@ -185,6 +186,7 @@ class Server(Service):
         self.indexing.start()
         self.hooks = EventCommands(core.settings, self.reactor)
         self.hooks.start()
+        RoutesFile(core.db, core.settings, core.directory, core.delivery.connectors).write()
         core.summaries.start()
         self._handle_signals()
         self.garbage.start()

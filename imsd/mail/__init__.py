@@ -14,6 +14,7 @@ journaling  copies for an address that gets all mail
 units       the one transaction that makes the 250 true
 queue       the way out: what is due is claimed and carried (work: what is in hand)
 routing     where to (names: the domain name system, answers kept; ourselves: who we are)
+routes_file what routes mail, as a text for people
 security    how protected, and logged in as whom
 relay       over which connection (parcels, downgrade: the content on its way)
 settling    what becomes of each recipient: retries, expiry, finishing
