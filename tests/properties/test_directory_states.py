@@ -31,7 +31,20 @@ from tests.support.stores import run
 
 EXAMPLES = int(os.environ.get("IMSD_EXAMPLES", "25"))
 NAMES = ("a", "A", "b c", "B  C", "é", "x,y", "#1", "a=b+c", " lead", "ﬁn", "fin")
-TEXTS = ("one", "ONE", "two  words", "Two Words", "zwei", "é\u0301", "ﬁn", "fin", "a*b", "(x)", "\\", "one two")
+TEXTS = (
+    "one",
+    "ONE",
+    "two  words",
+    "Two Words",
+    "zwei",
+    "é\u0301",
+    "ﬁn",
+    "fin",
+    "a*b",
+    "(x)",
+    "\\",
+    "one two",
+)
 SUFFIXES = ("o=Example", "dc=example,dc=test")
 _BOXES = count()
 
@@ -267,9 +280,7 @@ def machine(directory: Directory) -> type[RuleBasedStateMachine]:
                     if node in each.see:
                         each.see.remove(node)
 
-        @rule(
-            at=at, to=st.none() | at, name=st.sampled_from(NAMES), delete_old=st.booleans(), suffix=suffix
-        )
+        @rule(at=at, to=st.none() | at, name=st.sampled_from(NAMES), delete_old=st.booleans(), suffix=suffix)
         def rename(self, at: int, to: int | None, name: str, delete_old: bool, suffix: str) -> None:
             node = self.pick(at)
             if node.parent is None:
