@@ -8,8 +8,9 @@ The part for people has the layout of ims_spec 6 in the words of `explaining`: w
 message, each recipient with reason, advice and what the other server said, then the product's line.
 The part for programs has that line as X-Exch-Diagnostic (an extension field, RFC 3464 2.4).
 
-Addresses beyond ASCII (RFC 6533): where the message needed SMTPUTF8 so may its report, and they stand
-in message/global-delivery-status as they are; else in utf-8-addr-xtext.
+Addresses beyond ASCII (RFC 6533): where the message needed SMTPUTF8 they stand in
+message/global-delivery-status as they are, else in utf-8-addr-xtext. Whether who gets the report has a
+server that takes SMTPUTF8 nobody knows, so what is beyond ASCII is encoded for him (4.5).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from imsd.mail.explaining import ENGLISH, Words
 from imsd.mail.reasons import product_line, reason_of
@@ -104,15 +106,17 @@ def report(
     sender: str,
     to: str,
     note: str = "",
+    utf8: bool = True,
 ) -> bytes:
-    """The whole message. fates: not empty, all of one action. note: said before everything."""
+    """The whole message. fates: not empty, all of one action. note: said before everything. utf8: who gets
+    it takes UTF-8 header fields within it as they are."""
     action = fates[0].action
     named = fates[: frame.most]
     more = len(fates) - len(named)
     parts = [
         compose.text(explained(message, named, original, frame, note, more)),
-        compose.entity(_status_type(message), _status(message, named, frame)),
-        returned(original),
+        _entity("message/delivery-status", _status(message, named, frame), utf8),
+        returned(original, utf8),
     ]
     subject = frame.words.subjects[action.value]
     fields = [
@@ -183,9 +187,24 @@ def _date(seconds: float) -> str:
 # For programs ------------------------------------------------------------------------------
 
 
-def _status_type(message: Queued) -> str:
-    # RFC 6533 3: UTF-8 addresses as they are need the internationalized form.
-    return "message/global-delivery-status" if message.smtputf8 else "message/delivery-status"
+_GLOBAL: Final = {
+    "message/delivery-status": "message/global-delivery-status",
+    "message/rfc822": "message/global",
+    "text/rfc822-headers": "message/global-headers",
+}
+"""What stands for a type where header fields are in UTF-8 (RFC 6533 4)."""
+
+
+def _entity(kind: str, octets: bytes, utf8: bool, header: bytes | None = None) -> bytes:
+    """A part of that type, or of the one that is for UTF-8. header: what decides, all of it if None."""
+    if not (octets if header is None else header).isascii():
+        kind = _GLOBAL[kind]
+        if not utf8:
+            # RFC 6533 4.4, 4.5: these types, unlike message/rfc822, may be encoded.
+            fields = (b"Content-Transfer-Encoding: quoted-printable\r\n",)
+            return compose.entity(kind, compose.quoted_printable(octets), fields=fields)
+    eight = () if octets.isascii() else (b"Content-Transfer-Encoding: 8bit\r\n",)
+    return compose.entity(kind, octets, fields=eight)
 
 
 def _status(message: Queued, fates: list[Fate], frame: Frame) -> bytes:
@@ -197,7 +216,7 @@ def _status(message: Queued, fates: list[Fate], frame: Frame) -> bytes:
     if message.by_mode:
         lines.append(f"Deliver-By-Date: {_date(message.deliver_by / 1e6)}")  # RFC 2852 5
     if message.future:
-        lines.append(f"Future-Release-Request: {message.future}")  # RFC 4865 8
+        lines.append(f"Future-Release-Request: {message.future}")  # RFC 4865 5.1.2
     for fate in fates:
         lines += ["", *_group(message, fate, frame)]
     fields: list[bytes] = []
@@ -248,16 +267,11 @@ def _words(value: str) -> Iterator[str]:
             yield word[start : start + MOST_WORD]
 
 
-def returned(original: Original) -> bytes:
+def returned(original: Original, utf8: bool = True) -> bytes:
     """The message, or its header, as the last part (RFC 6522 3, RFC 6533 4)."""
     octets = original.octets
-    ascii_only = octets.isascii()
-    encoding = () if ascii_only else (b"Content-Transfer-Encoding: 8bit\r\n",)
     if original.complete:
-        header, _, _ = octets.partition(b"\r\n\r\n")
-        kind = "message/rfc822" if header.isascii() else "message/global"
-        return compose.entity(kind, octets, fields=encoding)
-    kind = "text/rfc822-headers" if ascii_only else "message/global-headers"
+        return _entity("message/rfc822", octets, utf8, octets.partition(b"\r\n\r\n")[0])
     if headers.fields(octets) and not octets.endswith(b"\r\n\r\n"):
         octets = octets.rstrip(b"\r\n") + b"\r\n"
-    return compose.entity(kind, octets, fields=encoding)
+    return _entity("text/rfc822-headers", octets, utf8)

@@ -270,7 +270,8 @@ class Delivery:
         if "SUCCESS" in addressee.notify and not plan.queued:
             plan.later.append(_copy(AccountId(0), "", addressee))
             return
-        plan.listed = True
+        # One whose reports go to who sent the message has aliases, with his reverse-path.
+        plan.listed = plan.listed or ("alias" if to.reports is Reports.ORIGINATOR else "list")
         plan.events.append(("expanded", to.address, f"{len(found.recipients)} recipients"))
         given = await self._of_list(addressee, to)
         for recipient in (*found.recipients, *found.refused):

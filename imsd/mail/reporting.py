@@ -173,13 +173,15 @@ class Reporter:
             sender=f"postmaster@{self._domain_of(fates)}",
             to=to.address,
             note=note(words) if note is not None else "",
+            # Who is here reads it as it is; and so does, by his address alone, who takes SMTPUTF8.
+            utf8=isinstance(to.recipient, Local) or not to.address.isascii(),
         )
         summary = summarize(data)
         envelope = Envelope(
             "",
             (to,),
             body="7BIT" if data.isascii() else "8BITMIME",
-            smtputf8=summary.raw or not to.address.isascii(),
+            smtputf8=not data.isascii() and (summary.raw or not to.address.isascii()),
             tls=message.tls,
         )
         accepted = await self._delivery.accept(envelope, new_blob(data, summary))

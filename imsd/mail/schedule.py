@@ -26,7 +26,7 @@ def ends(message: Queued, settings: LiveSettings) -> int:
         hours = settings[Timeout].hours(message.priority, settings[Retry])
         end = min(end, message.arrived + int(hours * HOUR))
     if message.by_mode.startswith("R"):
-        # RFC 2852 4.1.4: returned at its time, and not tried after it.
+        # RFC 2852 4.1.3: returned at its time, and not tried after it.
         end = min(end, message.deliver_by)
     return end
 

@@ -88,7 +88,7 @@ class Settling:
             again_at = due_again(message, each.attempts, time, self._settings)
             if state is State.RELAYED:
                 asked = not outcome.reported and wanted(each.notify, Action.RELAYED)
-                # RFC 2852 4.1: a trace, or a server that knows nothing of the deadline.
+                # RFC 2852 4.1.4: a trace, or a server that knows nothing of the deadline.
                 traced = outcome.traced and each.notify != "NEVER"
                 if message.reverse_path and (asked or traced):
                     verdict.tell(_fate(each, Action.RELAYED, outcome))
@@ -99,7 +99,11 @@ class Settling:
                     state, text = State.PARKED, f"{work.parks}. {text}"
                 if self._late(message, each, time):
                     warned = True
-                    verdict.tell(_fate(each, Action.DELAYED, outcome, until=ends(message, self._settings)))
+                    # RFC 2852 4.1.3: that its time is over is what is told.
+                    over = "4.4.7" if message.by_mode and time >= message.deliver_by else ""
+                    verdict.tell(
+                        _fate(each, Action.DELAYED, outcome, over, until=ends(message, self._settings))
+                    )
             else:
                 word = "failed"
                 if state is State.WAITING:
@@ -107,7 +111,7 @@ class Settling:
                     text = f"Not delivered in time. {text}"
                     status, state = "4.4.7", State.FAILED
                     if message.by_mode.startswith("R") and time >= message.deliver_by:
-                        status = "5.4.7"  # RFC 2852 4.1.4: its time is over, whatever the reason was.
+                        status = "5.4.7"  # RFC 2852 4.1.3: its time is over, whatever the reason was.
                 if wanted(each.notify, Action.FAILED):
                     verdict.tell(_fate(each, Action.FAILED, outcome, status, text))
             noted = f"{text} (TLS {outcome.tls})" if outcome.tls else text

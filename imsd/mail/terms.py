@@ -1,9 +1,10 @@
 """What a message asks of the next server beside taking its content: a priority, a deadline.
 
 1. A priority goes as MT-PRIORITY (RFC 6710), to a server without it as a header field (RFC 6758).
-2. A deadline goes as what is left of it (RFC 2852 4.1). A message that is to be returned at its deadline
+2. A deadline goes as what is left of it (RFC 2852 4.1.4). A message that is to be returned at its deadline
    goes to no server that does not know of deadlines, nor to one that wants more time than there is; one
-   whose sender is told goes, and he is told that nobody will watch the time from there on.
+   whose sender is told goes, and he is told that nobody will watch the time from there on; the server is
+   asked to tell him of a delay, if it can (4.1.4.2).
 """
 
 from __future__ import annotations
@@ -23,11 +24,18 @@ class NotInTime(Exception):
 @dataclass(frozen=True, slots=True)
 class Terms:
     """by: what is left of the deadline. field: goes before the header. traced: the sender is to be told that
-    the message was handed over."""
+    the message was handed over. unwatched: nobody watches its time from there on."""
 
     by: By | None = None
     field: bytes = b""
     traced: bool = False
+    unwatched: bool = False
+
+    def notify(self, asked: tuple[str, ...]) -> tuple[str, ...]:
+        """NOTIFY of a recipient for whom this was asked."""
+        if not self.unwatched or "NEVER" in asked:
+            return asked
+        return tuple(dict.fromkeys((*(asked or ("FAILURE",)), "DELAY")))
 
 
 def terms(message: Queued, offered: Mapping[str, str], now: int) -> Terms:
@@ -42,7 +50,7 @@ def terms(message: Queued, offered: Mapping[str, str], now: int) -> Terms:
     if "DELIVERBY" not in offered:
         if returns:
             raise NotInTime("does not deliver by a given time")
-        return Terms(field=field, traced=True)
+        return Terms(field=field, traced=trace or left > 0, unwatched=left > 0)
     if returns:
         least = offered["DELIVERBY"].partition(" ")[0]
         least_seconds = int(least) if least.isdigit() and len(least) <= 9 else 0

@@ -67,9 +67,10 @@ class Plan:
     nowhere: why an address of ours among the remote ones cannot be followed further. size: of the
     message; refused: copies it is too large for. originator: who sends, for those who accept from
     some alone. later: lists that are left to the queue runner, because the sender is to be told of their
-    expansion (RFC 3461 5.2.7.3). queued: the runner plans. listed: a list was expanded. redirected:
-    mailboxes that left the message to others. turn: of the first row (imsd.mail.fairness), 0: as it comes.
-    held: why what leaves is held, "" where it is not. kept: why it is kept back (imsd.mail.flow).
+    expansion (RFC 3461 5.2.7.3). queued: the runner plans. listed: the list that was expanded first,
+    "alias" or "list" (RFC 3461 5.2.7), "" for none. redirected: mailboxes that left the message to others.
+    turn: of the first row (imsd.mail.fairness), 0: as it comes. held: why what leaves is held, "" where
+    it is not. kept: why it is kept back (imsd.mail.flow).
     """
 
     local: dict[tuple[AccountId, str], Copy] = field(default_factory=dict)
@@ -81,7 +82,7 @@ class Plan:
     originator: Originator = field(default_factory=Originator)
     later: list[Copy] = field(default_factory=list)
     queued: bool = False
-    listed: bool = False
+    listed: str = ""
     turn: int = 0
     held: str = ""
     kept: str = ""
@@ -102,7 +103,7 @@ def accept(
     if later:
         copies = [copy for copy in copies if not copy.reported]
     if envelope.timing.release > time:
-        # Kept back: nobody has it before its time, here or elsewhere (RFC 4865 3).
+        # Kept back: nobody has it before its time, here or elsewhere (RFC 4865 4.2).
         later, copies = later + copies, []
     copies, waiting = _divided(copies, envelope)
     later += [*waiting, *plan.later]
@@ -346,7 +347,9 @@ def deliver_queued(
 ) -> bool:
     # Success is told once: here if somebody here has it, or a list did; else by whoever the rows lead to.
     here = bool(plan.local) or not plan.remote
-    state = spool.State.DELIVERED if here and not plan.listed else spool.State.EXPANDED
+    # Delivery to a mailing list is final; to an alias of many it is not (RFC 3464 2.3.3).
+    done = plan.listed == "list" or (here and not plan.listed)
+    state = spool.State.DELIVERED if done else spool.State.EXPANDED
     result = claims.Result(recipient.id, state, warned=not here and not plan.listed)
     if not claims.record(unit, claim, [result], time):
         return False

@@ -45,7 +45,7 @@ from protocols.smtp.interfaces import Client, IDoor, ISession, ITransaction, Lim
 from protocols.smtp.parameters import EIGHT_BIT, SEVEN_BIT, MailParameters, RcptParameters
 from protocols.smtp.responses import Reply
 from protocols.smtp.server import Server
-from protocols.smtp.solicitation import in_header, together, unwanted
+from protocols.smtp.solicitation import in_header, refusal, together, unwanted
 from protocols.smtp.turning import Use
 
 if TYPE_CHECKING:
@@ -403,8 +403,8 @@ class Transaction:
             self._screening.look(header)
         refused, said = door.settings[Smtp].no_soliciting, in_header(header)
         self._solicit = together((*self._parameters.solicit, *said))
-        if refused and self._account is None and unwanted(said, refused):
-            raise Filtered("Solicitations of this kind are not wanted here")
+        if refused and self._account is None and (found := unwanted(said, refused)):
+            raise Filtered(refusal(found))
         self._tls = requiring.tag(header, self._parameters.requiretls)
         tunnelled, header = priorities.tunnelled(header)
         if self._trusted and self._parameters.mt_priority is None:

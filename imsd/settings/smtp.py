@@ -14,7 +14,7 @@ from protocols.smtp.solicitation import KEYWORD
 
 
 def keyword(text: str) -> str:
-    """A solicitation class keyword (RFC 3865 2.1)."""
+    """A solicitation class keyword (RFC 3865 2.2)."""
     if not KEYWORD.fullmatch(text):
         raise ValueError(f"{text or 'nothing'} is no keyword such as net.example:ADV")
     return text
@@ -34,7 +34,12 @@ class Smtp(Page):
     bad_commands: int = Field(
         20, ge=1, le=10_000, description="Bad commands after which a connection is ended"
     )
-    transactions: int = Field(1_000, ge=1, le=1_000_000, description="Messages that one connection may bring")
+    transactions: int = Field(
+        1_000,
+        ge=1,
+        le=999_999,
+        description="Messages that one connection may bring (RFC 9422 4.1: six digits)",
+    )
     idle_seconds: int = Field(
         300, ge=10, le=3_600, description="Silence after which a connection is ended (RFC 5321 4.5.3.2.7)"
     )

@@ -56,7 +56,7 @@ class MailParameters:
                 raise UnknownParameter(f"{keyword.decode('ascii')} is not supported")
             name = _NAMES.get(keyword) or keyword.decode("ascii").lower()
             if name in found:
-                # RFC 4865 4: HOLDFOR or HOLDUNTIL, not both.
+                # RFC 4865 4.2: HOLDFOR or HOLDUNTIL, not both.
                 raise BadArgument("HOLDFOR and HOLDUNTIL exclude each other")
             found[name] = read(text)
         return cls(**found)

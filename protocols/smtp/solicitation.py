@@ -1,7 +1,7 @@
 """Kinds of solicitation that a site does not want: NO-SOLICITING (RFC 3865).
 
 Solicitation-keywords = word *( "," word )
-word                  = ALPHA *( ALPHA / DIGIT / "-" / "_" / ":" / "." / "/" )
+word                  = ALPHA *( "." / "-" / "_" / ":" / ALPHA / DIGIT )
 """
 
 import re
@@ -13,7 +13,7 @@ from protocols.smtp.grammar import BadArgument
 MOST: Final = 1000
 """Octets of the keywords of one message (RFC 3865 2.2)."""
 
-KEYWORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_:./-]{0,199}")
+KEYWORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_:.-]{0,998}")
 
 
 def parse_solicit(value: bytes) -> tuple[str, ...]:
@@ -28,7 +28,7 @@ _FIELD: Final = re.compile(rb"^solicitation[ \t]*:((?:[^\r\n]|\r\n[ \t])*)", re.
 
 
 def in_header(header: bytes) -> list[str]:
-    """The keywords of the Solicitation fields of a header block (RFC 3865 2.3)."""
+    """The keywords of the Solicitation fields of a header block (RFC 3865 2.5)."""
     found: list[str] = []
     for match in _FIELD.finditer(header):
         words = match[1][: 2 * MOST].decode("ascii", "replace").split(",")
@@ -47,6 +47,13 @@ def together(said: Iterable[str]) -> tuple[str, ...]:
     return tuple(found.values())
 
 
-def unwanted(said: Collection[str], refused: Collection[str]) -> bool:
-    """Whether one of the keywords is refused; they are compared without case."""
-    return not {word.lower() for word in refused}.isdisjoint(word.lower() for word in said)
+def unwanted(said: Collection[str], refused: Collection[str]) -> list[str]:
+    """The keywords that are refused; they are compared without case."""
+    known = {word.lower() for word in refused}
+    return [word for word in said if word.lower() in known]
+
+
+def refusal(words: Collection[str]) -> str:
+    """What is said of them: which they are (RFC 3865 2.4), for programs first."""
+    named = ",".join(words)[:200].rpartition(",")[0] if len(",".join(words)) > 200 else ",".join(words)
+    return f"SOLICIT={named or next(iter(words))} Solicitations of this kind are not wanted here"

@@ -56,7 +56,7 @@ def parse_by(text: bytes) -> By:
 class Hold:
     """Until when a message is kept back: for so many seconds, or until a time (microseconds).
 
-    text: as it was asked for, for Future-Release-Request (RFC 4865 8).
+    text: as it was asked for, for Future-Release-Request (RFC 4865 5.1.2).
     """
 
     seconds: int = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import quopri
 from dataclasses import replace
 from typing import Any
 
@@ -112,6 +113,44 @@ def test_internationalized_addresses_have_their_own_form() -> None:
     part = email.message_from_bytes(data).get_payload(1)
     assert part.get_content_type() == "message/global-delivery-status"  # type: ignore[union-attr]
     assert "Final-Recipient: utf-8; jörg@far.test".encode() in data
+
+
+@pytest.mark.parametrize("complete", [False, True])
+def test_what_is_beyond_ascii_reaches_who_takes_none(complete: bool) -> None:
+    """RFC 6533 4.5: the server of who sent it may not take SMTPUTF8, though he could send it."""
+    recipient = replace(RECIPIENT, address="jörg@far.test")
+    octets = "Subject: übel\r\nX: =3D\r\n\r\n".encode() + ("größer\r\n".encode() if complete else b"")
+    message = replace(MESSAGE, smtputf8=True)
+    fates = [Fate(recipient, Action.FAILED, "5.6.7", "550 für dich nicht")]
+    data = report(
+        message,
+        fates,
+        Original(octets, complete, "übel"),
+        Frame("mx", "t", 0),
+        sender="p@example.test",
+        to="a@b.test",
+        utf8=False,
+    )
+    assert data.isascii()
+    _, about, back = email.message_from_bytes(data).get_payload()  # type: ignore[misc]
+    assert about.get_content_type() == "message/global-delivery-status"
+    assert back.get_content_type() == ("message/global" if complete else "message/global-headers")
+    parts = data.split(b"Content-Transfer-Encoding: quoted-printable\r\n\r\n")
+    assert "Final-Recipient: utf-8; jörg@far.test".encode() in quopri.decodestring(parts[-2])
+    assert quopri.decodestring(parts[-1]).startswith(octets.rstrip(b"\r\n"))
+
+
+def test_what_is_ascii_after_all_has_the_form_that_everybody_knows() -> None:
+    data = made(Fate(RECIPIENT, Action.FAILED, "5.1.1"), message=replace(MESSAGE, smtputf8=True))
+    assert email.message_from_bytes(data).get_payload(1).get_content_type() == "message/delivery-status"  # type: ignore[union-attr]
+
+
+def test_octets_beyond_ascii_are_announced() -> None:
+    """RFC 2045 6.1: what says nothing of its encoding is 7bit."""
+    recipient = replace(RECIPIENT, address="jörg@far.test")
+    data = made(Fate(recipient, Action.FAILED, "5.6.7"), message=replace(MESSAGE, smtputf8=True))
+    part = email.message_from_bytes(data).get_payload(1)
+    assert part["Content-Transfer-Encoding"] == "8bit"  # type: ignore[union-attr, index]
 
 
 @pytest.mark.parametrize(

@@ -97,13 +97,20 @@ def test_who_hears_of_a_member_that_cannot_be_reached(
     assert world.queued() == {}
 
 
-def test_delivery_to_a_mailing_list_is_told_to_who_asked(world: World) -> None:
+@pytest.mark.parametrize("below", [False, True])
+def test_delivery_to_a_mailing_list_is_final_and_told_to_who_asked(world: World, below: bool) -> None:
+    """RFC 3464 2.3.3: expanded is of aliases alone. What is below the first list changes nothing."""
     a_list(world, Reports.OWNER, "root")
-    world.send(to(world, "staff", "SUCCESS", "FAILURE"))
+    if below:
+        world.directory.add_list("above", "staff@example.test")
+    world.send(to(world, "above" if below else "staff", "SUCCESS", "FAILURE"))
     for _ in range(3):
         world.work()
-    (report,) = world.reports()
-    assert [each["Action"] for each in status(report)[1:]] == ["expanded"]
+    told = {each["Action"] for report in world.reports() for each in status(report)[1:]}
+    if below:
+        assert told == {"expanded", "failed"}
+        return
+    assert told == {"delivered"}
     (failure,) = world.reports(world.root)
     assert status(failure)[1]["Final-Recipient"] == "rfc822; guest@far.test"
 

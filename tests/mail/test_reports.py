@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email
 import email.message
 from collections.abc import Callable, Iterator
 from itertools import product
@@ -325,3 +326,28 @@ def test_nobody_is_told_and_nothing_breaks_without_an_administrator(world: World
     refused(world)
     world.work()
     assert world.queued() == {} and len(world.inbox(world.alice)) == 1
+
+
+@pytest.mark.parametrize("extensions", [("8BITMIME",), ("PIPELINING",)])
+def test_a_sender_whose_server_takes_no_utf8_is_told_all_the_same(
+    world: World, extensions: tuple[str, ...]
+) -> None:
+    """RFC 6533 4.5: that his message was internationalized says nothing of the way back."""
+    world.far.extensions = world.near.extensions = extensions
+    data = "Subject: grün\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nblau ä\r\n"
+    world.send(
+        "jörg@far.test",
+        sender="s@near.test",
+        data=data.encode(),
+        smtputf8=True,
+        body="8BITMIME",
+        ret="FULL",
+    )
+    world.work()
+    world.work()
+    (got,) = world.near.got
+    assert got.data.isascii() and "SMTPUTF8" not in got.mail
+    report = email.message_from_bytes(got.data)
+    kinds = [part.get_content_type() for part in report.get_payload()]  # type: ignore[union-attr]
+    assert kinds == ["text/plain", "message/global-delivery-status", "message/global"]
+    assert b"J=C3=B6RG" in got.data.upper() and world.inbox(world.root) == []

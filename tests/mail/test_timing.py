@@ -106,8 +106,9 @@ def test_who_only_wants_to_be_told_is_told_once_and_it_goes_on(world: World) -> 
     assert world.reports() == []
     world.later(0.51)
     (report,) = world.reports()
-    assert [(each["Action"], each["Final-Recipient"]) for each in status(report)[1:]] == [
-        ("delayed", "rfc822; x@near.test")
+    # RFC 2852 4.1.3: the code says that its time is over, whatever the reason is.
+    assert [(each["Action"], each["Status"], each["Final-Recipient"]) for each in status(report)[1:]] == [
+        ("delayed", "4.4.7", "rfc822; x@near.test")
     ]
     world.near.refuse = {}
     world.later(4)
@@ -132,6 +133,30 @@ def test_a_trace_tells_of_each_hop(
     world.work()
     assert len(world.near.got) == 1
     assert [status(each)[1]["Action"] for each in world.reports()] == (["relayed"] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("notify", "asked"),
+    [
+        ((), " NOTIFY=FAILURE,DELAY"),
+        (("SUCCESS",), " NOTIFY=SUCCESS,DELAY"),
+        (("FAILURE", "DELAY"), " NOTIFY=FAILURE,DELAY"),
+        (("NEVER",), " NOTIFY=NEVER"),
+    ],
+)
+def test_who_does_not_watch_the_time_is_asked_to_tell_of_delays(
+    world: World, notify: tuple[str, ...], asked: str
+) -> None:
+    """RFC 2852 4.1.4.2, which overrides RFC 3461 5.2.1 c; not once the time is over."""
+    world.near.extensions = ("DSN",)
+    world.send(Addressee("x@near.test", None, notify), timing=by(world, 60, "N"))
+    world.send(Addressee("y@near.test", None, notify), timing=by(world, -1, "N"))
+    world.work()
+    first, second = sorted(got.rcpt[0] for got in world.near.got)
+    assert first == f"<x@near.test>{asked}"
+    assert second == "<y@near.test>" + (f" NOTIFY={','.join(notify)}" if notify else "")
+    told = [status(each)[1]["Final-Recipient"] for each in world.reports()]
+    assert told == ([] if "NEVER" in notify else ["rfc822; x@near.test"])
 
 
 def test_what_is_kept_back_is_nobodys_before_its_time(world: World) -> None:

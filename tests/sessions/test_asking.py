@@ -49,5 +49,7 @@ def test_solicitation_in_the_header_is_refused(site: Site) -> None:
     talk = site.talk()
     talk.say(b"EHLO out.example")
     content = b"Solicitation: net.example:adv\r\n" + MESSAGE
-    assert talk.send(b"x@example.org", content, b"alice@example.test").startswith("550 5.7.1 Solicitations")
+    assert talk.send(b"x@example.org", content, b"alice@example.test").startswith(
+        "550 5.7.1 SOLICIT=net.example:adv Solicitations"
+    )
     assert talk.send(b"x@example.org", MESSAGE, b"alice@example.test").startswith("250 ")

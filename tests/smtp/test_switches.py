@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from protocols.errors import BadSyntax
 from protocols.smtp.grammar import Cursor, parse_forward_path, parse_reverse_path
 from protocols.smtp.interfaces import Limits, Role
-from protocols.smtp.solicitation import in_header, parse_solicit, together, unwanted
+from protocols.smtp.solicitation import in_header, parse_solicit, refusal, together, unwanted
 from tests.smtp.fakes import FakeDoor, Talk
 
 LOGIN = b"AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n"
@@ -173,7 +173,9 @@ def test_lenience_raises_one_error(text: bytes) -> None:
 def test_solicitations_that_are_not_wanted() -> None:
     one = talk(no_soliciting=("net.example:ADV", "org.example:ADLT"))
     assert "NO-SOLICITING net.example:ADV,org.example:ADLT" in offered(one)
-    assert one.say(b"MAIL FROM:<> SOLICIT=com.example:OK,NET.example:adv\r\n").startswith(b"550 5.7.1 ")
+    assert one.say(b"MAIL FROM:<> SOLICIT=com.example:OK,NET.example:adv\r\n").startswith(
+        b"550 5.7.1 SOLICIT=NET.example:adv Solicitations"  # RFC 3865 2.4
+    )
     assert one.say(b"MAIL FROM:<> SOLICIT=com.example:OK\r\n").startswith(b"250 ")
     assert one.say(b"RSET\r\nMAIL FROM:<> SOLICIT=1x\r\n").endswith(
         b"501 5.5.4 Syntax error: SOLICIT: keywords expected\r\n"
@@ -188,6 +190,13 @@ def test_solicitation_fields() -> None:
     assert not unwanted(in_header(header), ["no"])
     assert together(("a:B", "c", "A:b")) == ("a:B", "c")
     assert len(",".join(together(f"k{number:04}" for number in range(1_000)))) <= 1_000
-    assert parse_solicit(b"a:B,c.d/E") == ("a:B", "c.d/E")
-    with pytest.raises(BadSyntax):
-        parse_solicit(b"a" * 1_001)
+    assert parse_solicit(b"a:B,c.d_E") == ("a:B", "c.d_E")
+    for bad in (b"a" * 1_001, b"c.d/E", b"a,", b""):
+        with pytest.raises(BadSyntax):
+            parse_solicit(bad)
+
+
+def test_what_is_said_of_solicitations_fits_into_a_reply() -> None:
+    words = [f"net.example:{'A' * 50}{number}" for number in range(30)]
+    assert refusal(words).startswith(f"SOLICIT={words[0]},{words[1]},{words[2]} ")
+    assert len(refusal(["a" * 999])) < 1_100

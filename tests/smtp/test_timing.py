@@ -35,7 +35,7 @@ def mail(parameters: str, role: Role = Role.SUBMISSION, limits: Limits = TIMED) 
         ("BY=120;R", "250 2.1.0"),
         ("BY=+120;nt", "250 2.1.0"),
         ("BY=-5;N", "250 2.1.0"),
-        ("BY=29;R", "553 5.4.7"),
+        ("BY=29;R", "555 5.4.7"),
         ("BY=29;N", "250 2.1.0"),
         ("BY=0;R", "501 5.5.4"),
         ("BY=-5;R", "501 5.5.4"),
@@ -53,7 +53,10 @@ def mail(parameters: str, role: Role = Role.SUBMISSION, limits: Limits = TIMED) 
         ("HOLDUNTIL=1970-02-30T12:00:00Z", "501 5.5.4"),
         ("HOLDUNTIL=tomorrow", "501 5.5.4"),
         ("HOLDFOR=5 HOLDUNTIL=1970-01-01T12:00:00Z", "501 5.5.4"),
-        ("HOLDFOR=600 BY=500;R", "553 5.4.7"),
+        # RFC 4865 5.2.2: released after it is to be delivered, whatever happens then.
+        ("HOLDFOR=600 BY=500;R", "501 5.5.4"),
+        ("HOLDFOR=600 BY=500;N", "501 5.5.4"),
+        ("HOLDFOR=600 BY=600;N", "250 2.1.0"),
     ],
 )
 def test_what_mail_takes(parameters: str, reply: str) -> None:

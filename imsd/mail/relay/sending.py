@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from imsd.mail.downgrade import Unconvertible
 from imsd.mail.relay.outcomes import Outcome, Parcel, outcome_of
-from imsd.mail.terms import NotInTime, after, terms
+from imsd.mail.terms import NotInTime, Terms, after, terms
 from imsd.store.spool import QueuedRecipient, State
 from protocols.smtp import client as smtp
 from protocols.smtp.parameters import BINARY, EIGHT_BIT, SEVEN_BIT, MailParameters, RcptParameters
@@ -65,7 +65,9 @@ async def send(
     )
     try:
         replies = await client.envelope(
-            message.reverse_path, [(each.address, _parameters(each)) for each in recipients], parameters
+            message.reverse_path,
+            [(each.address, _parameters(each, asked)) for each in recipients],
+            parameters,
         )
     except smtp.MissingExtension as error:
         # RFC 6531 3.6: 5.6.7 when it is the address or header that needs the extension.
@@ -131,6 +133,6 @@ def _takes(client: smtp.Client, body: str) -> bool:
     return {"BINARYMIME", "CHUNKING"} <= client.extensions.keys()
 
 
-def _parameters(recipient: QueuedRecipient) -> RcptParameters:
-    notify = tuple(recipient.notify.split(",")) if recipient.notify else ()
+def _parameters(recipient: QueuedRecipient, asked: Terms) -> RcptParameters:
+    notify = asked.notify(tuple(recipient.notify.split(",")) if recipient.notify else ())
     return RcptParameters(notify, recipient.orcpt_type, recipient.orcpt)

@@ -17,7 +17,8 @@ from protocols.smtp.grammar import (
 )
 from protocols.smtp.interfaces import Limits
 from protocols.smtp.parameters import BINARY, MailParameters, RcptParameters
-from protocols.smtp.solicitation import unwanted
+from protocols.smtp.responses import Reply
+from protocols.smtp.solicitation import refusal, unwanted
 from protocols.smtp.timing import date_time
 from protocols.values import value
 
@@ -34,7 +35,7 @@ class MailFrom(Command):
     free: ClassVar[bool] = False
     # SIZE 26 (RFC 1870 4), BODY 17 (RFC 6152 3), SMTPUTF8 10 (RFC 6531 3.1),
     # RET and ENVID 120 (RFC 3461 4), AUTH 500 (RFC 4954 3), MT-PRIORITY 15 (RFC 6710 3),
-    # BY 17 (RFC 2852 2), HOLDFOR and HOLDUNTIL 34 (RFC 4865 4), SOLICIT 1010 (RFC 3865 2),
+    # BY 17 (RFC 2852 2), HOLDFOR and HOLDUNTIL 34 (RFC 4865 3), SOLICIT 1010 (RFC 3865 2),
     # REQUIRETLS 11 (RFC 8689 2)
     longest: ClassVar[int] = GROWTH + 26 + 17 + 10 + 120 + 500 + 15 + 17 + 34 + 1010 + 11
 
@@ -68,8 +69,9 @@ class MailFrom(Command):
         if self.parameters.solicit:
             if not limits.no_soliciting:
                 raise Refused(responses.NOT_OFFERED)
-            if unwanted(self.parameters.solicit, limits.no_soliciting):
-                raise Refused(responses.SOLICITING)
+            refused = unwanted(self.parameters.solicit, limits.no_soliciting)
+            if refused:
+                raise Refused(Reply(550, "5.7.1", refusal(refused)))
         if session.transactions >= limits.transactions:
             channel.answer(responses.TOO_MANY_TRANSACTIONS)
             channel.finish()
@@ -85,7 +87,7 @@ class MailFrom(Command):
             if limits.deliver_by is None:
                 raise Refused(responses.NOT_OFFERED)
             if by.returns and by.seconds < limits.deliver_by:
-                # RFC 2852 4.1.2
+                # RFC 2852 3: a 55z reply.
                 raise Refused(responses.TOO_SOON)
         if hold is not None:
             if not limits.hold or not session.role.submission:
@@ -93,8 +95,9 @@ class MailFrom(Command):
             seconds = hold.seconds or hold.until / 1e6 - now
             if seconds > limits.hold:
                 raise Refused(responses.TOO_LATE)
-            if by is not None and by.returns and seconds >= by.seconds:
-                raise Refused(responses.TOO_SOON)
+            if by is not None and seconds > by.seconds:
+                # RFC 4865 5.2.2
+                raise Refused(responses.LATER_THAN_ITS_END)
 
     @staticmethod
     def keywords(session: Session, channel: Channel) -> list[str]:
@@ -168,6 +171,7 @@ class RcptTo(Command):
 
 def _limits(limits: Limits) -> list[str]:
     """What is enforced, so that a client need not find out (RFC 9422 4)."""
+    # RCPTDOMAINMAX is of a session; who keeps to it there is refused in none of its messages.
     domains = f" RCPTDOMAINMAX={limits.domains}" if limits.domains else ""
     return [f"LIMITS MAILMAX={limits.transactions} RCPTMAX={limits.recipients}{domains}"]
 
