@@ -7,6 +7,7 @@ connectors  by which connector something leaves, under which address (selection:
             destinations: how that is written in a queue row)
 submission  what is added to and removed from a submitted message
 requiring   REQUIRETLS: what a sender asks of the way of his message
+resolving   addresses of header fields as the directory has them
 received    trace lines, hops, priority
 intake      content on its way in: header edited, the rest streamed and summarized (nul: what has NUL octets)
 delivery    who gets a copy, and taking responsibility for it

@@ -31,8 +31,10 @@ from imsd.mail.lookups import Lookups, host_name
 from imsd.mail.peers import Facts
 from imsd.mail.policy import Policy, Submitter
 from imsd.mail.priorities import granted
+from imsd.mail.resolving import resolved
 from imsd.sessions import refusals
 from imsd.settings.connectors import Ims
+from imsd.settings.routing import Rerouting
 from imsd.settings.smtp import Smtp
 from imsd.settings.unknowns import Dnsbl
 from imsd.store.tables import now
@@ -419,6 +421,9 @@ class Transaction:
             header = await self._submitted(header, self._account, seconds)
         else:
             header = submission.without_return_path(header)
+        routing = door.settings[Rerouting]
+        if routing.resolve_headers and (self._account is not None or routing.resolve_for == "all"):
+            header = await resolved(header, routing.resolve_headers, door.policy.directory)
         facts = self._session.facts
         if facts is not None:
             await facts.known()

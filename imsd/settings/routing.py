@@ -82,6 +82,17 @@ class Rerouting(Page):
         description="What becomes of a recipient when the routing program fails or is late: table (as if "
         "there were none) or refuse (for now, 451)",
     )
+    resolve_headers: tuple[Literal["from", "sender", "reply-to", "to", "cc"], ...] = Field(
+        (),
+        max_length=5,
+        description="Header fields in which any address of a mailbox here is replaced by its primary one "
+        "(ResolveP2, AddressRewrite); not in messages with a DKIM signature",
+    )
+    resolve_for: Literal["submitted", "all"] = Field(
+        "submitted",
+        description="Whose header fields: submitted (of people who log in) or all (of what comes from "
+        "outside, too)",
+    )
     srs: bool = Field(
         True,
         description="Mail from elsewhere that contacts and alternate recipients send on to other domains "
