@@ -20,7 +20,7 @@ Rules that every implementation keeps:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
@@ -30,7 +30,7 @@ from zope.interface import Attribute, Interface
 from protocols.imap4.dialect import Dialect
 from protocols.imap4.events import Wanted
 from protocols.imap4.keys import Key
-from protocols.imap4.ordering import Traits
+from protocols.imap4.ordering import Criterion, Traits
 from protocols.imap4.sets import Ranges, SequenceSet
 from protocols.imap4.urls import AuthorizedUrl
 from protocols.message.collation import DEFAULT
@@ -549,6 +549,18 @@ class IView(Interface):
 
     async def traits(uids: Sequence[int], comparator: str = DEFAULT) -> Sequence[Traits | None]:
         """What SORT and THREAD ask of told messages; None where the content is gone."""
+
+    async def in_order(
+        uids: Sequence[int], criteria: tuple[Criterion, ...], comparator: str = DEFAULT
+    ) -> Sequence[int]:
+        """The UIDs, which ascend, in the order of criteria other than RELEVANCY; equal ones as they
+        were. Those whose content is gone are left out."""
+
+    def recall(question: Hashable, found: Found) -> bytes | None:
+        """What `remember` was told of this question, where just these were found; None else."""
+
+    def remember(question: Hashable, found: Found, said: bytes) -> None:
+        """Keep an answer that depends on nothing but the messages that were found."""
 
     async def copy(which: SequenceSet, target: str) -> Copied:
         """COPY; all or none (RFC 9051 6.4.7). Raises NoSuchMailbox, OverQuota,

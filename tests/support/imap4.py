@@ -6,7 +6,7 @@ keep what they told; numbers move in `updates` alone.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from hashlib import sha256
 from typing import Any
@@ -50,7 +50,7 @@ from protocols.imap4.interfaces import (
     Stored,
     Update,
 )
-from protocols.imap4.ordering import Traits
+from protocols.imap4.ordering import Criterion, Traits, arrange
 from protocols.imap4.server import Imap4Server
 from protocols.imap4.sets import Ranges, SequenceSet, compact, contains
 from protocols.imap4.urls import AuthorizedUrl
@@ -772,6 +772,20 @@ class FakeView:
         await self.account.world.turn()
         records = {told.uid: told.record for told in self.told if self._alive(told)}
         return [traits_of(records[uid], comparator) if uid in records else None for uid in uids]
+
+    async def in_order(
+        self, uids: Sequence[int], criteria: tuple[Criterion, ...], comparator: str = DEFAULT
+    ) -> Sequence[int]:
+        traits = await self.traits(uids, comparator)
+        there = [(uid, one) for uid, one in zip(uids, traits, strict=True) if one is not None]
+        order = await arrange([one for _, one in there], criteria, self.account.world.turn)
+        return [there[at][0] for at in order]
+
+    def recall(self, question: Hashable, found: Found) -> bytes | None:
+        return None
+
+    def remember(self, question: Hashable, found: Found, said: bytes) -> None:
+        pass
 
     async def copy(self, which: SequenceSet, target: str) -> Copied:
         await self.account.world.turn()

@@ -18,6 +18,7 @@ identities  object identifiers of mailboxes, emails and threads
 reading     FETCH: rows and content in batches
 resync      QRESYNC: what was expunged while a client was away
 arranging   SORT and THREAD: what they ask of messages
+arranged    SORT and THREAD: orders and answers, kept for the next time
 trees       who hears of what happens in the mailboxes of an account
 notices     NOTIFY: what a session hears of mailboxes that it has not selected
 narrowing   SEARCH: what the search index says of the texts

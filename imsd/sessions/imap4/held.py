@@ -15,6 +15,7 @@ from imsd.auth.throttle import Throttle
 from imsd.directory.values import Person
 from imsd.errors import AccountDisabled, Refusal
 from imsd.sessions.imap4.access import Access
+from imsd.sessions.imap4.arranged import Arranged
 from imsd.sessions.imap4.remembered import Remembered
 from imsd.sessions.imap4.trees import Trees
 from imsd.settings import LiveSettings
@@ -106,6 +107,8 @@ class Mailstore:
     remembered: Remembered = field(default_factory=Remembered, init=False)
     # What SORT asks of content, by blob (`arranging`).
     sort_keys: dict[int, Any] = field(default_factory=dict, init=False)
+    # Orders and answers of SORT and THREAD (`arranged`).
+    arranged: Arranged = field(init=False)
     trees: Trees = field(init=False)
     # URLs with a token that was wrong, as failed logins are counted (`sharing`).
     wrong_urls: Throttle = field(init=False)
@@ -116,6 +119,7 @@ class Mailstore:
     def __post_init__(self) -> None:
         self.wrong_urls = Throttle(lambda: self.settings[Logins], self.reactor.seconds)
         self.bell = Bell(self.reactor)
+        self.arranged = Arranged()
         self.trees = Trees(self.db, background)
         self.access = Access(self.db, self.reactor, self.bell)
 

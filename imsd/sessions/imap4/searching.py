@@ -22,7 +22,7 @@ from unicodedata import normalize
 
 from imsd.errors import Refusal
 from imsd.sessions.imap4 import fuzzy, narrowing
-from imsd.sessions.imap4.columns import Column, Columns, Run, at_once, places
+from imsd.sessions.imap4.columns import Columns, Run, at_once, every, places
 from imsd.sessions.imap4.dates import sent_day
 from imsd.sessions.imap4.fuzzy import Tally
 from imsd.sessions.imap4.judging import Candidate, Hit, Judge, Test, field_of
@@ -93,7 +93,15 @@ class _Search:
         seen = bytearray(len(self.told))
         late = False
         async for run in self._runs(seen):
-            found, undecided = self._sifted(run, columns)
+            may, must = columns(run)
+            if must == every(len(run)) and run.position >= 0 and not self._ranked:
+                # All of them.
+                sequences.extend(range(run.position + 1, run.position + 1 + len(run)))
+                uids.extend(run.segment.uids[run.start : run.stop])
+                highest = max(highest, max(run.segment.modseqs[run.start : run.stop]))
+                await self._breathe()
+                continue
+            found, undecided = self._sifted(run, may, must)
             if undecided:
                 found += await self._decided(undecided)
                 found.sort()
@@ -165,9 +173,8 @@ class _Search:
                 self._done += stop - start
                 yield run
 
-    def _sifted(self, run: Run, columns: Column) -> tuple[list[Hit], list[Candidate]]:
-        """What matches of a run, and what has to be looked at."""
-        may, must = columns(run)
+    def _sifted(self, run: Run, may: int, must: int) -> tuple[list[Hit], list[Candidate]]:
+        """What matches of a run, and what has to be looked at, of what may match and what must."""
         if self._ranked:
             # The relevancy comes from every part of the key.
             must = 0

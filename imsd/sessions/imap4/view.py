@@ -17,14 +17,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING
 
 from zope.interface import implementer
 
 from imsd.errors import NoSuchMailbox, Refusal
-from imsd.sessions.imap4 import actions, arranging, identities, marks, reading, resync, searching
+from imsd.sessions.imap4 import actions, arranged, arranging, identities, marks, reading, resync, searching
 from imsd.sessions.imap4.held import Mailstore, background
 from imsd.sessions.imap4.marks import ALL_SYSTEM, DELETED, RECENT_BIT, SEEN, Words
 from imsd.sessions.imap4.places import Place
@@ -53,7 +53,7 @@ from protocols.imap4.interfaces import (
     UrlKeyNow,
 )
 from protocols.imap4.keys import Key
-from protocols.imap4.ordering import Traits
+from protocols.imap4.ordering import Criterion, Traits
 from protocols.imap4.sets import Ranges, SequenceSet
 from protocols.message.collation import DEFAULT
 
@@ -457,6 +457,17 @@ class View:
 
     async def traits(self, uids: Sequence[int], comparator: str = DEFAULT) -> Sequence[Traits | None]:
         return await arranging.traits(await self.current(), uids, comparator)
+
+    async def in_order(
+        self, uids: Sequence[int], criteria: tuple[Criterion, ...], comparator: str = DEFAULT
+    ) -> Sequence[int]:
+        return await arranged.in_order(await self.current(), uids, criteria, comparator)
+
+    def recall(self, question: Hashable, found: Found) -> bytes | None:
+        return arranged.recall(self, question, found)
+
+    def remember(self, question: Hashable, found: Found, said: bytes) -> None:
+        arranged.remember(self, question, found, said)
 
     async def copy(self, which: SequenceSet, target: str) -> Copied:
         return await actions.copy(await self.current(), which, target)

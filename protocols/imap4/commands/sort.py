@@ -13,6 +13,7 @@ from protocols.imap4.commands import limits, searchkeys
 from protocols.imap4.commands.results import Returned
 from protocols.imap4.commands.search import Wanted
 from protocols.imap4.grammar import Cursor
+from protocols.imap4.interfaces import Found
 from protocols.imap4.ordering import Criterion, SortKey, Traits
 from protocols.imap4.responses import No
 from protocols.imap4.sets import compact
@@ -20,7 +21,8 @@ from protocols.imap4.sets import compact
 _KEYS: Final = {key.name.encode(): key for key in SortKey}
 _MOST: Final = 50
 _PIECE: Final = 200
-"""Threads that are sent together."""
+"""Threads that are written together."""
+_OCTETS: Final = 65_536
 
 
 async def _described(
@@ -92,12 +94,14 @@ class Sort:
         saved = channel.saved
         found, _ = await self.wanted.find(view, channel, saves)
         scores = dict(zip(found.uids, found.scores, strict=False))
-        uids, sequences, traits = await _described(view, channel, found.uids, found.sequences)
         if self.by_relevancy:
-            traits = [one._replace(distance=100 - scores[uid]) for uid, one in zip(uids, traits, strict=True)]
-        order = await ordering.arrange(traits, self.criteria, channel.breathe)
-        uids = [uids[at] for at in order]
-        numbers = uids if self.uid else [sequences[at] for at in order]
+            uids = await self._by_relevancy(view, channel, found, scores)
+        else:
+            uids = await view.in_order(found.uids, self.criteria, channel.dialect.comparator)
+        numbers = uids
+        if not self.uid:
+            numbers = list(map(dict(zip(found.uids, found.sequences, strict=True)).__getitem__, uids))
+        await channel.breathe()
         with_modseq = self.wanted.with_modseq
         if self.returned is None:
             channel.send(responses.search(numbers, found.modseq if with_modseq else 0, b"SORT"))
@@ -117,6 +121,15 @@ class Sort:
             context.scores = scores if self.by_relevancy else {}
             context.order, context.known = array("I", uids), frozenset(uids)
             self.wanted.follow(view, channel, context)
+
+    async def _by_relevancy(
+        self, view: Any, channel: Channel, found: Found, scores: dict[int, int]
+    ) -> list[int]:
+        """What it depends on is of this search alone."""
+        uids, _, traits = await _described(view, channel, found.uids, found.sequences)
+        traits = [one._replace(distance=100 - scores[uid]) for uid, one in zip(uids, traits, strict=True)]
+        order = await ordering.arrange(traits, self.criteria, channel.breathe)
+        return [uids[at] for at in order]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +186,16 @@ class Thread:
             await replace(self, wanted=whole).run(view, channel)
             return
         found, _ = await self.wanted.find(view, channel)
+        question = (self.algorithm, self.uid, channel.dialect.comparator)
+        said = view.recall(question, found)
+        if said is None:
+            said = await self._answer(view, channel, found)
+            view.remember(question, found, said)
+        for at in range(0, len(said), _OCTETS):
+            channel.send(said[at : at + _OCTETS])
+            await channel.breathe()
+
+    async def _answer(self, view: Any, channel: Channel, found: Found) -> bytes:
         _, numbers, traits = await _described(
             view, channel, found.uids, found.uids if self.uid else found.sequences
         )
@@ -184,10 +207,9 @@ class Thread:
                 roots: list[threads.Node] = end.value
                 break
             await channel.breathe()
-        channel.send(b"* THREAD")
-        space = b" "
+        pieces = [b"* THREAD"]
         for at in range(0, len(roots), _PIECE):
-            channel.send(space + b"".join(threads.encode(roots[at : at + _PIECE])))
-            space = b""
+            pieces.append((b"" if at else b" ") + b"".join(threads.encode(roots[at : at + _PIECE])))
             await channel.breathe()
-        channel.send(b"\r\n")
+        pieces.append(b"\r\n")
+        return b"".join(pieces)
