@@ -157,6 +157,7 @@ class Connection(Protocol):
         self.congested = False
         self._out: list[bytes] = []
         self._out_size = 0
+        self._pack: Callable[[bytes], bytes] | None = None
         self._alive = False
         self._direct = False
         self._deadline = 0.0
@@ -198,7 +199,7 @@ class Connection(Protocol):
             self._out.clear()
             self._out_size = 0
             if self._alive:
-                self._write(data)
+                self._write(data if self._pack is None else self._pack(data))
 
     def _write(self, data: bytes) -> None:
         """Write, at once where the socket takes it: through the reactor every answer would cost two

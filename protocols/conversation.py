@@ -100,7 +100,8 @@ class Conversation(Connection):
         self.extend(self.idle_time_out)
         self._between = between
         while True:
-            self.flush()
+            if self._out:
+                self.flush()
             if self._paused:
                 self._paused = False
                 self.transport.resumeProducing()
@@ -146,13 +147,11 @@ class Conversation(Connection):
         self.input.clear()
         self.start_tls(context_factory)
 
-    def _write(self, data: bytes) -> None:
-        super()._write(data if self.layer is None else self.layer.pack(data))
-
     def begin_layer(self, layer: Deflate) -> None:
         """From here on everything is packed, in both directions."""
         self.flush()
         self.layer = layer
+        self._pack = layer.pack
 
     # Ending ------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from enum import Enum
 from typing import Final, Literal
 
 from protocols.errors import BareLineEnding, Flood, LineTooLong
+from protocols.values import value
 
 
 class NeedData(Enum):
@@ -45,14 +46,22 @@ PIECE: Final = 256 * 1024
 """The largest piece of a stream, in octets."""
 
 
-_CRLF: Final = re.compile(rb"\r\n")
+# Each begins with one octet, which is looked for by memchr; bytes.count looks at every octet.
+_BARE_CR: Final = re.compile(rb"\r(?!\n)")
+_BARE_LF: Final = re.compile(rb"\n(?<!\r\n)")
 
 
 def has_bare(data: bytes) -> bool:
     """Whether there is a CR or LF that is not part of a CRLF."""
-    # bytes.count of the two together takes twice as long.
-    pairs = len(_CRLF.findall(data))
-    return data.count(b"\n") != pairs or data.count(b"\r") != pairs
+    return _BARE_LF.search(data) is not None or _BARE_CR.search(data) is not None
+
+
+@value(frozen=True, slots=True)
+class Longer:
+    """Lines that may be longer than others: what they start with, in upper case, and their limit."""
+
+    start: bytes
+    limit: int
 
 
 class InputBuffer:
@@ -77,25 +86,34 @@ class InputBuffer:
         self._data = bytearray()
         self._searched = self._skipped = 0
 
-    def line(self, limit: int) -> bytes | Literal[NeedData.NEED_DATA]:
-        """The next line without its CRLF; `limit` counts octets with the CRLF.
+    def line(self, limit: int, longer: Longer | None = None) -> bytes | Literal[NeedData.NEED_DATA]:
+        """The next line without its CRLF; `limit` counts octets with the CRLF. longer: which may have more.
 
         Raises LineTooLong, BareLineEnding (the line is consumed in both cases), Flood.
         """
         data = self._data
+        length = len(data)
         end = data.find(b"\n", self._searched)
-        if self._skipped or (end < 0 and len(data) > limit) or end >= limit:
+        if self._skipped or end >= limit or (end < 0 and length > limit):
+            if longer is not None and data[: len(longer.start)].upper() == longer.start:
+                return self.line(longer.limit)
             return self._skip(end, limit)
         if end < 0:
-            self._searched = len(data)
+            self._searched = length
             return NEED_DATA
-        line = bytes(data[:end])
-        del data[: end + 1]
         self._searched = 0
-        if line.endswith(b"\r"):
-            line = line[:-1]
+        if end + 1 == length:
+            # Who waits for answers sends one line at a time.
+            line = bytes(data)
+            data.clear()
+        else:
+            line = bytes(data[: end + 1])
+            del data[: end + 1]
+        if line.endswith(b"\r\n"):
+            line = line[:-2]
             if b"\r" not in line and b"\0" not in line:
                 return line
+        line = line.removesuffix(b"\n")
         raise BareLineEnding(line[:START_KEPT], line[-TAIL_KEPT:])
 
     def _skip(self, end: int, limit: int) -> Literal[NeedData.NEED_DATA]:
@@ -148,26 +166,27 @@ class DottedData:
     part of a CRLF; such data still ends at CRLF.CRLF alone, and is the caller's to refuse.
     """
 
-    __slots__ = ("_buffer", "_line_start", "bare")
+    __slots__ = ("_buffer", "_ended", "_line_start", "bare")
 
     def __init__(self, buffer: InputBuffer) -> None:
         self._buffer = buffer
         self._line_start = True
+        self._ended = False
         self.bare = False
 
     def take(self) -> bytes | Literal[NeedData.NEED_DATA] | Literal[EndOfData.END]:
         """The next piece, END after CRLF.CRLF (or an initial .CRLF), or NEED_DATA."""
+        if self._ended:
+            return END
         data = self._buffer._data
         pieces: list[bytes] = []
         position = total = 0
-        ended = False
         while total < PIECE:
             if self._line_start and data[position : position + 1] == b".":
                 mark = bytes(data[position : position + 3])
                 if mark == b".\r\n":
-                    if not pieces:
-                        position += 3
-                        ended = True
+                    position += 3
+                    self._ended = True
                     break
                 if len(mark) < 3 and b".\r\n".startswith(mark):
                     break
@@ -184,10 +203,8 @@ class DottedData:
             position = stop
         del data[:position]
         self._buffer._searched = 0
-        if ended:
-            return END
         if not pieces:
-            return NEED_DATA
+            return END if self._ended else NEED_DATA
         taken = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         if has_bare(taken):
             self.bare = True

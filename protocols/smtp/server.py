@@ -15,7 +15,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
@@ -24,7 +25,7 @@ from twisted.python.failure import Failure
 from protocols.connection import Connection
 from protocols.conversation import Conversation
 from protocols.errors import BadSyntax, BareLineEnding, Flood, LineTooLong
-from protocols.lines import NEED_DATA, NeedData
+from protocols.lines import NEED_DATA, Longer
 from protocols.smtp import responses
 from protocols.smtp.commands.command import EARLY, Command, NotSynchronized, OutOfStep, Refused, Session
 from protocols.smtp.commands.security import AUTH_LINE, Auth
@@ -37,6 +38,7 @@ from protocols.smtp.verbs import VERBS, table
 
 HARD_LINE = 4096
 """Octets of any command line but AUTH's."""
+LONGER = Longer(b"AUTH ", AUTH_LINE)
 
 
 NOWHERE = "0.0.0.0"
@@ -61,20 +63,22 @@ class Server(Conversation):
         limits = self._door.limits()
         self.idle_time_out = limits.idle
         session = self._session = Session(self._door, self._door.session(self.security), limits)
+        take_line = partial(self.input.line, HARD_LINE, LONGER)
         try:
             if session.own.patience and not await self._silent(session):
                 return
             self.answer(self._greeting())
             while not self.closing:
                 try:
-                    line = await self.pull(self._line, True)
+                    line = await self.pull(take_line, True)
                 except BadSyntax as error:
                     self._bad(_syntax_reply(error))
                     if isinstance(error, Flood):
                         self.close()
                     continue
                 await self._run(session, line)
-                await self.breathe()
+                if self.congested or len(self.input):
+                    await self.breathe()
         finally:
             session.reset()
             session.own.closed()
@@ -99,12 +103,6 @@ class Server(Conversation):
         self.answer(responses.TALKED_EARLY)
         self.close()
         return False
-
-    def _line(self) -> bytes | Literal[NeedData.NEED_DATA]:
-        limit = HARD_LINE
-        if len(self.input) > HARD_LINE and self._session is not None and self._session.identity is None:
-            limit = AUTH_LINE if self.input.peek(5).upper() == b"AUTH " else HARD_LINE
-        return self.input.line(limit)
 
     async def _run(self, session: Session, line: bytes) -> None:
         word, _, _ = line.partition(b" ")
@@ -139,7 +137,7 @@ class Server(Conversation):
             raise LineTooLong(verb.longest)
         if verb.greeted and session.client is None:
             raise Refused(responses.NEED_HELLO)
-        if session.role.submission and not verb.free and session.identity is None:
+        if session.submission and not verb.free and session.identity is None:
             # RFC 3207 4 and RFC 4954 6: TLS first, where it can be had, then AUTH.
             offered = session.own.authenticator.mechanisms(self.security)
             raise Refused(responses.NEED_AUTH if offered else responses.NEED_TLS)

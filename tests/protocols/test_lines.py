@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.errors import BareLineEnding, Flood, LineTooLong
-from protocols.lines import END, NEED_DATA, DotStuffer, DottedData, InputBuffer, has_bare
+from protocols.lines import END, NEED_DATA, DotStuffer, DottedData, InputBuffer, Longer, has_bare
 
 
 def lines_of(pieces: list[bytes], limit: int = 20) -> list[object]:
@@ -147,3 +147,37 @@ def test_bare_line_ends_are_those_outside_of_crlf(pieces: list[bytes]) -> None:
 @pytest.mark.parametrize("data", [b"a\rb\nc", b"\r\r\n\n", b"\n\r", b"x\n.\r\n", b"\r.\n"])
 def test_one_cr_and_one_lf_apart_are_bare(data: bytes) -> None:
     assert has_bare(data)
+
+
+@pytest.mark.parametrize(
+    ("wire", "whole"),
+    [
+        (b"AUTH " + b"x" * 30 + b"\r\n", True),
+        (b"auth " + b"x" * 30 + b"\r\n", True),
+        (b"AUTHX " + b"x" * 30 + b"\r\n", False),
+        (b"NOOP " + b"x" * 30 + b"\r\n", False),
+        (b"AUTH " + b"x" * 60 + b"\r\n", False),
+    ],
+)
+@pytest.mark.parametrize("step", [1, 7, 100])
+def test_some_lines_may_be_longer(wire: bytes, whole: bool, step: int) -> None:
+    buffer = InputBuffer()
+    seen: list[object] = []
+    for at in range(0, len(wire), step):
+        buffer.feed(wire[at : at + step])
+        try:
+            seen.append(buffer.line(20, Longer(b"AUTH ", 50)))
+        except LineTooLong:
+            seen.append(LineTooLong)
+    assert seen[-1] == (wire[:-2] if whole else LineTooLong)
+    assert all(one is NEED_DATA for one in seen[:-1])
+    assert not len(buffer)
+
+
+@pytest.mark.parametrize("rest", [b"", b"QUIT\r\n"])
+def test_the_end_of_data_is_told_each_time_and_takes_nothing_more(rest: bytes) -> None:
+    buffer = InputBuffer()
+    buffer.feed(b"x\r\n.\r\n" + rest)
+    data = DottedData(buffer)
+    assert [data.take(), data.take(), data.take()] == [b"x\r\n", END, END]
+    assert buffer.peek(100) == rest

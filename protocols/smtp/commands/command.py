@@ -81,6 +81,7 @@ class Session:
         "refused",
         "role",
         "strict",
+        "submission",
         "transactions",
     )
 
@@ -88,6 +89,7 @@ class Session:
         self.door = door
         self.own = own
         self.role: Role = door.role
+        self.submission = self.role.submission
         self.limits = limits
         self.strict: bool = own.strict
         self.proxied: bool = own.proxied
