@@ -126,8 +126,12 @@ class Directory:
         Raises NoSuchRecipient for an unknown address, in a domain of ours or not (ask
         `serves` first). Addresses are unique by the database, so none is ambiguous.
         """
-        known: Recipient | None = self.cache.derived.get(("recipient", address))
-        return known if known is not None else await self._recipients.resolve(address)
+        return self.known_recipient(address) or await self._recipients.resolve(address)
+
+    def known_recipient(self, address: str) -> Recipient | None:
+        """What `resolve` says, where it has lately been asked; None where it must be asked."""
+        found: Recipient | None = self.cache.derived.get(("recipient", address))
+        return found
 
     async def resolve_foreign(self, kind: str, value: str) -> Recipient:
         """Who has an address of another type: X400, MS, CCMAIL, or EX, a name of the directory.
@@ -242,13 +246,18 @@ class Directory:
 
     async def limits(self, account: AccountId) -> Limits:
         """What the mailbox may hold, send and receive. Raises NoSuchEntry."""
-        known: Limits | None = self.cache.derived.get(("limits", account))
+        known = self.known_limits(account)
         if known is not None:
             return known
         before = self.cache.generation
         found = limits_of((await self.cache.entry(EntryId(account))).user, self.rules.bounds)
         if before == self.cache.generation:
             self.cache.derived.keep(("limits", account), found)
+        return found
+
+    def known_limits(self, account: AccountId) -> Limits | None:
+        """What `limits` says, where it has lately been asked; None where it must be asked."""
+        found: Limits | None = self.cache.derived.get(("limits", account))
         return found
 
     async def people(self) -> list[Person]:

@@ -16,11 +16,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imsd.directory.imcea import Foreign, decode
-from imsd.directory.values import Local, Recipient
+from imsd.directory.values import Local, PublicFolder, Recipient
 from imsd.errors import (
     HostRejected,
     NoSuchRecipient,
@@ -43,6 +42,7 @@ from imsd.settings.domains import normal_domain
 from imsd.settings.routing import Rerouting, Restrictions, TableRow
 from protocols.smtp.grammar import BadPath, Path, parse_address, quote_local
 from protocols.smtp.parameters import RcptParameters
+from protocols.values import value
 
 if TYPE_CHECKING:
     from imsd.auth.account import Account
@@ -53,7 +53,7 @@ DEPTH = 5
 """Addresses within addresses, and rows of the routing table, that are followed."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Submitter:
     """Who brings a message. peer, local: the addresses of the connection, "" where there is none.
     trusted: a program of this machine, which may send to anybody."""
@@ -117,7 +117,9 @@ class Policy:
     async def may_post(self, recipient: Recipient | None, by: Submitter) -> None:
         """Raises PostingDenied where a public folder's list does not let the submitter post, or the
         recipient does not accept from him."""
-        if recipient is not None and not await posting.admits(self._directory, recipient, by.originator):
+        if recipient is None or not (recipient.restricted or isinstance(recipient, PublicFolder)):
+            return
+        if not await posting.admits(self._directory, recipient, by.originator):
             raise PostingDenied("This recipient does not accept messages from this sender")
         await posting.may_post(self._directory, recipient, by.account)
 
@@ -202,7 +204,7 @@ class Policy:
         self, path: Path, parameters: RcptParameters, by: Submitter, tell: Tell
     ) -> Addressee | Foreign | Path:
         """Who a path in a domain of ours is for; or what it holds."""
-        recipient = await self._local(path)
+        recipient = self._directory.known_recipient(str(path)) or await self._local(path)
         if recipient is not None:
             if tell is not silent:
                 tell(f"{path} is {type(recipient).__name__} {recipient.address}")

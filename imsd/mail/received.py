@@ -13,7 +13,21 @@ from protocols.message import dates
 from protocols.smtp.interfaces import Client
 
 _RECEIVED = re.compile(rb"^received[ \t]*:", re.IGNORECASE | re.MULTILINE)
+# What begins with one octet is looked for by memchr: half of what each of these takes that begins with "^".
+_NOTED = re.compile(
+    rb"\n(received|return-path|return-receipt-to|solicitation|tls-required"
+    rb"|mt-priority|x-priority|importance|priority|x-msmail-priority)[ \t]*:",
+    re.IGNORECASE,
+)
 _DOMAIN = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f.:IPVv]+\]")
+
+
+def noted(header: bytes) -> list[bytes]:
+    """The names, in lower case, of the fields that mean something to whoever takes a message in.
+
+    Few messages have others than Received, so that one look spares a look for each.
+    """
+    return [name.lower() for name in _NOTED.findall(b"\n" + header)]
 
 
 def hops(header: bytes) -> int:

@@ -41,6 +41,9 @@ class Room:
 
     async def limits(self, account: AccountId) -> Limits | None:
         """None for an account without an entry."""
+        known = self._directory.known_limits(account)
+        if known is not None:
+            return known
         try:
             return await self._directory.limits(account)
         except NoSuchEntry:

@@ -342,8 +342,8 @@ class Transaction:
         self._trusted = trusted
         self._mt_priority = granted(parameters.mt_priority, trusted)
         self._timing = timing_of(parameters, now())
-        self._tls = ""
-        self._solicit: tuple[str, ...] = ()
+        self._tls = requiring.REQUIRED if parameters.requiretls else ""
+        self._solicit = together(parameters.solicit) if parameters.solicit else ()
 
     @property
     def lowered(self) -> int | None:
@@ -399,28 +399,19 @@ class Transaction:
     async def _header(self, header: bytes) -> bytes:
         """The header block to store: trace line first, then what came (RFC 5321 4.4)."""
         door = self._session.door
-        if received.hops(header) > door.settings[Smtp].hops:
+        page = door.settings[Smtp]
+        noted = received.noted(header)
+        if len(noted) > page.hops and noted.count(b"received") > page.hops:
             raise LoopDetected
         if self._screening is not None:
             self._screening.look(header)
-        refused, said = door.settings[Smtp].no_soliciting, in_header(header)
-        self._solicit = together((*self._parameters.solicit, *said))
-        if refused and self._account is None and (found := unwanted(said, refused)):
-            raise Filtered(refusal(found))
-        self._tls = requiring.tag(header, self._parameters.requiretls)
-        tunnelled, header = priorities.tunnelled(header)
-        if self._trusted and self._parameters.mt_priority is None:
-            self._mt_priority = tunnelled
-        self._priority = (
-            received.priority(header) if self._mt_priority is None else priorities.class_of(self._mt_priority)
-        )
-        if not door.settings[Ims].suppress_dr and receipts.asked(header, self._reverse_path):
-            self._addressees = receipts.with_receipts(self._addressees)
+        if noted:
+            header = self._noted(header, noted)
+        elif self._mt_priority is not None:
+            self._priority = priorities.class_of(self._mt_priority)
         seconds = door.clock.seconds()
         if self._account is not None:
             header = await self._submitted(header, self._account, seconds)
-        else:
-            header = submission.without_return_path(header)
         routing = door.settings[Rerouting]
         if routing.resolve_headers and (self._account is not None or routing.resolve_for == "all"):
             header = await resolved(header, routing.resolve_headers, door.policy.directory)
@@ -428,14 +419,35 @@ class Transaction:
         if facts is not None:
             await facts.known()
         only = self._addressees[0].address if len(self._addressees) == 1 else ""
-        word = received.protocol_word(self._client, self._parameters.smtputf8)
         name = facts.name if facts is not None else ""
         listed_in = self._session.lists
         if listed_in is not None and listed_in.name and self._account is None:
             # Known since the first recipient; a sender's own line of this name is no news of ours.
             header = b"X-Listed: %b\r\n" % listed_in.name.encode() + submission.without(header, {b"x-listed"})
-        line = received.received_line(self._client, door.hostname, word, self._queue_id, only, seconds, name)
+        line = received.received_line(
+            self._client, door.hostname, self._word, self._queue_id, only, seconds, name
+        )
         return line + header
+
+    def _noted(self, header: bytes, names: list[bytes]) -> bytes:
+        """What fields say that mean something here; the header block without those that go no further."""
+        if b"solicitation" in names:
+            refused, said = self._session.door.settings[Smtp].no_soliciting, in_header(header)
+            self._solicit = together((*self._parameters.solicit, *said))
+            if refused and self._account is None and (found := unwanted(said, refused)):
+                raise Filtered(refusal(found))
+        if b"tls-required" in names:
+            self._tls = requiring.tag(header, self._parameters.requiretls)
+        tunnelled, header = priorities.tunnelled(header)
+        if self._trusted and self._parameters.mt_priority is None:
+            self._mt_priority = tunnelled
+        self._priority = (
+            received.priority(header) if self._mt_priority is None else priorities.class_of(self._mt_priority)
+        )
+        suppressed = self._session.door.settings[Ims].suppress_dr
+        if not suppressed and receipts.asked(header, self._reverse_path):
+            self._addressees = receipts.with_receipts(self._addressees)
+        return header if self._account is not None else submission.without_return_path(header)
 
     async def _submitted(self, header: bytes, account: Account, seconds: float) -> bytes:
         """Every author, sender and resender that is named is the account (RFC 6409 6.1, 8)."""

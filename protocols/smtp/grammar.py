@@ -129,45 +129,38 @@ class Cursor:
 
 def parse_reverse_path(cursor: Cursor) -> Path:
     """Reverse-path = Path / "<>" (RFC 5321 4.1.2)."""
-    if cursor.literal(b"<>"):
-        return NULL_PATH
-    return _mailbox(cursor)
+    return _path(cursor) or (NULL_PATH if cursor.literal(b"<>") else _no_path(cursor))
 
 
 def parse_forward_path(cursor: Cursor) -> Path:
     """Forward-path = Path / "<Postmaster>", without case (RFC 5321 4.1.1.3)."""
+    path = _path(cursor)
+    if path is not None:
+        return path
     match = cursor.take(_POSTMASTER)
     if match is not None:
         return Path(match[1].decode("ascii"), "")
-    path = _mailbox(cursor)
-    return path or _nobody()
+    return _no_path(cursor) or _nobody()
 
 
 def parse_address(text: bytes) -> Path:
     """A mailbox without its angle brackets, whole: for ORCPT, IMCEA and header addresses."""
     cursor = Cursor(b"<" + text + b">")
-    path = _mailbox(cursor)
-    if cursor.position != len(cursor.line):
+    path = _path(cursor)
+    if path is None or cursor.position != len(cursor.line):
         raise BadPath("not an address")
     return path
 
 
-def _mailbox(cursor: Cursor) -> Path:
+def _path(cursor: Cursor) -> Path | None:
+    """Path = "<" [ A-d-l ":" ] Mailbox ">"; None where there is no such thing."""
     start = cursor.position
     match = cursor.take(_MAILBOX)
     if match is None:
-        if cursor.lenient:
-            return _malformed(cursor)
-        raise BadPath("not a path")
+        return None
     raw, domain = match.group(1, 2)
-    # An address within an address needs more room: X.400 ones are long (ims_spec 4.4).
-    longest = MAX_ENCAPSULATED if raw[:5].upper() == b"IMCEA" else MAX_LOCAL
-    if (
-        len(raw) > longest
-        or len(domain) > MAX_DOMAIN
-        or cursor.position - start > MAX_PATH + max(256, longest)
-    ):
-        raise BadPath("path too long")
+    if cursor.position - start > MAX_LOCAL:
+        _check_lengths(raw, domain, cursor.position - start)
     try:
         local = raw.decode("utf-8")
         name = domain.decode("utf-8")
@@ -182,6 +175,19 @@ def _mailbox(cursor: Cursor) -> Path:
     elif name[-1] == ".":
         name = name[:-1]
     return Path(local, name)
+
+
+def _check_lengths(raw: bytes, domain: bytes, path: int) -> None:
+    # An address within an address needs more room: X.400 ones are long (ims_spec 4.4).
+    longest = MAX_ENCAPSULATED if raw[:5].upper() == b"IMCEA" else MAX_LOCAL
+    if len(raw) > longest or len(domain) > MAX_DOMAIN or path > MAX_PATH + max(256, longest):
+        raise BadPath("path too long")
+
+
+def _no_path(cursor: Cursor) -> Path:
+    if cursor.lenient:
+        return _malformed(cursor)
+    raise BadPath("not a path")
 
 
 _LOOSE_PATH = re.compile(rb"<[ \t]*([^<>]*?)[ \t]*>|([^<> \t]+)")
@@ -225,7 +231,7 @@ def _check_literal(text: str) -> None:
 
 def quote_local(local: str) -> str:
     """The local part as it is written: quoted only where it has to be (RFC 5321 4.1.2)."""
-    if _DOT_STRING_TEXT.fullmatch(local):
+    if local.isalnum() or _DOT_STRING_TEXT.fullmatch(local):
         return local
     return '"' + local.replace("\\", "\\\\").replace('"', '\\"') + '"'
 

@@ -51,6 +51,12 @@ class FakeDirectory:
         self.restricted: dict[EntryId, Restrictions] = {}
         self.languages: dict[AccountId, str] = {}
 
+    def known_recipient(self, address: str) -> None:
+        """It has to be asked."""
+
+    def known_limits(self, account: AccountId) -> None:
+        """It has to be asked."""
+
     def add(self, alias: str, admin: bool = False) -> AccountId:
         account = AccountId(7 + len(self.persons))
         address = f"{alias}@{DOMAIN}"

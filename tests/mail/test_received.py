@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from imsd.mail.received import hops, literal, priority, protocol_word, received_line
+from imsd.mail.received import hops, literal, noted, priority, protocol_word, received_line
 from protocols.smtp.interfaces import Client
 
 
@@ -69,3 +69,22 @@ def test_only_fields_are_hops() -> None:
 )
 def test_priority(header: bytes, found: int) -> None:
     assert priority(header) == found
+
+
+@pytest.mark.parametrize(
+    ("header", "names"),
+    [
+        (b"From: a@example\r\nSubject: Received: x\r\n\r\n", []),
+        (
+            b"Received: a\r\nReturn-Path: <>\r\nRECEIVED : b\r\n\r\n",
+            [b"received", b"return-path", b"received"],
+        ),
+        (b"X-Received: a\r\nX:\r\n received: folded\r\n\r\n", []),
+        (b"Subject: x\r\nMT-Priority: 3\r\nImportance: high\r\n\r\n", [b"mt-priority", b"importance"]),
+        (b"Return-Receipt-To: a@example\r\nX-Priority\t: 1\r\n", [b"return-receipt-to", b"x-priority"]),
+        (b"Solicitation: com.example:ADV\r\nTLS-Required: No\r\n", [b"solicitation", b"tls-required"]),
+        (b"X-MSMail-Priority: high\r\nPriority: urgent\r\n", [b"x-msmail-priority", b"priority"]),
+    ],
+)
+def test_fields_that_mean_something_are_found_at_once(header: bytes, names: list[bytes]) -> None:
+    assert noted(header) == names

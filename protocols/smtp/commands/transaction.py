@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from protocols.smtp import responses
@@ -21,6 +22,9 @@ from protocols.smtp.responses import Reply
 from protocols.smtp.solicitation import refusal, unwanted
 from protocols.smtp.timing import date_time
 from protocols.values import value
+
+_FROM = re.compile(rb" *FROM: *", re.IGNORECASE)
+_TO = re.compile(rb" *TO: *", re.IGNORECASE)
 
 
 @value(frozen=True, slots=True)
@@ -45,31 +49,33 @@ class MailFrom(Command):
     @classmethod
     def parse(cls, cursor: Cursor) -> MailFrom:
         """mail = "MAIL FROM:" Reverse-path [SP Mail-parameters]; a blank after the colon is common."""
-        _keyword(cursor, b"FROM:")
+        if cursor.take(_FROM) is None:
+            raise BadArgument("FROM:<path> expected")
         path = parse_reverse_path(cursor)
         return cls(path, MailParameters.parse(parse_parameters(cursor)))
 
     async def run(self, session: Session, channel: Channel) -> None:
-        limits = session.limits
+        limits, parameters = session.limits, self.parameters
         if session.strict:
             session.alone(channel)
         if session.mail is not None:
             raise Refused(responses.NESTED_MAIL)
-        if not self.path.ascii and not self.parameters.smtputf8:
+        if not parameters.smtputf8 and not self.path.ascii:
             raise Refused(responses.NEED_SMTPUTF8)
-        if limits.message and self.parameters.size > limits.message:
+        if limits.message and parameters.size > limits.message:
             raise Refused(responses.TOO_BIG)
-        self._check_times(session, channel.now())
-        if self.parameters.requiretls:
+        if parameters.by is not None or parameters.hold is not None:
+            self._check_times(session, channel.now())
+        if parameters.requiretls:
             if not limits.requiretls:
                 raise Refused(responses.NOT_OFFERED)
             if not channel.security.encrypted:
                 # RFC 8689 2: only in a session that has TLS.
                 raise Refused(responses.REQUIRETLS_NEEDS_TLS)
-        if self.parameters.solicit:
+        if parameters.solicit:
             if not limits.no_soliciting:
                 raise Refused(responses.NOT_OFFERED)
-            refused = unwanted(self.parameters.solicit, limits.no_soliciting)
+            refused = unwanted(parameters.solicit, limits.no_soliciting)
             if refused:
                 raise Refused(Reply(550, "5.7.1", refusal(refused)))
         if session.transactions >= limits.transactions:
@@ -77,8 +83,8 @@ class MailFrom(Command):
             channel.finish()
             return
         session.transactions += 1
-        transaction = await session.own.begin(session.client, self.path, self.parameters)
-        session.mail = Mail(transaction, self.parameters)
+        transaction = await session.own.begin(session.client, self.path, parameters)
+        session.mail = Mail(transaction, parameters)
         channel.answer(responses.ORIGINATOR_OK)
 
     def _check_times(self, session: Session, now: float) -> None:
@@ -138,7 +144,8 @@ class RcptTo(Command):
     @classmethod
     def parse(cls, cursor: Cursor) -> RcptTo:
         """rcpt = "RCPT TO:" ( Path / "<Postmaster>" ) [SP Rcpt-parameters]"""
-        _keyword(cursor, b"TO:")
+        if cursor.take(_TO) is None:
+            raise BadArgument("TO:<path> expected")
         path = parse_forward_path(cursor)
         return cls(path, RcptParameters.parse(parse_parameters(cursor)))
 
@@ -174,13 +181,6 @@ def _limits(limits: Limits) -> list[str]:
     # RCPTDOMAINMAX is of a session; who keeps to it there is refused in none of its messages.
     domains = f" RCPTDOMAINMAX={limits.domains}" if limits.domains else ""
     return [f"LIMITS MAILMAX={limits.transactions} RCPTMAX={limits.recipients}{domains}"]
-
-
-def _keyword(cursor: Cursor, word: bytes) -> None:
-    cursor.spaces()
-    if not cursor.literal(word):
-        raise BadArgument(f"{word.decode('ascii')}<path> expected")
-    cursor.spaces()
 
 
 def needs_chunks(mail: Mail) -> bool:
