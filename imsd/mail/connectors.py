@@ -49,11 +49,12 @@ def silent(_: str) -> None:
 @dataclass(frozen=True, slots=True)
 class Originator:
     """Who sends. account: of the login, None without one. address: the reverse-path. system: the server
-    itself does."""
+    itself does. peer: the IP address of the host that brings it."""
 
     account: int | None = None
     address: str = ""
     system: bool = False
+    peer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +122,12 @@ class Connectors:
         """The connector could not reach any of its hosts."""
         self._trouble[connector] = now + TROUBLE
 
-    def condition(self, attempts: int, now: int) -> Condition:
+    def condition(self, attempts: int, now: int, peer: str = "") -> Condition:
         self._trouble = {name: until for name, until in self._trouble.items() if until > now}
         closed = frozenset(each.name for each in self.all if self.waits_for(each.delivery.link))
         only = self._settings[Ims].lowest_cost_only
-        return Condition(frozenset(self._trouble), attempts, only, closed)
+        came_by = frozenset(each.name for each in self.all if peer and each.brings(peer))
+        return Condition(frozenset(self._trouble), attempts, only, closed, came_by)
 
     # Choosing ------------------------------------------------------------------------------
 
@@ -140,7 +142,8 @@ class Connectors:
     ) -> Out:
         """The way of an Internet address. Raises NoRoute, PolicyRejected."""
         found = candidates(self.all, "SMTP", address)
-        chosen = await self._chosen(found, f"SMTP:{address}", originator, self.condition(attempts, now), tell)
+        condition = self.condition(attempts, now, originator.peer)
+        chosen = await self._chosen(found, f"SMTP:{address}", originator, condition, tell)
         if chosen.space.via:
             return self._encapsulated(chosen, Foreign("SMTP", address), tell, bool(originator.address))
         destination = Destination(address.rpartition("@")[2].lower())
@@ -152,7 +155,8 @@ class Connectors:
         """The way of an address of another type. Raises NoRoute, PolicyRejected."""
         found = self._sites(to) if to.type == "EX" else candidates(self.all, to.type, to.value)
         found = [each for each in found if each.space.via]
-        chosen = await self._chosen(found, str(to), originator, Condition(), tell)
+        condition = self.condition(0, 0, originator.peer) if originator.peer else Condition()
+        chosen = await self._chosen(found, str(to), originator, condition, tell)
         return self._encapsulated(chosen, to, tell, bool(originator.address))
 
     async def out_contact(self, contact: Contact, originator: Originator, tell: Tell = silent) -> Out:

@@ -110,7 +110,7 @@ class Delivery:
         When it returns the message is on stable storage and in the mailboxes.
         """
         system = not envelope.reverse_path and envelope.account is None and envelope.origin == Origin()
-        originator = Originator(envelope.account, envelope.reverse_path, system)
+        originator = Originator(envelope.account, envelope.reverse_path, system, envelope.origin.address)
         plan = Plan(size=content.size, originator=originator)
         for addressee in envelope.addressees:
             await self._plan(plan, addressee, addressee.recipient, 0)
@@ -348,7 +348,7 @@ class Delivery:
         NoSuchMailbox and the store's refusals: the caller defers or fails the row.
         """
         message = claim.message
-        originator = Originator(message.account, message.reverse_path)
+        originator = Originator(message.account, message.reverse_path, peer=message.peer)
         plan = Plan(size=message.size, originator=originator, queued=True)
         address = recipient.address
         to = await self._directory.resolve(address)

@@ -66,7 +66,7 @@ class Submitter:
 
     @property
     def originator(self) -> Originator:
-        return Originator(self.account, self.sender)
+        return Originator(self.account, self.sender, peer=self.peer)
 
 
 class Policy:

@@ -3,10 +3,10 @@
 1. A pattern is compared with the whole address, without case. Fits, best first: the same string; one
    with wildcards, more literal characters first; a part of the address, the longer first; an empty
    pattern, which takes any address of its type. So `*` goes before an empty one at any cost.
-2. Among equally good fits a connector comes later that does not send now, then one whose link is down
-   (the other's schedule is active sooner), then one that is in
-   trouble, then one that has tried more often, then one of higher cost; then as they are listed.
-   Mail comes in by one listener for all connectors, so "not the one it came by" excludes none.
+2. Among equally good fits a connector comes later by which the message came in (its `inbound_hosts` name
+   the host that brought it), then one that does not send now, then one whose link is down (the other's
+   schedule is active sooner), then one that is in trouble, then one that has tried more often, then one of
+   higher cost; then as they are listed.
 3. Which connectors are left out before that: those out of whose scope the originator is, and those
    that do not accept from him.
 """
@@ -73,12 +73,13 @@ def candidates(connectors: Sequence[Connector], kind: str, address: str) -> list
 @dataclass(slots=True)
 class Condition:
     """How connectors are doing. trouble: names of those that could not be reached lately. closed: of
-    those that wait for their link."""
+    those that wait for their link. came_by: of those by which the message came in."""
 
     trouble: frozenset[str] = frozenset()
     attempts: int = 0
     lowest_cost_only: bool = False
     closed: frozenset[str] = frozenset()
+    came_by: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -104,9 +105,10 @@ def choose(found: Sequence[Candidate], condition: Condition) -> Choice:
     turn = condition.attempts % len(by_cost)
     tried = {id(each): number < turn for number, each in enumerate(by_cost)}
 
-    def order(each: Candidate) -> tuple[bool, bool, bool, bool, int, int]:
+    def order(each: Candidate) -> tuple[bool, bool, bool, bool, bool, int, int]:
         name = each.connector.name
         return (
+            name in condition.came_by,
             not each.connector.takes,
             name in condition.closed,
             name in condition.trouble,
@@ -118,6 +120,7 @@ def choose(found: Sequence[Candidate], condition: Condition) -> Choice:
     ranked = sorted(equal, key=order)
     first = order(ranked[0])
     words = (
+        "brought it in",
         "does not send now",
         "waits for its link",
         "is in trouble",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from imsd.errors import NoSuchMailbox, Refusal
 from imsd.mail.connectors import Originator
-from imsd.mail.envelope import Addressee, Envelope, Timing
+from imsd.mail.envelope import Addressee, Envelope, Origin, Timing
 from imsd.mail.fairness import STEP
 from imsd.store import blobs, claims, fanout, mailboxes, messages, spool, tracking
 from imsd.store.ids import INBOX, PUBLIC, AccountId, MailboxId
@@ -276,6 +276,7 @@ def _queue(
         future=timing.future,
         tls=envelope.tls,
         solicit=",".join(envelope.solicit),
+        peer=envelope.origin.address,
         prefix=prefix,
     )
     spool.enqueue(unit, message, rows)
@@ -363,6 +364,7 @@ def deliver_queued(
         message.ret,
         message.envid,
         AccountId(message.account) if message.account is not None else None,
+        Origin(address=message.peer),
         priority=message.priority,
         mt_priority=message.mt_priority,
         timing=Timing(message.deliver_by, message.by_mode, future=message.future),

@@ -109,7 +109,7 @@ class Ways:
         if to.connector or to.host:
             connector = connectors.named(to.connector)
         else:
-            originator = Originator(message.account, message.reverse_path)
+            originator = Originator(message.account, message.reverse_path, peer=message.peer)
             try:
                 out = await connectors.out(each.address, originator, attempts=each.attempts, now=self._now())
             except Refusal as refusal:

@@ -7,9 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from imsd.settings.networks import Networks
+from imsd.settings.networks import Networks, NetworkText
 from imsd.settings.page import Page
-from imsd.settings.routing import NetworkText
 
 Security = Literal["any", "auth", "tls", "auth+tls"]
 

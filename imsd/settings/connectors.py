@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from imsd.settings.domains import DomainPattern, DomainTable, normal_domain, once_each
-from imsd.settings.networks import Networks, network
+from imsd.settings.networks import Networks, NetworkText, network
 from imsd.settings.page import Page
 from imsd.settings.security import SecurityRow
 
@@ -205,8 +205,17 @@ class Connector(BaseModel):
     location: str = Field("", max_length=64)
     address_space: tuple[AddressSpace, ...] = Field((), max_length=1_000)
     connected_sites: tuple[ConnectedSite, ...] = Field((), max_length=1_000)
+    inbound_hosts: tuple[NetworkText, ...] = Field((), max_length=1_000)
     delivery: Way = Way()
     restrict: Restrict = Restrict()
+
+    @cached_property
+    def _inbound(self) -> Networks[bool]:
+        return Networks((network, True) for network in self.inbound_hosts)
+
+    def brings(self, peer: str) -> bool:
+        """Whether what a host brings comes in by this connector."""
+        return bool(self.inbound_hosts) and self._inbound.find(peer, False)
 
     @property
     def sends(self) -> bool:
@@ -288,6 +297,12 @@ class Ims(Page):
         description="Rows {organization, site, cost, address}: sites whose recipients (EX addresses) are "
         "sent encapsulated to the host that address names",
     )
+    inbound_hosts: tuple[NetworkText, ...] = Field(
+        (),
+        max_length=1_000,
+        description="Hosts (CIDR) whose mail comes in by this connector: it leaves by another, where one "
+        "fits as well",
+    )
     sites_direct: bool = Field(
         False,
         description="Send to people of connected sites by their Internet address, where they have one, "
@@ -318,7 +333,7 @@ class Ims(Page):
         (),
         max_length=100,
         description="More connectors: {name, transfer_mode, location, address_space, connected_sites, "
-        "delivery: {mode, smart_hosts, port, link}, restrict: {accept_from, reject_from}}",
+        "inbound_hosts, delivery: {mode, smart_hosts, port, link}, restrict: {accept_from, reject_from}}",
     )
 
     @property
@@ -493,6 +508,7 @@ def connectors(ims: Ims, delivery: Delivery, restrict: DeliveryRestrictions) -> 
             transfer_mode=ims.transfer_mode,
             address_space=ims.address_space,
             connected_sites=ims.connected_sites,
+            inbound_hosts=ims.inbound_hosts,
             delivery=Way(mode=mode, smart_hosts=delivery.smart_hosts, port=delivery.port, link=delivery.link),
             restrict=Restrict(accept_from=restrict.accept_from, reject_from=restrict.reject_from),
         ),

@@ -6,9 +6,8 @@ from functools import cached_property
 
 from pydantic import Field
 
-from imsd.settings.networks import Networks
+from imsd.settings.networks import Networks, NetworkText
 from imsd.settings.page import Page
-from imsd.settings.routing import NetworkText
 
 
 class Admission(Page):

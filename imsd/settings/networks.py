@@ -40,6 +40,14 @@ def address(text: str) -> Address | None:
     return found if mapped is None else mapped
 
 
+def _network(text: str) -> str:
+    return str(network(text.replace(";", "/")))
+
+
+NetworkText = Annotated[str, AfterValidator(_network)]
+"""A field that holds a network, stored in CIDR form; the registry's `net;mask` is taken, too."""
+
+
 class Networks(Generic[T]):
     """What was said of networks; asked for an address, the most specific one answers.
 

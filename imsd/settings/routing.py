@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from imsd.settings.domains import DomainPattern, DomainTable, normal_domain, once_each
-from imsd.settings.networks import Networks, network
+from imsd.settings.networks import Networks, NetworkText
 from imsd.settings.page import Page
 
 INBOUND = "inbound"
@@ -124,14 +124,6 @@ class Rerouting(Page):
     @cached_property
     def rows(self) -> DomainTable[TableRow]:
         return DomainTable((row.domain, row) for row in self.table)
-
-
-def _network(text: str) -> str:
-    return str(network(text.replace(";", "/")))
-
-
-NetworkText = Annotated[str, AfterValidator(_network)]
-"""A field that holds a network, stored in CIDR form; the registry's `net;mask` is taken, too."""
 
 
 class Restrictions(Page):

@@ -7,9 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from imsd.settings.networks import Networks
+from imsd.settings.networks import Networks, NetworkText
 from imsd.settings.page import Page
-from imsd.settings.routing import NetworkText
 from protocols.smtp.solicitation import KEYWORD
 
 

@@ -9,9 +9,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from imsd.settings.domains import normal_domain, once_each
-from imsd.settings.networks import Networks
+from imsd.settings.networks import Networks, NetworkText
 from imsd.settings.page import Page
-from imsd.settings.routing import NetworkText
 
 
 class Greylisting(Page):

@@ -99,6 +99,8 @@ queue_message = Table(
     _added_text("tls"),
     # RFC 3865: keywords with commas between them.
     _added_text("solicit"),
+    # The IP address of the host that brought it, "" for none.
+    _added_text("peer"),
     Index("ix_queue_message_queue_id", "queue_id", unique=True),
     sqlite_autoincrement=True,
 )
@@ -201,6 +203,7 @@ class NewMessage:
     future: str = ""
     tls: str = ""
     solicit: str = ""
+    peer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +245,7 @@ MESSAGE = tuple(
     for name in (
         *("queue_id", "blob", "size", "reverse_path", "arrived", "expires", "prefix", "envid"),
         *("ret", "body", "smtputf8", "account", "priority", "mt_priority", "deliver_by", "by_mode"),
-        *("future", "tls", "solicit", "id"),
+        *("future", "tls", "solicit", "peer", "id"),
     )
 )
 RECIPIENT = tuple(
@@ -256,7 +259,7 @@ _PUT_MESSAGE = insert_row(
     queue_message,
     *("queue_id", "blob", "prefix", "size", "reverse_path", "envid", "ret", "body", "smtputf8"),
     *("account", "arrived", "expires", "priority", "mt_priority", "deliver_by", "by_mode", "future"),
-    *("tls", "solicit"),
+    *("tls", "solicit", "peer"),
 )
 _PUT_RECIPIENT = insert_row(
     queue_recipient,
@@ -386,6 +389,7 @@ def enqueue(unit: Unit, message: NewMessage, recipients: Iterable[NewRecipient])
             future=clean(message.future),
             tls=message.tls,
             solicit=clean(message.solicit),
+            peer=clean(message.peer),
         )
     )
     rows: list[dict[str, Any]] = [

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from imsd.errors import QueueElsewhere
-from imsd.mail.envelope import Addressee
+from imsd.mail.envelope import Addressee, Origin
 from imsd.store import spool
 from imsd.store.database import Database
 from imsd.store.spool import State
@@ -165,6 +165,21 @@ def test_a_standby_takes_over_and_trouble_is_remembered(world: World) -> None:
     world.send("z@any.test")
     world.work()
     assert [each.rcpt for each in world.far.got] == [["<z@any.test>"]]
+
+
+def test_mail_leaves_by_another_connector_than_it_came_by(world: World) -> None:
+    world.set(
+        ims__address_space=[],
+        ims__connectors=[
+            {**smart("first", "192.0.2.1"), "inbound_hosts": ["198.51.100.0;255.255.255.0"]},
+            smart("second", "192.0.2.3", 5),
+        ],
+    )
+    world.send("x@any.test", origin=Origin("ESMTP", "198.51.100.7"))
+    world.send("y@any.test", origin=Origin("ESMTP", "203.0.113.7"))
+    world.work()
+    assert [each.rcpt for each in world.near.got] == [["<x@any.test>"]]
+    assert [each.rcpt for each in world.far.got] == [["<y@any.test>"]]
 
 
 def contact(world: World, alias: str, target: str, kind: str) -> Addressee:

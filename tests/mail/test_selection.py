@@ -80,6 +80,15 @@ def test_equals_take_turns_when_one_fails() -> None:
     assert only == ["cheap"] * 3
 
 
+def test_a_message_does_not_go_back_by_the_connector_that_brought_it() -> None:
+    cheap, dear = connector("cheap", space("*", 1)), connector("dear", space("*", 2))
+    assert winner("x@a.org", cheap, dear, came_by=frozenset({"cheap"})) == "dear"
+    # Unless no other fits as well.
+    assert winner("x@a.org", cheap, came_by=frozenset({"cheap"})) == "cheap"
+    better = connector("better", space("*@a.org", 100))
+    assert winner("x@a.org", better, dear, came_by=frozenset({"better"})) == "better"
+
+
 def test_a_connector_in_trouble_or_that_does_not_send_comes_later() -> None:
     cheap, dear = connector("cheap", space("*", 1)), connector("dear", space("*", 2))
     assert winner("x@a.org", cheap, dear, trouble=frozenset({"cheap"})) == "dear"
