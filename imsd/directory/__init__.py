@@ -13,7 +13,7 @@ directory   Directory, the facade that everything else holds
 recipients  address to recipient, expansion of lists
 access      who sees and writes what; explaining: why
 view        an entry as one rights class sees it, read by filters and encoded
-referring   parts of the tree that other servers hold (RFC 3296)
+referring   parts of the tree that other servers hold (RFC 3296); elsewhere: and what the settings say
 narrowing   a filter before it is planned; matched: which values an answer carries
 sorting     sorted answers and windows of them
 synchronizing  copies that clients keep (RFC 4533)

@@ -20,6 +20,7 @@ from imsd.directory.changes import Change, Given, Modification
 from imsd.directory.conditions import PLAIN, Changed, Conditions
 from imsd.directory.configuration import Configuration
 from imsd.directory.domains import Domains, rules_of, visibility_of
+from imsd.directory.elsewhere import Elsewhere
 from imsd.directory.entry import Entry, Kind
 from imsd.directory.limits import Limits, limits_of
 from imsd.directory.membership import Membership
@@ -105,6 +106,7 @@ class Directory:
         self.domains = Domains.of(page, self.settings[Rerouting], self.settings[Ims])
         self.rules: Rules = rules_of(page, ldap, self.settings[Quotas], self.settings[Folders], self.domains)
         self.policy = Policy(visibility_of(ldap))
+        self.elsewhere = Elsewhere.of(ldap)
         self.cache.forget_answers()
 
     async def _read_settings(self) -> None:

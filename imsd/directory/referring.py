@@ -38,11 +38,12 @@ def urls(entry: Entry, name: str, below: str = "", scope: Scope | None = None) -
     requests (RFC 3296 5.2 to 5.4).
     """
     return tuple(
-        _url(value.decode("utf-8", "replace"), name, below, scope) for value in entry.user.get("ref", ())
+        url(value.decode("utf-8", "replace"), name, below, scope) for value in entry.user.get("ref", ())
     )
 
 
-def _url(text: str, name: str, below: str, scope: Scope | None) -> str:
+def url(text: str, name: str, below: str, scope: Scope | None) -> str:
+    """One such URL, completed."""
     found = _LDAP.fullmatch(text)
     if found is None:
         return text  # not an LDAP URL: as it is
@@ -50,12 +51,12 @@ def _url(text: str, name: str, below: str, scope: Scope | None) -> str:
     target = unquote(place or "") or name
     if below:
         target = f"{below},{target}"
-    url = f"{host}/{quote(target, safe='=,+;@:!$&()*~')}"
+    made = f"{host}/{quote(target, safe='=,+;@:!$&()*~')}"
     if scope is not None:
-        url += f"??{_SCOPES[scope]}"
+        made += f"??{_SCOPES[scope]}"
     if extensions:
-        url += ("??" if scope is not None else "????") + extensions
-    return url
+        made += ("??" if scope is not None else "????") + extensions
+    return made
 
 
 def continued(scope: Scope) -> Scope:

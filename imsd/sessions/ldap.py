@@ -58,9 +58,11 @@ from protocols.ldap.messages import (
     ModifyDnRequest,
     ModifyRequest,
     PasswordModify,
+    Scope,
     SearchRequest,
 )
 from protocols.ldap.reader import Budget
+from protocols.ldap.responses import encode_reference
 from protocols.ldap.results import Failed, FailedUpdate, Result, ResultCode
 from protocols.ldap.server import LdapConnection
 from protocols.ldap.session import Update
@@ -209,6 +211,8 @@ class Identity:
                 yield shown
             return
         search = await self._search()
+        for url in await self._elsewhere(request.base, controls, request.scope):
+            yield encode_reference([url.encode()])
         viewer, derived = self._viewer, self._derived
         persists = controls.persistent is not None or (controls.sync is not None and controls.sync.persist)
         if persists:
@@ -234,6 +238,16 @@ class Identity:
                 self._persistent -= 1
             await answers.aclose()
 
+    async def _elsewhere(self, name: str, controls: Controls, scope: Scope | None = None) -> list[str]:
+        """Where a search goes on. Raises HeldElsewhere for what other servers hold, NotPermitted."""
+        elsewhere = self._directory.elsewhere
+        if not elsewhere or controls.manage_dsa_it:
+            return []
+        await self.viewer()
+        here, wanted = await self._directory.cache.the_tree(), tree.parse(name)
+        elsewhere.refer(wanted, here, scope)
+        return [] if scope is None else elsewhere.continued(wanted, here, scope)
+
     async def compare(self, request: CompareRequest, controls: Controls = NONE) -> bool:
         if controls.fresh:
             await self._directory.cache.catch_up()
@@ -243,6 +257,7 @@ class Identity:
         if ldap_settings.holds(request.dn):
             return ldap_settings.compare(self._directory, await self.viewer(), request, controls)
         item = filters.Equal(request.attribute, request.value)
+        await self._elsewhere(request.dn, controls)
         search = await self._search()
         search.manage = controls.manage_dsa_it
         view = await search.located(request.dn)
@@ -310,6 +325,7 @@ class Identity:
         """An update as a step of a unit."""
         if ldap_settings.holds(request.dn):
             raise UnwillingToPerform("Settings are changed one by one")
+        await self._elsewhere(request.dn, controls)
         conditions = await self._conditions(controls)
         viewer = await self.viewer()
         directory = self._directory

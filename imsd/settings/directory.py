@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+import re
+from typing import ClassVar, Final, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from imsd.settings.authentication import AUTHENTICATION, Authentication
 from imsd.settings.connectors import host_and_port
 from imsd.settings.domains import DomainPattern
 from imsd.settings.page import Page
+from protocols.errors import BadSyntax
+from protocols.ldap import dn
 
 
 class Addressing(Page):
@@ -61,6 +64,38 @@ class Addressing(Page):
         return value
 
 
+_URL: Final = re.compile(
+    r"ldaps?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?(/[^ ?]*)?", re.IGNORECASE
+)
+
+
+class LdapReferral(BaseModel):
+    """Another LDAP server, and the part of the tree that it holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    server: str = Field(min_length=1, max_length=253, pattern=r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)$")
+    base: str = Field(min_length=1, max_length=1_000)
+    port: int = Field(0, ge=0, le=65_535)
+    tls: bool = False
+
+    @field_validator("base")
+    @classmethod
+    def _base(cls, value: str) -> str:
+        try:
+            found = dn.parse(value)
+        except BadSyntax as error:
+            raise ValueError(f"{value!r} is no distinguished name: {error}") from None
+        if not found.rdns:
+            raise ValueError("a base is needed")
+        return value
+
+    @property
+    def url(self) -> str:
+        port = self.port or (636 if self.tls else 389)
+        return f"{'ldaps' if self.tls else 'ldap'}://{self.server}:{port}"
+
+
 class Ldap(Page):
     """The directory as LDAP clients see it."""
 
@@ -100,6 +135,25 @@ class Ldap(Page):
         description="Whether deleting an entry over LDAP deletes a mailbox that is not empty; an entry's "
         "imsMailboxFate (delete or refuse) goes before this",
     )
+    referrals: tuple[LdapReferral, ...] = Field(
+        (),
+        max_length=350,
+        description="Other LDAP servers and the base of what each holds, outside of this organisation: who "
+        "asks for that is referred there, and searches from above go on there. port 0: 389, with tls 636",
+    )
+    default_referral: str = Field(
+        "",
+        max_length=1_000,
+        description="URL (ldap://host) of the server to ask for what is neither here nor at one of the "
+        "referrals; empty: there is no such entry",
+    )
     attributes: dict[str, Literal["everyone", "authenticated", "owner", "administrator"]] = Field(
         {}, description="Least rights to read an attribute, where they differ from the schema's"
     )
+
+    @field_validator("default_referral")
+    @classmethod
+    def _default_referral(cls, value: str) -> str:
+        if value and not _URL.fullmatch(value):
+            raise ValueError(f"{value!r} is no URL of an LDAP server")
+        return value
