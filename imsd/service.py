@@ -40,6 +40,7 @@ from imsd.mail.pickup import Pickup
 from imsd.mail.queue import QueueRunner
 from imsd.mail.retrieving import Retriever
 from imsd.mail.routes_file import RoutesFile
+from imsd.mail.tlsreports import TlsInbox
 from imsd.mail.warnings import Warner
 from imsd.sessions.imap4 import make_imap4
 from imsd.sessions.ldap import make_ldap
@@ -92,6 +93,7 @@ class Server(Service):
         self.upkeep: Upkeep | None = None
         self.pickup: Pickup | None = None
         self.warner: Warner | None = None
+        self.tls_inbox: TlsInbox | None = None
         self.links: Links | None = None
         self.hooks: EventCommands | None = None
         self.indexing: Indexing | None = None
@@ -178,6 +180,9 @@ class Server(Service):
             self.reactor,
         )
         self.pickup.start()
+        self.queue.reports.start()
+        self.tls_inbox = TlsInbox(core.db, core.directory, core.settings, core.blobs, self.reactor)
+        self.tls_inbox.start()
         self.warner = Warner(core.db, core.directory, core.settings, self.reactor)
         self.warner.start()
         self.links = self._links(core, self.queue)
@@ -351,6 +356,8 @@ class Server(Service):
             self.warner.stop()
         if self.hooks is not None:
             self.hooks.stop()
+        if self.tls_inbox is not None:
+            self.tls_inbox.stop()
         ended = [factory.stop() for factory in self.factories.values()]
         if self.pickup is not None:
             ended.append(self.pickup.stop())

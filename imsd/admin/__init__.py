@@ -3,7 +3,7 @@
 operations  the table, and how an operation is called
 control     the table over HTTP on a local socket
 people, mailbox, sharing, directory, settings, queue, routes, search, status, health, limits, links,
-backup
+tls, backup
             the operations, by what they are about; importing this package enters them
 """
 
@@ -21,6 +21,7 @@ from imsd.admin import (
     settings,
     sharing,
     status,
+    tls,
 )
 
 __all__ = [
@@ -37,4 +38,5 @@ __all__ = [
     "settings",
     "sharing",
     "status",
+    "tls",
 ]

@@ -97,6 +97,7 @@ MODULES = (
     "settings",
     "setup",
     "sharing",
+    "tls",
 )
 """Modules whose import enters commands into the group."""
 
@@ -106,7 +107,7 @@ MODULE_OF = {
     **dict.fromkeys(("drain", "track"), "queue"),
     **dict.fromkeys(("check", "status", "verify"), "server"),
     **dict.fromkeys(("setup", "welcome"), "setup"),
-    **{name: name for name in ("limits", "link", "queue", "route", "search", "settings")},
+    **{name: name for name in ("limits", "link", "queue", "route", "search", "settings", "tls")},
 }
 """The module that alone has a command, so that a script which runs it a hundred times waits for
 no other module's import. A command that is not here is found by importing all of them."""

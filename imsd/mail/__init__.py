@@ -19,6 +19,7 @@ routes_file what routes mail, as a text for people
 security    how protected, and logged in as whom
 relay       over which connection (parcels, downgrade: the content on its way)
 settling    what becomes of each recipient: retries, expiry, finishing
+tlsreports/ what other domains are told of TLS with them, and what they tell (RFC 8460)
 reporting   who is told (bounce: how a report is written)
 
 Every message enters through `Delivery.accept`: from SMTP, from bounces and automatic replies,

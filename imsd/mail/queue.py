@@ -44,6 +44,8 @@ from imsd.mail.retrieving import ask_too
 from imsd.mail.routing import Routing
 from imsd.mail.settling import Settling
 from imsd.mail.slots import Slots
+from imsd.mail.tlsreports import Counter, TlsReporter
+from imsd.mail.tlsreports.posting import Poster
 from imsd.mail.ways import Ways
 from imsd.mail.work import HOUR, Active
 from imsd.settings.connectors import Delivery as DeliveryPage
@@ -134,6 +136,15 @@ class QueueRunner:
             timeouts,
             also=lambda client: ask_too(client, directory, settings),
         )
+        self.counter = self.transport.counted = Counter(db, settings, reactor, now)
+        post = Poster(
+            reactor,
+            self.names,
+            partial(in_thread, reactor),
+            lambda: keyring.path(settings[Tls].ca_file) if settings[Tls].ca_file else None,
+            lambda: settings[DeliveryPage].loopback_check,
+        )
+        self.reports = TlsReporter(db, delivery, directory, settings, self.names, post, reactor, now)
         self.connectors = delivery.connectors
         reporter = Reporter(delivery, directory, settings, blobs, self._hostname)
         self._settling = Settling(db, reporter, settings, now, self._hold)
@@ -193,6 +204,7 @@ class QueueRunner:
     def stop(self) -> Deferred[None]:
         """Let what is being sent end, for a while; leave the rest to the next start."""
         self._stopping = self.lanes.stopping = True
+        self.reports.stop()
         self.claiming.stop()
         return Deferred.fromCoroutine(self._stop())
 
@@ -210,6 +222,7 @@ class QueueRunner:
             if patience.active():
                 patience.cancel()
         await self.claiming.give_back()
+        await self.counter.stop()
 
     def _give_up(self) -> None:
         for lane in list(self.lanes.open):

@@ -19,6 +19,8 @@ from protocols.message import headers
 
 REQUIRED: Final = "required"
 OPTIONAL: Final = "optional"
+REPORT: Final = "report"
+"""OPTIONAL, of a report on TLS: what becomes of its connection is counted nowhere (RFC 8460 3)."""
 
 FIELD: Final = "TLS-Required"
 

@@ -41,6 +41,7 @@ from imsd.settings.sending import Sending
 from imsd.settings.smtp import Smtp
 from imsd.settings.spool import Spool
 from imsd.settings.timers import Timers
+from imsd.settings.tls_reports import TlsReports
 from imsd.settings.tokens import Tokens
 from imsd.settings.unknowns import Dnsbl, Greylisting
 
@@ -66,6 +67,7 @@ PAGES: tuple[type[Page], ...] = (
     Flow,
     Timers,
     Tls,
+    TlsReports,
     Dialup,
     Etrn,
     Ndr,

@@ -16,6 +16,8 @@ mailboxes, messages, marking, moving, jobs, index, ...
 entries, ...    directory entries and addresses
 spool, fanout, tracking, settings
                 the queue, copies still to be made, what was decided, stored settings
+tls_results, tls_received
+                TLS with other domains counted and reported, and what they report
 verify, backup, housekeeping
                 proof, copies, what the store does for itself
 failpoints      where tests kill the process

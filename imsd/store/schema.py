@@ -19,6 +19,8 @@ from imsd.store import (
     spool,
     sts_policies,
     tables,
+    tls_received,
+    tls_results,
     tracking,
     url_keys,
 )
@@ -42,6 +44,8 @@ WHERE = (
     sts_policies,
     greylist,
     url_keys,
+    tls_results,
+    tls_received,
 )
 """The modules that define tables."""
 

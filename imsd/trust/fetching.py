@@ -52,7 +52,7 @@ class Body(Protocol):
 
 
 @implementer(IAgentEndpointFactory)
-class _To:
+class To:
     """TLS to one address, with the certificate of the host in the address bar."""
 
     def __init__(self, reactor: Any, address: str, port: int, trust: Any) -> None:
@@ -85,7 +85,7 @@ class Fetcher:
         """Raises Unavailable."""
         host = f"mta-sts.{domain}"
         try:
-            trust = await self._in_thread(_trusted, self._ca_file())
+            trust = await self._in_thread(trusted, self._ca_file())
             addresses = await self._names.addresses(host)
         except (LookupFailed, OSError, ValueError) as error:
             raise Unavailable("sts-policy-fetch-error", str(error)) from error
@@ -111,7 +111,7 @@ class Fetcher:
 
     async def _get(self, host: str, address: str, trust: Any) -> str:
         port = self._port()
-        factory = _To(self._reactor, address, port, trust)
+        factory = To(self._reactor, address, port, trust)
         pool = HTTPConnectionPool(self._reactor, persistent=False)
         agent = Agent.usingEndpointFactory(self._reactor, factory, pool)
         where = f"https://{host}{'' if port == 443 else f':{port}'}/.well-known/mta-sts.txt"
@@ -129,7 +129,7 @@ class Fetcher:
         return (await body.done).decode("utf-8")
 
 
-def _trusted(file: Path | None) -> Any:
+def trusted(file: Path | None) -> Any:
     """Blocking."""
     if file is None:
         return platformTrust()

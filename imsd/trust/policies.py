@@ -58,6 +58,7 @@ class Policies:
         self._now = now
         self._on = on
         self._failed: dict[tuple[str, str], int] = {}
+        self._faults: dict[str, Unavailable] = {}
         self._fetching: dict[str, list[Deferred[None]]] = {}
 
     async def of(self, domain: str) -> Policy | None:
@@ -70,10 +71,16 @@ class Policies:
             record = record_id(answer)
         except LookupFailed:
             record = None
+        if record is None:
+            self._faults.pop(domain, None)
         if record is not None and (kept is None or kept.record != record or self._ends(kept)):
             await self._once(domain, record)
             kept = await self._kept(domain)
         return None if kept is None or kept.mode == "none" else _policy(kept)
+
+    def fault(self, domain: str) -> Unavailable | None:
+        """Why the policy that a domain publishes could not be had the last time."""
+        return self._faults.get(domain)
 
     async def refresh(self) -> None:
         """Fetch again what is about to end."""
@@ -120,9 +127,14 @@ class Policies:
             self.log.info("the MTA-STS policy of {domain}: {why}", domain=domain, why=str(error))
             if len(self._failed) >= MOST_FAILED:
                 self._failed.clear()
+                self._faults.clear()
             self._failed[domain, record] = self._now() + AGAIN
+            if isinstance(error, BadPolicy):
+                error = Unavailable("sts-policy-invalid", str(error))
+            self._faults[domain] = error
             return
         self._failed.pop((domain, record), None)
+        self._faults.pop(domain, None)
         now = self._now()
         kept = Kept(domain, record, policy.mode, "\n".join(policy.mx), now, now + policy.max_age * 1_000_000)
         await self._db.write(rows.keep, kept)

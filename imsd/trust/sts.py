@@ -23,6 +23,12 @@ class Policy:
     mx: tuple[str, ...]
     max_age: int
 
+    @property
+    def lines(self) -> list[str]:
+        """The policy as text (RFC 8461 3.2), for reports."""
+        mx = [f"mx: {host}" for host in self.mx]
+        return ["version: STSv1", f"mode: {self.mode}", *mx, f"max_age: {self.max_age}"]
+
     def allows(self, host: str) -> bool:
         """Whether a host may take mail (RFC 8461 4.1)."""
         host = host.lower().rstrip(".")

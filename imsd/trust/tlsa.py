@@ -44,6 +44,10 @@ class Tlsa:
             and len(self.data) == _LENGTHS.get(self.matching, len(self.data) or -1)
         )
 
+    def __str__(self) -> str:
+        """As it stands in a zone (RFC 6698 2.2)."""
+        return f"{self.usage} {self.selector} {self.matching} {self.data.hex()}"
+
     def is_of(self, certificate: x509.Certificate) -> bool:
         """Whether the record names this certificate, or its key."""
         if self.selector == 0:

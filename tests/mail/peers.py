@@ -114,6 +114,9 @@ class Connection:
     def getPeer(self) -> IPv4Address:
         return IPv4Address("TCP", "192.0.2.1", 25)
 
+    def getHost(self) -> IPv4Address:
+        return IPv4Address("TCP", "192.0.2.99", 40_000)
+
     def _end(self) -> None:
         if not self._lost:
             self._lost = True

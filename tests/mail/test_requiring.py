@@ -21,6 +21,7 @@ from imsd.settings import PAGES, LiveSettings
 from imsd.store import spool
 from imsd.store.database import Database
 from imsd.store.spool import State
+from imsd.trust.policies import Unavailable
 from imsd.trust.sts import Policy
 from tests.mail.peers import MailReactor
 from tests.mail.test_queue import TEXT, World, status, store_reactor
@@ -37,6 +38,10 @@ class Published:
 
     def __init__(self) -> None:
         self.of_domain: dict[str, Policy] = {}
+        self.faults: dict[str, Unavailable] = {}
+
+    def fault(self, domain: str) -> Unavailable | None:
+        return self.faults.get(domain)
 
     async def of(self, domain: str) -> Policy | None:
         return self.of_domain.get(domain)

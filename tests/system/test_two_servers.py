@@ -1,10 +1,14 @@
-"""Two real servers that send each other mail under TLS: REQUIRETLS."""
+"""Two real servers that send each other mail under TLS: REQUIRETLS, reports on TLS."""
 
 from __future__ import annotations
 
+import gzip
+import http.server
 import json
 import re
 import smtplib
+import ssl
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -75,7 +79,7 @@ def lab(make_server: Callable[..., RunningServer], tmp_path_factory: pytest.Temp
         server.add_user(alias)
         one.set(
             server,
-            addressing__domains=[domain],
+            addressing__domains=[domain, "bad.test"] if domain == "there.test" else [domain],
             routing__catch_all={domain: server.address(alias)},
             ims__delivery__nameservers=[one.names.address],
             ims__delivery__port=other.port("smtp"),
@@ -109,3 +113,63 @@ def test_it_comes_back_from_a_server_that_does_not_promise_it(lab: Lab) -> None:
     poll(lambda: any(b"Status: 5.7.30" in text for text in texts(lab.here, "bob")))
     assert "not promised" not in subjects(lab.there, "jean")
     lab.set(lab.there, smtp__requiretls=True)
+
+
+@pytest.fixture
+def failing(lab: Lab) -> str:
+    """bad.test is there, too; its TLSA record is of another certificate."""
+    lab.names.zone["bad.test", "MX"] = ["10 mx.bad.test."]
+    lab.names.zone["mx.bad.test", "A"] = ["127.0.0.1"]
+    lab.names.zone[f"_{lab.there.port('smtp')}._tcp.mx.bad.test", "TLSA"] = ["3 1 1 " + "ab" * 32]
+    queue_id = lab.send("jean@bad.test", "not to arrive")
+    poll(lambda: lab.told(lab.here, queue_id, "deferred"))
+    lab.here.ask("queue.delete", messages=[queue_id], ndr=False)
+    return "bad.test"
+
+
+def test_a_certificate_that_fails_is_reported_to_who_asks_for_it(lab: Lab, failing: str) -> None:
+    told = lab.here.imsctl("tls", "results", "--domain", failing).stdout
+    assert "\tbad.test\ttlsa\tvalidation-failure\t" in told
+    lab.set(lab.there, tls_reports__address=lab.there.address("jean"))
+    lab.names.zone[f"_smtp._tls.{failing}", "TXT"] = ['"v=TLSRPTv1; rua=mailto:tls@there.test"']
+    assert "mailto:tls@there.test: mailed: " in lab.here.imsctl("tls", "send", failing).stdout
+    poll(lambda: lab.there.ask("tls.reports.list"))
+    (listed,) = json.loads(lab.there.imsctl("tls", "reports", "list", "--json").stdout)
+    assert listed["domains"] == ["mx.bad.test"] and listed["failures"] >= 1
+    assert (listed["organization"], listed["submitter"]) == ("Example", "example.test")
+    shown = lab.there.imsctl("tls", "reports", "show", listed["name"]).stdout
+    assert "mx.bad.test: tlsa" in shown and f"3 1 1 {'ab' * 32}" in shown
+    assert re.search(r"validation-failure\t\d+\tmx.bad.test\t127.0.0.1\t", shown)
+    poll(lambda: any(b"TLS-Report-Domain: bad.test" in text for text in texts(lab.there, "jean")))
+
+
+def test_a_report_goes_by_https(lab: Lab, failing: str, tmp_path: Path) -> None:
+    posted: list[tuple[str, str, bytes]] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            posted.append((self.path, self.headers["Content-Type"], body))
+            self.send_response(201)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(lab.authority.sign("reports.test", x509.DNSName("reports.test")))
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        lab.names.zone["reports.test", "A"] = ["127.0.0.1"]
+        uri = f"https://reports.test:{server.server_address[1]}/v1/tls"
+        # What was asked for already is remembered for a while.
+        lab.names.zone[f"_smtp._tls.{failing}", "TXT"] = [f'"v=TLSRPTv1; rua={uri}"']
+        lab.here.stop()
+        lab.here.start()
+        assert lab.here.imsctl("tls", "send", failing).stdout == f"{uri}: posted: 201\n"
+        server.shutdown()
+    ((path, kind, body),) = posted
+    made = json.loads(gzip.decompress(body))
+    assert (path, kind) == ("/v1/tls", "application/tlsrpt+gzip")
+    assert made["policies"][0]["summary"]["total-failure-session-count"] >= 1

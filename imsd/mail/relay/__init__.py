@@ -6,6 +6,7 @@ protection    what one connection must have: settings, DANE, MTA-STS
 reached       how protected it came out to be
 connecting    one connection: reached, greeted, protected, logged in
 sending       one message over it
+counting      what is counted of it for reports on TLS
 courier       one connection after the other, for the messages of one destination
 
 A lane of the queue makes a courier of the `Transport` that all share and gives it parcels, one

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives import hashes
@@ -12,6 +13,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectError, ConnectionLost
 
 from imsd.mail.relay.certificates import Contexts, Creator, Problem, chain_problem, name_problem
+from imsd.mail.relay.counting import result_of
 from imsd.mail.relay.outcomes import Insecure
 from imsd.mail.relay.protection import Protection, Protections
 from imsd.mail.relay.reached import Reached, of
@@ -21,6 +23,7 @@ from imsd.mail.security import Wanted
 from imsd.settings.timers import Timers
 from imsd.store import tables
 from imsd.store.keyring import Keyring
+from imsd.store.tls_results import Result
 from imsd.trust.sts import Policy
 from imsd.trust.tlsa import is_below_anchor, is_leaf
 from protocols.sasl.client import STRONGEST, Binding
@@ -66,6 +69,8 @@ class Transport:
     contexts: Contexts | None = None
     also: Callable[[smtp.Client], Awaitable[None]] | None = None
     """Done with every connection before messages are sent on it."""
+    counted: Callable[[Result], None] = lambda result: None
+    """Hears of every session with an exchanger that DNS names."""
 
     def __post_init__(self) -> None:
         self.contexts = self.contexts or Contexts(self.keyring)
@@ -82,13 +87,23 @@ class Transport:
         self, target: Target, wanted: Wanted, route: Route, policy: Policy | None = None
     ) -> Session:
         """policy: of MTA-STS. Raises what makes the target of no use now."""
-        protection = await self.protections.of(target, route, wanted, policy)
+        count = partial(self._count, target, route, wanted, policy)
+        try:
+            protection = await self.protections.of(target, route, wanted, policy)
+        except Insecure as error:
+            count(None, Problem(error.kind, str(error)), None)
+            raise
         client = await self._connected(target)
         try:
             await client.hello(self.hostname)
             reached = Reached("in clear")
             if protection.level != "none":
-                client, reached = await self._protected(client, target, wanted, protection)
+                try:
+                    client, reached = await self._protected(client, target, wanted, protection)
+                except Insecure as error:
+                    count(protection, Problem(error.kind, str(error)), client)
+                    raise
+                count(protection, reached.problem, client)
             reached = replace(reached, wanted=protection.wanted(wanted))
             if wanted.asks == REQUIRED and "REQUIRETLS" not in client.extensions:
                 raise Insecure("5.7.30", "", "the message requires TLS, and REQUIRETLS is not offered")
@@ -101,6 +116,21 @@ class Transport:
             client.abort()
             raise
         return Session(client, target, wanted, reached)
+
+    def _count(
+        self,
+        target: Target,
+        route: Route,
+        wanted: Wanted,
+        policy: Policy | None,
+        protection: Protection | None,
+        problem: Problem | None,
+        client: smtp.Client | None,
+    ) -> None:
+        fault = self.protections.fault(route)
+        result = result_of(target, route, wanted, policy, fault, protection, problem, client)
+        if result is not None:
+            self.counted(result)
 
     async def _connected(self, target: Target) -> smtp.Client:
         kind = TCP6ClientEndpoint if ":" in target.address else TCP4ClientEndpoint

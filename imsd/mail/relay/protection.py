@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 
 from imsd.mail.names import LookupFailed, Names
 from imsd.mail.relay.outcomes import Insecure
-from imsd.mail.requiring import OPTIONAL, REQUIRED
+from imsd.mail.requiring import OPTIONAL, REPORT, REQUIRED
 from imsd.mail.routing import Route, Target
 from imsd.mail.security import Wanted, host_names
 from imsd.settings.security import Level, Tls
-from imsd.trust.policies import Policies
+from imsd.trust.policies import Policies, Unavailable
 from imsd.trust.sts import Policy
 from imsd.trust.tlsa import Tlsa, usable
 from protocols.message.domains import to_ascii
@@ -109,11 +109,16 @@ class Protections:
         name = policy_domain(route)
         return await self._policies.of(name) if name else None
 
+    def fault(self, route: Route) -> Unavailable | None:
+        """Why the MTA-STS policy that a domain publishes cannot be had; None: there is none, or it can."""
+        name = "" if self._policies is None or route.hosts else policy_domain(route)
+        return self._policies.fault(name) if name and self._policies is not None else None
+
     async def of(self, target: Target, route: Route, wants: Wanted, policy: Policy | None) -> Protection:
         """Raises Insecure: the target must not get mail."""
         if wants.asks == REQUIRED:
             return await self._required(target, route, wants, policy)
-        if wants.asks == OPTIONAL and wants.level in ("may", "encrypt"):
+        if wants.asks in (OPTIONAL, REPORT) and wants.level in ("may", "encrypt"):
             return await self._relaxed(target, route, wants, policy)
         return await self._asked(target, route, wants, policy)
 

@@ -1,0 +1,191 @@
+"""A report a day to each domain that asks for it (RFC 8460 4.1, 5).
+
+1. A day is reported on the next, from `tls_reports.hour` on; each report some time within
+   `tls_reports.spread_min`, so that those who get many do not get them at once.
+2. First the domain's record is looked up; then each destination has a row of its own, is claimed for a
+   while and tried, and again after 10 minutes, 20, 40, ... for a day (5.5). Nodes that share a store share
+   the rows.
+3. By mail a report goes with the null reverse-path and NOTIFY=NEVER, whatever TLS there is, and is counted
+   in no report (3): nothing follows from it. It carries no DKIM signature, which there is not here yet.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from imsd.errors import NoSuchEntry, Refusal
+from imsd.mail.envelope import Addressee, Envelope
+from imsd.mail.names import LookupFailed, Names
+from imsd.mail.requiring import REPORT
+from imsd.mail.tlsreports.letter import letter
+from imsd.mail.tlsreports.posting import Undelivered
+from imsd.settings.tls_reports import TlsReports
+from imsd.store import tls_received
+from imsd.store import tls_results as rows
+from imsd.store.blobs import new_blob
+from imsd.store.tls_results import DAY, Report
+from imsd.trust import tlsrpt
+from imsd.trust.tlsrpt import Heading
+from protocols.message.summary import summarize
+
+if TYPE_CHECKING:
+    from imsd.directory.directory import Directory
+    from imsd.mail.delivery import Delivery
+    from imsd.settings import LiveSettings
+    from imsd.store.database import Database
+
+ROUND: Final = 60.0
+"""Seconds between looks at what is due."""
+MINUTE: Final = 60_000_000
+LEASE: Final = 10 * MINUTE
+"""For so long a report that is claimed is nobody else's."""
+WAIT: Final = 10 * MINUTE
+TRIES: Final = 8
+"""With waits that double, a day."""
+
+Post = Callable[[str, bytes], Awaitable[str]]
+
+
+class TlsReporter:
+    """Looks every minute. post: by HTTPS, raises Undelivered. now: microseconds."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        db: Database,
+        delivery: Delivery,
+        directory: Directory,
+        settings: LiveSettings,
+        names: Names,
+        post: Post,
+        reactor: Any,
+        now: Callable[[], int],
+    ) -> None:
+        self._db = db
+        self._delivery = delivery
+        self._directory = directory
+        self._settings = settings
+        self._names = names
+        self._post = post
+        self._now = now
+        self._running: Deferred[Any] | None = None
+        self._loop = LoopingCall(self._round)
+        self._loop.clock = reactor
+
+    def start(self) -> None:
+        self._loop.start(ROUND)
+
+    def stop(self) -> None:
+        """Nothing further is begun; what is being sent is claimed, and comes again."""
+        if self._loop.running:
+            self._loop.stop()
+        if self._running is not None:
+            self._running.cancel()
+
+    def _round(self) -> Deferred[Any]:
+        self._running = Deferred.fromCoroutine(self.look())
+        return self._running.addErrback(self._failed)
+
+    def _failed(self, failure: Any) -> None:
+        if not failure.check(CancelledError, Refusal):
+            self.log.failure("reports on TLS could not be sent; it is tried again", failure)
+
+    async def look(self) -> None:
+        """Do what is due."""
+        page, now = self._settings[TlsReports], self._now()
+        today = now // DAY
+        while await self._db.write(rows.expire, today - page.keep_days):
+            pass
+        while await self._db.write(tls_received.expire, now - page.keep_days * DAY):
+            pass
+        if page.send == "off":
+            return
+        since = today * DAY + page.hour * 60 * MINUTE
+        if now >= since:
+            while await self._db.write(rows.plan, today - 1, since, page.spread_min * MINUTE):
+                pass
+        while claimed := await self._db.write(rows.claim, self._now(), self._now() + LEASE):
+            for each in claimed:
+                await self._one(each)
+
+    async def _one(self, report: Report) -> None:
+        try:
+            if report.rua:
+                note = await self._send(await self._heading(report.day, report.domain), report.rua)
+                await self._db.write(rows.settle, report, "sent", 0, note)
+            else:
+                await self._divide(report)
+        except (Undelivered, LookupFailed, Refusal) as error:
+            await self._again(report, error.text if isinstance(error, Refusal) else str(error))
+
+    async def _again(self, report: Report, why: str) -> None:
+        due = self._now() + (WAIT << report.attempts)
+        state = "waiting" if report.attempts + 1 < TRIES else "failed"
+        await self._db.write(rows.settle, report, state, due, why)
+        self.log.info(
+            "report on TLS to {domain} is not delivered to {rua}: {why}",
+            domain=report.domain, rua=report.rua or "anybody", why=why,
+        )  # fmt: skip
+
+    async def destinations(self, domain: str) -> tuple[str, ...]:
+        """Where a domain wants reports. Raises LookupFailed."""
+        return tlsrpt.destinations(await self._names.texts(f"_smtp._tls.{domain}"))
+
+    async def _divide(self, report: Report) -> None:
+        wanted = await self.destinations(report.domain)
+        by_mail = self._settings[TlsReports].send == "all"
+        fine = [uri for uri in wanted if by_mail or not tlsrpt.mail_address(uri)]
+        if fine:
+            await self._db.write(rows.divide, report, fine, self._now())
+            return
+        note = "reports are not sent by mail (tls_reports.send)" if wanted else "the domain asks for none"
+        await self._db.write(rows.settle, report, "none", 0, note)
+
+    async def send_now(self, domain: str, day: int) -> list[tuple[str, str]]:
+        """What was counted of a day so far, reported at once; each destination, and what became of it.
+
+        Raises NoSuchEntry, LookupFailed and refusals.
+        """
+        wanted = await self.destinations(domain)
+        if not wanted:
+            raise NoSuchEntry(f"{domain} asks for no reports (_smtp._tls.{domain})")
+        heading = replace(await self._heading(day, domain), token=secrets.token_hex(4))
+        told = []
+        for uri in wanted:
+            try:
+                told.append((uri, await self._send(heading, uri)))
+            except Undelivered as error:
+                told.append((uri, f"failed: {error}"))
+        return told
+
+    async def _heading(self, day: int, domain: str) -> Heading:
+        page = self._settings[TlsReports]
+        organization, _ = await self._directory.place()
+        served = self._directory.domains.served
+        contact = page.contact or f"postmaster@{served[0] if served else 'localhost'}"
+        return Heading(page.organization or organization, contact, day, domain)
+
+    async def _send(self, heading: Heading, uri: str) -> str:
+        """Raises Undelivered, refusals; what became of it."""
+        results = await self._db.read(rows.of, heading.day, heading.domain)
+        if not results:
+            raise NoSuchEntry(f"Nothing was counted of {heading.domain} on that day")
+        packed = await self._db.in_thread(lambda: tlsrpt.encode(tlsrpt.report(heading, results)))
+        to = tlsrpt.mail_address(uri)
+        if not to:
+            return f"posted: {await self._post(uri, packed)}"
+        data = letter(heading, to, packed, self._now() / 1e6, secrets.token_hex(12))
+        addressee = Addressee(to, None, ("NEVER",))
+        if self._directory.serves(to.rpartition("@")[2]):
+            addressee = replace(addressee, recipient=await self._directory.resolve(to))
+        envelope = Envelope("", (addressee,), tls=REPORT)
+        accepted = await self._delivery.accept(envelope, new_blob(data, summarize(data)))
+        return f"mailed: {accepted.queue_id}"
