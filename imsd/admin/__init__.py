@@ -5,6 +5,7 @@ control     the table over HTTP on a local socket
 people, mailbox, sharing, directory, settings, queue, routes, search, status, health, limits, links,
 tls, backup
             the operations, by what they are about; importing this package enters them
+protection  how a connection to each host would be protected, in words
 """
 
 from imsd.admin import (

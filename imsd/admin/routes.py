@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from imsd.admin.operations import Json, operation
+from imsd.admin.protection import protections
 from imsd.errors import ConstraintViolation, Refusal
 from imsd.mail.connectors import Connectors
 from imsd.mail.destinations import Destination
 from imsd.mail.envelope import Addressee
 from imsd.mail.policy import Submitter
-from imsd.mail.relay.outcomes import Insecure
-from imsd.mail.routing import Route, Target, Unroutable, route
+from imsd.mail.routing import Unroutable, route
 from imsd.mail.security import wanted
 from imsd.settings.connectors import DEFAULT, Ims
 from imsd.settings.networks import address as parse_address
@@ -90,27 +90,8 @@ async def _outward(core: Any, found: Addressee, by: Submitter, told: list[str]) 
     except Unroutable as refusal:
         told.append(f"no host: {refusal.text}")
         return {**answer, "result": "unroutable", "text": refusal.text, "targets": []}
-    told += await _protections(core, way, targets)
+    told += await protections(core, way, targets)
     return {**answer, "targets": [str(target) for target in targets]}
-
-
-async def _protections(core: Any, way: Route, targets: list[Target]) -> list[str]:
-    """What the other domain asks for: DANE, MTA-STS."""
-    told = []
-    protections = core.server.queue.transport.protections
-    wants = wanted(way, core.settings[Ims], core.settings[Tls])
-    policy = await protections.policy(way, wants)
-    if policy is not None:
-        told.append(f"MTA-STS: {policy.mode}, exchangers {', '.join(policy.mx)}")
-    for target in targets:
-        try:
-            found = await protections.of(target, way, wants, policy)
-        except Insecure as error:
-            told.append(f"{target} is not used: {error}")
-        else:
-            if found.by:
-                told.append(f"{target}: {found.by} asks for TLS")
-    return told
 
 
 @operation("route.test-relay")

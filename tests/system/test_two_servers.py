@@ -143,6 +143,29 @@ def test_a_certificate_that_fails_is_reported_to_who_asks_for_it(lab: Lab, faili
     poll(lambda: any(b"TLS-Report-Domain: bad.test" in text for text in texts(lab.there, "jean")))
 
 
+def test_explaining_a_route_tells_how_each_host_is_protected(lab: Lab, failing: str) -> None:
+    def told(address: str) -> str:
+        explained: str = lab.here.imsctl("route", "explain", address, "--from", "bob@example.test").stdout
+        return explained
+
+    port = lab.there.port("smtp")
+    text = told(f"x@{failing}")
+    assert (
+        f"mx.bad.test[127.0.0.1]:{port}: TLS, with a certificate that DNSSEC names (1 TLSA records)" in text
+    )
+    assert "reports on TLS: wanted at mailto:tls@there.test; sent to nobody (tls_reports.send is off)" in text
+    text = told("x@there.test")
+    assert f"mx.there.test[127.0.0.1]:{port}: TLS where it is offered, whoever is there" in text
+    assert f"{port}, REQUIRETLS: TLS, with a certificate for mx.there.test of an authority" in text
+    assert "reports on TLS: there.test asks for none" in text
+    lab.names.secure.clear()
+    lab.names.zone["plain.test", "MX"] = ["10 mx.plain.test."]
+    lab.names.zone["mx.plain.test", "A"] = ["127.0.0.1"]
+    text = told("x@plain.test")
+    lab.names.secure.add("")
+    assert "REQUIRETLS is not used: neither DNSSEC nor MTA-STS vouches for mx.plain.test" in text
+
+
 def test_a_report_goes_by_https(lab: Lab, failing: str, tmp_path: Path) -> None:
     posted: list[tuple[str, str, bytes]] = []
 
