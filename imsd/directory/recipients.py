@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import lru_cache
 
 from imsd.directory.addressing import Proxy
 from imsd.directory.cache import Cache
@@ -54,6 +55,9 @@ _BATCH = 200
 """Members looked at between two turns of the reactor."""
 
 
+_canonical = lru_cache(4_096)(canonical_domain)
+
+
 class Recipients:
     """Answers for one directory."""
 
@@ -66,7 +70,7 @@ class Recipients:
         if domain in domains:
             return True
         try:
-            return canonical_domain(domain) in domains
+            return _canonical(domain) in domains
         except InvalidSyntax:
             return False
 

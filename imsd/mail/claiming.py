@@ -62,7 +62,7 @@ class Claiming:
         self._node = node
         self._now = now
         self._idle = idle
-        self.held: dict[bytes, Active] = {}
+        self.held: dict[tuple[bytes, int], Active] = {}
         self.filling: Deferred[None] | None = None
         self._again = False
         self._timer: Any = None
@@ -160,7 +160,7 @@ class Claiming:
     async def _sort(self, claim: Claim) -> None:
         """Cut a claim into work by destination."""
         active = Active(claim, {each.id for each in claim.recipients}, claim.lease)
-        self.held[claim.token] = active
+        self.held[claim.key] = active
         for key, work in await self._ways.divide(active, self._settings[ConnectionLimits].most_recipients):
             self._lanes.put(key, work)
 
@@ -169,7 +169,7 @@ class Claiming:
         active = work.active
         active.left -= {each.id for each in work.recipients}
         if not active.left:
-            self.held.pop(active.claim.token, None)
+            self.held.pop(active.claim.key, None)
 
     # Leases ----------------------------------------------------------------------------------
 

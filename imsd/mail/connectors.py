@@ -142,8 +142,13 @@ class Connectors:
     ) -> Out:
         """The way of an Internet address. Raises NoRoute, PolicyRejected."""
         found = candidates(self.all, "SMTP", address)
-        condition = self.condition(attempts, now, originator.peer)
-        chosen = await self._chosen(found, f"SMTP:{address}", originator, condition, tell)
+        chosen = await self._chosen(
+            found,
+            f"SMTP:{address}",
+            originator,
+            lambda: self.condition(attempts, now, originator.peer),
+            tell,
+        )
         if chosen.space.via:
             return self._encapsulated(chosen, Foreign("SMTP", address), tell, bool(originator.address))
         destination = Destination(address.rpartition("@")[2].lower())
@@ -155,8 +160,13 @@ class Connectors:
         """The way of an address of another type. Raises NoRoute, PolicyRejected."""
         found = self._sites(to) if to.type == "EX" else candidates(self.all, to.type, to.value)
         found = [each for each in found if each.space.via]
-        condition = self.condition(0, 0, originator.peer) if originator.peer else Condition()
-        chosen = await self._chosen(found, str(to), originator, condition, tell)
+        chosen = await self._chosen(
+            found,
+            str(to),
+            originator,
+            lambda: self.condition(0, 0, originator.peer) if originator.peer else Condition(),
+            tell,
+        )
         return self._encapsulated(chosen, to, tell, bool(originator.address))
 
     async def out_contact(self, contact: Contact, originator: Originator, tell: Tell = silent) -> Out:
@@ -189,7 +199,12 @@ class Connectors:
         return Out(connector, address, destination, self.parked(connector, destination, new))
 
     async def _chosen(
-        self, found: list[Candidate], what: str, originator: Originator, condition: Condition, tell: Tell
+        self,
+        found: list[Candidate],
+        what: str,
+        originator: Originator,
+        condition: Callable[[], Condition],
+        tell: Tell,
     ) -> Candidate:
         if not found:
             tell(f"no address space fits {what}")
@@ -208,7 +223,7 @@ class Connectors:
                 usable.append(each)
         if not usable:
             raise PolicyRejected(f"Not accepted for delivery: {refusal}")
-        choice = choose(usable, condition)
+        choice = choose(usable, condition())
         for each, why in choice.lost:
             tell(f"{each}: not used, {why}")
         tell(f"{choice.chosen}: used")

@@ -111,7 +111,7 @@ class Handovers:
                     break
                 for claim in found:
                     active = Active(claim, {each.id for each in claim.recipients}, claim.lease)
-                    self._claiming.held[claim.token] = active
+                    self._claiming.held[claim.key] = active
                     route = Route("atrn", claim.recipients[0].domain, why="the domain's host asked for it")
                     work = Work(active, claim.recipients, route, "Held until the domain's host asks by ATRN")
                     await self._do("atrn", work, courier)

@@ -6,18 +6,21 @@
    `per_host`, and only while more lanes are free than he has: whoever is slow leaves room
    for others, however much there is for him.
 3. What stays here needs no connection, and waits for nobody who is slow elsewhere.
+4. A lane goes on to the next message when the one before it is sent, not when its result is written: so
+   many as `AHEAD` (imsd.mail.hands) may be sent and not written, and a crash then may send those again.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from imsd.mail.delivery import LOCAL
+from imsd.mail.hands import Hands
 from imsd.mail.relay import Courier
 from imsd.mail.slots import Slots
 from imsd.mail.work import Work
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 
 BACKLOG = 2
 """Waiting pieces of work for each lane of a destination before there is another lane."""
+ENOUGH = 6
+"""The same, before no more is claimed for it."""
 
 
 class Lanes:
@@ -41,7 +46,7 @@ class Lanes:
         settings: LiveSettings,
         reactor: Any,
         courier: Callable[[Slots], Courier],
-        do: Callable[[str, Work, Courier], Awaitable[None]],
+        do: Callable[[str, Work, Courier], Coroutine[Any, Any, None]],
         ended: Callable[[], None],
     ) -> None:
         self._settings = settings
@@ -62,7 +67,7 @@ class Lanes:
 
     def full(self, key: str) -> bool:
         """Whether there is enough in hand for a key: more of it would only wait here."""
-        return len(self._pending.get(key, ())) > self._running.get(key, 0) * BACKLOG
+        return len(self._pending.get(key, ())) > self._running.get(key, 0) * ENOUGH
 
     @property
     def waits(self) -> bool:
@@ -132,16 +137,21 @@ class Lanes:
 
     async def _lane(self, key: str, work: Work) -> None:
         courier = self._courier(self.slots)
+        hands = Hands()
         try:
             done = 0
             while True:
-                await self._do(key, work, courier)
+                await hands.take(self._do(key, work, courier), courier)
                 done += 1
                 page, waiting = self._settings[Queue], self._pending.get(key)
                 most = self._limits(work).messages_per_connection
                 if not waiting or self.stopping or page.paused or done >= most:
                     break
                 work = waiting.popleft()
+                if len(waiting) == self._running[key] * BACKLOG:
+                    self._ended()  # Not when nothing is left: the connection would end with the lane.
+            await hands.empty()
             await courier.close()
         finally:
+            hands.drop()
             courier.abort()

@@ -18,6 +18,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_address
 from itertools import zip_longest
 
@@ -74,7 +75,12 @@ class Route:
     @property
     def key(self) -> str:
         """What shares connections."""
-        return f"{self.connector}>" + (",".join(self.hosts) or f"{self.domain}:{self.port}")
+        return _key(self)
+
+
+@lru_cache(4_096)
+def _key(route: Route) -> str:
+    return f"{route.connector}>" + (",".join(route.hosts) or f"{route.domain}:{route.port}")
 
 
 def route(connector: Connector, row: DomainRow | None, destination: Destination) -> Route:

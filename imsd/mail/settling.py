@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Final
 
 from imsd.mail.bounce import Action, Fate, wanted
 from imsd.mail.fairness import again
+from imsd.mail.recording import Recorder
 from imsd.mail.relay import Outcome
 from imsd.mail.reporting import Reporter
 from imsd.mail.schedule import due_again, ends, is_late
 from imsd.mail.work import Active, Work
-from imsd.store import claims, spool, tracking
-from imsd.store.claims import Claim, Result
+from imsd.store import spool, tracking
+from imsd.store.claims import Result
 from imsd.store.ids import QueueId
+from imsd.store.results import Settlement
 from imsd.store.spool import Queued, QueuedRecipient, State
 from imsd.store.tracking import Event
 
@@ -53,6 +55,7 @@ class Settling:
         hold: Callable[[Active], Awaitable[None]],
     ) -> None:
         self._db = db
+        self._recorder = Recorder(db)
         self._reporter = reporter
         self._settings = settings
         self._now = now
@@ -72,7 +75,8 @@ class Settling:
                 ]
         untold = any(each.id not in outcomes for each in work.recipients)
         if verdict.results:
-            untold |= await self._db.write(_write, work.active.claim, verdict, time)
+            settlement = Settlement(work.active.claim, verdict.results, verdict.events)
+            untold |= await self._recorder.write(settlement, time)
         if untold:
             await self.close(message, time)
 
@@ -215,19 +219,6 @@ def _untold(recipient: QueuedRecipient) -> bool:
 
 
 # Units -------------------------------------------------------------------------------------
-
-
-def _write(unit: Unit, claim: Claim, verdict: Verdict, time: int) -> bool:
-    """Results, where the claim is ours, with their tracking; the message goes with its last row.
-
-    True: it stays, because deliveries here are to be told of first.
-    """
-    if claims.record(unit, claim, verdict.results, time):
-        tracking.track(unit, *verdict.events)
-    if any(map(_untold, spool.recipients_of(unit, claim.message.id))):
-        return True
-    spool.finish(unit, claim.message.id)
-    return False
 
 
 def _remove(unit: Unit, message: QueueId, events: list[Event]) -> None:

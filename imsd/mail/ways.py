@@ -13,7 +13,7 @@ from imsd.mail.delivery import LOCAL
 from imsd.mail.destinations import Destination
 from imsd.mail.routing import Route, route
 from imsd.mail.work import Active, Work
-from imsd.settings.connectors import Ims
+from imsd.settings.connectors import Connector, DomainRow, Ims
 from imsd.settings.scheduling import Flow
 from imsd.store.spool import Queued, QueuedRecipient
 
@@ -76,10 +76,12 @@ class Ways:
         self._directory = directory
         self._now = now
         self._keys: OrderedDict[str, str] = OrderedDict()
+        self._routes: dict[tuple[str, str], tuple[Connector, DomainRow | None, Route]] = {}
 
     def forget(self) -> None:
         """Settings have changed."""
         self._keys.clear()
+        self._routes.clear()
 
     async def divide(self, active: Active, most: int) -> list[tuple[str, Work]]:
         """A claim as pieces of work, `most` recipients each, with what their connections go by."""
@@ -126,7 +128,18 @@ class Ways:
         if parks and row is not None and row.logins:
             # There is no host to try: only who asks can have it.
             return Routed(parks=parks, refusal=NotAsked(parks))
-        return Routed(route(connector, row, to), parks)
+        return Routed(self._route(connector, row, to, each.domain), parks)
+
+    def _route(self, connector: Connector, row: DomainRow | None, to: Destination, text: str) -> Route:
+        """The route of a destination, which is the same one while the settings are."""
+        known = self._routes.get((connector.name, text))
+        if known is not None and known[0] is connector and known[1] is row:
+            return known[2]
+        made = route(connector, row, to)
+        if len(self._routes) >= REMEMBERED:
+            self._routes.clear()
+        self._routes[connector.name, text] = (connector, row, made)
+        return made
 
     def _too_large(self, message: Queued) -> bool:
         quota = self._settings[Flow].transfer_quota_kb * 1024

@@ -89,7 +89,7 @@ class AddressSpace(BaseModel):
     def _type(cls, value: str) -> str:
         return value.upper()
 
-    @property
+    @cached_property
     def patterns(self) -> tuple[str, ...]:
         """Compared with the whole address. A bare domain of SMTP stands for it and what is below."""
         pattern = self.pattern.strip().lower()

@@ -176,7 +176,6 @@ _DESCRIBE = sql(
     update(blob).where(_b.id == bindparam("blob")).values({name: bindparam(name) for name in _NAMES})
 )
 _SUMMARY = sql(select(_b.size, *(_b[name] for name in _NAMES)).where(_b.id == bindparam("blob")))
-_PLACE = sql(select(_b.size, _b.file).where(_b.id == bindparam("blob")))
 _PIECE = sql(
     select(
         _b.size,
@@ -260,8 +259,9 @@ def release(unit: Unit, blob_id: BlobId, count: int = 1) -> None:
 
 def release_many(unit: Unit, blob_ids: Iterable[BlobId]) -> None:
     """Give one reference back for each id given; an id may be given several times."""
-    for blob_id, count in sorted(Counter(blob_ids).items()):
-        release(unit, blob_id, count)
+    time = now()
+    counts = sorted(Counter(blob_ids).items())
+    unit.many(_RELEASE, [{"blob": blob_id, "count": count, "time": time} for blob_id, count in counts])
 
 
 def describe(unit: Unit, blob_id: BlobId, summary: Summary) -> None:
@@ -275,14 +275,6 @@ def summary(tx: Transaction, blob_id: BlobId) -> Summary | None:
     if row is None:
         raise StoreUnavailable("Content is missing")
     return _from_columns(row[0], row[1:]) if row[1 + _VERSION] else None
-
-
-def place(tx: Transaction, blob_id: BlobId) -> tuple[int, str]:
-    """Size and file ("" when the bytes are rows)."""
-    row = tx.one(_PLACE, blob=blob_id)
-    if row is None:
-        raise StoreUnavailable("Content is missing")
-    return row[0], row[1]
 
 
 def piece(tx: Transaction, blob_id: BlobId, start: int, count: int) -> tuple[int, str, bytes | None]:

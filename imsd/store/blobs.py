@@ -93,8 +93,12 @@ class Blobs:
 
     async def stream(self, blob_id: BlobId, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
         """The bytes from `start` to before `stop`, in pieces of at most 256 KiB."""
-        size, file = await self.db.read_few(blob_rows.place, blob_id)
+        first = PIECE if stop is None else max(0, min(PIECE, stop - start))
+        size, file, data = await self.db.read_few(blob_rows.piece, blob_id, start, first)
         stop = size if stop is None else min(stop, size)
+        if data and not file:
+            yield data
+            start += len(data)
         while start < stop:
             count = min(PIECE, stop - start)
             if file:

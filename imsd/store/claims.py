@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import and_, bindparam, case, delete, func, select, text, tuple_, update
@@ -49,12 +49,17 @@ LOOK = 250
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Recipients of one message that are ours to try until `lease`."""
+    """Recipients of one message that are ours to try until `lease`. token: of what was claimed together."""
 
     token: bytes
     lease: int
     message: Queued
     recipients: tuple[QueuedRecipient, ...]
+
+    @property
+    def key(self) -> tuple[bytes, QueueId]:
+        """What tells claims apart."""
+        return self.token, self.message.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +152,7 @@ _EXTEND = sql(
     .where(_r.token == bindparam("claimed"), among(_r.id, "ids"))
     .values(lease=bindparam("lease"), due=bindparam("lease"))
 )
+_CLAIMED = sql(select(_r.id).where(among(_r.id, "ids"), _r.token == bindparam("claimed")).with_for_update())
 _RECORD = sql(
     update(queue_recipient)
     .where(_r.id == bindparam("recipient"), _r.token == bindparam("claimed"))
@@ -234,12 +240,7 @@ def claim_ready(
     messages = {}
     if by_message:
         messages = {row[-1]: read_message(row) for row in unit.all(_MESSAGES, ids=list(by_message))}
-    claims = []
-    until = now + lease
-    for message, recipients in by_message.items():
-        token = secrets.token_bytes(12)
-        unit.run(_CLAIM, ids=[each.id for each in recipients], token=token, node=node, lease=until)
-        claims.append(Claim(token, until, messages[message], tuple(recipients)))
+    claims = _taken(unit, by_message, messages, now + lease, node)
     for domain in touched:
         following = unit.value(_FIRST_TURN, domain=domain)
         if following is None:
@@ -280,12 +281,23 @@ def claim_parked(
     messages = {}
     if by_message:
         messages = {row[-1]: read_message(row) for row in unit.all(_MESSAGES, ids=list(by_message))}
-    made, until = [], now + lease
-    for message, recipients in by_message.items():
-        token = secrets.token_bytes(12)
-        unit.run(_CLAIM, ids=[each.id for each in recipients], token=token, node=node, lease=until)
-        made.append(Claim(token, until, messages[message], tuple(recipients)))
-    return made, after
+    return _taken(unit, by_message, messages, now + lease, node), after
+
+
+def _taken(
+    unit: Unit,
+    by_message: dict[QueueId, list[QueuedRecipient]],
+    messages: dict[QueueId, Queued],
+    until: int,
+    node: int,
+) -> list[Claim]:
+    """Claims of recipients: one token is enough for what one unit claims."""
+    if not by_message:
+        return []
+    token = secrets.token_bytes(12)
+    ids = [each.id for recipients in by_message.values() for each in recipients]
+    unit.run(_CLAIM, ids=ids, token=token, node=node, lease=until)
+    return [Claim(token, until, messages[of], tuple(some)) for of, some in by_message.items()]
 
 
 def extend(unit: Unit, claim: Claim, lease: int) -> bool:
@@ -296,26 +308,36 @@ def extend(unit: Unit, claim: Claim, lease: int) -> bool:
 
 def record(unit: Unit, claim: Claim, results: Iterable[Result], now: int) -> list[int]:
     """Write results where the claim is still ours; the recipients that were."""
-    written, next_due = [], 0
-    for each in results:
-        count = unit.run(
-            _RECORD,
-            recipient=each.recipient,
-            claimed=claim.token,
-            state=each.state.value,
-            due=each.due,
-            turn=each.turn or each.due,
-            now=now,
-            error=clean(each.error),
-            warned=int(each.warned),
-        )
-        if count:
-            written.append(each.recipient)
-            if each.state is State.WAITING:
-                next_due = min(next_due or each.due, each.due)
+    given = list(results)
+    rows = unit.all(_CLAIMED, claimed=claim.token, ids=[each.recipient for each in given])
+    ours = {row[0] for row in rows}
+    record_many(unit, [(claim, each) for each in given if each.recipient in ours], now)
+    return [each.recipient for each in given if each.recipient in ours]
+
+
+def record_many(unit: Unit, results: Sequence[tuple[Claim, Result]], now: int) -> None:
+    """Write results of claims that are ours."""
+    if not results:
+        return
+    unit.many(
+        _RECORD,
+        [
+            {
+                "recipient": each.recipient,
+                "claimed": claim.token,
+                "state": each.state.value,
+                "due": each.due,
+                "turn": each.turn or each.due,
+                "now": now,
+                "error": clean(each.error),
+                "warned": int(each.warned),
+            }
+            for claim, each in results
+        ],
+    )
+    next_due = min((each.due for _, each in results if each.state is State.WAITING), default=0)
     if next_due:
         announce(unit, next_due)
-    return written
 
 
 def give_back(unit: Unit, claim: Claim, recipients: Iterable[int], due: int) -> None:

@@ -275,6 +275,8 @@ _OF_MESSAGE = sql(select(*RECIPIENT).where(_r.message == bindparam("message")).o
 _BLOB = sql(select(_m.blob).where(_m.id == bindparam("message")))
 _DELETE_RECIPIENTS = sql(delete(queue_recipient).where(_r.message == bindparam("message")))
 _DELETE_MESSAGE = sql(delete(queue_message).where(_m.id == bindparam("message")))
+_DELETE_RECIPIENTS_OF = sql(delete(queue_recipient).where(among(_r.message, "messages")))
+_DELETE_MESSAGES = sql(delete(queue_message).where(among(_m.id, "messages")))
 _NEXT = sql(select(func.min(_r.due)).where(_r.state == ZERO, _r.ready == ZERO))
 _BY_QUEUE_ID = sql(select(*MESSAGE).where(_m.queue_id == bindparam("queue_id")))
 _PARKED = sql(
@@ -459,6 +461,12 @@ def remove(unit: Unit, message: QueueId) -> bool:
     unit.run(_DELETE_MESSAGE, message=message)
     blob_rows.release(unit, BlobId(blob_id))
     return True
+
+
+def remove_many(unit: Unit, messages: Sequence[QueueId]) -> None:
+    """Remove the rows of messages; the caller gives their content back."""
+    unit.run(_DELETE_RECIPIENTS_OF, messages=messages)
+    unit.run(_DELETE_MESSAGES, messages=messages)
 
 
 def hold(unit: Unit, message: QueueId, now: int) -> int:

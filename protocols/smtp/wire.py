@@ -1,6 +1,8 @@
 """The client's end of the wire: bytes in, replies out, within bounds and time.
 
-One waiter at a time. Whatever goes wrong closes the connection and stays as `failure`.
+One waiter at a time. Whatever goes wrong closes the connection and stays as `failure`. What is sent is
+gathered until somebody waits for the answer, and goes out at once then. One timer serves all waits: one
+that ends early is not taken back, it looks when it fires whether somebody waits too long.
 """
 
 from __future__ import annotations
@@ -8,8 +10,10 @@ from __future__ import annotations
 import re
 from collections import deque
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+from twisted.internet import tcp
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
@@ -20,6 +24,8 @@ from protocols.smtp.responses import Reply
 
 MAX_LINE = 4096  # RFC 5321 4.5.3.1.5 says 512; the field is not always so modest
 MAX_LINES = 256
+FLUSH_AT = 64 * 1024
+"""Octets that are gathered."""
 _LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?")
 _ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?: +|$)")
 
@@ -86,10 +92,17 @@ class Wire(Protocol):
         self._waiter: Deferred[Any] | None = None
         self._drain: Deferred[None] | None = None
         self._paused = False
+        self._out: list[bytes] = []
+        self._gathered = 0
+        self._direct = False
         self._timer: IDelayedCall | None = None
+        self._until: float | None = None
         self.failure: ClientError | None = None
         self._other: Protocol | None = None
         self.closed: Deferred[None] = Deferred()
+
+    def connectionMade(self) -> None:
+        self._direct = type(self.transport) is tcp.Client and hasattr(self.transport, "_tempDataLen")
 
     # Replies -------------------------------------------------------------------------------
 
@@ -148,6 +161,7 @@ class Wire(Protocol):
             if self.failure is not None:
                 raise self.failure
             self._waiter = Deferred()
+            self.flush()
             self._start(seconds)
             try:
                 await self._waiter
@@ -166,15 +180,25 @@ class Wire(Protocol):
     # Time, loss ----------------------------------------------------------------------------
 
     def _start(self, seconds: float) -> None:
-        self._timer = self._clock.callLater(seconds, self._expired)
+        self._until = until = self._clock.seconds() + seconds
+        timer = self._timer
+        if timer is None:
+            self._timer = self._clock.callLater(seconds, self._expired)
+        elif timer.getTime() > until:
+            timer.reset(seconds)
 
     def _stop(self) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = None
+        self._until = None
 
     def _expired(self) -> None:
-        self.fail(TimedOut("no answer in time"))
+        self._timer = None
+        if self._until is None:
+            return
+        left = self._until - self._clock.seconds()
+        if left > 0:
+            self._timer = self._clock.callLater(left, self._expired)
+        else:
+            self.fail(TimedOut("no answer in time"))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._other is not None:
@@ -191,6 +215,10 @@ class Wire(Protocol):
     def _fail(self, error: ClientError) -> None:
         if self.failure is None:
             self.failure = error
+        self._out.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self._wake()
         self.resumeProducing()
 
@@ -199,11 +227,37 @@ class Wire(Protocol):
     def send(self, data: bytes) -> None:
         if self.failure is not None:
             raise self.failure
-        assert self.transport is not None
-        self.transport.write(data)
+        self._out.append(data)
+        self._gathered += len(data)
+
+    def flush(self) -> None:
+        """Write what is gathered, at once where the socket takes it."""
+        if not self._out:
+            return
+        data = b"".join(self._out)
+        self._out.clear()
+        self._gathered = 0
+        transport: Any = self.transport
+        if (
+            self._direct
+            and not transport.TLS
+            and not transport._tempDataLen
+            and not transport.dataBuffer
+            and not transport.disconnecting
+        ):
+            try:
+                sent = transport.socket.send(data)
+            except OSError:
+                sent = 0  # It is full; or gone, of which the reactor hears.
+            if sent == len(data):
+                return
+            data = data[sent:]
+        transport.write(data)
 
     async def drained(self, seconds: float) -> None:
         """Wait until the transport takes more: back-pressure while data is sent."""
+        if self._gathered >= FLUSH_AT:
+            self.flush()
         while self._paused and self.failure is None:
             self._drain = Deferred()
             self._start(seconds)
@@ -238,6 +292,16 @@ class Output:
 
 
 def _assemble(lines: list[tuple[int, str]]) -> Reply:
+    return _single(*lines[0]) if len(lines) == 1 else _reply(lines)
+
+
+@lru_cache(512)
+def _single(code: int, text: str) -> Reply:
+    """Most replies are said again and again."""
+    return _reply([(code, text)])
+
+
+def _reply(lines: list[tuple[int, str]]) -> Reply:
     code = lines[0][0]
     match = _ENHANCED.match(lines[0][1])
     enhanced = match[1] if match and int(match[1][0]) == code // 100 else ""

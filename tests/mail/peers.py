@@ -188,8 +188,10 @@ class Connection:
             lines = ["peer", *peer.extensions, *offered]
             self._say(*(f"250-{each}" for each in lines[:-1]), f"250 {lines[-1]}")
         elif verb == "MAIL":
-            self._now = Got(line[10:], [], b"")
+            self._now = Got(line[10:], [], b"") if peer.mail.startswith("2") else None
             self._say(peer.mail)
+        elif verb == "RCPT" and self._now is None:
+            self._say("503 5.5.1 MAIL first")
         elif verb == "RCPT":
             assert self._now is not None
             address = line[9:].partition(">")[0]
@@ -197,6 +199,8 @@ class Connection:
             if reply.startswith("2"):
                 self._now.rcpt.append(line[8:])
             self._say(reply)
+        elif verb == "DATA" and (self._now is None or not self._now.rcpt):
+            self._say("503 5.5.1 no valid recipients")
         elif verb == "DATA":
             self._data = b""
             # So that a message without lines ends too.

@@ -105,7 +105,7 @@ def test_a_slow_host_leaves_lanes_to_others(world: World) -> None:
     world.send("z@other.test")
     until(world, lambda: world.near.got and other.got)
     assert world.far.open <= 2
-    assert len(world.runner.claiming.held) < 10
+    assert len(world.runner.claiming.held) < 20
 
 
 def test_lanes_that_wait_for_a_slot_hold_no_place(world: World) -> None:

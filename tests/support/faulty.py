@@ -34,7 +34,8 @@ class Faulty:
     replies: by verb ("" the greeting, "." the end of the content, "RCPT b@x" one recipient): a reply or
     one of RESET, CLOSE, HANG; a list is used up one by one, its last item stays. after: what follows an
     acknowledged message. most: recipients of one transaction. once: 503 to every MAIL but the first.
-    offered: None answers EHLO by 502. trust: who signs client certificates.
+    gullible: 354 to DATA without recipients. offered: None answers EHLO by 502. trust: who signs
+    client certificates.
     """
 
     address: str = "127.0.0.1"
@@ -46,6 +47,7 @@ class Faulty:
     after: str = ""
     most: int = 0
     once: bool = False
+    gullible: bool = False
     delay: float = 0.0
     taken: list[Taken] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
@@ -93,6 +95,9 @@ class Faulty:
         finally:
             session.peer.close()
 
+    def took(self, taken: Taken) -> None:
+        self.taken.append(taken)
+
     def reply(self, key: str, otherwise: str) -> str:
         found = self.replies.get(key, otherwise)
         if isinstance(found, list):
@@ -111,6 +116,7 @@ class _Session:
         self._encrypted = False
         self._user = ""
         self._mails = 0
+        self._begun = False
         self._mail, self._rcpt = "", []  # type: str, list[str]
         self._chunks = b""
 
@@ -155,14 +161,25 @@ class _Session:
                 case "MAIL":
                     self._mails += 1
                     self._mail, self._rcpt, self._chunks = rest, [], b""
-                    if server.once and self._mails > 1:
-                        self._say("503 5.5.1 Sender already specified")
-                    else:
-                        self._say(server.reply("MAIL", "250 2.1.0 ok"))
+                    twice = server.once and self._mails > 1
+                    reply = (
+                        "503 5.5.1 Sender already specified"
+                        if twice
+                        else server.reply("MAIL", "250 2.1.0 ok")
+                    )
+                    self._begun = reply.startswith("2")
+                    self._say(reply)
+                case "RCPT" if not self._begun:
+                    self._say("503 5.5.1 MAIL first")
                 case "RCPT":
                     self._recipient(rest)
+                case "DATA" if not self._rcpt and not server.gullible:
+                    self._say("554 5.5.1 no valid recipients")
                 case "DATA":
                     self._data()
+                case "RSET":
+                    self._begun, self._rcpt = False, []
+                    self._say("250 2.0.0 ok")
                 case "BDAT":
                     size, _, last = rest.partition(" ")
                     self._chunks += self._file.read(int(size))
@@ -214,7 +231,8 @@ class _Session:
         server = self.server
         reply = server.reply(".", "250 2.0.0 taken")
         if reply.startswith("2"):
-            server.taken.append(Taken(self._mail, tuple(self._rcpt), data, self._encrypted, self._user))
+            server.took(Taken(self._mail, tuple(self._rcpt), data, self._encrypted, self._user))
+        self._begun = False
         self._say(reply)
         if server.after:
             self._say(server.after)

@@ -245,6 +245,16 @@ def test_a_refusal_for_good_is_told_to_the_sender_at_once(lab: Lab, stage: str) 
     assert not host.taken and len(lab.told(queue_id, "failed")) == 1
 
 
+def test_a_server_that_wants_content_for_nobody_gets_a_dot(lab: Lab) -> None:
+    """RFC 2920 3.1"""
+    host = lab.single(replies={"RCPT": "550 5.7.9 nobody"}, gullible=True)
+    queue_id = lab.send(f"carol@{lab.domain}")
+    lab.reported(b"5.7.9 nobody")
+    lab.gone()
+    assert [(one.rcpt, one.data) for one in host.taken] == [((), b"")]
+    assert len(lab.told(queue_id, "failed")) == 1 and not lab.told(queue_id, "relayed")
+
+
 @pytest.mark.parametrize("ending", [{".": RESET}, {".": CLOSE}, {".": HANG}, {"content": RESET}], ids=str)
 def test_a_connection_lost_around_the_dot_means_another_try(lab: Lab, ending: dict[str, str]) -> None:
     host = lab.single(replies=dict(ending))

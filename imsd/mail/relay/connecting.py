@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,9 @@ from imsd.mail.relay.protection import Protection, Protections
 from imsd.mail.relay.reached import Reached, of
 from imsd.mail.requiring import REQUIRED
 from imsd.mail.routing import Route, Routing, Target
-from imsd.mail.security import Wanted
+from imsd.mail.security import Wanted, wanted
+from imsd.settings.connectors import Ims
+from imsd.settings.security import Tls
 from imsd.settings.timers import Timers
 from imsd.store import tables
 from imsd.store.keyring import Keyring
@@ -31,6 +33,9 @@ from protocols.smtp import client as smtp
 
 if TYPE_CHECKING:
     from imsd.settings import LiveSettings
+
+MOST_WANTS = 1_000
+"""Routes whose wants are remembered."""
 
 InThread = Callable[..., Awaitable[Any]]
 
@@ -72,8 +77,21 @@ class Transport:
     counted: Callable[[Result], None] = lambda result: None
     """Hears of every session with an exchanger that DNS names."""
 
+    _pages: tuple[Ims | None, Tls | None] = (None, None)
+    _wants: dict[Route, Wanted] = field(default_factory=dict)
+
     def __post_init__(self) -> None:
         self.contexts = self.contexts or Contexts(self.keyring)
+
+    def wanted(self, route: Route) -> Wanted:
+        """What the settings want of connections of a route now."""
+        pages = (self.settings[Ims], self.settings[Tls])
+        if pages[0] is not self._pages[0] or pages[1] is not self._pages[1] or len(self._wants) > MOST_WANTS:
+            self._wants, self._pages = {}, pages
+        found = self._wants.get(route)
+        if found is None:
+            found = self._wants[route] = wanted(route, *pages)
+        return found
 
     @property
     def timers(self) -> smtp.Timeouts:

@@ -7,11 +7,12 @@
    about one goes then as others do (RFC 8689 4.2.1, 5).
 3. A connection that was used before and turns out to be closed, or that knows no second MAIL, is
    replaced once, silently. One whose protection is not what the next message wants is replaced, too.
+4. A message may be given to `carry` when the one before it is sent and not answered yet: `free` tells.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -22,9 +23,8 @@ from imsd.mail.relay.reached import Reached
 from imsd.mail.relay.sending import send
 from imsd.mail.requiring import REQUIRED
 from imsd.mail.routing import Route, Target, Unroutable
-from imsd.mail.security import Wanted, wanted
+from imsd.mail.security import Wanted
 from imsd.mail.slots import Slots
-from imsd.settings.connectors import Ims
 from imsd.settings.outbound import ConnectionLimits
 from imsd.settings.scheduling import TransferTime
 from imsd.settings.security import Tls
@@ -46,6 +46,8 @@ class Courier:
         self._session: Session | None = None
         self._slot = ""
         self._sent = 0
+        self.free: Callable[[], None] = _nobody_asks
+        """Called when another message may be carried, before the one that is being carried is over."""
 
     async def carry(self, route: Route, parcel: Parcel) -> dict[int, Outcome]:
         """Send to all recipients of the parcel; their outcomes by recipient id.
@@ -54,11 +56,13 @@ class Courier:
         """
         settings = self._transport.settings
         message = parcel.message
-        wants = replace(wanted(route, settings[Ims], settings[Tls]), asks=message.tls)
+        wants = self._transport.wanted(route)
+        if message.tls != wants.asks:
+            wants = replace(wants, asks=message.tls)
         outcomes: dict[int, Outcome] = {}
         turned_away: dict[int, Outcome] = {}
         tried: set[str] = set()
-        left = parcel.recipients
+        left, free = parcel.recipients, self.free
         most = settings[ConnectionLimits].of(route.domain).recipients_out
         while left:
             used = self._usable(route, wants)
@@ -90,22 +94,23 @@ class Courier:
                     str(session.target),
                     self._transport.now(),
                     wants.asks == REQUIRED,
+                    free if len(left) <= most else None,
                 )
             except smtp.ClientError as error:
-                self.abort()
+                self._drop(session)
                 if used and not patience.called and isinstance(error, _AGAIN):
                     continue
                 text = f"Connection failed: {error}"
                 lost = Outcome(State.WAITING, "4.4.2", text, str(session.target), reached=session.reached)
                 return outcomes | _all(left, lost)
             except BaseException:
-                self.abort()
+                self._drop(session)
                 raise
             finally:
                 if patience.active():
                     patience.cancel()
             if not session.client.usable:
-                self.abort()
+                self._drop(session)
             found = {number: replace(each, reached=session.reached) for number, each in sent.outcomes.items()}
             if sent.turned_away and self.moves:
                 turned_away = found | turned_away
@@ -123,7 +128,14 @@ class Courier:
             try:
                 await session.client.quit()
             finally:
-                self.abort()
+                self._drop(session)
+
+    def _drop(self, session: Session) -> None:
+        """End a connection, which may have been replaced by whoever comes behind."""
+        if session is self._session:
+            self.abort()
+        else:
+            session.client.abort()
 
     def abort(self) -> None:
         """End the connection at once."""
@@ -209,6 +221,10 @@ def _nothing(wants: Wanted) -> Reached:
 def _unfit(session: Session) -> Outcome:
     text = "the message requires TLS, and the host that asked for its mail does not offer REQUIRETLS"
     return Outcome(State.FAILED, "5.7.30", text, reached=session.reached)
+
+
+def _nobody_asks() -> None:
+    """Messages come one by one."""
 
 
 def _all(recipients: tuple[QueuedRecipient, ...], outcome: Outcome) -> dict[int, Outcome]:

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from imsd.mail.downgrade import Unconvertible
@@ -37,8 +38,10 @@ async def send(
     peer: str,
     now: int,
     requiretls: bool = False,
+    sent: Callable[[], None] | None = None,
 ) -> Sent:
-    """One transaction. requiretls: RFC 8689.
+    """One transaction. requiretls: RFC 8689. sent: as `Client.data` takes it; not called where somebody is
+    left.
 
     Raises what makes the connection useless before the content was begun, and what reading raises.
     """
@@ -68,6 +71,7 @@ async def send(
             message.reverse_path,
             [(each.address, _parameters(each, asked)) for each in recipients],
             parameters,
+            data=body != BINARY,
         )
     except smtp.MissingExtension as error:
         # RFC 6531 3.6: 5.6.7 when it is the address or header that needs the extension.
@@ -98,7 +102,7 @@ async def send(
     try:
         content = parcel.content(convert)
         content = after(asked.field, content) if asked.field else content
-        reply = await client.data(content, binary=body == BINARY)
+        reply = await client.data(content, body == BINARY, None if rest else sent)
     except Unconvertible:
         # RFC 6152 3: never 8-bit octets to who does not take them.
         client.abort()
