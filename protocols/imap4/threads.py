@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Final
 
 from protocols.imap4.ordering import Traits
@@ -19,6 +20,7 @@ from protocols.imap4.ordering import Traits
 PAUSE: Final = 200
 CLIMB: Final = 5000
 """How far up a loop is looked for; what is deeper is not linked."""
+_when = attrgetter("when")
 _QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)"')
 _ESCAPE = re.compile(rb"\\(.)")
 
@@ -70,7 +72,7 @@ def references(numbers: Sequence[int], traits: Sequence[Traits]) -> Work:
     yield
     roots = yield from _merged(roots)
     # Children first, so that a dummy is as old as its first child when it is put in order.
-    for count, node in enumerate((yield from _upwards(roots))):
+    for count, node in enumerate((yield from _upwards(roots, leaves=False))):
         _by_date(node.children)
         if not count % PAUSE:
             yield
@@ -168,15 +170,20 @@ def _adopt(parent: Node, child: Node) -> None:
     parent.children.append(child)
 
 
-def _upwards(roots: Sequence[Node]) -> Work:
-    """Every node, children before parents."""
+def _upwards(roots: Sequence[Node], leaves: bool = True) -> Work:
+    """Every node, children before parents. leaves: those without children, too."""
     stack = list(roots)
     found: list[Node] = []
+    count = 0
     while stack:
         node = stack.pop()
-        found.append(node)
-        stack.extend(node.children)
-        if not len(found) % PAUSE:
+        if node.children:
+            found.append(node)
+            stack.extend(node.children)
+        elif leaves:
+            found.append(node)
+        count += 1
+        if not count % PAUSE:
             yield
     found.reverse()
     return found
@@ -184,7 +191,7 @@ def _upwards(roots: Sequence[Node]) -> Work:
 
 def _pruned(roots: list[Node]) -> Work:
     """Step 3: no dummies, but at the top for those with more children than one."""
-    for count, node in enumerate((yield from _upwards(roots))):
+    for count, node in enumerate((yield from _upwards(roots, leaves=False))):
         node.children = [
             kept for child in node.children for kept in ([child] if child.number else child.children)
         ]
@@ -203,7 +210,7 @@ def _by_date(nodes: list[Node]) -> None:
     for node in nodes:
         if not node.number and node.children:
             node.when = node.children[0].when
-    nodes.sort(key=lambda node: node.when)
+    nodes.sort(key=_when)
 
 
 def _subject(node: Node) -> bytes:
@@ -249,7 +256,7 @@ def _merged(roots: list[Node]) -> Work:
 def encode(roots: Sequence[Node]) -> Iterator[bytes]:
     """thread-list of each thread (RFC 5256 5)."""
     for root in roots:
-        yield b"".join(_encode(root))
+        yield b"".join(_encode(root)) if root.children else b"(%d)" % root.number
 
 
 def _encode(root: Node) -> Iterator[bytes]:
