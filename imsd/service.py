@@ -52,7 +52,6 @@ from imsd.tls import ServerContexts
 from imsd.upkeep import Upkeep
 from imsd.watchdog import Watchdog
 from protocols.connection import Admission, Connection, ConnectionFactory, Limits
-from protocols.conversation import Conversation
 from protocols.ldap.server import FULL as LDAP_FULL
 from protocols.pop3.server import Server as Pop3Server
 from protocols.smtp.interfaces import Role
@@ -204,7 +203,7 @@ class Server(Service):
         """A time-out that was changed goes for those who wait already."""
         for factory in self.factories.values():
             for connection in tuple(getattr(factory, "connections", ())):
-                if isinstance(connection, Conversation):
+                if isinstance(connection, Connection):
                     connection.retimed()
 
     def _listen_locally(self) -> None:

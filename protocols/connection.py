@@ -180,6 +180,9 @@ class Connection(Protocol):
         """The deadline passed; say goodbye and `close`."""
         self.close()
 
+    def retimed(self) -> None:
+        """Time-outs may have changed: they go for who waits already, too."""
+
     def goodbye(self) -> None:
         """The server stops or the session ends by the server's will; say so and `close`."""
         self.close()

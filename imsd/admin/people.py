@@ -9,11 +9,14 @@ from imsd.admin.operations import Json, operation
 from imsd.directory import protocols
 from imsd.directory.allowances import ATTRIBUTES
 from imsd.directory.entry import Kind
+from imsd.directory.limits import Limits
 from imsd.directory.protocols import Format
 from imsd.directory.values import Contact, Person, PublicFolder
 from imsd.errors import NoSuchEntry
+from imsd.mail.warnings import STATES, level
 from imsd.settings.clients import CapabilityName
 from imsd.store import credentials, mailboxes
+from imsd.store.mailboxes import Usage
 
 KINDS: Final = {"group": Kind.LIST, "contact": Kind.CONTACT, "folder": Kind.FOLDER}
 
@@ -54,6 +57,7 @@ async def list_users(core: Any) -> Json:
 async def show_user(core: Any, who: str) -> Json:
     """One person: addresses, mailbox, attributes."""
     person = await _person(core, who)
+    limits = await core.directory.limits(person.account)
     usage = await core.db.read_few(mailboxes.usage, person.account)
     _, attributes = await core.directory.attributes(person.dn)
     return {
@@ -61,6 +65,7 @@ async def show_user(core: Any, who: str) -> Json:
         "addresses": list(person.addresses),
         "messages": usage.messages,
         "bytes": usage.bytes,
+        "quota": _quota(usage, limits),
         "attributes": attributes,
     }
 
@@ -170,22 +175,31 @@ async def quota(
         await core.directory.change(person.dn, change)
     limits = await core.directory.limits(person.account)
     usage = await core.db.read_few(mailboxes.usage, person.account)
+    return {
+        "address": person.address,
+        **_quota(usage, limits),
+        "used_kb": -(-usage.bytes // 1024),
+        "used_messages": usage.messages,
+        "largest_received_kb": None if limits.receives is None else limits.receives // 1024,
+        "largest_sent_kb": None if limits.sends is None else limits.sends // 1024,
+    }
+
+
+def _quota(usage: Usage, limits: Limits) -> Json:
+    """The thresholds of a mailbox, whose they are, and which of them it is over."""
     bounds = limits.bounds
 
     def kilobytes(bound: int) -> int | None:
         return max(bound, 0) // 1024 if bound else None
 
+    full = bool(bounds.messages) and usage.messages >= max(bounds.messages, 0)
     return {
-        "address": person.address,
+        "state": STATES[-1 if full else level(usage.bytes, bounds)],
         "decided_by": "mailbox" if limits.own else "site",
-        "used_kb": -(-usage.bytes // 1024),
-        "used_messages": usage.messages,
         "warn_kb": kilobytes(bounds.warn),
         "send_kb": kilobytes(bounds.send),
         "most_kb": kilobytes(bounds.most),
         "messages": max(bounds.messages, 0) if bounds.messages else None,
-        "largest_received_kb": None if limits.receives is None else limits.receives // 1024,
-        "largest_sent_kb": None if limits.sends is None else limits.sends // 1024,
     }
 
 

@@ -46,9 +46,12 @@ NEARLY: Final = 50
 long before the last octet is used."""
 
 
-def level(each: Fullness) -> int:
-    """0: below every threshold; 1 warn, 2 cannot send, 3 full."""
-    bounds, used = each.bounds, each.used
+STATES: Final = ("below every limit", "warned", "cannot send", "full")
+"""By level."""
+
+
+def level(used: int, bounds: Bounds) -> int:
+    """0: below every threshold; 1 warn, 2 cannot send, 3 full. used: octets."""
     if bounds.most and used >= max(bounds.most, 0) - max(bounds.most, 0) // NEARLY:
         return 3
     if bounds.send and used >= max(bounds.send, 0):
@@ -118,7 +121,7 @@ class Warner:
         return sent
 
     async def _warn(self, each: Fullness) -> bool:
-        reached = level(each)
+        reached = level(each.used, each.bounds)
         before = now() - self._settings[Quotas].warn_hours * HOUR
         if not reached or (each.level >= reached and each.warned > before):
             return False

@@ -30,7 +30,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from protocols.connection import Connection
+from protocols.connection import NEVER, Connection
 from protocols.errors import BadSyntax
 from protocols.ldap import controls, responses
 from protocols.ldap.ber import BadEncoding, BadValue
@@ -84,6 +84,7 @@ class LdapConnection(Connection):
         """A Bind or StartTLS, running or waiting to run alone."""
         self._pumping = False
         self._paused = False
+        self._rested = 0.0
         self._later: Any = None
         self._draining = False
         self._farewell: Result | None = None
@@ -156,9 +157,15 @@ class LdapConnection(Connection):
                 operation.end(verdict)
 
     def _rest(self) -> None:
+        self._rested = self.clock.seconds()
         idle = self._door.limits.idle
         if idle:
             self.extend(idle)
+
+    def retimed(self) -> None:
+        if self._alive and not self.closing and not self.congested:
+            idle = self._door.limits.idle
+            self.extend(max(0.0, self._rested + idle - self.clock.seconds()) if idle else NEVER)
 
     # Input -----------------------------------------------------------------------------
 

@@ -687,6 +687,24 @@ def test_no_idle_time_out_while_an_operation_runs() -> None:
     assert not peer.disconnecting
 
 
+def test_another_idle_time_out_goes_for_who_is_idle_already() -> None:
+    door = FakeDoor(Limits(idle=600))
+    peer = Peer(door)
+    peer.clock.advance(50)
+    door.limits = Limits(idle=60)
+    peer.connection.retimed()
+    peer.clock.advance(9)
+    assert not peer.disconnecting
+    door.limits = Limits(idle=0)
+    peer.connection.retimed()
+    peer.clock.advance(100_000)
+    assert not peer.disconnecting
+    door.limits = Limits(idle=60)
+    peer.connection.retimed()
+    peer.clock.advance(0)
+    assert peer.disconnecting
+
+
 def test_idle_can_be_forever() -> None:
     peer = Peer(FakeDoor(Limits(idle=0)))
     peer.clock.advance(1e6)

@@ -13,8 +13,8 @@ from imsd.mail.warnings import Warner, level
 from imsd.store import mailboxes, messages, quotas
 from imsd.store.blobs import Blobs
 from imsd.store.database import Database
-from imsd.store.ids import INBOX, AccountId
-from imsd.store.quotas import NOTHING, Bounds, Fullness
+from imsd.store.ids import INBOX
+from imsd.store.quotas import NOTHING, Bounds
 from tests.directory.support import configure, open_directory
 from tests.support.mail import content
 from tests.support.stores import run
@@ -144,4 +144,4 @@ def test_languages(wanted: str, found: str) -> None:
     ],
 )
 def test_levels(used: int, bounds: Bounds, expected: int) -> None:
-    assert level(Fullness(AccountId(1), used, bounds, 0, 0)) == expected
+    assert level(used, bounds) == expected

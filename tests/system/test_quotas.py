@@ -87,6 +87,7 @@ def test_prohibit_send(server: RunningServer) -> None:
         smtp.login(who, PASSWORD)
         code, text = smtp.mail(who)
         assert (code, text[:5]) == (552, b"5.2.2")
+    assert server.ask("user.show", who=who)["quota"]["state"] == "cannot send"
     # It receives, and drafts can be saved.
     assert swaks(server, "--to", who).returncode == 0
     assert client.append("Drafts", "", None, MESSAGE.encode())[0] == "OK"
