@@ -64,6 +64,7 @@ class Core:
         self.lookups = Lookups(reactor, lambda: self.settings[DeliveryPage].nameservers)
         self.greylist = Greylist(db, self.settings)
         self.limits = InboundLimits(self.settings, reactor)
+        self.limits.counters = self.delivery.counters
         self.delivery.sending.alert = self.alert
         self.water = LowWater(config.home, self.settings, reactor, db.in_thread)
         self.policy.check_space = self.water.check

@@ -2,7 +2,7 @@
 
 operations  the table, and how an operation is called
 control     the table over HTTP on a local socket
-people, mailbox, sharing, directory, settings, queue, routes, search, status, health, limits, links,
+people, mailbox, sharing, directory, settings, queue, routes, search, status, stats, health, limits, links,
 tls, backup
             the operations, by what they are about; importing this package enters them
 protection  how a connection to each host would be protected, in words
@@ -21,6 +21,7 @@ from imsd.admin import (
     search,
     settings,
     sharing,
+    stats,
     status,
     tls,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "search",
     "settings",
     "sharing",
+    "stats",
     "status",
     "tls",
 ]

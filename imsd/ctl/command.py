@@ -105,7 +105,7 @@ MODULE_OF = {
     **dict.fromkeys(("app-password", "contact", "group", "user"), "people"),
     **dict.fromkeys(("folder", "mailbox"), "sharing"),
     **dict.fromkeys(("drain", "track"), "queue"),
-    **dict.fromkeys(("check", "status", "verify"), "server"),
+    **dict.fromkeys(("check", "stats", "status", "verify"), "server"),
     **dict.fromkeys(("setup", "welcome"), "setup"),
     **{name: name for name in ("limits", "link", "queue", "route", "search", "settings", "tls")},
 }

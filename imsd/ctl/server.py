@@ -1,7 +1,8 @@
-"""imsctl status, check and verify."""
+"""imsctl status, stats, check and verify."""
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from typing import Any
@@ -37,6 +38,32 @@ def status(admin: Administrator, wait: float) -> None:
         show_json(answer)
     else:
         show_fields(answer)
+
+
+@imsctl.command()
+@click.option("--prometheus", is_flag=True, help="In the text format of Prometheus.")
+@json_option
+@click.pass_obj
+def stats(admin: Administrator, prometheus: bool) -> None:
+    """Show the performance counters of the Internet Mail Service."""
+    values = admin.ask("stats")
+    if prometheus:
+        click.echo(exposition(values), nl=False)
+    elif admin.as_json:
+        show_json(values)
+    else:
+        show_fields(values)
+
+
+def exposition(values: dict[str, int]) -> str:
+    """The text format of Prometheus."""
+    lines = []
+    for name, value in values.items():
+        metric = "exchange_imc_" + re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+        counts = ("Total" in name and "Queued" not in name) or "Entering" in name or "Leaving" in name
+        kind = "counter" if counts else "gauge"
+        lines += [f"# HELP {metric} {name}", f"# TYPE {metric} {kind}", f"{metric} {value}"]
+    return "\n".join(lines) + "\n"
 
 
 @imsctl.command()

@@ -12,6 +12,7 @@ received    trace lines, hops, priority
 intake      content on its way in: header edited, the rest streamed and summarized (nul: what has NUL octets)
 delivery    who gets a copy, and taking responsibility for it
 journaling  copies for an address that gets all mail
+counters    what went through since the start
 units       the one transaction that makes the 250 true
 queue       the way out: what is due is claimed and carried (work: what is in hand)
 routing     where to (names: the domain name system, answers kept; ourselves: who we are)

@@ -74,6 +74,7 @@ class Carrying:
                     outcomes = await self._here(work)
                 else:
                     outcomes = await courier.carry(work.route, await self._parcels.parcel(work))
+                    self._delivery.counters.carried(work, outcomes)
                     self._watch_over(work.route, outcomes)
             except Refusal as refusal:
                 # Our own store or directory could not: that is temporary.

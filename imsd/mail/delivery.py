@@ -48,6 +48,7 @@ from imsd.errors import (
 )
 from imsd.mail import posting, units
 from imsd.mail.connectors import Connectors, Originator
+from imsd.mail.counters import Counters
 from imsd.mail.destinations import Destination
 from imsd.mail.envelope import Addressee, Envelope, Origin
 from imsd.mail.fairness import Turns
@@ -91,6 +92,7 @@ class Delivery:
         self.flow = FlowGate(db, settings, now)
         self.sending = SendingLimits(settings, lambda: now() / 1_000_000)
         self.srs = Srs(directory, settings)
+        self.counters = Counters(lambda: now() / 1_000_000)
         self._last = 0
         self._node = secrets.token_hex(2).upper()
         self._idle: list[Deferred[None]] = []
@@ -135,6 +137,7 @@ class Delivery:
             )
         except OverQuota:
             raise self.room.full() from None
+        self.counters.accepted(envelope, plan)
         if len(plan.local) > units.MOST:
             self.wake()
         return accepted

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.internet.defer import Deferred
 
 from imsd.errors import SentAway, TooFast
+from imsd.mail.counters import Counters
 from imsd.mail.pace import Pace
 from imsd.settings.accept import Accept
 from imsd.settings.listeners import Admission as AdmissionPage
@@ -55,6 +56,7 @@ class InboundLimits:
         self.messages = Pace(MINUTE)
         self.recipients = Pace(MINUTE)
         self.unknown = Pace(HOUR)
+        self.counters = Counters(clock.seconds)
 
     @property
     def page(self) -> ConnectionLimits:
@@ -186,6 +188,14 @@ class Arrivals(Admission):
         self._inbound = inbound
 
     def admit(self, address: str) -> str | None:
+        ticket = self._ticket(address)
+        if ticket is not None:  # "" is this machine's.
+            self._inbound.counters.count("connections_in")
+        else:
+            self._inbound.counters.connections_rejected += 1
+        return ticket
+
+    def _ticket(self, address: str) -> str | None:
         ticket = super().admit(address)
         counts = self._inbound
         if not ticket or counts.exempt(address):

@@ -17,9 +17,16 @@ from protocols.message.scan import Scanner
 
 class Parcels:
     """Makes parcels of work. hold: raises LeaseLost unless the claim is ours for a while. clock: the
-    reactor, whose turns others have too."""
+    reactor, whose turns others have too. converted: told of each content that was converted."""
 
-    def __init__(self, blobs: Blobs, hold: Callable[[Active], Awaitable[None]], clock: Any) -> None:
+    def __init__(
+        self,
+        blobs: Blobs,
+        hold: Callable[[Active], Awaitable[None]],
+        clock: Any,
+        converted: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._converted = converted
         self._blobs = blobs
         self._clock = clock
         self._hold = hold
@@ -49,6 +56,7 @@ class Parcels:
 
             async for piece in seven_bit(tree, read, stream):
                 yield piece
+            self._converted()
         else:
             async for piece in self._blobs.stream(message.blob):
                 yield piece

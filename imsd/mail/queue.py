@@ -135,6 +135,7 @@ class QueueRunner:
             now,
             timeouts,
             also=lambda client: ask_too(client, directory, settings),
+            counters=delivery.counters,
         )
         self.counter = self.transport.counted = Counter(db, settings, reactor, now)
         post = Poster(
@@ -148,7 +149,7 @@ class QueueRunner:
         self.connectors = delivery.connectors
         reporter = Reporter(delivery, directory, settings, blobs, self._hostname)
         self._settling = Settling(db, reporter, settings, now, self._hold)
-        self._parcels = Parcels(blobs, self._hold, reactor)
+        self._parcels = Parcels(blobs, self._hold, reactor, delivery.counters.conversion)
         carrying = Carrying(db, delivery, self._parcels, self._settling, now, self._done, self._later)
         self.lanes = Lanes(settings, reactor, self._courier, carrying.do, self._look_on)
         self._ways = Ways(self.connectors, directory, settings, now)

@@ -163,6 +163,8 @@ class Reporter:
     async def _send(
         self, message: Queued, fates: list[Fate], seconds: float, to: Addressee, note: Note | None = None
     ) -> Told:
+        if fates[0].action is Action.FAILED:
+            self._delivery.counters.reported(message.account is not None)
         content = await self._original(message, fates[0].action)
         words = await self._words(to, content)
         data = report(

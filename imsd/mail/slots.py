@@ -28,6 +28,11 @@ class Slots:
         """How many wait for a slot."""
         return len(self._waiters)
 
+    @property
+    def used(self) -> int:
+        """How many are taken."""
+        return self._total
+
     async def take(self, address: str, limit: int) -> None:
         """Wait until there may be a connection to address, of which `limit` may be open."""
         while not self._room(address, limit):

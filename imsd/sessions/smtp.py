@@ -402,6 +402,7 @@ class Transaction:
         page = door.settings[Smtp]
         noted = received.noted(header)
         if len(noted) > page.hops and noted.count(b"received") > page.hops:
+            door.delivery.counters.loops += 1
             raise LoopDetected
         if self._screening is not None:
             self._screening.look(header)

@@ -148,3 +148,12 @@ class Count:
 def counts(tx: Transaction) -> dict[State, Count]:
     """How many recipients are not done with."""
     return {State(row[0]): Count(row[1], int(row[2] or 0), int(row[3] or 0)) for row in tx.all(_COUNTS)}
+
+
+_LOAD = sql(select(func.count(), func.coalesce(func.sum(queue_message.c.size), 0)).select_from(queue_message))
+
+
+def load(tx: Transaction) -> tuple[int, int]:
+    """How many messages wait, and how many octets of content they have; a thousand thousand take a while."""
+    messages, octets = tx.all(_LOAD)[0]
+    return int(messages), int(octets)

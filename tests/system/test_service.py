@@ -42,6 +42,16 @@ def test_each_tls_listener_shows_the_certificate(server: RunningServer, listener
         assert shielded.version() in ("TLSv1.2", "TLSv1.3")
 
 
+def test_counters_are_told_by_their_names(server: RunningServer) -> None:
+    before = json.loads(server.imsctl("stats", "--json").stdout)
+    server.deliver(b"Subject: x\r\n\r\nx", [server.add_user("counted")])
+    after = json.loads(server.imsctl("stats", "--json").stdout)
+    grown = {name for name, value in after.items() if value > before[name]}
+    assert {"Inbound Messages Total", "Connections Total Inbound", "Inbound Messages/Hr"} <= grown
+    lines = server.imsctl("stats", "--prometheus").stdout.splitlines()
+    assert f"exchange_imc_inbound_messages_total {after['Inbound Messages Total']}" in lines
+
+
 def test_a_second_server_on_the_home_is_refused_and_says_why(server: RunningServer) -> None:
     command = server._command()
     done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=60, check=False)

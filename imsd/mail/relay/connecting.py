@@ -12,6 +12,7 @@ from OpenSSL import SSL
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectError, ConnectionLost
 
+from imsd.mail.counters import Counters
 from imsd.mail.relay.certificates import Contexts, Creator, Problem, chain_problem, name_problem
 from imsd.mail.relay.counting import result_of
 from imsd.mail.relay.outcomes import Insecure
@@ -76,6 +77,7 @@ class Transport:
     """Done with every connection before messages are sent on it."""
     counted: Callable[[Result], None] = lambda result: None
     """Hears of every session with an exchanger that DNS names."""
+    counters: Counters | None = None
 
     _pages: tuple[Ims | None, Tls | None] = (None, None)
     _wants: dict[Route, Wanted] = field(default_factory=dict)

@@ -180,6 +180,7 @@ class Courier:
             try:
                 self._session = await self._transport.session(target, wants, route, policy)
                 self._sent = 0
+                self._count("connections_out")
                 return None
             except LoginRefused as error:
                 self.abort()
@@ -187,9 +188,14 @@ class Courier:
             except BaseException as error:
                 self.abort()
                 outcome = _passed_over(error, target, wants)
+                self._count("connections_failed")
             if worst is None or outcome.state is State.WAITING:
                 worst = outcome
         return _all(recipients, worst or Outcome(State.WAITING, "4.4.1", "There is no other host"))
+
+    def _count(self, name: str) -> None:
+        if self._transport.counters is not None:
+            self._transport.counters.count(name)
 
     def _login_refused(
         self, error: LoginRefused, target: Target, wants: Wanted, recipients: tuple[QueuedRecipient, ...]
