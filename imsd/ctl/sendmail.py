@@ -11,7 +11,7 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from email.utils import formatdate
 from pathlib import Path
 from typing import Final
@@ -21,7 +21,12 @@ import click
 from imsd import config
 from imsd.ctl.command import DEFAULT_HOME
 from imsd.store.pickup import PickupFolder
+from protocols.errors import BadSyntax
 from protocols.message import words
+from protocols.smtp.parameters import MailParameters, RcptParameters
+
+USAGE: Final = 64
+"""EX_USAGE: a word of the command line is not known, or stands there in vain."""
 
 NO_INPUT: Final = 66
 """EX_NOINPUT of sysexits(3): there is no such home."""
@@ -36,17 +41,22 @@ _HEADER_END: Final = re.compile(rb"\n\r?\n")
 _FROM: Final = re.compile(rb"^From[ \t]*:", re.IGNORECASE | re.MULTILINE)
 
 
-@click.command(
-    "imsd-sendmail",
-    context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
-)
+@click.command("imsd-sendmail", context_settings={"help_option_names": ["--help"]})
 @click.option("-t", "from_header", is_flag=True, help="Recipients are those of To, Cc and Bcc.")
 @click.option("-f", "-r", "sender", default=None, metavar="ADDRESS", help='The reverse-path; "<>" for none.')
 @click.option("-F", "name", default="", metavar="NAME", help="The full name, where there is no From.")
 @click.option("-i", "-oi", "ignore_dots", is_flag=True, help="A line with a dot alone does not end it.")
+@click.option("-N", "notify", default="", metavar="WHEN", help="never, or some of success,failure,delay.")
+@click.option("-R", "ret", default="", metavar="full|hdrs", help="What reports of failures return.")
+@click.option("-V", "envid", default="", metavar="ID", help="What reports name the message by.")
 @click.option("-bm", "deliver", is_flag=True, hidden=True)
-@click.option("-v", "verbose", is_flag=True, hidden=True)
-@click.option("-B", "-N", "-V", "-R", "-o", "-O", "-q", "ignored", multiple=True, hidden=True)
+@click.option("-bp", "queue", is_flag=True, help="Show the queue instead, as mailq does.")
+@click.option("-bi", "aliases", is_flag=True, hidden=True)
+@click.option("-q", "again", is_flag=False, flag_value="now", default="", hidden=True)
+@click.option("-U", "-n", "-G", "-m", "-v", "-x", "flags", is_flag=True, hidden=True)
+@click.option(
+    "-B", "-o", "-O", "-e", "-h", "-L", "-p", "-d", "-A", "-X", "ignored", multiple=True, hidden=True
+)
 @click.option(
     "--home",
     type=click.Path(file_okay=False, readable=False, path_type=Path),
@@ -60,6 +70,12 @@ def sendmail(
     sender: str | None,
     name: str,
     ignore_dots: bool,
+    notify: str,
+    ret: str,
+    envid: str,
+    queue: bool,
+    aliases: bool,
+    again: str,
     recipients: Sequence[str],
     home: Path,
     **_ignored: object,
@@ -68,14 +84,23 @@ def sendmail(
     home = home.expanduser()
     if not (home / config.FILE).exists():
         _stop(NO_INPUT, f"{home} is no home of imsd; set IMSD_HOME")
+    if queue:
+        os.execv(sys.executable, [sys.executable, "-m", "imsd.ctl", "--home", str(home), "queue", "list"])
     recipients = [one for each in recipients for one in each.split(",") if one.strip()]
+    if (aliases or again) and not recipients and not from_header:
+        # Aliases are the directory's, and the server works the queue.
+        return
     if not recipients and not from_header:
         raise click.UsageError("Name recipients, or use -t")
     user, host = getpass.getuser(), _hostname(home)
     own = f"{user}@{host}"
     data = _complete(_read(ignore_dots))
-    envelope = [f"X-Sender: <{_address('' if sender in ('<>', '') else sender or own)}>"]
-    envelope += [f"X-Receiver: <{_address(one)}>" for one in recipients]
+    of_all = _parameters(MailParameters.parse, RET=ret, ENVID=envid)
+    of_each = _parameters(RcptParameters.parse, NOTIFY=notify)
+    if of_each and not recipients:
+        raise click.UsageError("-N goes with recipients that are named, not with -t alone")
+    envelope = [f"X-Sender: <{_address('' if sender in ('<>', '') else sender or own)}>{of_all}"]
+    envelope += [f"X-Receiver: <{_address(one)}>{of_each}" for one in recipients]
     # It counts loops, and ends the envelope: what the message says under those names is its header.
     envelope.append(f"Received: by {host} (imsd-sendmail, from user {user}); {formatdate(localtime=True)}")
     if not _FROM.search(_HEADER_END.split(data, maxsplit=1)[0]):
@@ -84,6 +109,16 @@ def sendmail(
         PickupFolder(home).drop("\n".join(envelope).encode() + b"\n" + data)
     except OSError as error:
         _stop(TRY_AGAIN, f"cannot hand the message over: {error}")
+
+
+def _parameters(parse: Callable[[dict[bytes, bytes]], object], **given: str) -> str:
+    """As MAIL and RCPT have them (RFC 3461)."""
+    found = {name: value for name, value in given.items() if value}
+    try:
+        parse({name.encode(): value.encode() for name, value in found.items()})
+    except BadSyntax as error:
+        raise click.UsageError(str(error)) from None
+    return "".join(f" {name}={value}" for name, value in found.items())
 
 
 def _read(ignore_dots: bool) -> bytes:
@@ -132,4 +167,10 @@ def _stop(code: int, text: str) -> None:
 
 def main() -> None:
     """The console script."""
-    sendmail(prog_name="imsd-sendmail")
+    try:
+        sendmail(prog_name="imsd-sendmail", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        raise SystemExit(USAGE if isinstance(error, click.UsageError) else error.exit_code) from None
+    except click.Abort:
+        raise SystemExit(TRY_AGAIN) from None

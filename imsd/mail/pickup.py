@@ -4,6 +4,8 @@
     X-Receiver: to@example.org        Without them it is taken from the header: Sender, else
     Subject: ...                      From; To, Cc and Bcc. X-RequireTLS: yes is the parameter
                                       REQUIRETLS (imsd.mail.requiring).
+    X-Sender: <from@example.org> RET=HDRS ENVID=id      After an address in brackets: what RFC 3461
+    X-Receiver: <to@example.org> NOTIFY=NEVER           lets MAIL and RCPT say of reports.
 
 1. Whoever may write into the folder is trusted as the administrator is: any sender, any recipient.
 2. A file enters as a submission does: Date and Message-ID are added, Bcc is removed, line ends
@@ -17,8 +19,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import LoopingCall
@@ -34,9 +37,17 @@ from imsd.settings.pickup import Pickup as Page
 from imsd.settings.smtp import Smtp
 from imsd.store import tracking
 from imsd.store.pickup import Claimed, PickupFolder
+from protocols.errors import BadSyntax
 from protocols.message import addresses, headers
-from protocols.smtp.grammar import BadPath, Path, parse_address
-from protocols.smtp.parameters import EIGHT_BIT, NO_RCPT_PARAMETERS, SEVEN_BIT
+from protocols.smtp.grammar import BadArgument, BadPath, Cursor, Path, parse_address, parse_parameters
+from protocols.smtp.parameters import (
+    EIGHT_BIT,
+    NO_MAIL_PARAMETERS,
+    NO_RCPT_PARAMETERS,
+    SEVEN_BIT,
+    MailParameters,
+    RcptParameters,
+)
 
 if TYPE_CHECKING:
     from imsd.mail.delivery import Delivery
@@ -52,6 +63,8 @@ PIECE: Final = 128 * 1024
 """Octets that are scanned in one turn of the reactor."""
 
 _LINE_END: Final = re.compile(rb"\r?\n|\r(?!\n)")
+_SPACED: Final = re.compile(rb"[ \t]|\Z")
+_TAKEN: Final = frozenset((b"NOTIFY", b"ORCPT", b"RET", b"ENVID"))
 _BARE: Final = re.compile(rb"[A-Za-z0-9._+-]+")
 _ENVELOPE: Final = re.compile(
     rb"(X-Sender|X-Receiver|X-RequireTLS)[ \t]*:[ \t]*(.*?)[ \t]*\r\n", re.IGNORECASE
@@ -60,12 +73,16 @@ _ENVELOPE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A file taken apart. reverse_path: "" is the null path; content has CRLF; required: REQUIRETLS."""
+    """A file taken apart. reverse_path: "" is the null path; content has CRLF; required: REQUIRETLS.
+    said: of each recipient; ret, envid: of the message (RFC 3461)."""
 
     reverse_path: str
     recipients: tuple[Path, ...]
     content: bytes
     required: bool = False
+    said: tuple[RcptParameters, ...] = ()
+    ret: str = ""
+    envid: str = ""
 
 
 def parse(data: bytes, domain: str = "") -> Dropped:
@@ -76,18 +93,20 @@ def parse(data: bytes, domain: str = "") -> Dropped:
     """
     content = _with_crlf(data)
     sender: str | None = None
-    receivers: list[Path] = []
+    receivers: dict[Path, RcptParameters] = {}
+    of_all = NO_MAIL_PARAMETERS
     required = False
     at = 0
     while (line := _ENVELOPE.match(content, at)) is not None:
         at = line.end()
-        value = line[2].strip(b"<> \t")
+        value, parameters = _divided(line[2])
         if line[1].lower() == b"x-receiver":
-            receivers.append(_path(value, domain))
+            receivers.setdefault(_path(value, domain), _said(parameters, RcptParameters.parse))
         elif line[1].lower() == b"x-requiretls":
             required = value.lower() == b"yes"
         else:
             sender = str(_path(value, domain)) if value else ""
+            of_all = _said(parameters, MailParameters.parse)
     content = content[at:]
     end = content.find(b"\r\n\r\n")
     fields = headers.fields(content if end < 0 else content[: end + 4])
@@ -102,10 +121,35 @@ def parse(data: bytes, domain: str = "") -> Dropped:
             raise MalformedMessage("There is no X-Sender, Sender or From")
         sender = str(_path(authors[0], domain))
     if not receivers:
-        receivers = [_path(spec, domain) for name in (b"to", b"cc", b"bcc") for spec in named.get(name, [])]
+        specs = [spec for name in (b"to", b"cc", b"bcc") for spec in named.get(name, [])]
+        receivers = {_path(spec, domain): NO_RCPT_PARAMETERS for spec in specs}
     if not receivers:
         raise MalformedMessage("There is no X-Receiver, To, Cc or Bcc")
-    return Dropped(sender, tuple(dict.fromkeys(receivers)), content, required)
+    return Dropped(
+        sender, tuple(receivers), content, required, tuple(receivers.values()), of_all.ret, of_all.envid
+    )
+
+
+def _divided(value: bytes) -> tuple[bytes, bytes]:
+    """The address, and what comes after its brackets."""
+    value = value.strip(b" \t")
+    address, bracket, rest = value.rpartition(b">")
+    if not (value.startswith(b"<") and bracket and _SPACED.match(rest)):
+        return value.strip(b"<> \t"), b""
+    return address.strip(b"<> \t"), rest
+
+
+T = TypeVar("T")
+
+
+def _said(parameters: bytes, parse: Callable[[Mapping[bytes, bytes]], T]) -> T:
+    try:
+        given = parse_parameters(Cursor(parameters))
+        if given.keys() - _TAKEN:
+            raise BadArgument("NOTIFY, ORCPT, RET and ENVID alone are taken here")
+        return parse(given)
+    except BadSyntax as error:
+        raise MalformedMessage(f"{parameters.decode('utf-8', 'replace').strip()}: {error}") from None
 
 
 def _with_crlf(data: bytes) -> bytes:
@@ -263,7 +307,10 @@ class Pickup:
         )
 
     async def _accept(self, dropped: Dropped, queue_id: str) -> None:
-        addressees = [await self._addressee(path, dropped.reverse_path) for path in dropped.recipients]
+        addressees = [
+            await self._addressee(path, dropped.reverse_path, said)
+            for path, said in zip(dropped.recipients, dropped.said, strict=True)
+        ]
         priority, tls = 0, ""
 
         async def edit(header: bytes) -> bytes:
@@ -291,6 +338,8 @@ class Pickup:
             tuple(addressees),
             EIGHT_BIT if intake.eight_bit else SEVEN_BIT,
             not all(str(path).isascii() for path in dropped.recipients) or not dropped.reverse_path.isascii(),
+            dropped.ret,
+            dropped.envid,
             origin=Origin("pickup"),
             priority=priority,
             tls=tls,
@@ -301,12 +350,12 @@ class Pickup:
             await self._blobs.discard(content)
             raise
 
-    async def _addressee(self, path: Path, sender: str) -> Addressee:
+    async def _addressee(self, path: Path, sender: str, said: RcptParameters) -> Addressee:
         """As the routing pages have it. Who leads nowhere is queued, and the queue tells the sender."""
         try:
             by = Submitter(sender=sender, trusted=True)
-            return await self._policy.addressee(path, NO_RCPT_PARAMETERS, by)
+            return await self._policy.addressee(path, said, by)
         except Refusal as refusal:
             if refusal.temporary:
                 raise
-            return Addressee(str(path))
+            return Addressee(str(path), None, said.notify, said.orcpt_type, said.orcpt)

@@ -265,3 +265,24 @@ def test_switched_off(folder: Folder) -> None:
     folder.settings.replace({"pickup.enabled": "false"})
     folder.look()
     assert folder.names() == ["one"]
+
+
+def test_what_is_said_of_reports() -> None:
+    """RFC 3461, after an address in brackets."""
+    data = (
+        b"X-Sender: <s@example.org> RET=HDRS ENVID=a+2Bb\nX-Receiver: <one@example.test> NOTIFY=SUCCESS,DELAY"
+        b" ORCPT=rfc822;was@old.test\nX-Receiver: two@example.test\n" + LETTER
+    )
+    found = parse(data)
+    assert (found.reverse_path, found.ret, found.envid) == ("s@example.org", "HDRS", "a+b")
+    assert [str(path) for path in found.recipients] == ["one@example.test", "two@example.test"]
+    one, two = found.said
+    assert (one.notify, one.orcpt) == (("SUCCESS", "DELAY"), "was@old.test") and not two.notify
+
+
+@pytest.mark.parametrize(
+    "said", [b"NOTIFY=MAYBE", b"RET=FULL", b"SIZE=1", b"x", b"NOTIFY=NEVER NOTIFY=NEVER"]
+)
+def test_what_cannot_be_said_of_a_recipient(said: bytes) -> None:
+    with pytest.raises(MalformedMessage):
+        parse(b"X-Sender: <>\nX-Receiver: <one@example.test> " + said + b"\n" + LETTER)

@@ -79,9 +79,36 @@ def test_what_programs_hand_over(home: RunningServer) -> None:
 
 
 def test_nobody_named(home: RunningServer) -> None:
-    assert sendmail(home, text="Subject: nobody\n\n", check=False) == 2
-    assert sendmail(home, "bad address", text="Subject: nobody\n\n", check=False) == 2
+    assert sendmail(home, text="Subject: nobody\n\n", check=False) == 64
+    assert sendmail(home, "bad address", text="Subject: nobody\n\n", check=False) == 64
     assert sendmail(home, "--home", "/nonexistent", "a@example.org", text="x", check=False) == 66
+
+
+def test_what_reports_are_asked_for(home: RunningServer) -> None:
+    alice = home.address("alice")
+    asked = ("-i", "-f", alice, "-N", "success", "-R", "hdrs", "-Vjob+2B1")
+    sendmail(home, *asked, alice, text="Subject: told\n\nx\n")
+    assert arrived(home, "Delivered: told") == 1
+    (report,) = (text for text in texts(home, "alice") if b"Subject: Delivered: told" in text)
+    assert b"\r\nOriginal-Envelope-Id: job+1\r\n" in report
+    sendmail(home, "-i", "-f", alice, "-Nnever", "gone@example.test", alice, text="Subject: quiet\n\nx\n")
+    assert arrived(home, "quiet") == 1
+    assert not any("Not delivered: quiet" in each for each in subjects(home, "alice"))
+    for wrong in (("-N", "sometimes"), ("-R", "half"), ("-V", "a b")):
+        assert sendmail(home, *wrong, alice, text="Subject: wrong\n\n", check=False) == 64
+
+
+def test_other_words_of_sendmail(home: RunningServer) -> None:
+    """What is not a letter is none, least of all one to `-bp`."""
+    alice = home.address("alice")
+    for words in (("-bs",), ("-bv", alice), ("-Z", alice), ("-t", "-N", "never")):
+        assert sendmail(home, *words, text=f"To: {alice}\nSubject: no letter\n\n", check=False) == 64
+    for words in (("-bp",), ("-bi",), ("-q",), ("-q15m",)):
+        assert sendmail(home, *words, text="Subject: no letter\n\n") == 0
+    sendmail(
+        home, "-oem", "-odi", "-Ac", "-U", "-G", "-n", "-h5", "-f", alice, alice, text="Subject: last\n\n"
+    )
+    assert arrived(home, "last") == 1 and "no letter" not in subjects(home, "alice")
 
 
 def test_while_the_server_is_down_and_killed(home: RunningServer) -> None:
