@@ -38,6 +38,8 @@ class Action(Enum):
     EXPANDED = "expanded"
 
 
+LAST: Final = "X-Last-Report"
+"""The field of a report that is followed by none, whatever becomes of it."""
 MOST_WORD = 240
 MOST_RECIPIENTS = 1_000
 MOST_LINES = 20
@@ -107,9 +109,10 @@ def report(
     to: str,
     note: str = "",
     utf8: bool = True,
+    last: bool = False,
 ) -> bytes:
     """The whole message. fates: not empty, all of one action. note: said before everything. utf8: who gets
-    it takes UTF-8 header fields within it as they are."""
+    it takes UTF-8 header fields within it as they are. last: see LAST."""
     action = fates[0].action
     named = fates[: frame.most]
     more = len(fates) - len(named)
@@ -127,6 +130,8 @@ def report(
         compose.raw_field("Message-ID", compose.message_id(frame.hostname, frame.token)),
         compose.raw_field("Auto-Submitted", b"auto-replied"),
     ]
+    if last:
+        fields.append(compose.raw_field(LAST, b"yes"))
     if message.tls == OPTIONAL:
         fields.append(compose.raw_field(FIELD, b"No"))  # RFC 8689 6
     if original.message_id:

@@ -2,7 +2,9 @@
 
 1. The null reverse-path is never told anything (RFC 3464 2): there is no report about a report.
 2. A failure that nobody can be told of (of a report, or of mail whose sender is unknown here) goes to
-   the postmaster, once; what cannot be told him either is only tracked.
+   the postmaster, once; what cannot be told him either is only tracked. What was told him says so in its
+   header (LAST), and so does whatever is reported of that: his mailbox may be a contact, or a list, and
+   what fails there later comes back here as a report that failed.
 3. What senders elsewhere are told is the site's choice (`ims.ndr.external`, ims_spec 6).
 4. A report comes from postmaster of the domain that the message was for, if that is ours, else of
    the site's; in the language of the sender where we know it.
@@ -21,7 +23,7 @@ from twisted.logger import Logger
 
 from imsd.directory.values import Local
 from imsd.errors import Refusal
-from imsd.mail.bounce import Action, Fate, Frame, Original, report
+from imsd.mail.bounce import LAST, Action, Fate, Frame, Original, report
 from imsd.mail.envelope import Addressee, Envelope
 from imsd.mail.explaining import ENGLISH, Words, words_for
 from imsd.mail.notifying import Notifier
@@ -127,13 +129,15 @@ class Reporter:
         return Told(told.to, told.queue_id, "absorbed")
 
     async def _tell_postmaster(self, message: Queued, fates: list[Fate], seconds: float, note: Note) -> Told:
+        if _is_last(await self._original(message, Action.DELAYED)):
+            return Told(why="the postmaster was told already")
         failed = {fate.recipient.address.lower() for fate in fates}
         for address in self._postmasters():
             if address.lower() in failed:
                 continue
             try:
                 addressee = await self._addressee(address)
-                told = await self._send(message, fates, seconds, addressee, note)
+                told = await self._send(message, fates, seconds, addressee, note, last=True)
                 return Told(told.to, told.queue_id, "redirected")
             except Refusal as refusal:
                 if refusal.temporary:
@@ -161,7 +165,13 @@ class Reporter:
     # Writing -----------------------------------------------------------------------------------
 
     async def _send(
-        self, message: Queued, fates: list[Fate], seconds: float, to: Addressee, note: Note | None = None
+        self,
+        message: Queued,
+        fates: list[Fate],
+        seconds: float,
+        to: Addressee,
+        note: Note | None = None,
+        last: bool = False,
     ) -> Told:
         if fates[0].action is Action.FAILED:
             self._delivery.counters.reported(message.account is not None)
@@ -177,6 +187,7 @@ class Reporter:
             note=note(words) if note is not None else "",
             # Who is here reads it as it is; and so does, by his address alone, who takes SMTPUTF8.
             utf8=isinstance(to.recipient, Local) or not to.address.isascii(),
+            last=last or _is_last(content),
         )
         summary = summarize(data)
         envelope = Envelope(
@@ -228,3 +239,8 @@ class Reporter:
         return await original(
             self._blobs, message, complete and action is Action.FAILED, page.return_kb * 1024
         )
+
+
+def _is_last(content: Original) -> bool:
+    header, _, _ = content.octets.partition(b"\r\n\r\n")
+    return headers.get(header, LAST.lower().encode()) is not None

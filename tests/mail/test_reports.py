@@ -9,10 +9,12 @@ from itertools import product
 
 import pytest
 
+from imsd.directory.restrictions import Reports
 from imsd.mail.envelope import Addressee
 from imsd.settings.reports import Kind
 from imsd.store.database import Database
 from tests.mail.peers import MailReactor
+from tests.mail.test_lists import change, entry
 from tests.mail.test_queue import World, status
 from tests.support import stores
 from tests.support.stores import run
@@ -351,3 +353,23 @@ def test_a_sender_whose_server_takes_no_utf8_is_told_all_the_same(
     kinds = [part.get_content_type() for part in report.get_payload()]  # type: ignore[union-attr]
     assert kinds == ["text/plain", "message/global-delivery-status", "message/global"]
     assert b"J=C3=B6RG" in got.data.upper() and world.inbox(world.root) == []
+
+
+@pytest.mark.parametrize("who", ["contact", "list", "list of an owner"])
+def test_a_postmaster_who_cannot_be_reached_is_told_once(world: World, who: str) -> None:
+    """What was told him, and what is told of that, fails in silence: else it would go on for ever."""
+    world.directory.add_contact("away", "away@far.test")
+    world.far.end = "554 5.7.1 nobody wants this"
+    address = "away@example.test"
+    if who != "contact":
+        address = "admins@example.test"
+        world.directory.add_list("admins", "away@example.test")
+        owner = entry(world, "away") if who == "list of an owner" else None
+        change(world, "admins", reports=Reports.OWNER if owner else Reports.POSTMASTER, owner=owner)
+    world.set(ims__admin_mailbox=address)
+    queue_id = world.send("x@far.test", sender="")
+    for _ in range(4):
+        world.work()
+    assert world.queued() == {}
+    assert sum(each.startswith("MAIL") for each in world.far.commands) == (3 if "owner" in who else 2)
+    assert ("absorbed", "x@far.test") in world.events(queue_id)
