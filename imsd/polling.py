@@ -2,12 +2,14 @@
 
 Twisted wraps each descriptor that is ready in a context which names it for messages of
 `twisted.python.log`; that, and the tests around it, take 1.5 microseconds of each command, a tenth of
-a small one. We log by `twisted.logger`, which knows who speaks without.
+a small one. We log by `twisted.logger`, which knows who speaks without. What has only something to be read,
+as nearly all have, is read without the tests for all else.
 """
 
 from __future__ import annotations
 
 import errno
+from select import EPOLLIN
 from typing import Any
 
 from twisted.internet.epollreactor import EPollReactor
@@ -23,6 +25,7 @@ def shorten_turns(reactor: Any) -> bool:
     poll = reactor._poller.poll
     selectables = reactor._selectables
     do_read_or_write = reactor._doReadOrWrite
+    disconnect = reactor._disconnectSelectable
 
     def turn(timeout: float | None) -> None:
         try:
@@ -34,14 +37,29 @@ def shorten_turns(reactor: Any) -> bool:
         for descriptor, event in ready:
             # One that was ready may have been closed by who had his turn before it.
             selectable = selectables.get(descriptor)
-            if selectable is not None:
-                try:
+            if selectable is None:
+                continue
+            try:
+                if event == EPOLLIN:
+                    why = read(selectable)
+                    if why:
+                        disconnect(selectable, why, True)  # type: ignore[no-untyped-call]
+                else:
                     do_read_or_write(selectable, descriptor, event)  # type: ignore[no-untyped-call]
-                except Exception:
-                    _log.failure("{selectable} could not be served", selectable=selectable)
+            except Exception:
+                _log.failure("{selectable} could not be served", selectable=selectable)
 
     reactor.doIteration = turn  # type: ignore[method-assign]
     return True
 
 
-_USED = ("_poller", "_selectables", "_doReadOrWrite", "doIteration")
+def read(selectable: Any) -> Any:
+    """Let it read; why it is over, if it is."""
+    try:
+        return selectable.doRead()
+    except Exception as error:
+        _log.failure("{selectable} failed while it read", selectable=selectable)
+        return error
+
+
+_USED = ("_poller", "_selectables", "_doReadOrWrite", "_disconnectSelectable", "doIteration")

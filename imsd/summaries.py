@@ -189,7 +189,7 @@ class Helper(ProcessProtocol):
         return "summaries"
 
     def doRead(self) -> Failure | None:
-        for _ in range(MOST):
+        for _ in range(max(1, len(self._waiting))):
             try:
                 count = self._socket.recv_into(self._read)
             except BlockingIOError:

@@ -79,7 +79,7 @@ def test_an_error_loses_one_connection_alone(reactor: Any) -> None:
     finally:
         globalLogPublisher.removeObserver(logged.append)
     assert (bad.lost, good.lost, good.read) == (1, 0, b"x")
-    assert any(event.get("isError") for event in logged)
+    assert any(event.get("log_failure") for event in logged)
     bad.close()
 
 
