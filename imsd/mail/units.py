@@ -111,10 +111,11 @@ def accept(
     if refused and not delivered and len(refused) == len(plan.local) and not plan.remote and not plan.later:
         raise refused[0][1]
     refused += plan.refused
-    refused += _leave_all(unit, copies[MOST:], envelope, content, queue_id, time)
+    if len(copies) > MOST:
+        refused += _leave_all(unit, copies[MOST:], envelope, content, queue_id, time)
     later += [copy for copy, _ in refused]
     rows: list[Addressee | Copy] = [*plan.remote.values(), *later]
-    queued = _queue_all(unit, rows, envelope, content, queue_id, time, lifetime, plan)
+    queued = _queue_all(unit, rows, envelope, content, queue_id, time, lifetime, plan) if rows else []
     message_id = content.summary.message_id if content.summary is not None else b""
 
     def event(word: str, recipient: str, reason: str = "") -> Event:
@@ -145,8 +146,10 @@ def accept(
 def _divided(copies: list[Copy], envelope: Envelope) -> tuple[list[Copy], list[Copy]]:
     """Copies to make or to fan out, and those that wait in the queue instead: a fan-out row has no
     room for what RFC 3461 says of the report, should the copy be refused."""
+    if len(copies) <= MOST:
+        return copies, []
     first, rest = copies[:MOST], copies[MOST:]
-    if rest and (envelope.ret or envelope.envid or envelope.smtputf8 or envelope.tls):
+    if envelope.ret or envelope.envid or envelope.smtputf8 or envelope.tls:
         return first, rest
     plain = [copy for copy in rest if not copy.notify and not copy.orcpt]
     return first + plain, [copy for copy in rest if copy.notify or copy.orcpt]

@@ -18,7 +18,7 @@ from sqlalchemy import Column, Index, Table, bindparam, case, delete, func, lite
 
 from imsd.errors import StoreUnavailable
 from imsd.store.ids import BlobId
-from imsd.store.sql import among, insert, insert_row, sql
+from imsd.store.sql import among, insert, insertion, sql
 from imsd.store.tables import Bytes, Id, Int, Number, Small, String, metadata, now
 from imsd.store.transaction import Transaction, Unit
 from protocols.message.summary import Summary
@@ -115,25 +115,25 @@ class NewBlob:
 
 
 _TEXT = frozenset({"preview", "subject", "sender_name", "to_name"})
-_NAMES = tuple(field.name for field in fields(Summary) if field.name != "size")
+_KEPT = frozenset(field.name for field in fields(Summary)) - {"size"}
+_NAMES = tuple(column.name for column in blob.c if column.name in _KEPT)
 _VALUES = attrgetter(*_NAMES)
 _VERSION = _NAMES.index("scan_version")
-_EMPTY: dict[str, Any] = {
-    **dict.fromkeys(_NAMES, b""),
-    **dict.fromkeys(("scan_version", "header_size", "lines", "raw", "date_offset", "attachments"), 0),
-    "date": None,
-}
+_TEXTS = [_NAMES.index(name) for name in _TEXT]
+_RAW, _REFERENCES = _NAMES.index("raw"), _NAMES.index("references")
+_NUMBERS = frozenset({"scan_version", "header_size", "lines", "raw", "date_offset", "attachments"})
+_EMPTY = [None if name == "date" else 0 if name in _NUMBERS else b"" for name in _NAMES]
 
 
-def _columns(summary: Summary | None) -> dict[str, Any]:
-    """A summary as the row keeps it."""
+def _columns(summary: Summary | None) -> list[Any]:
+    """A summary as the row keeps it, in the order of `_NAMES`."""
     if summary is None:
         return _EMPTY
-    row = dict(zip(_NAMES, _VALUES(summary), strict=True))
-    for name in _TEXT:
-        row[name] = row[name].encode("utf-8", "replace")
-    row["raw"] = int(summary.raw)
-    row["references"] = b" ".join(summary.references)
+    row = list(_VALUES(summary))
+    for place in _TEXTS:
+        row[place] = row[place].encode("utf-8", "replace")
+    row[_RAW] = int(row[_RAW])
+    row[_REFERENCES] = b" ".join(row[_REFERENCES])
     return row
 
 
@@ -154,13 +154,8 @@ _REUSE = sql(
     .returning(_b.id, _b.file)
 )
 # New content is the rule, so it is inserted before it is looked for.
-_INSERT_NAMES = ("hash", "size", "refs", "released", "created", "file", *_NAMES)
-_INSERT = sql(
-    insert(blob)
-    .values({name: bindparam(name) for name in _INSERT_NAMES})
-    .on_conflict_do_nothing(index_elements=["hash"])
-)
-_INSERT_CONTENT = insert_row(content)
+_INSERT = insertion(blob, "hash", "size", "refs", "released", "created", "file", *_NAMES, known="hash")
+_INSERT_CONTENT = insertion(content)
 _REFER = sql(
     update(blob).where(_b.id == bindparam("blob")).values(refs=_b.refs + bindparam("count"), released=0)
 )
@@ -209,19 +204,10 @@ _NAMED_UNLINKING = sql(select(unlinking.c.file).where(among(unlinking.c.file, "f
 def keep(unit: Unit, new: NewBlob, count: int = 1) -> BlobId:
     """Store the content, or find it stored already, with `count` references more."""
     if new.data is not None or new.file:
-        made = unit.insert(
-            _INSERT,
-            hash=new.sha256,
-            size=new.size,
-            refs=count,
-            released=0,
-            created=now(),
-            file=new.file,
-            **_columns(new.summary),
-        )
+        made = unit.put(_INSERT, (new.sha256, new.size, count, 0, now(), new.file, *_columns(new.summary)))
         if made:
             if new.data is not None:
-                unit.run(_INSERT_CONTENT, id=made, bytes=new.data)
+                unit.put(_INSERT_CONTENT, (made, new.data))
             return BlobId(made)
     found = unit.one(_REUSE, sha256=new.sha256, count=count)
     if found is None:
@@ -266,7 +252,7 @@ def release_many(unit: Unit, blob_ids: Iterable[BlobId]) -> None:
 
 def describe(unit: Unit, blob_id: BlobId, summary: Summary) -> None:
     """Write what was computed anew, by a newer version of the scanner (rule 15)."""
-    unit.run(_DESCRIBE, blob=blob_id, **_columns(summary))
+    unit.run(_DESCRIBE, blob=blob_id, **dict(zip(_NAMES, _columns(summary), strict=True)))
 
 
 def summary(tx: Transaction, blob_id: BlobId) -> Summary | None:

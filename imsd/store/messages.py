@@ -19,7 +19,7 @@ from imsd.store.changes import KeywordsNamed, MailboxScope, MessagesAdded
 from imsd.store.counters import counted_by
 from imsd.store.flags import DELETED, LOW_MASK, SEEN, IndexRow, join_keywords, pack_high
 from imsd.store.ids import INBOX, AccountId, BlobId, MailboxId, ModSeq, Uid, UidValidity
-from imsd.store.sql import among, insert_row, sql
+from imsd.store.sql import among, insertion, sql
 from imsd.store.transaction import Transaction, Unit
 from protocols.values import value
 
@@ -138,7 +138,7 @@ _ADVANCE = sql(
     .values(highestmodseq=_m.highestmodseq + _ONE)
     .returning(_m.highestmodseq)
 )
-_INSERT = insert_row(t.message)
+_INSERT = insertion(t.message)
 
 _index_columns = (_r.uid, _r.flags, _r.keywords, _r.more_keywords, _r.modseq, _r.size, _r.date, _r.blob)
 _here = (_r.account == bindparam("a"), _r.mailbox == bindparam("m"))
@@ -305,14 +305,20 @@ def _put(unit: Unit, item: Delivery, entry: Entry, blob: BlobId, size: int, date
     uid, modseq, validity, email = entry
     bits = name_keywords(unit, account, mailbox, item.keywords, entry.modseq) if item.keywords else 0
     size += len(prefix)
-    unit.run(
-        _INSERT, account=account, mailbox=mailbox, uid=uid, modseq=modseq, blob=blob, size=size,
-        date=date, saved=now, email=email, flags=flags, keywords=bits & LOW_MASK,
-        more_keywords=pack_high(bits), prefix=prefix,
-    )  # fmt: skip
     row = IndexRow(uid, flags, bits, modseq, size, date, blob)
+    unit.put(_INSERT, _columns(account, mailbox, row, now, email, prefix))
     unit.changed(MessagesAdded(MailboxScope(account, mailbox), modseq - 1, modseq, (row,)))
     return Stored(account, mailbox, validity, uid, modseq, email)
+
+
+def _columns(
+    account: AccountId, mailbox: MailboxId, row: IndexRow, saved: int, email: int, prefix: bytes
+) -> tuple[Any, ...]:
+    """A message's row, in the order of the table."""
+    return (
+        account, mailbox, row.uid, row.modseq, row.blob, row.size, row.date, saved, email, row.flags,
+        row.keywords & LOW_MASK, pack_high(row.keywords), prefix,
+    )  # fmt: skip
 
 
 def insert_messages(
@@ -325,18 +331,13 @@ def insert_messages(
     now: int,
 ) -> None:
     """Rows of messages that were counted by `enter` and whose blobs are referred to."""
-    unit.many(
+    unit.put_all(
         _INSERT,
         [
-            {
-                "account": account, "mailbox": mailbox, "uid": row.uid, "modseq": row.modseq,
-                "blob": row.blob, "size": row.size, "date": row.date, "saved": now, "email": email,
-                "flags": row.flags, "keywords": row.keywords & LOW_MASK,
-                "more_keywords": pack_high(row.keywords), "prefix": prefix,
-            }
+            _columns(account, mailbox, row, now, email, prefix)
             for row, email, prefix in zip(entering, emails, prefixes, strict=True)
         ],
-    )  # fmt: skip
+    )
 
 
 def name_keywords(

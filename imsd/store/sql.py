@@ -8,7 +8,8 @@ driver's text, and every later use hands text and parameters straight to the dri
 
 `among(column, "ids")` is membership in a list bound at run time. `insert` is an INSERT that
 knows ON CONFLICT on both databases (`.on_conflict_do_update`, `.on_conflict_do_nothing`);
-`insert_row(table, "a", "b")` is the plain INSERT of those columns.
+`insert_row(table, "a", "b")` is the plain INSERT of those columns; `insertion` is one whose rows are given by
+position, for what every message writes: a name for each value costs as much as SQLite itself.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class Form:
 
     __slots__ = ("prepare", "text")
 
-    def __init__(self, text: str, prepare: Callable[[Params], Bound] | None) -> None:
+    def __init__(self, text: str, prepare: Callable[[Any], Bound] | None) -> None:
         self.text = text
         self.prepare = prepare
 
@@ -117,6 +118,29 @@ class Statement:
                 construct = construct.returning(key)
             self._returned = _compile(construct, POSTGRESQL)
         return self._returned
+
+
+class Insertion(Statement):
+    """An INSERT of rows given by position, in the order of `names`: what `Unit.put` takes."""
+
+    __slots__ = ("names",)
+
+    def __init__(self, construct: Insert, names: Sequence[str]) -> None:
+        super().__init__(construct)
+        self.names = tuple(names)
+
+    def compile(self, dialect: int) -> Form:
+        text = super().compile(dialect).text
+        form = self.forms[dialect] = Form(text, None if dialect == SQLITE else self._named)
+        return form
+
+    def returning_id(self) -> Form:
+        if self._returned is None:
+            self._returned = Form(super().returning_id().text, self._named)
+        return self._returned
+
+    def _named(self, row: Any) -> Params:
+        return dict(zip(self.names, row, strict=True))
 
 
 def _compile(construct: ClauseElement, dialect: int) -> Form:
@@ -174,3 +198,14 @@ def insert_row(table: Table, *columns: str) -> Statement:
     """INSERT of the named columns (all when none is named), each bound by its own name."""
     names = columns or tuple(table.c.keys())
     return Statement(insert(table).values({name: bindparam(name) for name in names}))
+
+
+def insertion(table: Table, *columns: str, known: str = "") -> Insertion:
+    """INSERT of rows by position, of the named columns in the table's order, or of all. known: a unique
+    column; a row whose value is there already is left out."""
+    names = [column.name for column in table.c if column.name in columns or not columns]
+    assert not columns or names == list(columns), "columns in the order of the table"
+    construct = insert(table).values({name: bindparam(name) for name in names})
+    if known:
+        construct = construct.on_conflict_do_nothing(index_elements=[known])
+    return Insertion(construct, names)

@@ -24,7 +24,7 @@ from sqlalchemy import (
     select,
 )
 
-from imsd.store.sql import Statement, among, insert_row, sql
+from imsd.store.sql import Statement, among, insertion, sql
 from imsd.store.tables import Bytes, Id, Number, String, clean, metadata
 from imsd.store.transaction import Transaction, Unit
 from protocols.values import value
@@ -100,15 +100,15 @@ class Event:
 _NAMES = Event.__slots__
 # Most events are of no connection, and accepting mail pays for each column.
 _PLAIN = tuple(name for name in _NAMES if name not in TLS)
-_PUT = insert_row(tracking, *_PLAIN)
-_PUT_SENT = insert_row(tracking, *_NAMES)
+_PUT = insertion(tracking, *_PLAIN)
+_PUT_SENT = insertion(tracking, *_NAMES)
 _SETTLE = sql(
     select(tracking.c.id, *(tracking.c[name] for name in _NAMES))
     .where(tracking.c.time < bindparam("before"))
     .order_by(tracking.c.id)
     .limit(bindparam("limit"))
 )
-_PUT_HISTORY = insert_row(tracking_history)
+_PUT_HISTORY = insertion(tracking_history, "id", *_NAMES)
 _SETTLED = sql(delete(tracking).where(among(tracking.c.id, "ids")))
 _OLD = sql(
     select(tracking_history.c.id)
@@ -121,38 +121,35 @@ _EXPIRE = sql(delete(tracking_history).where(among(tracking_history.c.id, "ids")
 
 def track(unit: Unit, *events: Event) -> None:
     """Append rows."""
-    if len(events) == 1:
-        event = events[0]
-        unit.run(_PUT_SENT if event.tls_wanted else _PUT, **_row(event))
-        return
     # In their order, which is that of what happened within a microsecond.
-    for sent, some in groupby(events, key=lambda event: bool(event.tls_wanted)):
-        unit.many(_PUT_SENT if sent else _PUT, [_row(event) for event in some])
+    for sent, some in groupby(events, key=_was_sent):
+        unit.put_all(_PUT_SENT if sent else _PUT, [_row(event) for event in some])
 
 
-def _row(event: Event) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "time": event.time,
-        "event": event.event,
-        "queue_id": event.queue_id,
-        "message_id": event.message_id,
-        "sender": clean(event.sender),
-        "recipient": clean(event.recipient),
-        "reason": clean(event.reason),
-        "peer": event.peer,
-        "size": event.size,
-    }
-    if event.tls_wanted:
-        row |= {name: clean(getattr(event, name)) for name in TLS}
-    return row
+def _was_sent(event: Event) -> bool:
+    return bool(event.tls_wanted)
+
+
+def _row(event: Event) -> tuple[Any, ...]:
+    row = (
+        event.time,
+        event.event,
+        event.queue_id,
+        event.message_id,
+        clean(event.sender),
+        clean(event.recipient),
+        clean(event.reason),
+        event.peer,
+        event.size,
+    )
+    return (*row, *(clean(getattr(event, name)) for name in TLS)) if event.tls_wanted else row
 
 
 def settle(unit: Unit, before: int, limit: int = 200) -> int:
     """Move up to `limit` rows older than `before` to where they are indexed; how many."""
     rows = unit.all(_SETTLE, before=before, limit=limit)
     if rows:
-        names = ("id", *_NAMES)
-        unit.many(_PUT_HISTORY, [dict(zip(names, row, strict=True)) for row in rows])
+        unit.put_all(_PUT_HISTORY, rows)
         unit.run(_SETTLED, ids=[row[0] for row in rows])
     return len(rows)
 

@@ -7,12 +7,12 @@ effect outside its unit, and what it did for others to know it says by `changed`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from imsd.store import counters
 from imsd.store.changes import Change, Scope
-from imsd.store.sql import SQLITE, Bound, Params, Statement
+from imsd.store.sql import SQLITE, Bound, Form, Insertion, Params, Statement
 from imsd.store.tables import now
 
 Execute = Callable[[str, Bound], Any]
@@ -92,12 +92,27 @@ class Unit(Transaction):
             done = self._cursor(statement, params)
             # After ON CONFLICT DO NOTHING, lastrowid is still that of the row before.
             return done.lastrowid if done.rowcount else 0
-        form = statement.returning_id()
+        return self._returned(statement.returning_id(), params)
+
+    def _returned(self, form: Form, params: Any) -> int:
         cursor = self._execute(form.text, params if form.prepare is None else form.prepare(params))
         if cursor.description is None:
             return 0
         row = cursor.fetchone()
         return 0 if row is None else int(row[0])
+
+    def put(self, statement: Insertion, row: Sequence[Any]) -> int:
+        """Insert one row given by position; its id, as `insert` gives it."""
+        if self.dialect == SQLITE:
+            form = statement.forms[SQLITE] or statement.compile(SQLITE)
+            done = self._execute(form.text, row)
+            return done.lastrowid if done.rowcount else 0
+        return self._returned(statement.returning_id(), row)
+
+    def put_all(self, statement: Insertion, rows: Iterable[Sequence[Any]]) -> None:
+        """Insert rows given by position."""
+        form = statement.forms[self.dialect] or statement.compile(self.dialect)
+        self._many(form.text, rows if form.prepare is None else map(form.prepare, rows))
 
     def changed(self, change: Change) -> None:
         """Publish this after the commit."""
