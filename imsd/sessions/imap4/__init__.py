@@ -20,6 +20,7 @@ resync      QRESYNC: what was expunged while a client was away
 arranging   SORT and THREAD: what they ask of messages
 arranged    SORT and THREAD: orders and answers, kept for the next time
 trees       who hears of what happens in the mailboxes of an account
+doubts      NOTIFY: whether a session is who it was to the owners of mailboxes
 notices     NOTIFY: what a session hears of mailboxes that it has not selected
 narrowing   SEARCH: what the search index says of the texts
 columns     SEARCH: keys evaluated on the columns of the mailbox index

@@ -5,7 +5,8 @@
    read costs a mark for each mailbox, no more than `MOST`; then NOTIFICATIONOVERFLOW.
 2. Rights are those at the time of telling: a mailbox that may not be seen is passed over, one
    that may be seen later is told of from then on. That it may be seen, or may not any more, is told
-   where a list changed (RFC 5465 5.9), never of what the client could not know of.
+   where a list changed, a group, or somebody's delegates (RFC 5465 5.9), never of what the client
+   could not know of.
 3. What this session does itself is not told (RFC 5465 5): names while it changes them, messages
    by their UIDs.
 """
@@ -21,6 +22,7 @@ from zope.interface import implementer
 
 from imsd.errors import NoSuchMailbox, NotPermitted, Referred, Refusal
 from imsd.sessions.imap4 import naming
+from imsd.sessions.imap4.doubts import Doubts
 from imsd.sessions.imap4.places import OTHERS, SHARED, Place
 from imsd.sessions.imap4.trees import NameChange
 from imsd.store import mailboxes, names
@@ -85,6 +87,9 @@ class Notices:
         self._visible: set[str] = set()
         self._closed: set[str] = set()
         self._rights: dict[Key, None] = {}
+        # Names that may have been opened or closed otherwise, and whether to look for such.
+        self._compared: dict[str, None] = {}
+        self._doubts = Doubts(owner, self._ring)
 
     async def start(self) -> None:
         """Listen from now on."""
@@ -103,6 +108,9 @@ class Notices:
         if any(group.which is Mailboxes.SUBSCRIBED for group in groups):
             await self._follow_names(subscriptions)
         self._visible = {entry.name for entry in await self._owner.mailboxes("", False) if entry.exists}
+        await self._doubts.start()
+        if self._changed is None:
+            self._doubts.close()
 
     async def _follow_names(self, wanted: Iterable[str]) -> None:
         """The owners of the mailboxes with these names."""
@@ -132,10 +140,13 @@ class Notices:
         for account in self._followed:
             self._owner.held.trees.leave(account, self)
         self._followed.clear()
+        self._doubts.close()
         self._forget()
 
     def _forget(self) -> None:
-        for kept in (self._marks, self._names, self._subscriptions, self._annotations, self._rights):
+        for kept in (
+            self._marks, self._names, self._subscriptions, self._annotations, self._rights, self._compared,
+        ):  # fmt: skip
             kept.clear()
 
     # Marking -------------------------------------------------------------------------------
@@ -275,7 +286,7 @@ class Notices:
 
     @property
     def waiting(self) -> bool:
-        names = self._names or self._subscriptions or self._rights
+        names = self._names or self._subscriptions or self._rights or self._compared or self._doubts.waiting
         return self.overflowed or bool(names or self._marks or self._annotations)
 
     async def first(self) -> AsyncIterator[Sequence[Notice]]:
@@ -368,11 +379,26 @@ class Notices:
 
     async def _some_rights(self) -> list[Notice]:
         """What was opened and what was closed to this account (RFC 5465 5.9)."""
+        if await self._doubts.moved():
+            await self._compare()
+        while self._rights or self._compared:
+            named: list[str] = []
+            for key in list(self._rights)[:AT_ONCE]:
+                self._rights.pop(key, None)
+                named.append(await self._name(key))
+            for name in list(self._compared)[:AT_ONCE]:
+                self._compared.pop(name, None)
+                named.append(name)
+            found = await self._opened_or_closed(dict.fromkeys(named))
+            if found:
+                return found
+            await self._owner.held.breath()
+        return []
+
+    async def _opened_or_closed(self, named: Iterable[str]) -> list[Notice]:
         opened: list[str] = []
         closed: list[str] = []
-        for key in list(self._rights)[:AT_ONCE]:
-            self._rights.pop(key, None)
-            name = await self._name(key)
+        for name in named:
             if not name or not self._events(name):
                 continue
             place = await self._place(name)
@@ -392,6 +418,17 @@ class Notices:
         for name in closed:
             found.append(ListNow(Listed(name, (b"\\NoAccess",), subscribed=name in self._subscribed)))
         return found
+
+    async def _compare(self) -> None:
+        """Mark the mailboxes that came into sight or left it because this session is somebody else
+        to their owners now."""
+        everything = [entry for entry in await self._owner.mailboxes("", False) if entry.exists]
+        seen = {entry.name for entry in everything}
+        fresh = [entry.name for entry in everything if naming.NOSELECT not in entry.attributes]
+        for name in sorted((set(fresh) - self._visible) | (self._visible - seen)):
+            if _in_tree(name) and self._events(name):
+                self._compared[name] = None
+        await self._follow_names(name for group in self._wanted.groups for name in group.names)
 
     async def _name(self, key: Key) -> str:
         """The full name of a mailbox, "" where it is gone."""
@@ -493,6 +530,11 @@ def _readable(place: Place | None) -> bool:
 
 def _personal(name: str) -> bool:
     return not (name + "/").startswith((OTHERS + "/", SHARED + "/"))
+
+
+def _in_tree(name: str) -> bool:
+    """Whether it is a mailbox of a tree, and no tree."""
+    return name != SHARED and name != OTHERS and not (name.startswith(OTHERS + "/") and name.count("/") == 1)
 
 
 def _common(wanted: Sequence[str]) -> str:

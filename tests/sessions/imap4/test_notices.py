@@ -7,17 +7,17 @@ import time
 import pytest
 from zope.interface.verify import verifyObject
 
-from imsd.sessions.imap4 import notices
+from imsd.sessions.imap4 import doubts, naming, notices
 from imsd.store import acl, jobs, mailboxes
-from imsd.store.changes import MailboxScope, MessagesAdded
+from imsd.store.changes import DIRECTORY, EntriesChanged, MailboxScope, MessagesAdded
 from imsd.store.flags import DELETED, SEEN, IndexRow
-from imsd.store.ids import INBOX, PUBLIC, BlobId, MailboxId, ModSeq, Uid
+from imsd.store.ids import INBOX, PUBLIC, AccountId, BlobId, EntryId, MailboxId, ModSeq, Uid
 from imsd.store.marking import Mark
 from protocols.imap4 import responses
 from protocols.imap4.dialect import PLAIN, Dialect
 from protocols.imap4.events import Event, Group, Mailboxes, Selected, Wanted
 from protocols.imap4.interfaces import INotices, ListNow, StatusNow
-from tests.support.imap import mailstore, select, session, uid_set
+from tests.support.imap import TEAM, mailstore, select, session, uid_set
 from tests.support.mail import ALICE, BOB, NOW, make_account, put
 from tests.support.stores import run
 
@@ -477,3 +477,53 @@ def test_a_name_of_ones_own_that_comes_is_told_without_a_look_at_all_others(held
         '* LIST (\\HasChildren) "/" Work',
         '* LIST (\\HasNoChildren) "/" Work/2026',
     ]
+
+
+def doubted(held, database):
+    """The directory says that an entry is another, and the session looks."""
+    database.feed.publish(EntriesChanged(DIRECTORY, 1, 2, ()))
+    database.reactor.advance(doubts.SOON)
+
+
+def test_a_group_opens_and_closes(held, database):
+    """RFC 5465 5.9: what grants and takes the right is not always a list."""
+    run(database.write(acl.grant, BOB, INBOX, AccountId(TEAM), "lr", account=BOB))
+    heard = listen(session(held), group(Mailboxes.SUBTREE, "Other Users"))
+    doubted(held, database)
+    assert not told(heard)
+    held.directory.members = {EntryId(ALICE): frozenset({TEAM})}
+    doubted(held, database)
+    assert heard.waiting
+    assert told(heard) == ['* LIST (\\HasNoChildren) "/" "Other Users/bob/INBOX"']
+    put(database, 1, BOB)
+    assert told(heard) == ['* STATUS "Other Users/bob/INBOX" (MESSAGES 1 UIDNEXT 2)']
+    held.directory.members = {}
+    doubted(held, database)
+    assert told(heard) == ['* LIST (\\NoAccess \\HasNoChildren) "/" "Other Users/bob/INBOX"']
+    assert not heard.waiting
+    put(database, 1, BOB)
+    assert told(heard) == []
+
+
+def test_a_delegate_hears_that_he_is_one(held, database):
+    heard = listen(session(held), group(Mailboxes.SUBTREE, "Other Users"))
+    held.directory.named = {BOB: frozenset({EntryId(ALICE)})}
+    doubted(held, database)
+    assert '* LIST (\\HasNoChildren) "/" "Other Users/bob/Sent"' in told(heard)
+    held.directory.named = {}
+    doubted(held, database)
+    assert '* LIST (\\NoAccess \\HasNoChildren) "/" "Other Users/bob/Sent"' in told(heard)
+
+
+def test_names_are_not_read_for_each_entry_that_changes(held, database, monkeypatch):
+    heard = listen(session(held), group(Mailboxes.SUBTREE, "Other Users"))
+    monkeypatch.setattr(naming, "names", None)
+    before = len(database.reactor.getDelayedCalls())
+    for _ in range(3):
+        database.feed.publish(EntriesChanged(DIRECTORY, 1, 2, ()))
+    assert len(database.reactor.getDelayedCalls()) == before + 1
+    database.reactor.advance(doubts.SOON)
+    assert told(heard) == []
+    database.feed.publish(EntriesChanged(DIRECTORY, 1, 2, ()))
+    heard.close()
+    assert len(database.reactor.getDelayedCalls()) == before
