@@ -14,12 +14,14 @@ from twisted.internet.threads import deferToThreadPool
 from imsd.admin import dialup, search
 from imsd.admin.operations import Json, operation
 from imsd.config import Config
+from imsd.directory.values import Local, PublicFolder
 from imsd.errors import NoSuchRecipient
 from imsd.mail.links import local
 from imsd.settings.connectors import Delivery, Ims
 from imsd.settings.directory import Addressing
 from imsd.settings.routing import Rerouting
 from imsd.settings.security import Tls
+from imsd.settings.tls_reports import TlsReports
 from imsd.store.verify import verify
 
 SOON = datetime.timedelta(days=14)
@@ -83,6 +85,7 @@ async def check(core: Any) -> Json:
     ]
     findings += dialup.findings(core.settings, core.directory.domains.served, local(time.time()))
     findings += await _dnssec(core)
+    findings += await _tls_reports(core)
     findings += _certificates(core.config)
     findings += _space(core.config)
     findings += await deferToThreadPool(
@@ -115,6 +118,29 @@ async def _dnssec(core: Any) -> list[Json]:
     if must:
         return [_finding("error", f"{text}: nothing is sent to {', '.join(must)}, where dane is wanted")]
     return [_finding("info", f"{text}: TLSA records (DANE) are not used")]
+
+
+async def _tls_reports(core: Any) -> list[Json]:
+    """Whether reports on TLS can be sent and read."""
+    page = core.settings[TlsReports]
+    findings = []
+    if page.send == "all":
+        text = (
+            "tls_reports.send is all: reports by mail are passed over unless a smart host signs them by DKIM"
+        )
+        findings.append(_finding("info", text))
+    if page.send != "off" and not page.count:
+        findings.append(_finding("warning", "tls_reports.send is on, and tls_reports.count is off"))
+    if page.address:
+        try:
+            found = await core.directory.resolve(page.address)
+            fine = isinstance(found, Local | PublicFolder)
+        except NoSuchRecipient:
+            fine = False
+        if not fine:
+            text = f"tls_reports.address: {page.address} is no mailbox or public folder of ours"
+            findings.append(_finding("warning", text))
+    return findings
 
 
 async def _routing(core: Any) -> list[Json]:

@@ -161,11 +161,18 @@ _TOTALS = sql(
 _OLD = sql(select(_r.key).where(_r.day < bindparam("before")).order_by(_r.day).limit(BATCH))
 _EXPIRE = sql(delete(tls_result).where(among(_r.key, "keys")))
 _FORGET = sql(delete(tls_report).where(_p.day < bindparam("before")))
+_FINE = sql(
+    select(_r.key)
+    .where(_r.day < bindparam("before"), _r.policy_type == "no-policy-found", _r.result == "")
+    .limit(BATCH)
+)
+_DONE = sql(delete(tls_report).where(_p.day < bindparam("before"), _p.state.in_(("none", "divided"))))
 _UNPLANNED = sql(
     select(_r.domain)
     .distinct()
     .where(
         _r.day == bindparam("day"),
+        _r.domain > bindparam("after"),
         ~select(literal_column("1")).where(_p.day == _r.day, _p.domain == _r.domain).exists(),
     )
     .order_by(_r.domain)
@@ -227,6 +234,17 @@ def totals(tx: Transaction, since: int, until: int, domain: str = "", limit: int
     return [Total(day, name, kind, result, int(sessions)) for day, name, kind, result, sessions in rows]
 
 
+def thin(unit: Unit, before: int) -> int:
+    """Forget, of days before, what went well without a policy, and who asked for no report: that is most of
+    what there is, and nobody asks for it. How many results."""
+    keys = [bytes(row[0]) for row in unit.all(_FINE, before=before)]
+    if keys:
+        unit.run(_EXPIRE, keys=keys)
+    else:
+        unit.run(_DONE, before=before)
+    return len(keys)
+
+
 def expire(unit: Unit, before: int) -> int:
     """Forget results, and reports, of days before; how many results."""
     keys = [bytes(row[0]) for row in unit.all(_OLD, before=before)]
@@ -239,15 +257,23 @@ def expire(unit: Unit, before: int) -> int:
 # Reports -----------------------------------------------------------------------------------
 
 
-def plan(unit: Unit, day: int, since: int, spread: int) -> int:
-    """Have reports of a day made, each some time within `spread` microseconds after `since`; how many."""
-    domains = [row[0] for row in unit.all(_UNPLANNED, day=day)]
+def unplanned(tx: Transaction, day: int, after: str = "") -> list[str]:
+    """Some domains that something was counted of and that no report is planned to, after one."""
+    return [row[0] for row in tx.all(_UNPLANNED, day=day, after=after)]
+
+
+def plan(unit: Unit, day: int, domains: Iterable[str], since: int, spread: int) -> None:
+    """Have reports of a day made, each some time within `spread` microseconds after `since`."""
     for domain in domains:
         # By chance, and the same on each node.
         chance = int.from_bytes(hashlib.sha256(f"{day} {domain}".encode()).digest()[:6])
         due = since + chance % (spread + 1)
         unit.run(_PLAN, day=day, domain=domain, rua="", state="waiting", due=due, attempts=0, note="")
-    return len(domains)
+
+
+def are_due(tx: Transaction, now: int) -> bool:
+    """Whether a report is."""
+    return bool(tx.all(_DUE, now=now, limit=1))
 
 
 def claim(unit: Unit, now: int, until: int, limit: int = 10) -> list[Report]:

@@ -115,6 +115,21 @@ def test_it_goes_to_who_is_verified_and_promises_the_same(world: Guarded) -> Non
     assert "REQUIRETLS" not in world.far.got[1].mail
 
 
+def test_a_connection_that_is_good_enough_carries_others_too(world: Guarded) -> None:
+    world.set(ims__limits__per_host=1, ims__tls__ca_file=str(world.authority.file))
+    world.work()
+    for number, asked in enumerate((REQUIRED, "", REQUIRED)):
+        world.send(f"x{number}@far.test", tls=asked)
+    world.work()
+    assert [each.mail.endswith(" REQUIRETLS") for each in world.far.got] == [True, False, True]
+    assert world.far.connections == 1
+    # One that was made for others is not.
+    world.send("y@far.test")
+    world.send("z@far.test", tls=REQUIRED)
+    world.work()
+    assert world.far.connections == 3
+
+
 @pytest.mark.parametrize(
     ("fault", "code"),
     [

@@ -16,7 +16,7 @@ from imsd.mail.envelope import Addressee
 from imsd.mail.requiring import OPTIONAL, REQUIRED
 from imsd.mail.tlsreports import TlsInbox
 from imsd.mail.tlsreports.posting import Poster, Undelivered
-from imsd.store import tls_received, tls_results
+from imsd.store import tls_received, tls_results, tracking
 from imsd.store.database import Database
 from imsd.store.tls_results import DAY
 from imsd.trust import tlsrpt
@@ -110,7 +110,7 @@ def test_what_fails_is_counted_whether_it_is_enforced_or_not(
     lab: Lab, mode: str, fault: str, kind: str
 ) -> None:
     policy(lab, mode)
-    del lab.reactor.peers["192.0.2.2"]
+    lab.zone.add("far.test", (10, "a.far.test", "192.0.2.1"))
     if fault == "name":
         lab.far.tls = lab.certified("else.test")
     elif fault == "clear":
@@ -123,6 +123,13 @@ def test_what_fails_is_counted_whether_it_is_enforced_or_not(
     lab.work()
     assert lab.counted() == {("sts", kind): 1}
     assert len(lab.far.got) == (mode == "testing")
+    events = run(lab.db.read(lambda tx: tracking.query(tx, recipient="x@far.test")))
+    told = {(each.event, each.tls_wanted, each.tls_reached) for each in events if each.tls_wanted}
+    if mode == "enforce":
+        assert told == {("deferred", "sts", "")}
+    else:
+        reached = "clear" if fault in ("clear", "handshake") else "TLSv1.3"
+        assert told == {("relayed", "sts-testing", reached)}
     (row, _) = run(lab.db.read(tls_results.of, lab.now() // DAY, "far.test"))[0]
     assert (row.mx, row.receiving_ip, row.sending_ip) == ("a.far.test", "192.0.2.1", "192.0.2.99")
     assert row.policy.split("\n")[1] == f"mode: {mode}" and row.helo == "peer"
@@ -252,6 +259,24 @@ def test_nobody_gets_a_report_who_asks_for_none(lab: Lab, send: str, texts: list
     run(lab.runner.reports.look())
     lab.work()
     assert lab.far.got == [] and {each.state for each in run(lab.db.read(tls_results.reports))} <= {"none"}
+
+
+def test_a_mistake_in_one_report_keeps_no_other_from_going(lab: Lab) -> None:
+    one_failure(lab, "v=TLSRPTv1; rua=https://far.test/x,https://far.test/y")
+    lab.tomorrow()
+    given: list[str] = []
+
+    async def post(uri: str, packed: bytes) -> str:
+        given.append(uri)
+        if uri.endswith("x"):
+            raise ZeroDivisionError
+        return "200"
+
+    lab.runner.reports._post = post
+    run(lab.runner.reports.look())
+    assert sorted(given) == ["https://far.test/x", "https://far.test/y"]
+    states = {each.rua[-1:]: each.state for each in run(lab.db.read(tls_results.reports))}
+    assert states == {"": "divided", "x": "waiting", "y": "sent"}
 
 
 def test_results_are_kept_so_many_days(lab: Lab) -> None:

@@ -46,8 +46,13 @@ def test_a_domain_has_so_many_rows_and_the_others_lose_their_details(database: D
 
 def test_a_report_is_planned_once_claimed_once_and_divided(database: Database) -> None:
     run(database.write(tls_results.count, [(FINE, 1), (replace(FINE, domain="b.test"), 1)]))
-    assert run(database.write(tls_results.plan, 20_000, 1_000, 500)) == 2
-    assert run(database.write(tls_results.plan, 20_000, 9_000, 500)) == 0
+    domains = run(database.read(tls_results.unplanned, 20_000))
+    assert domains == ["b.test", "far.test"]
+    assert run(database.read(tls_results.unplanned, 20_000, "b.test")) == ["far.test"]
+    for since in (1_000, 9_000):
+        run(database.write(tls_results.plan, 20_000, domains, since, 500))
+    assert run(database.read(tls_results.unplanned, 20_000)) == []
+    assert run(database.read(tls_results.are_due, 1_500)) and not run(database.read(tls_results.are_due, 999))
     planned = run(database.read(tls_results.reports))
     assert all(1_000 <= each.due <= 1_500 and each.state == "waiting" for each in planned)
     assert len({each.due for each in planned}) == 2
@@ -70,6 +75,10 @@ def test_a_report_is_planned_once_claimed_once_and_divided(database: Database) -
     # A claim that lapsed is anybody's.
     again = run(database.write(tls_results.claim, 8_000, 9_000))
     assert [each.rua for each in again] == [due[0].rua] and isinstance(again[0], Report)
+    assert run(database.write(tls_results.thin, 20_001)) == 2 and not run(
+        database.write(tls_results.thin, 20_001)
+    )
+    assert {each.state for each in run(database.read(tls_results.reports))} == {"waiting", "sent"}
     run(database.write(tls_results.expire, 20_001))
     assert run(database.read(tls_results.reports)) == []
 

@@ -111,6 +111,7 @@ class Transport:
         try:
             protection = await self.protections.of(target, route, wanted, policy)
         except Insecure as error:
+            error.wanted = "dane" if error.kind == "dnssec-invalid" else "sts" if policy is not None else ""
             count(None, Problem(error.kind, str(error)), None)
             raise
         client = await self._connected(target)
@@ -121,6 +122,7 @@ class Transport:
                 try:
                     client, reached = await self._protected(client, target, wanted, protection)
                 except Insecure as error:
+                    error.wanted = protection.wanted(wanted)
                     count(protection, Problem(error.kind, str(error)), client)
                     raise
                 count(protection, reached.problem, client)

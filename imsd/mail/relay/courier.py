@@ -156,7 +156,10 @@ class Courier:
     def _usable(self, route: Route, wants: Wanted) -> bool:
         session = self._session
         most = self._transport.settings[ConnectionLimits].of(route.domain).messages_per_connection
-        return session is not None and session.client.usable and self._sent < most and session.wanted == wants
+        if session is None or not session.client.usable or self._sent >= most:
+            return False
+        # What is good enough for a message that requires TLS is for any other that asks for nothing.
+        return session.wanted == wants or (not wants.asks and session.wanted == replace(wants, asks=REQUIRED))
 
     # Connecting ----------------------------------------------------------------------------
 
@@ -219,9 +222,9 @@ def _may_go_without(message: Queued, wants: Wanted, refused: dict[int, Outcome])
     )
 
 
-def _nothing(wants: Wanted) -> Reached:
-    """What was wanted, and not reached."""
-    return Reached("", "", wanted="requiretls" if wants.asks == REQUIRED else wants.level)
+def _nothing(wants: Wanted, more: str = "") -> Reached:
+    """What was wanted, and not reached. more: what the other domain asks for."""
+    return Reached("", "", wanted="requiretls" if wants.asks == REQUIRED else more or wants.level)
 
 
 def _unfit(session: Session) -> Outcome:
@@ -246,7 +249,7 @@ def _passed_over(error: BaseException, target: Target, wants: Wanted) -> Outcome
             return Outcome(State.WAITING, "4.4.2", f"{target}: {error}")
         case Insecure():
             state = State.FAILED if error.status.startswith("5") else State.WAITING
-            return Outcome(state, error.status, f"{target}: {error}", reached=_nothing(wants))
+            return Outcome(state, error.status, f"{target}: {error}", reached=_nothing(wants, error.wanted))
         case Refusal():
             return Outcome(State.WAITING, "4.3.5", f"{target}: {error.text}")
     if isinstance(error, UNREACHED):

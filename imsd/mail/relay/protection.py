@@ -67,6 +67,8 @@ class Protection:
         """Who asks for what, as it is tracked (imsd.mail.relay.reached)."""
         if wants.asks == REQUIRED:
             return "requiretls"
+        if wants.asks:
+            return wants.level
         if self.published:
             return "dane"
         if self.by.startswith("MTA-STS"):

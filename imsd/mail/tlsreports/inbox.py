@@ -25,6 +25,7 @@ from imsd.store import mailboxes, messages, tls_received
 from imsd.store.changes import MailboxScope
 from imsd.store.ids import INBOX, PUBLIC, AccountId, BlobId, MailboxId
 from imsd.store.tls_received import Received
+from imsd.store.transaction import Transaction
 from imsd.trust import tlsrpt
 from imsd.trust.tlsrpt import BadReport, Read
 from protocols.message import transfer
@@ -45,6 +46,8 @@ MOST: Final = 2 * tlsrpt.MOST
 """Octets of a message."""
 MOST_HEADER: Final = 64 * 1024
 MOST_PARTS: Final = 50
+FIRST: Final = 1_000
+"""UIDs of a mailbox that was named just now."""
 
 _PACKED: Final = (b"TLSRPT+GZIP", b"TLSRPT+JSON", b"GZIP", b"X-GZIP")
 
@@ -125,7 +128,7 @@ class TlsInbox:
         if place is None:
             return 0
         new = 0
-        at = await self._db.read(tls_received.read_to, *place) or 0
+        at = await self._db.read(_begin, *place)
         while found := await self._db.read(messages.after_uid, *place, at, BATCH):
             reports = []
             for uid, *_, size, date, blob in found:
@@ -169,6 +172,12 @@ class TlsInbox:
         except BadReport as error:
             self.log.info("a report on TLS cannot be read: {why}", why=str(error))
             return None
+        except (CancelledError, GeneratorExit, Refusal):
+            raise
+        except Exception:
+            # A mistake of ours: it keeps no other report from being read.
+            self.log.failure("a report on TLS could not be read")
+            return None
         return Received(
             read.organization,
             read.contact,
@@ -186,6 +195,14 @@ class TlsInbox:
 
 async def _nothing() -> None:
     return None
+
+
+def _begin(tx: Transaction, account: AccountId, mailbox: MailboxId) -> int:
+    """The UID after which nothing was looked at; of a mailbox that is new to this, some of the last."""
+    at = tls_received.read_to(tx, account, mailbox)
+    if at is None:
+        at = max(0, mailboxes.get_by_id(tx, account, mailbox).uidnext - FIRST)
+    return at
 
 
 def understood(data: bytes) -> tuple[Read, str]:

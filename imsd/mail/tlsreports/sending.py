@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
@@ -47,6 +47,8 @@ MINUTE: Final = 60_000_000
 LEASE: Final = 10 * MINUTE
 """For so long a report that is claimed is nobody else's."""
 WAIT: Final = 10 * MINUTE
+THIN: Final = 3
+"""Days for which what went well without a policy is kept."""
 TRIES: Final = 8
 """With waits that double, a day."""
 
@@ -77,6 +79,7 @@ class TlsReporter:
         self._post = post
         self._now = now
         self._running: Deferred[Any] | None = None
+        self._tidied = -1
         self._loop = LoopingCall(self._round)
         self._loop.clock = reactor
 
@@ -102,29 +105,45 @@ class TlsReporter:
         """Do what is due."""
         page, now = self._settings[TlsReports], self._now()
         today = now // DAY
-        while await self._db.write(rows.expire, today - page.keep_days):
-            pass
-        while await self._db.write(tls_received.expire, now - page.keep_days * DAY):
-            pass
+        if self._tidied != today:
+            await self._tidy(today, page.keep_days)
+            self._tidied = today
         if page.send == "off":
             return
         since = today * DAY + page.hour * 60 * MINUTE
-        if now >= since:
-            while await self._db.write(rows.plan, today - 1, since, page.spread_min * MINUTE):
-                pass
-        while claimed := await self._db.write(rows.claim, self._now(), self._now() + LEASE):
-            for each in claimed:
-                await self._one(each)
+        after = ""
+        while now >= since and (domains := await self._db.read(rows.unplanned, today - 1, after)):
+            await self._db.write(rows.plan, today - 1, domains, since, page.spread_min * MINUTE)
+            after = domains[-1]
+        while await self._db.read(rows.are_due, self._now()):
+            claimed = await self._db.write(rows.claim, self._now(), self._now() + LEASE)
+            await DeferredList(
+                [Deferred.fromCoroutine(self._one(each)) for each in claimed], consumeErrors=True
+            )
+
+    async def _tidy(self, today: int, keep: int) -> None:
+        while await self._db.write(rows.thin, today - THIN):
+            pass
+        while await self._db.write(rows.expire, today - keep):
+            pass
+        while await self._db.write(tls_received.expire, (today - keep) * DAY):
+            pass
 
     async def _one(self, report: Report) -> None:
+        """Raises nothing but CancelledError and what the store raises: one report keeps none from another."""
         try:
             if report.rua:
                 note = await self._send(await self._heading(report.day, report.domain), report.rua)
                 await self._db.write(rows.settle, report, "sent", 0, note)
             else:
                 await self._divide(report)
+        except (CancelledError, GeneratorExit):
+            raise
         except (Undelivered, LookupFailed, Refusal) as error:
             await self._again(report, error.text if isinstance(error, Refusal) else str(error))
+        except Exception:
+            self.log.failure("report on TLS to {domain} could not be sent", domain=report.domain)
+            await self._again(report, "Internal error")
 
     async def _again(self, report: Report, why: str) -> None:
         due = self._now() + (WAIT << report.attempts)
