@@ -103,7 +103,9 @@ class Core:
             return  # Readers run in parallel: what was asked for later is newer.
         self.settings.replace(rows)
         for key, reason in self.settings.rejected.items():
-            self.log.warn("setting {key} does not fit and is not used: {reason}", key=key, reason=reason)
+            self.log.warn(
+                "setting {key} does not fit and is not used: {reason}", key=key, reason=reason, event_id=4086
+            )
 
     async def bootstrap(self, organization: str, site: str, domain: str, admin_password: str) -> None:
         """Make the organisation in an empty store."""

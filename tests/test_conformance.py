@@ -117,3 +117,20 @@ def test_what_shows_a_control_is_there() -> None:
         if not re.search(rf"^def {re.escape(function)}\(", texts[file], re.MULTILINE):
             missing.append(name)
     assert not missing
+
+
+# Events ------------------------------------------------------------------------------------
+
+
+def test_every_event_of_the_log_is_documented_and_there() -> None:
+    text = (Path(__file__).parent.parent / "docs/events.md").read_text("utf-8")
+    documented = {int(number) for number in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
+    known = {4098, 4151, 10_000}  # By the table of refusals in imsd.sessions.smtp.
+    for path in (Path(__file__).parent.parent / "imsd").rglob("*.py"):
+        source = path.read_text("utf-8")
+        for name in re.findall(r"event_id=(\w+)", source):
+            if name.upper() == name and not name.isdigit() and name[0].isalpha():
+                name = re.findall(rf"^{name}: Final = (\w+)", source, re.MULTILINE)[0]
+            if name[0].isdigit():
+                known.add(int(name))
+    assert documented == known | {3010, 3011}

@@ -11,6 +11,7 @@ from typing import Any
 
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from imsd.auth import apppasswords
@@ -36,6 +37,8 @@ from imsd.settings.logins import Logins
 from imsd.store import credentials
 from imsd.store.database import Database
 
+_log = Logger()
+
 
 async def counted(
     throttle: Throttle, name: str, peer: str, decide: Callable[[], Coroutine[Any, Any, Proved]]
@@ -46,6 +49,8 @@ async def counted(
         proved = await decide()
     except AuthenticationFailed:
         throttle.failed(attempt)
+        # As fast as the throttle lets anybody guess.
+        _log.warn("a logon as {name} from {peer} failed", name=name, peer=peer or "here", event_id=4183)
         raise
     except BaseException:
         # Disabled, store away, cancelled: nobody has guessed wrong.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from imsd.auth.account import Account
 from imsd.errors import (
+    AmbiguousRecipient,
     Filtered,
     HostListed,
     LoopDetected,
@@ -62,6 +64,14 @@ if TYPE_CHECKING:
 
 BATCH = 50
 """Refusals written together, and recipients of one refused message that are named."""
+
+
+EVENTS: Final[dict[type[Exception], int]] = {
+    SenderNotPermitted: 4151,
+    LoopDetected: 4098,
+    AmbiguousRecipient: 10_000,
+}
+"""Refusals that are events of the log, too."""
 
 
 @implementer(IDoor)
@@ -148,6 +158,8 @@ class Door:
 @implementer(ISession)
 class Session:
     """One connection. account: who logged in, as it is now."""
+
+    log = Logger()
 
     def __init__(self, door: Door, security: Security) -> None:
         self.door = door
@@ -277,6 +289,17 @@ class Session:
     def refused(self, sender: str, recipient: str, error: Exception, queue_id: str = "") -> None:
         """A decision to be found again (design, decision 12); rows are written in batches."""
         reply = self.door.explain(error) or error
+        number = EVENTS.get(type(error))
+        if number is not None:
+            self.log.warn(
+                "refused: {sender} to {recipient}, by {who} at {peer}: {reply}",
+                sender=sender or "<>",
+                recipient=recipient or "nobody yet",
+                who=self.account.address if self.account is not None else "nobody who has logged in",
+                peer=self.security.peer,
+                reply=str(reply),
+                event_id=number,
+            )
         event = Event(now(), "refused", queue_id, b"", sender, recipient, str(reply), self.security.peer)
         self._refused.append(event)
         if len(self._refused) >= BATCH:

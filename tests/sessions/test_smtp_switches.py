@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.logger import formatEvent, globalLogPublisher
 
 from imsd.mail.rerouting import RoutingPlugin
 from imsd.store.database import Database
@@ -147,3 +149,27 @@ def test_a_journal_has_what_others_bring(site: Site) -> None:
     (copy,) = site.inbox(journal)
     assert b"X-Envelope-From: <x@out.example>\r\nX-Envelope-To: <alice@example.test>\r\n" in site.text(copy)
     assert len(site.inbox(site.alice)) == 2
+
+
+def test_refusals_that_administrators_want_to_know_of_are_events(site: Site) -> None:
+    seen: list[tuple[int, str]] = []
+
+    def note(event: Any) -> None:
+        if "event_id" in event:
+            seen.append((event["event_id"], formatEvent(event)))
+
+    globalLogPublisher.addObserver(note)
+    try:
+        site.submission().say(b"MAIL FROM:<bob@example.test>")
+        talk = site.talk(host="192.0.2.7")
+        talk.say(b"EHLO x")
+        talk.send(b"x@out.example", b"Received: by x; y\r\n" * 31 + b"\r\nx", b"alice@example.test")
+        login = site.talk(Role.SUBMISSION)
+        login.say(b"EHLO x")
+        login.say(b"AUTH PLAIN " + base64.b64encode(b"\0alice\0wrong"))
+    finally:
+        globalLogPublisher.removeObserver(note)
+    assert [number for number, _ in seen] == [4151, 4098, 4183]
+    assert "bob@example.test to nobody yet, by alice@example.test at 127.0.0.1" in seen[0][1]
+    assert seen[2][1].endswith("from 127.0.0.1 failed")
+    assert "wrong" not in seen[2][1]

@@ -15,6 +15,7 @@ from twisted.internet.error import ConnectError, ConnectionLost
 from imsd.mail.counters import Counters
 from imsd.mail.relay.certificates import Contexts, Creator, Problem, chain_problem, name_problem
 from imsd.mail.relay.counting import result_of
+from imsd.mail.relay.noticing import Notices
 from imsd.mail.relay.outcomes import Insecure
 from imsd.mail.relay.protection import Protection, Protections
 from imsd.mail.relay.reached import Reached, of
@@ -82,8 +83,11 @@ class Transport:
     _pages: tuple[Ims | None, Tls | None] = (None, None)
     _wants: dict[Route, Wanted] = field(default_factory=dict)
 
+    notices: Notices = field(init=False)
+
     def __post_init__(self) -> None:
         self.contexts = self.contexts or Contexts(self.keyring)
+        self.notices = Notices(lambda: self.now() / 1_000_000)
 
     def wanted(self, route: Route) -> Wanted:
         """What the settings want of connections of a route now."""

@@ -173,6 +173,7 @@ class Courier:
         except Unroutable as error:
             state = State.WAITING if error.temporary else State.FAILED
             outcome = Outcome(state, error.status, error.text)
+            self._transport.notices.unresolved(route.domain, error.text)
             return _all(recipients, outcome)
         targets = [each for each in targets if each.host not in tried]
         worst: Outcome | None = None
@@ -192,6 +193,7 @@ class Courier:
                 self.abort()
                 outcome = _passed_over(error, target, wants)
                 self._count("connections_failed")
+                self._transport.notices.unreached(str(target), route.domain, error)
             if worst is None or outcome.state is State.WAITING:
                 worst = outcome
         return _all(recipients, worst or Outcome(State.WAITING, "4.4.1", "There is no other host"))
