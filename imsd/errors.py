@@ -307,6 +307,12 @@ class NoSuchEntry(Refusal):
         self.matched = matched
 
 
+class AliasProblem(NoSuchEntry):
+    """An alias stands for nothing that is to be seen, or leads back to itself."""
+
+    default = "The alias leads nowhere"
+
+
 class HeldElsewhere(Refusal):
     """Another server holds this part of the tree. urls: where it may be."""
 

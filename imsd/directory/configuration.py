@@ -361,7 +361,9 @@ def _within(node: Node, base: Node, scope: Scope) -> bool:
         return node is base
     if scope is Scope.ONE:
         return len(node.name) > 1 and node.name.parent.normal == base.name.normal
-    return node is base or node.name.normal.endswith("," + base.name.normal)
+    if node is base:
+        return scope is not Scope.CHILDREN
+    return node.name.normal.endswith("," + base.name.normal)
 
 
 def _sorted(found: list[Node], controls: Controls, note: Callable[[Control], None]) -> list[Node]:

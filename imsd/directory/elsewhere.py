@@ -57,7 +57,7 @@ class Elsewhere:
         for base, url in self._outside(here):
             depth = len(_place(here, base)) - len(place)
             if (not name or _under(_place(here, base), place)) and (
-                depth == 1 if scope is Scope.ONE else depth > 0 and scope is Scope.SUBTREE
+                depth == 1 if scope is Scope.ONE else depth > 0 and scope is not Scope.BASE
             ):
                 urls.append(referring.url(url, str(base), "", referring.continued(scope)))
         return urls

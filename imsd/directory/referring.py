@@ -21,7 +21,7 @@ MOST: Final = 1_000
 
 _LDAP: Final = re.compile(r"(ldap[si]?://[^/?]*)(?:/([^?]*)(?:\?[^?]*){0,3}(?:\?(.*))?)?", re.IGNORECASE)
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
-_SCOPES: Final = {Scope.BASE: "base", Scope.ONE: "one", Scope.SUBTREE: "sub"}
+_SCOPES: Final = {Scope.BASE: "base", Scope.ONE: "one", Scope.SUBTREE: "sub", Scope.CHILDREN: "sub"}
 
 
 def check(values: Iterable[bytes]) -> None:
@@ -61,4 +61,6 @@ def url(text: str, name: str, below: str, scope: Scope | None) -> str:
 
 def continued(scope: Scope) -> Scope:
     """Of a continuation: what is left to be searched there."""
-    return Scope.BASE if scope is Scope.ONE else scope
+    if scope is Scope.ONE:
+        return Scope.BASE
+    return Scope.SUBTREE if scope is Scope.CHILDREN else scope

@@ -26,7 +26,7 @@ from imsd.directory.planner import Lookup, Names, Plan, Planner
 from imsd.directory.sorting import CannotSort, Order, Sorted, Sorter, window
 from imsd.directory.synchronizing import Content, Synchronization
 from imsd.directory.view import FETCHED, View
-from imsd.errors import AssertionFailed, HeldElsewhere, InvalidDN, LimitReached, NoSuchEntry
+from imsd.errors import AliasProblem, AssertionFailed, HeldElsewhere, InvalidDN, LimitReached, NoSuchEntry
 from imsd.store import entries, entry_index
 from imsd.store.database import Database
 from imsd.store.entries import EntryRow
@@ -49,6 +49,8 @@ MOST_FOUND = 5_000
 MOST_KEPT = 64
 """Entries of a lookup that is worth keeping."""
 MOST_ALIASES = 1_000
+MOST_HOPS = 10
+"""Aliases in one name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,23 +137,43 @@ class Search:
             return View(
                 self._cache, self._policy, top, rights_class(self._viewer, top), len(here.suffixes) - 1
             )
-        view = await self.located(request.base, request.scope)
-        if request.deref in (Deref.FINDING, Deref.ALWAYS) and view.entry.kind == Kind.ALIAS:
-            return await self._target(view)
-        return view
+        if request.deref not in (Deref.FINDING, Deref.ALWAYS):
+            return await self.located(request.base, request.scope)
+        name = request.base
+        for _ in range(MOST_HOPS):
+            try:
+                return await self._target(await self.located(name, request.scope))
+            except AliasProblem:
+                raise
+            except NoSuchEntry as missing:
+                name = await self._through(missing, name)
+        raise AliasProblem
+
+    async def _through(self, missing: NoSuchEntry, name: str) -> str:
+        """A name again, with what an alias in it stands for in the place of its part.
+
+        Raises what was missing where there is no alias.
+        """
+        alias = await self.located(missing.matched) if missing.matched else None
+        if alias is None or alias.entry.kind != Kind.ALIAS:
+            raise missing
+        target = await self._target(alias)
+        rdns = tree.parse(name).rdns
+        below = rdns[: len(rdns) - len(tree.parse(missing.matched))]
+        return ",".join([*map(str, below), await self._cache.dn(target.entry.id, alias.suffix)])
 
     async def _target(self, alias: View) -> View:
-        """What an alias stands for (RFC 4511 4.5.1.3). Raises NoSuchEntry where that is nothing."""
+        """What an alias stands for (RFC 4511 4.5.1.3), any other entry itself. Raises AliasProblem."""
         seen = set()
         view = alias
         while view.entry.kind == Kind.ALIAS:
             targets = view.entry.row.references.get("aliasedobjectname", ())
             if not targets or view.entry.id in seen:
-                raise NoSuchEntry("The alias leads nowhere")
+                raise AliasProblem
             seen.add(view.entry.id)
             found = self.view(await self._cache.entry(targets[0]), view.suffix)
             if found is None:
-                raise NoSuchEntry("The alias leads nowhere")
+                raise AliasProblem
             view = found
         return view
 
@@ -430,9 +452,9 @@ class Search:
                     continue
                 if target.entry.id not in seen:
                     seen.add(target.entry.id)
-                    place = (target, Scope.SUBTREE if within is Scope.SUBTREE else Scope.BASE)
+                    place = (target, Scope.BASE if within is Scope.ONE else Scope.SUBTREE)
                     found.append(place)
-                    if within is Scope.SUBTREE:
+                    if within is not Scope.ONE:
                         waiting.append(place)
         return found
 
@@ -441,6 +463,8 @@ class Search:
             return entry.id == base.id
         if scope is Scope.ONE:
             return entry.parent == base.id
+        if scope is Scope.CHILDREN and entry.id == base.id:
+            return False
         if not base.parent:
             return True
         return await self._cache.under(entry, base.id)
@@ -453,6 +477,8 @@ class Search:
         ids = None if plan is None else await self._looked_up(plan.lookups)
         if ids is None:
             async for batch in self._walk(base.entry, scope):
+                if scope is Scope.CHILDREN:
+                    batch = [entry for entry in batch if entry.id != base.entry.id]
                 yield batch
             return
         for start in range(0, len(ids), PAGE):
@@ -461,7 +487,7 @@ class Search:
 
     async def _walk(self, base: Entry, scope: Scope) -> AsyncIterator[list[Entry]]:
         after = 0
-        whole = scope is Scope.SUBTREE
+        whole = scope is not Scope.ONE
         while True:
             if whole:
                 ids = await self._db.read(entries.page, after, PAGE)

@@ -83,6 +83,7 @@ TABLE: Final[dict[type[errors.Refusal], Row]] = {
     errors.EncryptionRequired: Row(538, "5.7.11", b"", b"PRIVACYREQUIRED", 13),
     # Directory
     errors.NoSuchEntry: Row(550, "5.1.1", b"", b"NONEXISTENT", 32),
+    errors.AliasProblem: Row(550, "5.1.1", b"", b"NONEXISTENT", 33),
     errors.HeldElsewhere: Row(551, "5.1.6", b"", b"CANNOT", 10),
     errors.AffectsOthers: Row(550, "5.5.4", b"", b"CANNOT", 71),
     errors.EntryExists: Row(550, "5.5.4", b"", b"ALREADYEXISTS", 68),

@@ -61,6 +61,8 @@ class Scope(IntEnum):
     BASE = 0
     ONE = 1
     SUBTREE = 2
+    CHILDREN = 3
+    """The subtree without its base (draft-sermersheim-ldap-subordinate-scope)."""
 
 
 class Deref(IntEnum):

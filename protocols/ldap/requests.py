@@ -135,7 +135,7 @@ def search(cursor: Cursor) -> SearchRequest:
     if at + 6 > end or data[at] != 0x0A or data[at + 1] != 1 or data[at + 3] != 0x0A or data[at + 4] != 1:
         raise BadEncoding("scope and derefAliases", at)
     scope, deref = data[at + 2], data[at + 5]
-    if scope > 2:
+    if scope > 3:
         raise BadValue("a scope", at)
     if deref > 3:
         raise BadValue("a way to dereference aliases", at + 3)

@@ -112,7 +112,8 @@ class FakeIdentity:
                 await door.pass_gate("search")
                 depth = len(entry.dn) - len(base)
                 if not entry.dn.under(base) or (
-                    request.scope is not Scope.SUBTREE and depth != request.scope
+                    (request.scope is Scope.CHILDREN and not depth)
+                    or (request.scope in (Scope.BASE, Scope.ONE) and depth != request.scope)
                 ):
                     continue
                 if test(entry):

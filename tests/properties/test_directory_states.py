@@ -319,7 +319,7 @@ def machine(directory: Directory) -> type[RuleBasedStateMachine]:
                 and (
                     node is base if scope is Scope.BASE
                     else node.parent is base if scope is Scope.ONE
-                    else node.under(base)
+                    else node.under(base) and (scope is not Scope.CHILDREN or node is not base)
                 )
             }  # fmt: skip
             answer = found(directory, item, "1.1", base=base.dn(suffix), scope=scope, planned=planned)
