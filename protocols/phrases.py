@@ -17,6 +17,7 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
         "Diesen Teil des Baums hält ein anderer Server",
         "Un autre serveur détient cette partie de l'arbre",
     ),
+    "The alias leads nowhere": ("Der Alias führt nirgendwohin", "L'alias ne mène nulle part"),
     "Held by another server": ("Auf einem anderen Server", "Détenu par un autre serveur"),
     "Other Users/": ("Andere Benutzer/", "Autres utilisateurs/"),
     "Public Folders/": ("Öffentliche Ordner/", "Dossiers publics/"),
