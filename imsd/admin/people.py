@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field
 
 from imsd.admin.operations import Json, operation
 from imsd.directory import protocols
@@ -12,11 +14,13 @@ from imsd.directory.entry import Kind
 from imsd.directory.limits import Limits
 from imsd.directory.protocols import Format
 from imsd.directory.values import Contact, Person, PublicFolder
-from imsd.errors import NoSuchEntry
+from imsd.errors import ConstraintViolation, NoSuchEntry
 from imsd.mail.warnings import STATES, level
 from imsd.settings.clients import CapabilityName
+from imsd.settings.networks import NetworkText
 from imsd.store import credentials, mailboxes
 from imsd.store.mailboxes import Usage
+from imsd.store.tables import now
 
 KINDS: Final = {"group": Kind.LIST, "contact": Kind.CONTACT, "folder": Kind.FOLDER}
 
@@ -239,18 +243,49 @@ async def sending(
     ]
 
 
+MOST_NETWORKS: Final = 50
+"""That an app password is good from."""
+
+
 @operation("app-password.add")
-async def add_app_password(core: Any, who: str, label: str) -> Json:
-    """Make a password for one device or program of a person; shown here, never again."""
+async def add_app_password(
+    core: Any,
+    who: str,
+    label: str,
+    protocols: list[Literal["imap", "ldap", "pop3", "smtp"]] | None = None,
+    networks: list[NetworkText] | None = None,
+    days: Annotated[int, Field(ge=0, le=36_500)] = 0,
+) -> Json:
+    """Make a password for one device or program of a person; shown here, never again.
+
+    protocols, networks: what it is for and where from, none for any. days: until it expires, 0 for never.
+    """
     person = await _person(core, who)
-    return {"password": await core.authenticator.add_app_password(person.entry, label), "label": label}
+    scope = tuple(sorted(set(protocols or ()))), tuple(networks or ())[:MOST_NETWORKS]
+    if len(networks or ()) > MOST_NETWORKS:
+        raise ConstraintViolation(f"At most {MOST_NETWORKS} networks")
+    expires = now() + days * 86_400 * 1_000_000 if days else 0
+    made = await core.authenticator.add_app_password(person.entry, label, *scope, expires)
+    return {"password": made, "label": label, "protocols": scope[0], "networks": scope[1], "expires": expires}
 
 
 @operation("app-password.list")
 async def list_app_passwords(core: Any, who: str) -> Json:
-    """A person's app passwords: number, label, when made."""
+    """A person's app passwords: number, label, what for, from where, until when, when made and used."""
     held = await core.db.read_few(credentials.read, (await _person(core, who)).entry)
-    return [{"number": one.slot, "label": one.label, "created": one.created} for one in held.apps]
+    return [
+        {
+            "number": one.slot,
+            "label": one.label,
+            "protocols": one.protocols,
+            "networks": one.networks,
+            "created": one.created,
+            "expires": one.expires,
+            "expired": bool(one.expires) and one.expires <= now(),
+            "used": one.used,
+        }
+        for one in held.apps
+    ]
 
 
 @operation("app-password.remove")

@@ -16,6 +16,8 @@ class Proved(NamedTuple):
 
     account: AccountId
     generation: int
+    app: bool = False
+    """By an app password."""
 
 
 class IAccount(Interface):
@@ -36,6 +38,7 @@ class Account:
     actor: who logged in, where he acts for another; else the same as id.
     restricted: the actor holds no more rights than the owner's lists and delegation give him.
     anonymous: nobody logged in (RFC 4505); id is of no entry.
+    app: logged in by an app password, which is not enough to change passwords.
     """
 
     id: AccountId
@@ -51,6 +54,7 @@ class Account:
     restricted: bool = False
     anonymous: bool = False
     home: str = ""
+    app: bool = False
 
     @property
     def address(self) -> str:

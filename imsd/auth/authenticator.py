@@ -81,6 +81,7 @@ class Authenticator:
         self._rights = Rights(db, directory, self._realm, reactor)
         # Of mailboxes' protocols: whether who has rights on another's mailbox may log in to it, and
         # whether who has no name may come in (RFC 4505).
+        self._protocol = "smtp"
         self._opens = False
         self._anonymous: Callable[[], bool] = lambda: False
         self._methods: Callable[[], Methods] = lambda: methods(self._logins(), None)
@@ -98,6 +99,7 @@ class Authenticator:
             self._verified,
             self._logins,
             self._key,
+            self._reactor.seconds,
         )
         self._portal = Portal(
             self._realm,
@@ -133,7 +135,7 @@ class Authenticator:
 
     async def password(self, authzid: str, authcid: str, password: str, security: Security) -> Account:
         self.basic_allowed(security)
-        account = await self._login(PasswordLogin(authcid, password, security.peer))
+        account = await self._login(PasswordLogin(authcid, password, security.peer, self._protocol))
         if authzid and authzid != authcid:
             return await self._acting(account, authzid)
         if "/" in authcid or "\\" in authcid:
@@ -232,6 +234,7 @@ class Authenticator:
 
     def of_protocol(
         self,
+        name: str,
         methods: Callable[[], Methods],
         opens: bool = False,
         anonymous: Callable[[], bool] = lambda: False,
@@ -241,6 +244,7 @@ class Authenticator:
         opens: whoever may read another's INBOX may log in to that mailbox, with the rights he has.
         """
         made = copy(self)
+        made._protocol = name
         made._methods = methods
         made._opens = opens
         made._anonymous = anonymous
@@ -257,11 +261,23 @@ class Authenticator:
         """
         return self._rights.watch(account, callback)
 
-    async def add_app_password(self, entry: EntryId, label: str) -> str:
-        """Make an app password; shown once, never again. Raises LimitReached."""
+    async def add_app_password(
+        self,
+        entry: EntryId,
+        label: str,
+        protocols: tuple[str, ...] = (),
+        networks: tuple[str, ...] = (),
+        expires: int = 0,
+    ) -> str:
+        """Make an app password; shown once, never again. Raises LimitReached.
+
+        protocols, networks: what it is for and where from, empty for any. expires: microseconds since the
+        epoch, 0 for never.
+        """
         made = apppasswords.generate()
         verifier = apppasswords.verifier(made, entry, self._key)
-        await self._db.write(credentials.add_app_password, entry, verifier, label[:100])
+        scope = protocols, networks, expires
+        await self._db.write(credentials.add_app_password, entry, verifier, label[:100], *scope)
         return made
 
     async def _provider_keys(self, issuer_url: str, ca_file: str) -> Any:
@@ -291,7 +307,7 @@ class Authenticator:
             return account
         if person is None or person.disabled:
             raise NotAuthorized
-        other = replace(account_of(person, account.generation), is_admin=False, actor=account.id)
+        other = replace(account_of(person, account.generation, account.app), is_admin=False, actor=account.id)
         if account.is_admin and self._logins().administrators_act:
             return other
         if not self._opens or not await standing.may_open(self._db, self._directory, account, person.account):

@@ -35,15 +35,19 @@ from imsd.directory.values import Person
 from imsd.errors import AccountDisabled, AuthenticationFailed, Refusal
 from imsd.settings.logins import Logins
 from imsd.store import credentials
+from imsd.store.credentials import AppPassword
 from imsd.store.database import Database
 
 _log = Logger()
 
 
 async def counted(
-    throttle: Throttle, name: str, peer: str, decide: Callable[[], Coroutine[Any, Any, Proved]]
+    throttle: Throttle, name: str, peer: str, decide: Callable[[], Coroutine[Any, Any, Proved | None]]
 ) -> Proved:
-    """Run a decision as one attempt of the throttle. Raises Throttled, and what it raises."""
+    """Run a decision as one attempt of the throttle. Raises Throttled, and what it raises.
+
+    A decision that is None is a refusal of who has not guessed.
+    """
     attempt = throttle.admit(name, peer)
     try:
         proved = await decide()
@@ -56,6 +60,9 @@ async def counted(
         # Disabled, store away, cancelled: nobody has guessed wrong.
         throttle.undecided(attempt)
         raise
+    if proved is None:
+        throttle.undecided(attempt)
+        raise AuthenticationFailed
     throttle.succeeded(attempt)
     return proved
 
@@ -64,6 +71,7 @@ async def counted(
 class PasswordChecker:
     """Passwords and app passwords. What was verified lately costs a keyed hash."""
 
+    log = Logger()
     credentialInterfaces = (IPasswordLogin,)
 
     def __init__(
@@ -75,6 +83,7 @@ class PasswordChecker:
         verified: Verified,
         settings: Callable[[], Logins],
         key: bytes,
+        clock: Callable[[], float],
     ) -> None:
         self._db = db
         self._people = people
@@ -83,11 +92,14 @@ class PasswordChecker:
         self._verified = verified
         self._settings = settings
         self._key = key
+        self._clock = clock
         self._flights: Flights[Proved] = Flights()
 
     def requestAvatarId(self, login: PasswordLogin) -> Proved | Deferred[Proved]:  # type: ignore[override]
         verified = self._verified
-        mark = verified.mark(login.name, login.password)
+        # Whether an app password is right depends on what for and where.
+        scope = (login.protocol, login.peer) if apppasswords.plain(login.password) else ()
+        mark = verified.mark(login.name, login.password, *scope)
         proved = verified.right(mark)
         if proved is not None:
             # Or else who is held back could try passwords here as fast as he likes.
@@ -102,19 +114,18 @@ class PasswordChecker:
         name = throttle_name(person, login.name)
         epoch = self._verified.epoch
         try:
-            return await counted(
-                self._throttle, name, login.peer, lambda: self._decide(person, login.password, mark)
-            )
+            return await counted(self._throttle, name, login.peer, lambda: self._decide(person, login, mark))
         except AuthenticationFailed:
             if self._verified.epoch == epoch:
                 self._verified.was_wrong(mark)
             raise
 
-    async def _decide(self, person: Person | None, password: str, mark: bytes) -> Proved:
+    async def _decide(self, person: Person | None, login: PasswordLogin, mark: bytes) -> Proved | None:
+        password = login.password
         held = await self._people.credentials(person)
-        apps = [app.verifier for app in held.apps]
-        if person is not None and apppasswords.matches(password, person.entry, apps, self._key):
-            return await self._still(person, held.generation, mark)
+        app = None if person is None else apppasswords.found(password, person.entry, held, self._key)
+        if person is not None and app is not None:
+            return await self._by_app(person, held.generation, app, login, mark)
         verifier = held.password or fake_verifier(self._key, self._settings())
         right, reformed = await self._passwords.verify(password, verifier)
         if person is None or not held.password or not right:
@@ -126,10 +137,33 @@ class PasswordChecker:
                 pass
         return await self._still(person, held.generation, mark)
 
-    async def _still(self, person: Person, generation: int, mark: bytes) -> Proved:
+    async def _by_app(
+        self, person: Person, generation: int, app: AppPassword, login: PasswordLogin, mark: bytes
+    ) -> Proved | None:
+        now = int(self._clock() * 1_000_000)
+        reason = apppasswords.unfit(app, login.protocol, login.peer, now)
+        if reason:
+            self.log.info(
+                "app password {number} of {who} ({label}) was refused: {reason}",
+                number=app.slot,
+                who=person.dn,
+                label=app.label,
+                reason=reason,
+            )
+            return None
+        if now - app.used >= apppasswords.HOUR:
+            try:
+                await self._db.write(credentials.app_password_used, person.entry, app.slot, now)
+            except Refusal:  # a full disk keeps nobody out
+                pass
+        # One that ends is looked at each time.
+        return await self._still(person, generation, None if app.expires else mark, app=True)
+
+    async def _still(self, person: Person, generation: int, mark: bytes | None, app: bool = False) -> Proved:
+        """mark: what to remember it by."""
         epoch = self._verified.epoch
-        proved = await self._people.still(person, generation)
-        if self._verified.epoch == epoch:
+        proved = (await self._people.still(person, generation))._replace(app=app)
+        if mark is not None and self._verified.epoch == epoch:
             self._verified.was_right(mark, proved)
         return proved
 

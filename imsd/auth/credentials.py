@@ -16,6 +16,7 @@ class IPasswordLogin(ICredentials):
     name = Attribute("as typed (imsd.auth.names)")
     password = Attribute("as typed, before SASLprep")
     peer = Attribute("address of the client, empty for none")
+    protocol = Attribute("imap, ldap, pop3 or smtp")
 
 
 class IScramProof(ICredentials):
@@ -39,6 +40,7 @@ class PasswordLogin:
     name: str
     password: str
     peer: str
+    protocol: str = ""
 
     def __repr__(self) -> str:
         return f"PasswordLogin({self.name!r}, peer={self.peer!r})"

@@ -20,7 +20,7 @@ MOST = 100_000
 """Accounts kept; past that all are made anew."""
 
 
-def account_of(person: Person, generation: int) -> Account:
+def account_of(person: Person, generation: int, app: bool = False) -> Account:
     return Account(
         id=person.account,
         entry=person.entry,
@@ -33,6 +33,7 @@ def account_of(person: Person, generation: int) -> Account:
         protocols=person.protocols,
         capabilities_off=person.capabilities_off,
         home=person.home,
+        app=app,
     )
 
 
@@ -42,7 +43,7 @@ class Realm:
 
     def __init__(self, directory: LoginDirectory) -> None:
         self._directory = directory
-        self._avatars: dict[int, tuple[int, Avatar]] = {}
+        self._avatars: dict[tuple[int, bool], tuple[int, Avatar]] = {}
         self._epoch = 0
 
     def requestAvatar(  # type: ignore[override]  # avatar ids are values here, not bytes
@@ -50,19 +51,20 @@ class Realm:
     ) -> Avatar | Deferred[Avatar]:
         if IAccount not in interfaces:
             raise NotImplementedError("only accounts live here")
-        kept = self._avatars.get(avatarId.account)
+        kept = self._avatars.get((avatarId.account, avatarId.app))
         if kept is not None and kept[0] == avatarId.generation:
             return kept[1]
         return Deferred.fromCoroutine(self._make(avatarId))
 
     def current(self, account: Account) -> bool:
         """Did nothing change since this account was made? False where that is not known."""
-        kept = self._avatars.get(account.id)
+        kept = self._avatars.get((account.id, account.app))
         return kept is not None and kept[1][1] is account
 
     def forget(self, account: int) -> None:
         self._epoch += 1
-        self._avatars.pop(account, None)
+        for app in (False, True):
+            self._avatars.pop((account, app), None)
 
     def clear(self) -> None:
         self._epoch += 1
@@ -75,11 +77,11 @@ class Realm:
             raise AuthenticationFailed
         if person.disabled:
             raise AccountDisabled
-        avatar: Avatar = (IAccount, account_of(person, proved.generation), _nothing)
+        avatar: Avatar = (IAccount, account_of(person, proved.generation, proved.app), _nothing)
         if len(self._avatars) >= MOST:
             self._avatars.clear()
         if self._epoch == epoch:
-            self._avatars[proved.account] = proved.generation, avatar
+            self._avatars[proved.account, proved.app] = proved.generation, avatar
         return avatar
 
 

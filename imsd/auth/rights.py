@@ -114,9 +114,9 @@ class Rights:
         if generation != account.generation:
             return None
         if account.actor == account.id:
-            return account_of(person, generation)
+            return account_of(person, generation, account.app)
         now = replace(
-            account_of(person, generation),
+            account_of(person, generation, account.app),
             is_admin=False, actor=account.actor, restricted=account.restricted,
         )  # fmt: skip
         if account.restricted:

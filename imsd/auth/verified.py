@@ -31,9 +31,10 @@ class Verified:
         self.epoch = 0
         """Moves with every change; what was decided before a move may not be remembered."""
 
-    def mark(self, name: str, password: str) -> bytes:
-        """What stands for a name and a password here."""
-        return hmac.digest(self._key, f"{name}\0{password}".encode("utf-8", "surrogatepass"), "sha256")
+    def mark(self, name: str, password: str, protocol: str = "", peer: str = "") -> bytes:
+        """What stands for a name and a password here. protocol, peer: where the answer may depend on them."""
+        text = f"{protocol}\0{peer}\0{name}\0{password}"
+        return hmac.digest(self._key, text.encode("utf-8", "surrogatepass"), "sha256")
 
     def right(self, mark: bytes) -> Proved | None:
         """Whose login this is, if it was verified lately."""

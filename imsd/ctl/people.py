@@ -201,11 +201,31 @@ def app_password() -> None:
 @app_password.command("add")
 @click.argument("who")
 @click.argument("label")
+@click.option(
+    "--protocol",
+    "protocols",
+    multiple=True,
+    type=click.Choice(["imap", "ldap", "pop3", "smtp"]),
+    help="Only for this one; may be given again.",
+)
+@click.option(
+    "--from", "networks", multiple=True, metavar="NETWORK", help="Only from there; may be given again."
+)
+@click.option("--days", type=click.IntRange(1, 36_500), help="It expires after so many days.")
 @json_option
 @click.pass_obj
-def app_password_add(admin: Administrator, who: str, label: str) -> None:
+def app_password_add(
+    admin: Administrator,
+    who: str,
+    label: str,
+    protocols: tuple[str, ...],
+    networks: tuple[str, ...],
+    days: int | None,
+) -> None:
     """Make one for WHO; LABEL says what for. It is shown once."""
-    answer = admin.ask("app-password.add", who=who, label=label)
+    answer = admin.ask(
+        "app-password.add", who=who, label=label, protocols=protocols, networks=networks, days=days or 0
+    )
     if admin.as_json:
         show_json(answer)
     else:
@@ -223,8 +243,19 @@ def app_password_list(admin: Administrator, who: str) -> None:
         show_json(rows)
     else:
         show_table(
-            ("NUMBER", "MADE", "LABEL"),
-            [(row["number"], moment(row["created"]), row["label"]) for row in rows],
+            ("NUMBER", "MADE", "USED", "EXPIRES", "FOR", "FROM", "LABEL"),
+            [
+                (
+                    row["number"],
+                    moment(row["created"]),
+                    moment(row["used"]) if row["used"] else "never",
+                    "expired" if row["expired"] else moment(row["expires"]) if row["expires"] else "never",
+                    ", ".join(row["protocols"]) or "any",
+                    ", ".join(row["networks"]) or "anywhere",
+                    row["label"],
+                )
+                for row in rows
+            ],
         )
 
 

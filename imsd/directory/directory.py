@@ -483,7 +483,7 @@ class Directory:
         for modification in modifications:
             # Hashing is work: it is done for those alone who may set a password. Others are
             # refused in the unit, where it is also known whether the entry exists for them.
-            if not _is_password(modification.attribute) or not await self._may_set(name, asking):
+            if not is_password(modification.attribute) or not await self._may_set(name, asking):
                 continue
             if not modification.values:
                 verifier = ""
@@ -509,7 +509,7 @@ class Directory:
         Raises ConstraintViolation, InvalidSyntax.
         """
         for description, values in given:
-            if _is_password(description):
+            if is_password(description):
                 return await self._verifier(values) if values else ""
         return None
 
@@ -572,7 +572,8 @@ def _together(unit: Unit, steps: Sequence[Step]) -> list[Changed]:
     return done
 
 
-def _is_password(description: str) -> bool:
+def is_password(description: str) -> bool:
+    """Does it name what a person logs in with?"""
     found = definition(description)
     return found is not None and found.kept is Kept.CREDENTIAL
 

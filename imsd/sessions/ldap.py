@@ -26,7 +26,7 @@ from imsd.directory.access import ANONYMOUS, Viewer, viewer_of
 from imsd.directory.attributes import Visible
 from imsd.directory.changes import Change, Modification
 from imsd.directory.conditions import PLAIN, Changed, Conditions
-from imsd.directory.directory import Directory, Step
+from imsd.directory.directory import Directory, Step, is_password
 from imsd.directory.search import Search
 from imsd.errors import (
     AuthenticationFailed,
@@ -338,6 +338,8 @@ class Identity:
                     Modification(Change(each.kind), each.attribute.name, each.attribute.values)
                     for each in changes
                 ]
+                if any(is_password(each.attribute) for each in modifications):
+                    self._by_more_than_an_app_password()
                 return await directory.modifying(name, modifications, viewer, conditions)
             case DeleteRequest(name):
                 return directory.deleting(name, viewer, conditions)
@@ -386,6 +388,7 @@ class Identity:
         account = self._account
         if account is None:
             raise NotPermitted
+        self._by_more_than_an_app_password()
         target = account.id if not request.user else await self._named(request.user, viewer)
         if target != account.id and viewer.level is not Visible.ADMINISTRATOR:
             raise NotPermitted
@@ -402,6 +405,11 @@ class Identity:
         finally:
             self._look()
         return new if request.new is None else None
+
+    def _by_more_than_an_app_password(self) -> None:
+        """Or else who finds one device could shut its owner out."""
+        if self._account is not None and self._account.app:
+            raise NotPermitted("An app password changes no passwords; log in with your own")
 
     async def _named(self, user: str, viewer: Viewer) -> AccountId:
         name = user.partition(":")[2] if user[:3].lower() == "dn:" or user[:2].lower() == "u:" else user
@@ -515,7 +523,7 @@ def _subschema() -> SpecialEntry:
 
 def make_ldap(core: Core, contexts: Any) -> Callable[[], Connection]:
     """What builds the connections of one listener. contexts: the server side of StartTLS."""
-    authenticator = core.authenticator.of_protocol(protocols.methods_of(core.settings, Ldap))
+    authenticator = core.authenticator.of_protocol("ldap", protocols.methods_of(core.settings, Ldap))
     door = Door(core.directory, core.settings, authenticator)
     budget = Budget()
     return lambda: LdapConnection(core.reactor, door, lambda: contexts, budget)

@@ -67,7 +67,9 @@ class Pop3Door:
         self._db = db
         self._indexes = indexes
         self._blobs = blobs
-        self.authenticator = authenticator.of_protocol(protocols.methods_of(settings, Pop3), opens=True)
+        self.authenticator = authenticator.of_protocol(
+            "pop3", protocols.methods_of(settings, Pop3), opens=True
+        )
         self._settings = settings
         self._clock = clock
         self.hostname = hostname

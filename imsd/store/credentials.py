@@ -34,6 +34,10 @@ credential = Table(
     Column("label", String, nullable=False),
     Column("created", Number, nullable=False),
     Column("generation", Number, nullable=False),
+    Column("protocols", String, nullable=False, server_default=""),
+    Column("networks", String, nullable=False, server_default=""),
+    Column("expires", Number, nullable=False, server_default="0"),
+    Column("used", Number, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
 """The row of slot 0 is kept once it exists: it carries the generation; its verifier may be empty."""
@@ -41,12 +45,20 @@ credential = Table(
 
 @dataclass(frozen=True, slots=True)
 class AppPassword:
-    """slot: its number. verifier: keyed hash. created: microseconds since the epoch."""
+    """slot: its number. verifier: keyed hash. created, expires, used: microseconds since the epoch.
+
+    protocols, networks: what it is for and where from; empty: any. expires, used: 0 for never; used: to the
+    hour.
+    """
 
     slot: int
     verifier: str
     label: str
     created: int
+    protocols: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    expires: int = 0
+    used: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +80,10 @@ _READ = sql(
         credential.c.label,
         credential.c.created,
         credential.c.generation,
+        credential.c.protocols,
+        credential.c.networks,
+        credential.c.expires,
+        credential.c.used,
     )
     .where(_OF_ENTRY)
     .order_by(credential.c.slot)
@@ -81,7 +97,12 @@ _INSERT = insert(credential).values(
     created=bindparam("created"),
     generation=bindparam("generation"),
 )
-_ADD = sql(_INSERT)
+_ADD = sql(
+    _INSERT.values(
+        protocols=bindparam("protocols"), networks=bindparam("networks"), expires=bindparam("expires")
+    )
+)
+_USE = sql(update(credential).where(_OF_ENTRY, _AT_SLOT).values(used=bindparam("when")))
 _SET = sql(
     _INSERT.on_conflict_do_update(
         index_elements=["entry", "slot"],
@@ -117,11 +138,12 @@ _MAKE_KEY = sql(
 def read(tx: Transaction, entry: EntryId) -> Credentials:
     """Everything that proves this person's identity; empty for one who has nothing."""
     generation, password, apps = 0, "", []
-    for slot, verifier, label, created, number in tx.all(_READ, entry_id=entry):
+    for slot, verifier, label, created, number, protocols, networks, *times in tx.all(_READ, entry_id=entry):
         if slot == _PASSWORD:
             generation, password = number, verifier
         else:
-            apps.append(AppPassword(slot, verifier, label, created))
+            scope = tuple(protocols.split()), tuple(networks.split())
+            apps.append(AppPassword(slot, verifier, label, created, *scope, *times))
     return Credentials(generation, password, tuple(apps))
 
 
@@ -141,15 +163,39 @@ def reform(unit: Unit, entry: EntryId, old: str, new: str) -> bool:
     return unit.run(_REFORM, entry_id=entry, old=old, new=new) == 1
 
 
-def add_app_password(unit: Unit, entry: EntryId, verifier: str, label: str) -> int:
+def add_app_password(
+    unit: Unit,
+    entry: EntryId,
+    verifier: str,
+    label: str,
+    protocols: tuple[str, ...] = (),
+    networks: tuple[str, ...] = (),
+    expires: int = 0,
+) -> int:
     """Store one more app password; its slot. Raises LimitReached."""
     taken = {row[0] for row in unit.all(_READ, entry_id=entry)}
     if len(taken - {_PASSWORD}) >= MOST_APP_PASSWORDS:
         raise LimitReached("Too many app passwords")
     slot = max(taken | {_PASSWORD}) + 1
-    unit.run(_ADD, entry_id=entry, at=slot, verifier=verifier, label=label, created=now(), generation=0)
+    unit.run(
+        _ADD,
+        entry_id=entry,
+        at=slot,
+        verifier=verifier,
+        label=label,
+        created=now(),
+        generation=0,
+        protocols=" ".join(protocols),
+        networks=" ".join(networks),
+        expires=expires,
+    )
     _publish(unit, entry)
     return slot
+
+
+def app_password_used(unit: Unit, entry: EntryId, slot: int, when: int) -> None:
+    """Note when an app password was used; nobody's session minds."""
+    unit.run(_USE, entry_id=entry, at=slot, when=when)
 
 
 def remove_app_password(unit: Unit, entry: EntryId, slot: int) -> None:

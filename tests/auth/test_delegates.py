@@ -19,6 +19,10 @@ ALICE, BOB = AccountId(1), AccountId(2)
 FORMS = (("EXAMPLE/bob/alice", ""), ("EXAMPLE\\bob\\alice", ""), ("bob", "alice@example.test"))
 
 
+def every() -> Methods:
+    return Methods(True, True, True, True)
+
+
 class Shared(Office):
     """bob logs in where mailboxes are opened."""
 
@@ -26,7 +30,7 @@ class Shared(Office):
         super().__init__(database)
         self.give_password(2, "bob bob b")
         run(database.write(mailboxes.create_account_mailboxes, ALICE, 1))
-        self.opening = self.authenticator.of_protocol(lambda: Methods(True, True, True, True), opens=True)
+        self.opening = self.authenticator.of_protocol("imap", every, opens=True)
 
     def open(self, name: str, authzid: str) -> Any:
         return run(self.opening.password(authzid, name, "bob bob b", LOOPBACK))
@@ -74,7 +78,7 @@ def test_who_is_a_delegate_no_more_is_sent_away(sqlite_database: Database) -> No
 
 def test_nobody_comes_in_only_where_that_is_on(sqlite_database: Database) -> None:
     office = Shared(sqlite_database)
-    on = office.authenticator.of_protocol(lambda: Methods(True, True, True, True), anonymous=lambda: True)
+    on = office.authenticator.of_protocol("imap", every, anonymous=lambda: True)
     assert "ANONYMOUS" in on.mechanisms(LOOPBACK) and "ANONYMOUS" not in office.opening.mechanisms(LOOPBACK)
     assert run(on.anonymous("sirhc", LOOPBACK)) is NOBODY
     with pytest.raises(AuthenticationFailed):

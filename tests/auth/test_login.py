@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
+from imsd.auth.account import Account
+from imsd.auth.protocols import Methods
 from imsd.errors import (
     AccountDisabled,
     AuthenticationFailed,
@@ -264,6 +267,50 @@ def test_app_passwords(database: Database) -> None:
     run(database.write(credentials.remove_app_password, EntryId(1), held[0].slot))
     with pytest.raises(AuthenticationFailed):
         office.login("alice", made)
+
+
+def test_app_passwords_have_a_scope(database: Database) -> None:
+    office = office_with_alice(database, failures=2)
+    pop3 = office.authenticator.of_protocol("pop3", lambda: Methods(True, True, True, True))
+    scope = ("pop3",), ("192.0.2.0/24",), int((office.reactor.seconds() + 500) * 1_000_000)
+    made = run(office.authenticator.add_app_password(EntryId(1), "telephone", *scope))
+
+    def login(authenticator: Any, peer: str) -> Account:
+        account: Account = run(authenticator.password("", "alice", made, tls(peer)))
+        return account
+
+    assert login(pop3, "192.0.2.7").app
+    for _ in range(5):
+        # Neither is held back for it, nor is the one who may.
+        with pytest.raises(AuthenticationFailed):
+            login(pop3, "203.0.113.7")
+        with pytest.raises(AuthenticationFailed):
+            login(office.authenticator, "192.0.2.7")
+    assert login(pop3, "192.0.2.8").id == 1
+    assert not office.login("alice", "alice alice").app
+    office.reactor.advance(500)
+    with pytest.raises(AuthenticationFailed):
+        login(pop3, "192.0.2.7")
+
+
+def test_it_is_known_when_an_app_password_was_used(database: Database) -> None:
+    office = office_with_alice(database, cache_seconds=0)
+    office.reactor.advance(10_000)
+    made = run(office.authenticator.add_app_password(EntryId(1), "telephone"))
+
+    def used() -> float:
+        return run(database.read_few(credentials.read, EntryId(1))).apps[0].used / 1_000_000
+
+    assert used() == 0
+    first = office.reactor.seconds()
+    account = office.login("alice", made)
+    assert used() == pytest.approx(first)
+    office.reactor.advance(600)
+    assert office.login("alice", made).generation == account.generation
+    assert used() == pytest.approx(first)
+    office.reactor.advance(3600)
+    office.login("alice", made)
+    assert used() == pytest.approx(first + 4200)
 
 
 def test_new_passwords_are_checked(sqlite_database: Database) -> None:

@@ -9,6 +9,7 @@ from imsd.auth.names import LogonName, candidates
 from imsd.auth.passwords import Passwords, fake_verifier, matches, outdated
 from imsd.errors import ConstraintViolation
 from imsd.settings.logins import Logins
+from imsd.store.credentials import AppPassword, Credentials
 from imsd.store.ids import EntryId
 
 
@@ -97,11 +98,40 @@ def test_app_passwords_are_128_random_bits() -> None:
 
 def test_app_passwords_belong_to_one_person() -> None:
     made = apppasswords.generate()
-    stored = [apppasswords.verifier(made, EntryId(1), b"key")]
-    assert apppasswords.matches(made, EntryId(1), stored, b"key")
-    assert not apppasswords.matches(made, EntryId(2), stored, b"key")
-    assert not apppasswords.matches(made, EntryId(1), stored, b"other")
-    assert not apppasswords.matches("", EntryId(1), [apppasswords.verifier("", EntryId(1), b"key")], b"key")
+    one = AppPassword(1, apppasswords.verifier(made, EntryId(1), b"key"), "telephone", 0)
+    held = Credentials(apps=(AppPassword(2, "{APP}other", "tablet", 0), one))
+    assert apppasswords.found(made, EntryId(1), held, b"key") is one
+    assert apppasswords.found(made, EntryId(2), held, b"key") is None
+    assert apppasswords.found(made, EntryId(1), held, b"other") is None
+    empty = AppPassword(1, apppasswords.verifier("", EntryId(1), b"key"), "", 0)
+    assert apppasswords.found("", EntryId(1), Credentials(apps=(empty,)), b"key") is None
+
+
+@pytest.mark.parametrize(
+    ("protocols", "networks", "expires", "protocol", "peer", "reason"),
+    [
+        ((), (), 0, "imap", "203.0.113.5", ""),
+        (("imap", "smtp"), (), 0, "smtp", "203.0.113.5", ""),
+        (("imap", "smtp"), (), 0, "ldap", "203.0.113.5", "it is not for ldap"),
+        ((), ("192.0.2.0/24", "2001:db8::/32"), 0, "imap", "192.0.2.77", ""),
+        ((), ("192.0.2.0/24", "2001:db8::/32"), 0, "imap", "2001:db8::1", ""),
+        ((), ("192.0.2.0/24",), 0, "imap", "::ffff:192.0.2.77", ""),
+        ((), ("192.0.2.0/24",), 0, "imap", "203.0.113.5", "it is not for 203.0.113.5"),
+        ((), ("192.0.2.0/24",), 0, "imap", "", ""),
+        ((), (), 1000, "imap", "", "it has expired"),
+        ((), (), 1001, "imap", "", ""),
+    ],
+)
+def test_where_an_app_password_is_good(
+    protocols: tuple[str, ...],
+    networks: tuple[str, ...],
+    expires: int,
+    protocol: str,
+    peer: str,
+    reason: str,
+) -> None:
+    one = AppPassword(1, "", "telephone", 0, protocols, networks, expires)
+    assert apppasswords.unfit(one, protocol, peer, 1000) == reason
 
 
 @pytest.mark.parametrize(

@@ -336,7 +336,8 @@ def test_sorted_and_as_a_list(admin: Identity) -> None:
     notes: list[Control] = []
     asked = Controls(sort=(SortKey("cn", "", True),), view=ListView(0, 1, offset=1))
     names = list(search(admin, "(objectClass=confPage)", "1.1", controls=asked, notes=notes))
-    assert names == [f"cn=tokens,{CONFIG}", f"cn=spool,{CONFIG}"] and len(notes) == 2
+    last = sorted((each.section for each in PAGES), reverse=True)[:2]
+    assert names == [f"cn={name},{CONFIG}" for name in last] and len(notes) == 2
     with pytest.raises(Failed) as refused:
         search(admin, controls=Controls(sort=(SortKey("nonsense", "", False),), sort_critical=True))
     assert refused.value.result.code is ResultCode.UNAVAILABLE_CRITICAL_EXTENSION

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import imaplib
 import json
 import poplib
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import ldap3
 import pytest
 
 from imsd import config
@@ -106,12 +108,35 @@ def test_app_passwords(home: RunningServer) -> None:
     secret = said(home, "app-password", "add", "alice", "phone").strip()
     assert len(secret.replace("-", "")) == 26
     (row,) = answered(home, "app-password", "list", "alice")
-    assert row["label"] == "phone"
+    assert (row["label"], row["used"], row["protocols"]) == ("phone", 0, [])
     if home.process is not None:
         pop3 = poplib.POP3_SSL("localhost", home.port("pop3s"), context=home.tls(), timeout=20)
         pop3.user(home.address("alice"))
         pop3.pass_(secret)
         pop3.quit()
+        assert answered(home, "app-password", "list", "alice")[0]["used"]
+        # Who found the telephone does not shut its owner out.
+        server = ldap3.Server("127.0.0.1", home.port("ldap"))
+        with ldap3.Connection(server, home.address("alice"), secret) as directory:
+            assert directory.bind()
+            dn = directory.extend.standard.who_am_i().partition(":")[2]
+            directory.modify(dn, {"userPassword": [("MODIFY_REPLACE", ["another-secret"])]})
+            assert directory.result["description"] == "insufficientAccessRights"
+            assert directory.modify(dn, {"telephoneNumber": [("MODIFY_REPLACE", ["+49 30 1234"])]})
+            assert not directory.extend.standard.modify_password(dn, new_password="another-secret")
+        options = ("--protocol", "imap", "--from", "127.0.0.0/8", "--days", "30")
+        for_imap = said(home, "app-password", "add", "alice", "tablet", *options).strip()
+        imap = imaplib.IMAP4("127.0.0.1", home.port("imap"))
+        assert imap.login(home.address("alice"), for_imap)[0] == "OK"
+        imap.logout()
+        pop3 = poplib.POP3("127.0.0.1", home.port("pop3"), timeout=20)
+        pop3.user(home.address("alice"))
+        with pytest.raises(poplib.error_proto, match="AUTH"):
+            pop3.pass_(for_imap)
+        pop3.close()
+        assert "imap\t127.0.0.0/8\ttablet" in said(home, "app-password", "list", "alice")
+        home.imsctl("app-password", "remove", "alice", "2")
+    assert "127.0.0.0/40" in refused(home, "app-password", "add", "alice", "x", "--from", "127.0.0.0/40")
     home.imsctl("app-password", "remove", "alice", str(row["number"]))
     assert answered(home, "app-password", "list", "alice") == []
     assert "No such app password" in refused(home, "app-password", "remove", "alice", "9")

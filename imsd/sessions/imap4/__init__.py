@@ -57,7 +57,7 @@ def make_imap4(core: Core, contexts: Any) -> Callable[[], Connection]:
     held = Mailstore(core.db, core.blobs, core.indexes, core.directory, core.settings, core.reactor)
     held.search = core.search
     authenticator = core.authenticator.of_protocol(
-        methods_of(core.settings, Imap), opens=True, anonymous=lambda: core.settings[Imap].anonymous
+        "imap", methods_of(core.settings, Imap), opens=True, anonymous=lambda: core.settings[Imap].anonymous
     )
     door = ImapDoor(held, authenticator)
     # What a crash interrupted goes on.
