@@ -119,7 +119,8 @@ class Delivery:
         if plan.refused and not plan.local and not plan.remote and not plan.later:
             raise plan.refused[0][1]
         self._place(plan, envelope.priority)
-        await self._limit(plan, envelope.account, envelope.reverse_path)
+        if plan.remote:
+            await self._limit(plan, envelope.account, envelope.reverse_path)
         for address in journals(self._settings, envelope, plan):
             await self._journal(plan, envelope, address)
         if plan.remote and envelope.reverse_path and await self.flow.closed():
@@ -229,7 +230,7 @@ class Delivery:
             plan.remote.setdefault(_folded(addressee.address), await self._bound(plan, addressee))
 
     async def _to_mailbox(self, plan: Plan, addressee: Addressee, to: Local, depth: int) -> None:
-        alternate = await self._alternate(plan, to, depth)
+        alternate = await self._alternate(plan, to, depth) if to.alternate is not None else None
         if alternate is None or to.keeps:
             refusal = await self.room.too_large(to.account, plan.size)
             _add(plan, to.account, "", addressee, refusal)

@@ -37,15 +37,18 @@ class Intake:
     whatever was announced; nul: a NUL has.
     """
 
-    def __init__(self, builder: BlobBuilder, edit: Edit, summaries: Summaries, clock: Any) -> None:
+    def __init__(self, blobs: Blobs, edit: Edit, summaries: Summaries, clock: Any) -> None:
+        self._blobs = blobs
         self._summaries = summaries
         self._clock = clock
-        self._builder = builder
         self._edit = edit
         self._held: bytearray | None = bytearray()
         self._searched = 0
-        self._summarizer: Summarizer | None = None
+        self._size = 0
         self._kept: list[bytes] = []
+        # Both once it is large.
+        self._builder: BlobBuilder | None = None
+        self._summarizer: Any = None
         self.eight_bit = False
         self.nul = False
 
@@ -69,8 +72,9 @@ class Intake:
             if end < 0 or end > MAX_HEADER:
                 raise MalformedMessage("Header section is too large")
             await self._begin(bytes(held), end)
-        await self._look()
-        await self._builder.drained()
+        if self._builder is not None:
+            await self._look()
+            await self._builder.drained()
 
     async def _begin(self, data: bytes, end: int) -> None:
         if end > 2 and not _FIELD.match(data):
@@ -83,17 +87,20 @@ class Intake:
             self._pass(data[end:])
 
     def _pass(self, data: bytes) -> None:
-        self._builder.write(data)
         self._kept.append(data)
-        if self._summarizer is None and self._builder.size >= THRESHOLD:
-            self._summarizer = Summarizer()
+        self._size += len(data)
+        if self._builder is not None:
+            self._builder.write(data)
+        elif self._size >= THRESHOLD:
+            self._builder, self._summarizer = self._blobs.builder(), Summarizer()
+            for piece in self._kept:
+                self._builder.write(piece)
 
     async def _look(self) -> None:
         """Scan what has come, once it is too much to be kept."""
-        if self._summarizer is not None:
-            kept, self._kept = self._kept, []
-            for piece in kept:
-                await in_slices(self._summarizer.feeding(piece), self._clock)
+        kept, self._kept = self._kept, []
+        for piece in kept:
+            await in_slices(self._summarizer.feeding(piece), self._clock)
 
     async def finish(self) -> NewBlob:
         """The content is complete, and stays as it came."""
@@ -101,9 +108,9 @@ class Intake:
             data = bytes(self._held)
             end = header_end(data)
             await self._begin(data, len(data) if end < 0 else end)
-        await self._look()
-        if self._summarizer is None:
+        if self._builder is None:
             return await self._summaries.describe(b"".join(self._kept))
+        await self._look()
         return await self._builder.finish(await in_slices(self._summarizer.finishing(), self._clock))
 
     async def kept(self, blobs: Blobs) -> NewBlob:
@@ -114,7 +121,8 @@ class Intake:
     def abandon(self) -> None:
         self._held = None
         self._kept = []
-        self._builder.abandon()
+        if self._builder is not None:
+            self._builder.abandon()
 
 
 def header_end(data: bytes | bytearray, start: int = 0) -> int:

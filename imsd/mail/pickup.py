@@ -323,7 +323,7 @@ class Pickup:
             sender = dropped.reverse_path or f"postmaster@{self._hostname}"
             return message.complete(sender, self._hostname, queue_id, self._clock.seconds())
 
-        intake = Intake(self._blobs.builder(), edit, self._summaries, self._clock)
+        intake = Intake(self._blobs, edit, self._summaries, self._clock)
         try:
             for at in range(0, len(dropped.content), PIECE):
                 intake.write(dropped.content[at : at + PIECE])

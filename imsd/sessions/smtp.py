@@ -412,7 +412,7 @@ class Transaction:
         if self._intake is None:
             door = self._session.door
             self._queue_id = door.delivery.new_id()
-            self._intake = Intake(door.blobs.builder(), self._header, door.summaries, door.clock)
+            self._intake = Intake(door.blobs, self._header, door.summaries, door.clock)
         return self._intake
 
     async def drained(self) -> None:

@@ -25,6 +25,9 @@ class Reply:
 
     def _encode(self) -> bytes:
         prefix = f"{self.enhanced} " if self.enhanced else ""
+        if len(self.text) <= MAX_TEXT // 4 and self.text.isprintable():
+            # One line, that fits whatever its characters are.
+            return f"{self.code} {prefix}{self.text}\r\n".encode()
         lines = [prefix + _cut(_printable(line)) for line in self.text.split("\n")]
         head = "".join(f"{self.code}-{line}\r\n" for line in lines[:-1])
         return f"{head}{self.code} {lines[-1]}\r\n".encode()
