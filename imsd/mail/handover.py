@@ -25,6 +25,7 @@ from imsd.mail.security import Wanted
 from imsd.mail.slots import Slots
 from imsd.mail.work import Active, Work
 from imsd.settings.connectors import Ims
+from imsd.settings.queue import Queue
 from imsd.store import claims
 from imsd.store.spool import QueuedRecipient, State
 from protocols.smtp import client as smtp
@@ -69,10 +70,12 @@ class Handovers:
 
     async def begin(self, account: Account, domains: tuple[str, ...]) -> turning.Use:
         """What is to be done with the connection. Raises TurnRefused: 450 for a domain that is not the
-        account's, 453 where there is nothing."""
+        account's, 451 while nothing is sent, 453 where there is nothing."""
         mine = set(account.addresses)
         if not (all(self._is_theirs(each, mine) for each in domains) if domains else self._any_of(mine)):
             raise TurnRefused(450, "4.7.0", "ATRN request refused")
+        if self._settings[Queue].paused or not self._connectors.all[0].sends:
+            raise TurnRefused(451, "4.3.2", "Unable to process ATRN request now: nothing is sent at present")
         places = [
             place
             for place in await self._db.read(claims.parked_places)

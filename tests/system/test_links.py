@@ -133,6 +133,13 @@ def test_who_may_fetch_what(lab: Lab) -> None:
             assert client.docmd(line)[0] == 530
             client.login(lab.hub.address(alias), PASSWORD)
             assert client.docmd(line)[0] == code
+    with smtplib.SMTP("localhost", lab.hub.port("odmr"), timeout=20) as client:
+        client.starttls(context=lab.hub.tls())
+        client.login("site@example.test", PASSWORD)
+        for key, value in (("ims__transfer_mode", "hold"), ("queue__paused", True)):
+            lab.set(lab.hub, **{key: value})
+            assert client.docmd("ATRN held.test")[0] == 451
+            lab.set(lab.hub, **{key: "both" if value == "hold" else False})
     (row,) = lab.hub.ask("queue.list")
     # An administrator cannot send it anywhere else, nor lose it.
     lab.hub.imsctl("queue", "retry", row["id"])
