@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Final
 
 from imsd.admin.operations import Json
 from imsd.mail.retrieving import own_domains
+from imsd.mail.routing import Route
+from imsd.mail.security import wanted
 from imsd.settings.connectors import Delivery, DeliveryRestrictions, Ims, connectors
 from imsd.settings.links import Dialup, Link
 from imsd.settings.routing import Rerouting
 from imsd.settings.schedules import next_of
 from imsd.settings.scheduling import Retry, Timeout
+from imsd.settings.security import Tls
 from imsd.settings.smtp import Smtp
 
 if TYPE_CHECKING:
@@ -82,6 +85,11 @@ def _retrieval(link: Link, settings: LiveSettings, served: Sequence[str]) -> Ite
         yield _error(f"link {link.name}: there is no domain to ask for; set the link's domains")
     if link.user:
         yield from _password(link)
+        route = Route(link.name, "", (link.host,) if link.host else delivery.smart_hosts)
+        level = wanted(route, settings[Ims], settings[Tls]).level
+        if route.hosts and level not in ("verify", "dane"):
+            text = "our password is given to whoever is there; set tls = verify in ims.security for"
+            yield _warning(f"link {link.name}: {text} {', '.join(route.hosts)}")
     if link.retrieve == "etrn" and settings[Ims].transfer_mode in ("outbound", "none", "hold"):
         text = "a host that is asked by ETRN connects to port 25"
         yield _error(f"link {link.name}: {text}, and ims.transfer_mode is {settings[Ims].transfer_mode}")

@@ -18,7 +18,7 @@ _VALUE = re.compile(rb"\s*(-?[1-9]|0)\s*(?:\([^()]*\)\s*)?")
 _THERE = re.compile(rb"^mt-priority[ \t]*:", re.IGNORECASE | re.MULTILINE)
 
 URGENT, NON_URGENT = 4, -4
-"""The three values of the profile MIXER (RFC 6710 A); those between are rounded down."""
+"""The three values of the profile MIXER (RFC 6710 B); those between are rounded down."""
 
 
 def class_of(value: int) -> int:

@@ -8,7 +8,7 @@ from protocols.values import value
 
 MOST_SECONDS = 999_999_999
 
-# priority-value = (["-"] NZDIGIT) / "0" (RFC 6710 8)
+# priority-value = (["-"] NZDIGIT) / "0" (RFC 6710 7)
 _PRIORITY = re.compile(rb"-?[1-9]|0")
 # by-value = by-time ";" by-mode [by-trace]; by-time = ["-" / "+"] 1*9digit (RFC 2852 4)
 _BY = re.compile(rb"([-+]?[0-9]{1,9});([NnRr])([Tt]?)")

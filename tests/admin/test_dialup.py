@@ -85,6 +85,7 @@ def test_a_link_that_is_well_set_up() -> None:
     ],
 )
 def test_what_is_wrong_with_a_link(link: dict[str, Any], settings: dict[str, Any], what: str) -> None:
+    settings = {"ims__security": [{"domain": "hub.test", "tls": "verify"}], **settings}
     (text,) = found({**GOOD, **link}, **settings)
     assert text.startswith(what)
 
@@ -99,7 +100,13 @@ def test_nothing_to_ask_for() -> None:
 def test_a_password_that_is_there(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("pass word\n")
-    assert found({**GOOD, "retrieve": "atrn", "user": "us", "password_file": str(secret)}) == []
+    asking = {**GOOD, "retrieve": "atrn", "user": "us", "password_file": str(secret)}
+    safe = {"ims__security": [{"domain": "hub.test", "tls": "verify"}]}
+    assert found(asking, **safe) == []
+    (text,) = found(asking)
+    assert (
+        text.startswith("warning: link isp: our password is given to whoever is there") and "hub.test" in text
+    )
 
 
 @pytest.mark.parametrize(
