@@ -277,13 +277,16 @@ class Delivery:
         # One whose reports go to who sent the message has aliases, with his reverse-path.
         plan.listed = plan.listed or ("alias" if to.reports is Reports.ORIGINATOR else "list")
         plan.events.append(("expanded", to.address, f"{len(found.recipients)} recipients"))
-        given = await self._of_list(addressee, to)
+        null = not (plan.originator.address if addressee.sender is None else addressee.sender)
+        given = await self._of_list(addressee, to, null)
         for recipient in (*found.recipients, *found.refused):
             member = replace(given, address=recipient.address, recipient=recipient)
             await self._plan(plan, member, recipient, depth)
 
-    async def _of_list(self, given: Addressee, to: DistributionList) -> Addressee:
-        """What members have of what was said of their list (rule 4)."""
+    async def _of_list(self, given: Addressee, to: DistributionList, null: bool) -> Addressee:
+        """What members have of what was said of their list (rule 4). null: nobody is to be told of what
+        fails (RFC 5321 4.5.5): a report that goes to a list stays one, or an owner whose mail the list
+        gets would be told of what he is told without end."""
         if to.reports is Reports.ORIGINATOR:
             # What is reported of a member is its failure; success is the list's (RFC 3461 5.2.7.3 c).
             notify = tuple(word for word in given.notify if word != "SUCCESS")
@@ -291,7 +294,7 @@ class Delivery:
                 notify = ("NEVER",)
             return replace(given, notify=notify)
         sender, notify = "", ("NEVER",) if to.reports is Reports.NOBODY else ()
-        if to.reports is Reports.OWNER and to.owner is not None:
+        if to.reports is Reports.OWNER and to.owner is not None and not null:
             try:
                 owner = await self._directory.recipient(to.owner)
                 sender = owner.address if "@" in owner.address else ""

@@ -261,3 +261,16 @@ def test_a_failure_of_what_was_sent_on_is_told_to_who_sent_it(world: World) -> N
     (got,) = world.near.got
     assert got.rcpt == ["<s@near.test>"] and got.mail.startswith("<> ")
     assert world.queued() == {} and inboxes(world) == (0, 0, 0)
+
+
+def test_a_list_that_owns_itself_does_not_go_round_for_ever(world: World) -> None:
+    """A report that comes to a list stays a report: nobody is told of what fails of it but the postmaster."""
+    a_list(world, Reports.OWNER, "root")
+    change(world, "staff", owner=entry(world, "staff"))
+    world.send(to(world, "staff"))
+    for _ in range(4):
+        world.work()
+    assert world.queued() == {}
+    # The message, the report about its failure, and no third.
+    assert sum(each.startswith("MAIL") for each in world.far.commands) == 2
+    assert len(world.inbox(world.bob)) == 2 and len(world.inbox(world.root)) == 1
