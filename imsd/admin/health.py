@@ -6,6 +6,7 @@ import datetime
 import os
 import socket
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from cryptography import x509
@@ -17,7 +18,7 @@ from imsd.config import Config
 from imsd.directory.values import Local, PublicFolder
 from imsd.errors import NoSuchRecipient
 from imsd.mail.links import local
-from imsd.settings.connectors import Delivery, Ims
+from imsd.settings.connectors import Connector, Delivery, Ims
 from imsd.settings.directory import Addressing
 from imsd.settings.routing import Rerouting
 from imsd.settings.security import Tls
@@ -67,6 +68,15 @@ def transfer_warnings(ims: Ims) -> list[str]:
     if mode == "hold":
         return ["ims.transfer_mode is hold: no mail comes in and none leaves"]
     return []
+
+
+def idle_connectors(connectors: Iterable[Connector]) -> list[str]:
+    """Connectors that carry nothing (ims_spec 3.2: an address space or a connected site)."""
+    return [
+        f"connector {one.name} has neither an address space nor a connected site: it carries nothing"
+        for one in connectors
+        if not one.address_space and not one.connected_sites
+    ]
 
 
 @operation("check")
@@ -156,6 +166,7 @@ async def _routing(core: Any) -> list[Json]:
         text = "ims.delivery.mode is smarthost, and ims.delivery.smart_hosts is empty: DNS is used"
         findings.append(_finding("warning", text))
     findings += [_finding("warning", text) for text in transfer_warnings(ims)]
+    findings += [_finding("warning", text) for text in idle_connectors(core.delivery.connectors.all)]
     wanted = {f"routing.catch_all {domain}": to for domain, to in page.catch_all.items()}
     if ims.admin_mailbox:
         wanted["ims.admin_mailbox"] = ims.admin_mailbox

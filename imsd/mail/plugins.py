@@ -18,7 +18,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 THREADS: Final = 4
@@ -32,13 +32,14 @@ class PluginFailed(Exception):
 
 
 class _Call:
-    """One call. began: a thread has it. given_up: nobody waits for it any more."""
+    """One call. began: a thread has it. given_up: nobody waits for it any more. hangs: it is counted among
+    those whose thread does not come back."""
 
     def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         self.function = function
         self.arguments = arguments
         self.done: Deferred[Any] = Deferred()
-        self.began = self.given_up = False
+        self.began = self.given_up = self.hangs = False
 
 
 class Plugin:
@@ -90,14 +91,21 @@ class Plugin:
         self._calls.put(call)
         try:
             return await call.done
+        except CancelledError:
+            self._give_up(call)
+            raise
         finally:
             if timer.active():
                 timer.cancel()
 
-    def _too_long(self, call: _Call, seconds: float) -> None:
+    def _give_up(self, call: _Call) -> None:
         call.given_up = True
         if call.began:
+            call.hangs = True
             self._hanging += 1
+
+    def _too_long(self, call: _Call, seconds: float) -> None:
+        self._give_up(call)
         call.done.errback(PluginFailed(f"{self.name} took longer than {seconds:g} s"))
 
     def _work(self) -> None:
@@ -115,7 +123,7 @@ class Plugin:
 
     def _answered(self, call: _Call, answer: Any) -> None:
         if call.given_up:
-            self._hanging -= 1
+            self._hanging -= call.hangs
         elif isinstance(answer, PluginFailed):
             call.done.errback(answer)
         else:

@@ -122,7 +122,8 @@ class Ways:
             return Routed(refusal=Expired(parks))
         if not connector.sends:
             return Routed(parks=parks, refusal=NotSending(parks))
-        if self._too_large(message):
+        if to.domain not in self._settings[Ims].site_hosts and self._too_large(message):
+            # Connected sites are held to no size (ims_spec 3.3).
             return Routed(refusal=TooLargeToLeave())
         row = None if to.host else connectors.domain_row(to.domain)
         if parks and row is not None and row.logins:

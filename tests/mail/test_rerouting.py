@@ -151,6 +151,28 @@ def test_one_that_hangs_is_given_up_and_all_hang_at_last(store_reactor: StoreRea
     plugin.stop()
 
 
+def test_who_hangs_up_meanwhile_leaves_nothing_behind(store_reactor: StoreReactor, tmp_path: Path) -> None:
+    plugin = Plugin(store_reactor, tmp_path, "test")
+    go, began = threading.Event(), threading.Semaphore(0)
+
+    def function() -> None:
+        began.release()
+        assert go.wait(20)
+
+    plugin.name, plugin._function = "test.function", function
+    ended: list[Any] = []
+    waiting = ensureDeferred(plugin.call(2)).addBoth(ended.append)
+    assert began.acquire(timeout=20)
+    waiting.cancel()
+    assert (len(ended), plugin._hanging) == (1, 1)
+    assert not store_reactor.getDelayedCalls()
+    go.set()
+    fn, args = store_reactor._calls.get(timeout=20)
+    fn(*args)
+    assert plugin._hanging == 0
+    plugin.stop()
+
+
 def test_a_function_is_found_in_the_home_and_read_anew(tmp_path: Path, store_reactor: StoreReactor) -> None:
     file = tmp_path / "imsd_test_router.py"
     file.write_text("def route(question):\n    return 'relay'\n")

@@ -54,6 +54,18 @@ def test_what_is_too_large_comes_back_and_stays_among_us(world: World, setting: 
     assert "exceeds size limit" in report.as_string()
 
 
+def test_a_connected_site_is_held_to_no_size(world: World) -> None:
+    world.set(
+        ims__size_limit_out=2000,
+        ims__connected_sites=[{"site": "Paris", "address": "far.test"}],
+        ims__tls__connected_sites="may",
+    )
+    world.send("x@far.test", "y@near.test", data=TEXT + b"x" * 2100)
+    world.work()
+    assert [got.rcpt for got in world.far.got] == [["<x@far.test>"]]
+    assert world.near.got == []
+
+
 def test_a_transfer_ends_when_its_time_is_over(world: World) -> None:
     world.set(ims__transfer_time__normal_min=2)
     world.far.stall = True
