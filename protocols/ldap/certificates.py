@@ -10,7 +10,8 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from cryptography.x509 import load_der_x509_certificate
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.x509 import InvalidVersion, load_der_x509_certificate
 
 from protocols.errors import BadSyntax
 from protocols.ldap import dn
@@ -25,18 +26,26 @@ _ASSERTIONS: Final = (
     re.compile(rf"\s*\{{\s*{_SERIAL}\s*,\s*{_ISSUER}\s*\}}\s*"),
     re.compile(rf"\s*\{{\s*{_ISSUER}\s*,\s*{_SERIAL}\s*\}}\s*"),
 )
+_KEPT: Final = 8_192
+"""Octets of a certificate that is remembered when it was read."""
 _OLDER: Final = re.compile(r"\s*(?P<serial>-?[0-9]{1,60})\s*\$\s*(?P<issuer>.*)", re.DOTALL)
 
 
-@lru_cache(maxsize=1024)
 def certificate(value: bytes) -> Key:
     """Of a certificate in DER. Raises BadSyntax."""
+    return _remembered(value) if len(value) <= _KEPT else _read(value)
+
+
+def _read(value: bytes) -> Key:
     try:
         found = load_der_x509_certificate(value)
         issuer = found.issuer.rfc4514_string()
         return found.serial_number, dn.parse(issuer).normal
-    except ValueError:
+    except (ValueError, TypeError, InvalidVersion, UnsupportedAlgorithm):
         raise BadSyntax("a certificate") from None
+
+
+_remembered = lru_cache(maxsize=1024)(_read)
 
 
 def assertion(value: bytes) -> Key:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from protocols.errors import BadSyntax
@@ -95,7 +94,6 @@ def test_of(rule: Rule, value: bytes) -> ValueTest:
     return lambda each: wanted <= _words(each)
 
 
-@lru_cache(maxsize=1024)
 def _words(value: bytes) -> frozenset[str]:
     return frozenset(filter(None, re.split(r"\W+", matching.case_ignore(value))))
 

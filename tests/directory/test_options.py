@@ -184,6 +184,18 @@ def test_a_certificate_is_found_by_serial_number_and_issuer(
         assert set(found(directory, f"({name}={value})", "1.1")) == ({ANN} if matches else set())
 
 
+def test_a_certificate_of_another_version_stops_nobody_s_search(directory: Directory) -> None:
+    der = certificate(42, "Test CA")
+    assert der.count(b"\xa0\x03\x02\x01\x02") == 1
+    change(
+        directory,
+        ANN,
+        ("add", "userCertificate", [der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x09")]),
+    )
+    change(directory, BEN, ("add", "userCertificate", [der]))
+    assert set(found(directory, "(userCertificate=42$cn=Test CA,o=Ex\\5c2C Inc.)", "1.1")) == {BEN}
+
+
 def test_certificates_are_named_as_octets(directory: Directory) -> None:
     """RFC 4523 2.1, RFC 2798 2.8: S/MIME clients ask for either name, and get this one."""
     der = certificate(7, "CA")
