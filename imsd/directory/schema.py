@@ -118,7 +118,19 @@ def _hexadecimal(made: object) -> str | None:
 # Values --------------------------------------------------------------------------------
 
 _PRINTABLE: Final = re.compile(rb"[A-Za-z0-9'()+,./:? =-]+")
+# DeliveryMethod = pdm *( WSP DOLLAR WSP pdm ) (RFC 4517 3.3.5)
+_PDM: Final = "any|mhs|physical|telex|teletex|g3fax|g4fax|ia5|videotex|telephone"
+_DELIVERY: Final = re.compile(rf"(?:{_PDM})(?: *\$ *(?:{_PDM}))*")
+
+
+def _delivery_method(value: bytes) -> None:
+    if not _DELIVERY.fullmatch(value.decode("ascii", "replace").lower()):
+        raise BadSyntax("ways of delivery")
+
+
 _READERS: Final = {
+    _SYNTAX + "6": matching.bit_string,
+    _SYNTAX + "14": _delivery_method,
     _SYNTAX + "7": matching.boolean,
     _SYNTAX + "12": matching.distinguished_name,
     _SYNTAX + "24": matching.generalized_time,
@@ -158,6 +170,8 @@ def _check_text(name: str, syntax: str, value: bytes, most: int) -> None:
         raise InvalidSyntax(f"{name}: at most {most} characters")
     if syntax.endswith(".26") and not text.isascii():
         raise InvalidSyntax(f"{name}: ASCII only")
+    if syntax.endswith(".11") and len(text) != 2:
+        raise InvalidSyntax(f"{name}: two letters")
     if syntax.endswith((".44", ".11")) and not _PRINTABLE.fullmatch(value):
         raise InvalidSyntax(f"{name}: a printable string only")
 
