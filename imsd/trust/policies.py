@@ -80,7 +80,7 @@ class Policies:
 
     def fault(self, domain: str) -> Unavailable | None:
         """Why the policy that a domain publishes could not be had the last time."""
-        return self._faults.get(domain)
+        return self._faults.get(domain) if self._on() else None
 
     async def refresh(self) -> None:
         """Fetch again what is about to end."""

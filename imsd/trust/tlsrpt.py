@@ -36,6 +36,10 @@ class BadReport(ValueError):
     """It is no report, or too large for one."""
 
 
+# A mailbox that takes machines' mail has a plain address.
+_ADDRESS: Final = re.compile(r"[!#-'*+\-/-9=?A-Z^-~.]{1,64}@[A-Za-z0-9._-]{1,255}")
+
+
 # The record --------------------------------------------------------------------------------
 
 
@@ -58,12 +62,7 @@ def mail_address(uri: str) -> str:
     """The address of a mailto: URI (RFC 6068), "" for another."""
     scheme, _, rest = uri.partition(":")
     address = unquote(rest.partition("?")[0]) if scheme.lower() == "mailto" else ""
-    local, at, domain = address.rpartition("@")
-    # The dot-atom of a mailbox that takes machines' mail.
-    fine = (
-        at and re.fullmatch(r"[!#-'*+\-/-9=?A-Z^-~.]{1,64}", local) and re.fullmatch(r"[\w.-]{1,255}", domain)
-    )
-    return address if fine else ""
+    return address if _ADDRESS.fullmatch(address) else ""
 
 
 def is_https(uri: str) -> bool:

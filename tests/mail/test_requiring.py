@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from cryptography import x509
 from OpenSSL import SSL
 
+from imsd.mail import handover
 from imsd.mail.envelope import Addressee
 from imsd.mail.pickup import parse
-from imsd.mail.relay.outcomes import Insecure
+from imsd.mail.relay.outcomes import Insecure, Parcel
 from imsd.mail.relay.protection import Protection, Protections
 from imsd.mail.requiring import OPTIONAL, REQUIRED, tag
 from imsd.mail.routing import Route, Target
 from imsd.mail.security import Wanted
+from imsd.mail.units import MOST
 from imsd.settings import PAGES, LiveSettings
-from imsd.store import spool
+from imsd.store import mailboxes, spool
 from imsd.store.database import Database
 from imsd.store.spool import State
 from imsd.trust.policies import Unavailable
@@ -212,6 +215,54 @@ def test_who_follows_and_what_waits_is_tagged_as_it_is(world: Guarded) -> None:
     world.work()
     found = {each.tls for each in run(world.db.read(spool.listed))}
     assert found == {REQUIRED, OPTIONAL}
+
+
+@pytest.mark.parametrize("asked", [REQUIRED, OPTIONAL])
+def test_members_of_lists_and_who_follows_a_contact_are_asked_the_same(world: Guarded, asked: str) -> None:
+    """RFC 8689 4.1, 6."""
+    world.zone.failing.update(("far.test", "near.test"))
+    world.directory.add_contact("friend", "x@far.test")
+    world.directory.add_list("team", "alice@example.test", "friend@example.test")
+    for name in ("friend@example.test", "team@example.test"):
+        to = world.directory.known[name]
+        world.send(Addressee(name, to, ("SUCCESS", "FAILURE")), sender="carol@near.test", tls=asked)
+    world.work()
+    waiting = run(world.db.read(spool.listed))
+    assert len(waiting) >= 2 and {each.tls for each in waiting} == {asked}
+
+
+def test_copies_for_many_people_here_wait_with_it(world: Guarded) -> None:
+    people = [world.directory.add(f"person{number}") for number in range(MOST + 5)]
+    for account in people:
+        run(world.db.write(mailboxes.create_account_mailboxes, account, 1))
+    names = [f"person{number}@example.test" for number in range(len(people))]
+    to = [Addressee(name, world.directory.known[name]) for name in names]
+    queue_id = world.send(*to, tls=REQUIRED)
+    message, recipients = run(world.db.read(spool.shown, queue_id))
+    assert message.tls == REQUIRED and len(recipients) == 5
+    world.work()
+    assert world.queued() == {} and all(len(world.inbox(account)) == 1 for account in people)
+
+
+@pytest.mark.parametrize(
+    ("encrypted", "offered", "fits"), [(True, True, True), (True, False, False), (False, True, False)]
+)
+def test_a_connection_that_turned_round_must_promise_it_too(
+    world: Guarded, encrypted: bool, offered: bool, fits: bool
+) -> None:
+    """ATRN: who asked has logged in, and is verified by that."""
+    client = SimpleNamespace(
+        usable=True, extensions={"REQUIRETLS": ""} if offered else {}, abort=lambda: None
+    )
+    courier = handover._Courier(client, "192.0.2.9", encrypted, world.runner.transport)  # type: ignore[arg-type]
+    world.zone.failing.add("far.test")
+    queue_id = world.send("x@far.test", tls=REQUIRED)
+    message, recipients = run(world.db.read(spool.shown, queue_id))
+    assert courier._session is not None and (courier._session.wanted.asks == REQUIRED) is fits
+    if not fits:
+        parcel = Parcel(message, recipients, None)  # type: ignore[arg-type]
+        (outcome,) = run(courier.carry(Route("atrn", "far.test"), parcel)).values()
+        assert (outcome.state, outcome.status) == (State.FAILED, "5.7.30")
 
 
 @pytest.mark.parametrize("offered", [True, False])

@@ -16,10 +16,14 @@ pytestmark = pytest.mark.system
 
 
 def test_smtp_keywords(server: RunningServer) -> None:
-    with smtplib.SMTP("127.0.0.1", server.port("submission"), timeout=10) as smtp:
+    with smtplib.SMTP("localhost", server.port("submission"), timeout=10) as smtp:
         smtp.ehlo("client.example.org")
         clear = {name.upper() for name in smtp.esmtp_features}
-    assert clear == announced("SMTP")
+        smtp.starttls(context=server.tls())
+        smtp.ehlo("client.example.org")
+        encrypted = {name.upper() for name in smtp.esmtp_features}
+    assert clear | encrypted == announced("SMTP")
+    assert clear - encrypted == {"STARTTLS"} and encrypted - clear == {"REQUIRETLS"}
 
 
 def test_pop3_capabilities(server: RunningServer) -> None:

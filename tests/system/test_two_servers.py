@@ -23,6 +23,8 @@ from tests.support.servers import PASSWORD, RunningServer
 
 pytestmark = pytest.mark.system
 
+BAD = ("bad.test", "worse.test")
+
 
 class Lab:
     """here: bob@example.test, also example.test's people in here.test. there: jean, in there.test."""
@@ -79,7 +81,7 @@ def lab(make_server: Callable[..., RunningServer], tmp_path_factory: pytest.Temp
         server.add_user(alias)
         one.set(
             server,
-            addressing__domains=[domain, "bad.test"] if domain == "there.test" else [domain],
+            addressing__domains=[domain, *BAD] if domain == "there.test" else [domain],
             routing__catch_all={domain: server.address(alias)},
             ims__delivery__nameservers=[one.names.address],
             ims__delivery__port=other.port("smtp"),
@@ -115,19 +117,20 @@ def test_it_comes_back_from_a_server_that_does_not_promise_it(lab: Lab) -> None:
     lab.set(lab.there, smtp__requiretls=True)
 
 
-@pytest.fixture
-def failing(lab: Lab) -> str:
-    """bad.test is there, too; its TLSA record is of another certificate."""
-    lab.names.zone["bad.test", "MX"] = ["10 mx.bad.test."]
-    lab.names.zone["mx.bad.test", "A"] = ["127.0.0.1"]
-    lab.names.zone[f"_{lab.there.port('smtp')}._tcp.mx.bad.test", "TLSA"] = ["3 1 1 " + "ab" * 32]
-    queue_id = lab.send("jean@bad.test", "not to arrive")
+def fail(lab: Lab, domain: str = "bad.test") -> str:
+    """A domain of there has a TLSA record of another certificate, and mail to it is tried."""
+    port = lab.there.port("smtp")
+    lab.names.zone[domain, "MX"] = [f"10 mx.{domain}."]
+    lab.names.zone[f"mx.{domain}", "A"] = ["127.0.0.1"]
+    lab.names.zone[f"_{port}._tcp.mx.{domain}", "TLSA"] = ["3 1 1 " + "ab" * 32]
+    queue_id = lab.send(f"jean@{domain}", "not to arrive")
     poll(lambda: lab.told(lab.here, queue_id, "deferred"))
     lab.here.ask("queue.delete", messages=[queue_id], ndr=False)
-    return "bad.test"
+    return domain
 
 
-def test_a_certificate_that_fails_is_reported_to_who_asks_for_it(lab: Lab, failing: str) -> None:
+def test_a_certificate_that_fails_is_reported_to_who_asks_for_it(lab: Lab) -> None:
+    failing = fail(lab)
     told = lab.here.imsctl("tls", "results", "--domain", failing).stdout
     assert "\tbad.test\ttlsa\tvalidation-failure\t" in told
     lab.set(lab.there, tls_reports__address=lab.there.address("jean"))
@@ -143,13 +146,13 @@ def test_a_certificate_that_fails_is_reported_to_who_asks_for_it(lab: Lab, faili
     poll(lambda: any(b"TLS-Report-Domain: bad.test" in text for text in texts(lab.there, "jean")))
 
 
-def test_explaining_a_route_tells_how_each_host_is_protected(lab: Lab, failing: str) -> None:
+def test_explaining_a_route_tells_how_each_host_is_protected(lab: Lab) -> None:
     def told(address: str) -> str:
         explained: str = lab.here.imsctl("route", "explain", address, "--from", "bob@example.test").stdout
         return explained
 
     port = lab.there.port("smtp")
-    text = told(f"x@{failing}")
+    text = told("x@bad.test")
     assert (
         f"mx.bad.test[127.0.0.1]:{port}: TLS, with a certificate that DNSSEC names (1 TLSA records)" in text
     )
@@ -166,7 +169,8 @@ def test_explaining_a_route_tells_how_each_host_is_protected(lab: Lab, failing: 
     assert "REQUIRETLS is not used: neither DNSSEC nor MTA-STS vouches for mx.plain.test" in text
 
 
-def test_a_report_goes_by_https(lab: Lab, failing: str, tmp_path: Path) -> None:
+def test_a_report_goes_by_https(lab: Lab) -> None:
+    failing = fail(lab, "worse.test")
     posted: list[tuple[str, str, bytes]] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -186,10 +190,7 @@ def test_a_report_goes_by_https(lab: Lab, failing: str, tmp_path: Path) -> None:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         lab.names.zone["reports.test", "A"] = ["127.0.0.1"]
         uri = f"https://reports.test:{server.server_address[1]}/v1/tls"
-        # What was asked for already is remembered for a while.
         lab.names.zone[f"_smtp._tls.{failing}", "TXT"] = [f'"v=TLSRPTv1; rua={uri}"']
-        lab.here.stop()
-        lab.here.start()
         assert lab.here.imsctl("tls", "send", failing).stdout == f"{uri}: posted: 201\n"
         server.shutdown()
     ((path, kind, body),) = posted
