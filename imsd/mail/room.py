@@ -41,9 +41,6 @@ class Room:
 
     async def limits(self, account: AccountId) -> Limits | None:
         """None for an account without an entry."""
-        known = self._directory.known_limits(account)
-        if known is not None:
-            return known
         try:
             return await self._directory.limits(account)
         except NoSuchEntry:
@@ -69,7 +66,7 @@ class Room:
         """Raises OverQuota, OverQuotaForNow, TooLargeHere."""
         if not isinstance(recipient, Local):
             return
-        limits = await self.limits(recipient.account)
+        limits = self._directory.known_limits(recipient.account) or await self.limits(recipient.account)
         if limits is None:
             return
         if limits.receives is not None and size > limits.receives:
@@ -86,7 +83,7 @@ class Room:
 
     async def too_large(self, account: AccountId, size: int) -> Refusal | None:
         """Why a message of this size is not for that mailbox."""
-        limits = await self.limits(account)
+        limits = self._directory.known_limits(account) or await self.limits(account)
         if limits is None or limits.receives is None or size <= limits.receives:
             return None
         return TooLargeHere()

@@ -51,10 +51,10 @@ class MailParameters:
             return NO_MAIL_PARAMETERS
         found: dict[str, Any] = {}
         for keyword, text in given.items():
-            read = _MAIL.get(keyword)
-            if read is None:
+            offered = _MAIL.get(keyword)
+            if offered is None:
                 raise UnknownParameter(f"{keyword.decode('ascii')} is not supported")
-            name = _NAMES.get(keyword) or keyword.decode("ascii").lower()
+            name, read = offered
             if name in found:
                 # RFC 4865 4.2: HOLDFOR or HOLDUNTIL, not both.
                 raise BadArgument("HOLDFOR and HOLDUNTIL exclude each other")
@@ -142,21 +142,20 @@ def _auth(value: bytes) -> str:
     return text
 
 
-_NAMES = {b"MT-PRIORITY": "mt_priority", b"HOLDFOR": "hold", b"HOLDUNTIL": "hold"}
-# Other fields of MailParameters are named like the keywords.
-_MAIL: dict[bytes, Callable[[bytes], Any]] = {
-    b"SIZE": _size,
-    b"BODY": _body,
-    b"SMTPUTF8": _smtputf8,
-    b"RET": _ret,
-    b"ENVID": _envid,
-    b"AUTH": _auth,
-    b"MT-PRIORITY": parse_priority,
-    b"BY": parse_by,
-    b"HOLDFOR": parse_hold_for,
-    b"HOLDUNTIL": parse_hold_until,
-    b"SOLICIT": parse_solicit,
-    b"REQUIRETLS": _requiretls,
+# Keyword to the field of MailParameters and what reads its value.
+_MAIL: dict[bytes, tuple[str, Callable[[bytes], Any]]] = {
+    b"SIZE": ("size", _size),
+    b"BODY": ("body", _body),
+    b"SMTPUTF8": ("smtputf8", _smtputf8),
+    b"RET": ("ret", _ret),
+    b"ENVID": ("envid", _envid),
+    b"AUTH": ("auth", _auth),
+    b"MT-PRIORITY": ("mt_priority", parse_priority),
+    b"BY": ("by", parse_by),
+    b"HOLDFOR": ("hold", parse_hold_for),
+    b"HOLDUNTIL": ("hold", parse_hold_until),
+    b"SOLICIT": ("solicit", parse_solicit),
+    b"REQUIRETLS": ("requiretls", _requiretls),
 }
 
 

@@ -50,7 +50,7 @@ def _printable(line: str) -> str:
 
 def _cut(line: str) -> str:
     """What fits in MAX_TEXT octets, at the end of a character."""
-    return line.encode()[:MAX_TEXT].decode("utf-8", "ignore")
+    return line if len(line) <= MAX_TEXT // 4 else line.encode()[:MAX_TEXT].decode("utf-8", "ignore")
 
 
 OK = Reply(250, "2.0.0", "OK")
