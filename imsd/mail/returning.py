@@ -18,6 +18,10 @@ async def original(blobs: Blobs, message: Queued, complete: bool, most: int) -> 
     summary = await blobs.summary(message.blob)
     length = None if complete else min(MOST_HEADER, summary.header_size if summary else MOST_HEADER)
     octets = message.prefix + await blobs.read(message.blob, 0, length)
+    if b"\0" in octets:
+        # A report is for a mailbox, and what a mailbox has can be fetched (`imsd.mail.nul`).
+        complete = False
+        octets = octets.partition(b"\r\n\r\n")[0].replace(b"\0", b"") + b"\r\n"
     if summary is None:
         header, _, _ = octets.partition(b"\r\n\r\n")
         octets = octets if complete else header + b"\r\n"

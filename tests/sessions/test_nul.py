@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from imsd.mail.returning import original
 from imsd.store import spool
 from protocols.message import transfer
 from protocols.message.part import Scan
@@ -88,6 +89,18 @@ def test_what_passes_through_stays_as_it_is(site: Site) -> None:
     assert reply.startswith("250 ")
     (waiting,) = run(site.db.read(spool.listed))
     assert run(site.blobs.read(waiting.blob)).endswith(HEAD + OCTETS)
+
+
+@pytest.mark.parametrize("content", [b"Subject: a\r\n\r\nb\0c\r\n", b"Subject: \0a\r\n\r\nb\r\n"])
+def test_a_report_about_it_has_none(site: Site, content: bytes) -> None:
+    site.configure(routing__restrictions__allow='["127.0.0.1"]')
+    talk = begun(site, b"y@example.net", binary=False)
+    talk.say(b"DATA")
+    assert talk.say(content + b".").startswith("250 ")
+    (waiting,) = run(site.db.read(spool.listed))
+    returned = run(original(site.blobs, waiting, True, 1 << 20))
+    assert returned.octets.endswith(b"Subject: a\r\n") and b"\0" not in returned.octets
+    assert not returned.complete
 
 
 @pytest.mark.parametrize(
