@@ -10,7 +10,8 @@ requiring   REQUIRETLS: what a sender asks of the way of his message
 resolving   addresses of header fields as the directory has them
 received    trace lines, hops, priority
 intake      content on its way in: header edited, the rest streamed and summarized (nul: what has NUL octets)
-delivery    who gets a copy, and taking responsibility for it
+delivery    taking responsibility for it
+planning    who gets a copy: lists, contacts, alternates, folders
 journaling  copies for an address that gets all mail
 counters    what went through since the start
 units       the one transaction that makes the 250 true
