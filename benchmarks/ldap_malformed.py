@@ -21,8 +21,9 @@ def main() -> None:
     siege.run(STEP)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.monotonic()
-    for _ in range(0, count, STEP):
+    for done in range(STEP, count + STEP, STEP):
         siege.run(STEP)
+        print(f"{done} messages, {done / (time.monotonic() - start):.0f}/s", flush=True)
     took = time.monotonic() - start
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"{count} messages, {count / took:.0f}/s: {dict(siege.outcomes)}")

@@ -161,7 +161,8 @@ class FakeIdentity:
             raise Refused
         entry = self._entry(request.dn)
         for change in request.changes:
-            assert change.kind is ChangeKind.REPLACE
+            if change.kind is not ChangeKind.REPLACE:
+                raise Failed(ResultCode.UNWILLING_TO_PERFORM)
             entry.attributes[change.attribute.name.lower()] = change.attribute.values
         return () if controls.post_read is None else (read_control(POST_READ, b"image"),)
 
