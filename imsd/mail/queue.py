@@ -34,6 +34,7 @@ from imsd.mail.claiming import Claiming
 from imsd.mail.flow import TOO_LATE
 from imsd.mail.handover import Handovers
 from imsd.mail.lanes import Lanes
+from imsd.mail.lateness import Lateness
 from imsd.mail.names import Dns, Names
 from imsd.mail.ourselves import Ourselves, addresses_of_interfaces
 from imsd.mail.parcels import Parcels
@@ -154,6 +155,8 @@ class QueueRunner:
         self.lanes = Lanes(settings, reactor, self._courier, carrying.do, self._look_on)
         self._ways = Ways(self.connectors, directory, settings, now)
         self.claiming = Claiming(db, settings, self.lanes, self._ways, reactor, node, now, self._tell_idle)
+        self.lateness = Lateness(db, reporter, settings, lambda: self.claiming.held.values(), now, reactor)
+        self._settling.noticed = self.lateness.noticed
         delivery.flow.now = now
         self._parking = Parking(db, self.connectors, delivery.flow, now, self._kept_too_long)
         self.waits_for = self._parking.waits_for
@@ -191,6 +194,7 @@ class QueueRunner:
         self._watch = self._db.feed.watch(QUEUE, self._changed)
         self._unwatch_settings = self._settings.on_change(self._settings_changed)
         self._renewing.start(RENEW, now=False)
+        self.lateness.start()
         self.wake()
 
     async def _finish_left(self) -> None:
@@ -207,6 +211,7 @@ class QueueRunner:
         self._stopping = self.lanes.stopping = True
         self.reports.stop()
         self.claiming.stop()
+        self.lateness.stop()
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:

@@ -61,6 +61,8 @@ class Settling:
         self._now = now
         self._hold = hold
         self._closing: set[QueueId] = set()
+        self.noticed: set[int] = set()
+        """Recipients whose delay was told of while they were being tried (imsd.mail.lateness)."""
 
     async def settle(self, work: Work, outcomes: dict[int, Outcome]) -> None:
         message, time = work.message, self._now()
@@ -128,6 +130,7 @@ class Settling:
         return (
             bool(message.reverse_path)
             and not recipient.warned
+            and recipient.id not in self.noticed
             and is_late(message, time, self._settings)
             and wanted(recipient.notify, Action.DELAYED)
         )

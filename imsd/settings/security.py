@@ -84,5 +84,5 @@ class Tls(Page):
         3,
         ge=1,
         le=100,
-        description="Tries after which a message is returned when a host does not take our password (535)",
+        description="Refused passwords (535) after which a message is returned; other tries do not count",
     )

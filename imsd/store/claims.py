@@ -168,7 +168,8 @@ _RECORD = sql(
         attempts=_r.attempts + 1,
         last_attempt=bindparam("now"),
         last_error=bindparam("error"),
-        warned=bindparam("warned"),
+        # The sender may have been told meanwhile (imsd.mail.lateness).
+        warned=case((_r.warned == 1, 1), else_=bindparam("warned", type_=Small)),
         token=b"",
         lease=0,
         ready=0,

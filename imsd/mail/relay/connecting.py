@@ -17,6 +17,7 @@ from imsd.mail.relay.certificates import Contexts, Creator, Problem, chain_probl
 from imsd.mail.relay.counting import result_of
 from imsd.mail.relay.noticing import Notices
 from imsd.mail.relay.outcomes import Insecure
+from imsd.mail.relay.passwords import Refusals
 from imsd.mail.relay.protection import Protection, Protections
 from imsd.mail.relay.reached import Reached, of
 from imsd.mail.requiring import REQUIRED
@@ -79,6 +80,8 @@ class Transport:
     counted: Callable[[Result], None] = lambda result: None
     """Hears of every session with an exchanger that DNS names."""
     counters: Counters | None = None
+
+    refusals: Refusals = field(default_factory=Refusals)
 
     _pages: tuple[Ims | None, Tls | None] = (None, None)
     _wants: dict[Route, Wanted] = field(default_factory=dict)

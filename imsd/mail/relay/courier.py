@@ -185,6 +185,7 @@ class Courier:
                 self._session = await self._transport.session(target, wants, route, policy)
                 self._sent = 0
                 self._count("connections_out")
+                self._transport.refusals.forget(each.id for each in recipients)
                 return None
             except LoginRefused as error:
                 self.abort()
@@ -209,10 +210,12 @@ class Courier:
         most = self._transport.settings[Tls].auth_retry
         refused = Outcome(State.WAITING, "4.7.8", str(error), str(target), reached=_nothing(wants))
         for_good = replace(refused, state=State.FAILED, status=error.reply.enhanced or "5.7.8")
-        return {
-            each.id: for_good if each.attempts + 1 >= most and error.reply.code == 535 else refused
-            for each in recipients
-        }
+        if error.reply.code != 535:
+            return _all(recipients, refused)
+        counts = self._transport.refusals
+        over = {each.id for each in recipients if counts.add(each.id) >= most}
+        counts.forget(over)
+        return {each.id: for_good if each.id in over else refused for each in recipients}
 
 
 def _may_go_without(message: Queued, wants: Wanted, refused: dict[int, Outcome]) -> bool:
