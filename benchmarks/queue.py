@@ -10,7 +10,8 @@ service's queue runner (with all connections refused before any is made: nothing
 - claim_us: microseconds for each recipient claimed in units of 100 and given back again, and
 - promote_us: microseconds for each recipient made ready,
 - storm_s and storm_rss_mib: the same start when everything is due at once and no host answers: seconds
-  until all of it is ready, and the memory then; storm_late_ms: the longest turn of the reactor meanwhile.
+  until all of it is ready, and the memory then; storm_start_s and storm_first_s: until the runner has
+  started, and until the first message asks for its way; storm_late_ms: the longest turn of the reactor.
 """
 
 from __future__ import annotations
@@ -117,7 +118,14 @@ async def storm(home: Path, size: int) -> dict[str, Any]:
     settings = LiveSettings(PAGES)
     directory: Any = Nobody()
     delivery = Delivery(database, directory, settings)
-    never = Names(reactor, lambda fn, *given: Deferred(), lambda name, kind: Answer((), 0))
+    first = 0.0
+
+    def ask(fn: Any, *given: Any) -> Deferred[Any]:
+        nonlocal first
+        first = first or time.perf_counter() - started
+        return Deferred()
+
+    never = Names(reactor, ask, lambda name, kind: Answer((), 0))
     started = last = time.perf_counter()
     longest = 0.0
 
@@ -131,6 +139,7 @@ async def storm(home: Path, size: int) -> dict[str, Any]:
         database, delivery, directory, settings, Blobs(database), reactor, "bench.test", names=never
     )
     await runner.start()
+    start = time.perf_counter() - started
     while True:
         due = await database.read(spool.next_due)
         if due is None or due > tables.now():
@@ -145,6 +154,8 @@ async def storm(home: Path, size: int) -> dict[str, Any]:
     await database.close()
     return {
         "recipients": size,
+        "storm_start_s": round(start, 2),
+        "storm_first_s": round(first, 2),
         "storm_s": round(took, 1),
         "storm_rss_mib": round(rss),
         "storm_late_ms": round(longest * 1000, 1),

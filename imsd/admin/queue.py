@@ -11,14 +11,18 @@ outbound-delivery    mail that leaves, a row for each recipient
 
 from __future__ import annotations
 
+import json
 import time
 from functools import partial
 from typing import Any, Literal
 
 from imsd.admin.operations import Json, operation
+from imsd.admin.settings import set_setting
 from imsd.errors import ConstraintViolation
 from imsd.mail.delivery import LOCAL
 from imsd.mail.schedule import ends
+from imsd.settings.domains import normal_domain
+from imsd.settings.queue import Queue
 from imsd.store import fanout, queue_rows, tracking
 from imsd.store.queue_rows import Deed, Wanted
 from imsd.store.spool import Queued, QueuedRecipient, State, shown
@@ -181,9 +185,23 @@ async def hold(
     destination: str = "",
     originator: str = "",
 ) -> Json:
-    """Keep mail from leaving, or let it; how many recipients."""
+    """Keep mail from leaving, or let it; how many recipients. By a domain alone: what comes for it, too."""
     wanted = Wanted(tuple(messages or ()), domain, destination, originator)
+    if domain and wanted == Wanted((), domain):
+        await _keep(core, domain, held)
     return await _do(core, Deed.HOLD if held else Deed.RELEASE, wanted)
+
+
+async def _keep(core: Any, domain: str, held: bool) -> None:
+    """Put a domain on the list of those that are held, or take it from there."""
+    try:
+        name = normal_domain(domain)
+    except ValueError as error:
+        raise ConstraintViolation(str(error)) from None
+    before = core.settings[Queue].held
+    after = [each for each in before if each != name] + ([name] if held else [])
+    if set(after) != set(before):
+        await set_setting(core, "queue.held", json.dumps(after))
 
 
 @operation("queue.delete", needs_server=True)

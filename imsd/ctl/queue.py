@@ -128,7 +128,8 @@ def hold(
     originator: str,
     everything: bool,
 ) -> None:
-    """Keep MESSAGES, or what is chosen, from leaving."""
+    """Keep MESSAGES, or what is chosen, from leaving. With --domain alone also what comes for it until
+    `release --domain`."""
     count = admin.ask("queue.hold", **_some(messages, everything, domain, destination, originator))
     click.echo(f"{count} recipients are held")
 

@@ -44,6 +44,7 @@ from imsd.mail.sending import SendingLimits
 from imsd.mail.srs import Srs
 from imsd.mail.units import LOCAL, Accepted, Plan
 from imsd.mail.work import HOUR
+from imsd.settings.queue import Queue
 from imsd.settings.scheduling import Retry, Timeout
 from imsd.store import claims, fanout, spool, tracking
 from imsd.store.ids import AccountId
@@ -108,6 +109,7 @@ class Delivery:
             await self._journal(plan, envelope, address)
         if plan.remote and envelope.reverse_path and await self.flow.closed():
             plan.kept = WHY
+        plan.holding = self._settings[Queue].holding
         account = next(iter(plan.local))[0] if plan.local else 0
         try:
             accepted = await self._db.write(

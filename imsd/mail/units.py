@@ -70,7 +70,7 @@ class Plan:
     expansion (RFC 3461 5.2.7.3). queued: the runner plans. listed: the list that was expanded first,
     "alias" or "list" (RFC 3461 5.2.7), "" for none. redirected: mailboxes that left the message to others.
     turn: of the first row (imsd.mail.fairness), 0: as it comes. held: why what leaves is held, "" where
-    it is not. kept: why it is kept back (imsd.mail.flow).
+    it is not. kept: why it is kept back (imsd.mail.flow). holding: domains whose mail is held.
     """
 
     local: dict[tuple[AccountId, str], Copy] = field(default_factory=dict)
@@ -86,6 +86,7 @@ class Plan:
     turn: int = 0
     held: str = ""
     kept: str = ""
+    holding: frozenset[str] = frozenset()
     redirected: set[AccountId] = field(default_factory=set)
 
 
@@ -137,7 +138,8 @@ def accept(
     events += [event("delivered", copy.address) for copy in delivered]
     events += [event("deferred", copy.address, refusal.text) for copy, refusal in refused]
     for row, of in queued:
-        reason = plan.held if row.held else f"as {of}" if of != queue_id else ""
+        held = plan.held or "its domain is held (queue.held)"
+        reason = held if row.held else f"as {of}" if of != queue_id else ""
         events.append(event("held" if row.held else "queued", row.address, reason))
     tracking.track(unit, *events)
     return Accepted(queue_id, len(delivered), len(rows) + max(0, len(copies) - MOST))
@@ -243,7 +245,8 @@ def _queue_all(
         for place, each in enumerate(some):
             bound = "" if isinstance(each, Copy) else each.destination or _domain_of(each)
             turn = turns.setdefault(bound, (plan.turn or time) + place * STEP)
-            rows.append(_row(each, due, turn, held, plan.kept))
+            kept_here = held or (bool(bound) and bound.rpartition(">")[2] in plan.holding)
+            rows.append(_row(each, due, turn, kept_here, plan.kept))
         _queue(unit, rows, own, content, of, time, lifetime, some[0].head.encode())
         queued += [(row, of) for row in rows]
     return queued

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from functools import cached_property
+from typing import Annotated
 
+from pydantic import AfterValidator, Field
+
+from imsd.settings.domains import normal_domain
 from imsd.settings.page import Page
 
 
@@ -12,6 +16,12 @@ class Queue(Page):
 
     section = "queue"
 
+    held: tuple[Annotated[str, AfterValidator(normal_domain)], ...] = Field(
+        (),
+        max_length=10_000,
+        description="Domains whose mail is held when it comes until it is released: `imsctl queue hold "
+        "--domain` and `release --domain` enter and remove them",
+    )
     paused: bool = Field(False, description="Keep everything in the queue where it is; nothing is tried")
     return_kb: int = Field(
         1_024,
@@ -24,3 +34,8 @@ class Queue(Page):
         description="Who gets reports that cannot be delivered; empty: ims.admin_mailbox, else postmaster of "
         "our first domain",
     )
+
+    @cached_property
+    def holding(self) -> frozenset[str]:
+        """The domains whose mail is held when it comes."""
+        return frozenset(self.held)
