@@ -1,7 +1,8 @@
 """Telling sessions that their account ended or changed (rule 18).
 
 A session of a deleted, disabled or password-changed account hears of it as soon as the
-change is published; so does one whose rights moved.
+change is published; so does one whose rights moved. Who opened another's mailbox is there
+for as long as its list, his groups or the owner's delegation let him.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from imsd.auth.realm import Realm, account_of
 from imsd.auth.standing import may_open
 from imsd.errors import Refusal
 from imsd.store import credentials
+from imsd.store.changes import AccountScope, Change, Missed, RightsChanged
 from imsd.store.database import Database
-from imsd.store.ids import AccountId, EntryId
+from imsd.store.ids import INBOX, AccountId, EntryId
 
 Callback = Callable[[Account | None], None]
 """Called with None when the session must end, else with the account as it now is."""
@@ -35,12 +37,14 @@ AGAIN = 0.5
 class RightsWatch:
     """A registration; stop() ends it and may be called twice."""
 
-    __slots__ = ("_rights", "account", "callback")
+    __slots__ = ("_rights", "account", "callback", "lists")
 
     def __init__(self, rights: Rights, account: Account, callback: Callback) -> None:
         self._rights = rights
         self.account = account
         self.callback = callback
+        # Of the feed, for one who is in another's mailbox.
+        self.lists: Any = None
 
     def stop(self) -> None:
         self._rights._forget(self)
@@ -55,6 +59,7 @@ class Rights:
         self._realm = realm
         self._clock = clock
         self._watches: dict[AccountId, set[RightsWatch]] = {}
+        self._restricted: set[RightsWatch] = set()
         self._due: dict[AccountId, None] = {}
         self._running = False
 
@@ -68,14 +73,28 @@ class Rights:
             return watch
         for concerned in {account.id, account.actor}:
             self._watches.setdefault(concerned, set()).add(watch)
-        if not self._realm.current(account):
-            # It changed between the login and now.
+        if account.restricted:
+            self._restricted.add(watch)
+            watch.lists = self._db.feed.watch(
+                AccountScope(account.id), lambda change: self._listed(account.id, change)
+            )
+        if account.restricted or not self._realm.current(account):
+            # It may have changed between the login and now.
             self._look_at([account.id])
         return watch
 
     def changed(self, ids: tuple[EntryId, ...] | None) -> None:
         """These entries changed; None: any may have."""
-        self._look_at(self._watches if ids is None else [AccountId(entry) for entry in ids])
+        if ids is None:
+            self._look_at(self._watches)
+            return
+        # What changed may be a group that somebody is in another's mailbox by.
+        self._look_at([*map(AccountId, ids), *(watch.account.id for watch in self._restricted)])
+
+    def _listed(self, account: AccountId, change: Change) -> None:
+        """The lists of somebody's mailboxes may be others."""
+        if isinstance(change, Missed) or (isinstance(change, RightsChanged) and change.mailbox == INBOX):
+            self._look_at([account])
 
     def _look_at(self, concerned: Iterable[AccountId]) -> None:
         self._due.update((account, None) for account in concerned if account in self._watches)
@@ -142,6 +161,10 @@ class Rights:
         self._running = False
 
     def _forget(self, watch: RightsWatch) -> None:
+        self._restricted.discard(watch)
+        if watch.lists is not None:
+            watch.lists.stop()
+            watch.lists = None
         for concerned in {watch.account.id, watch.account.actor}:
             watches = self._watches.get(concerned)
             if watches is not None:

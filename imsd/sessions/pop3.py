@@ -1,6 +1,7 @@
 """POP3's door: the maildrop of a person is what his Inbox holds at login.
 
-The lock (`maildrops`) is given back when the connection ends, however it ends. Messages that
+The lock (`maildrops`) is given back when the connection ends, however it ends. Who may read another's
+Inbox and remove nothing from it takes none: he must not keep its owner out. Messages that
 others expunge meanwhile keep their numbers; their content can be read for as long as the store
 keeps it.
 """
@@ -105,7 +106,9 @@ class Pop3Door:
         host = homes.elsewhere(self._settings, identity.home)
         if host:
             raise Referred(f"The mailbox is on another server: {host}")
-        await self._maildrops.take(account, ended)
+        removes = await self._may_remove(identity)
+        if removes:
+            await self._maildrops.take(account, ended)
         try:
             self._delay(account)
             pin = await self._indexes.open(account, INBOX)
@@ -118,7 +121,8 @@ class Pop3Door:
             shape = self._retrieval.shape(protocols.page_for(self._settings, Pop3, identity.protocols))
             changed = {} if shape is None else await self._retrieval.sizes(account, uids, shape)
         except BaseException:
-            self._maildrops.free(account)
+            if removes:
+                self._maildrops.free(account)
             raise
         for at, uid in enumerate(uids if changed else ()):
             sizes[at] = changed.get(uid, sizes[at])
@@ -134,16 +138,20 @@ class Pop3Door:
 
         def unlock() -> None:
             watch.stop()
-            self._maildrops.free(account)
+            if removes:
+                self._maildrops.free(account)
 
         async def may_remove() -> bool:
-            return {"t", "e"} <= await self.authenticator.rights_on(identity, account, INBOX)
+            return removes and await self._may_remove(identity)
 
         drop = Maildrop(self._db, self._blobs, account, validity, uids, sizes, unlock)
         drop.may_remove = may_remove
         if shape is not None and changed:
             drop.convert(self._retrieval, shape, frozenset(changed))
         return drop
+
+    async def _may_remove(self, identity: Account) -> bool:
+        return {"t", "e"} <= await self.authenticator.rights_on(identity, identity.id, INBOX)
 
     def _delay(self, account: AccountId) -> None:
         """RFC 2449 6.5. Raises LoginTooSoon."""

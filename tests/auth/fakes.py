@@ -45,6 +45,7 @@ class FakeDirectory:
     def __init__(self, *people: Person) -> None:
         self.people = {one.account: one for one in people}
         self.named: dict[AccountId, frozenset[EntryId]] = {}
+        self.groups: dict[EntryId, frozenset[EntryId]] = {}
 
     async def person_by_login(self, name: str) -> Person | None:
         for one in self.people.values():
@@ -59,7 +60,7 @@ class FakeDirectory:
         return None
 
     async def groups_of(self, entry_id: EntryId) -> frozenset[EntryId]:
-        return frozenset()
+        return self.groups.get(entry_id, frozenset())
 
     async def delegates(self, owner: AccountId) -> frozenset[EntryId]:
         return self.named.get(owner, frozenset())

@@ -12,7 +12,7 @@ from imsd.errors import AuthenticationFailed, NotAuthorized
 from imsd.store import acl, mailboxes
 from imsd.store.database import Database
 from imsd.store.ids import INBOX, AccountId, EntryId
-from tests.auth.fakes import LOOPBACK, Office
+from tests.auth.fakes import LOOPBACK, Office, touch
 from tests.support.stores import run
 
 ALICE, BOB = AccountId(1), AccountId(2)
@@ -72,6 +72,36 @@ def test_who_is_a_delegate_no_more_is_sent_away(sqlite_database: Database) -> No
     assert heard == []
     office.directory.named = {}
     office.change(1)
+    office.settle()
+    assert heard == [None]
+
+
+@pytest.mark.parametrize(("rights", "stays"), [("", False), ("l", False), ("lrs", True)])
+def test_who_is_taken_off_the_list_is_sent_away(database: Database, rights: str, stays: bool) -> None:
+    office = Shared(database)
+    run(database.write(acl.grant, ALICE, INBOX, BOB, "lr"))
+    heard: list[Any] = []
+    watch = office.opening.watch_rights(office.open(*FORMS[0]), heard.append)
+    office.settle()
+    assert heard == []
+    run(database.write(acl.grant, ALICE, INBOX, BOB, rights))
+    office.settle()
+    assert heard == ([] if stays else [None])
+    watch.stop()
+    assert office.opening._rights._restricted == set()
+
+
+def test_who_is_in_a_group_no_more_is_sent_away(sqlite_database: Database) -> None:
+    office = Shared(sqlite_database)
+    team = EntryId(77)
+    office.directory.groups = {EntryId(BOB): frozenset({team})}
+    run(sqlite_database.write(acl.grant, ALICE, INBOX, AccountId(team), "lr"))
+    heard: list[Any] = []
+    office.opening.watch_rights(office.open(*FORMS[0]), heard.append)
+    office.settle()
+    assert heard == []
+    office.directory.groups = {}
+    run(sqlite_database.write(touch, team))
     office.settle()
     assert heard == [None]
 

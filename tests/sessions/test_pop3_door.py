@@ -11,17 +11,17 @@ from twisted.internet.testing import StringTransport
 
 from imsd.errors import AuthenticationFailed, LoginTooSoon, MailboxInUse, ProtocolOff
 from imsd.sessions.pop3 import REMOVE_AT_ONCE, Maildrop, Pop3Door
-from imsd.store import credentials, mailboxes, messages, moving
+from imsd.store import acl, credentials, mailboxes, messages, moving
 from imsd.store.blobs import Blobs, new_blob
 from imsd.store.database import Database
 from imsd.store.ids import INBOX, AccountId, MailboxId
 from imsd.store.index import MailboxIndexes
 from protocols.pop3.server import Server
-from tests.auth.fakes import Office
+from tests.auth.fakes import LOOPBACK, Office
 from tests.support.mail import NOW, make_account, put
 from tests.support.stores import run
 
-ALICE = AccountId(1)
+ALICE, BOB = AccountId(1), AccountId(2)
 
 
 class Post:
@@ -196,6 +196,38 @@ def test_the_session_of_a_disabled_account_ends(sqlite_database: Database) -> No
     post.office.settle()
     assert heard == ["ended"]
     drop.close()
+
+
+def test_a_reader_of_anothers_inbox_does_not_keep_its_owner_out(database: Database) -> None:
+    post = Post(database)
+    post.office.give_password(2, "bob bob b")
+    put(database, 1, ALICE)
+    run(database.write(acl.grant, ALICE, INBOX, BOB, "lr"))
+    opening = post.door.authenticator
+    bob = run(opening.password("", "EXAMPLE/bob/alice", "bob bob b", LOOPBACK))
+    heard: list[str] = []
+    his = run(post.door.open(bob, lambda: heard.append("ended")))
+    hers = post.open()
+    # She holds the lock, and keeps it when he goes.
+    his.close()
+    with pytest.raises(MailboxInUse):
+        post.open()
+    hers.close()
+    # What he may do later does not help a session without a lock.
+    his = run(post.door.open(bob, lambda: heard.append("ended")))
+    run(database.write(acl.grant, ALICE, INBOX, BOB, "lrte"))
+    assert not run(his.remove([0]))
+    with_lock = run(post.door.open(bob, lambda: None))
+    with pytest.raises(MailboxInUse):
+        post.open()
+    with_lock.close()
+    post.office.settle()
+    assert heard == []
+    run(database.write(acl.grant, ALICE, INBOX, BOB, ""))
+    post.office.settle()
+    assert heard == ["ended"]
+    his.close()
+    post.open().close()
 
 
 def test_a_whole_conversation(sqlite_database: Database) -> None:
