@@ -4,6 +4,7 @@ values      Person, the kinds of Recipient, identities and rights classes
 canonical   the one form of an address (NFC, casefolded local part, A-label domain)
 attributes  attribute types, their OIDs, visibility and writers; classes: object classes
 schema      what descriptions name and values must look like; subschema: how clients are told
+certificates  values that are certificates
 tree        organisation, site, containers; both suffixes; names of entries
 entry       one entry in memory; the attribute views (cn, mail, otherMailbox, ...)
 imcea       addresses of other types inside Internet addresses

@@ -12,7 +12,7 @@ its members. Records of changes are applied as they stand, in order.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -253,17 +253,18 @@ class _Work:
                     return Done.ADDED
                 if not self.wanted.replace:
                     return Done.THERE
-                return self._modify(unit, dn, list(_replacing(prepared.now)), prepared.verifier)
+                changes = list(_replacing(prepared.now))
+                return self._modify(unit, dn, changes, prepared.verifier, self._rules(prepared))
             case ldif.Add(dn):
                 if self._add(unit, here, above, dn, prepared):
                     return Done.ADDED
                 if self.wanted.repeated:
                     return Done.THERE
                 raise EntryExists
-            case ldif.Modify(dn, changes):
+            case ldif.Modify(dn, asked):
                 modifications = [
                     Modification(Change[operation.upper()], attribute, values)
-                    for operation, attribute, values in changes
+                    for operation, attribute, values in asked
                 ]
                 return self._again(lambda: self._modify(unit, dn, modifications, prepared.verifier))
             case ldif.Delete(dn):
@@ -285,7 +286,7 @@ class _Work:
         if entries.child(unit, parent.id, name.rdn.normal) is not None:
             return False
         update.add_below(
-            unit, here, parent, name.rdn, prepared.now, self.rules, self.now, SERVER,
+            unit, here, parent, name.rdn, prepared.now, self._rules(prepared), self.now, SERVER,
             prepared.verifier, prepared.uuid,
         )  # fmt: skip
         return True
@@ -297,10 +298,21 @@ class _Work:
             references = [(name, values) for name, values in references if known(name).key not in present]
         return self._modify(unit, dn, list(_replacing(references)), None)
 
-    def _modify(self, unit: Unit, dn: str, modifications: list[Modification], verifier: str | None) -> Done:
+    def _rules(self, prepared: _Prepared) -> Rules:
+        """A content record tells how things are elsewhere; a change record is a change like others."""
+        return replace(self.rules, tolerant=isinstance(prepared.record, ldif.Content))
+
+    def _modify(
+        self,
+        unit: Unit,
+        dn: str,
+        modifications: list[Modification],
+        verifier: str | None,
+        rules: Rules | None = None,
+    ) -> Done:
         if not modifications and verifier is None:
             return Done.THERE
-        update.modify(unit, dn, modifications, self.rules, self.now, SERVER, verifier)
+        update.modify(unit, dn, modifications, rules or self.rules, self.now, SERVER, verifier)
         return Done.CHANGED
 
     def _delete(self, unit: Unit, dn: str) -> Done:

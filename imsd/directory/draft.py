@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from imsd.directory import protocols, proxies, referring, schema, subschema, tree
+from imsd.directory import certificates, protocols, proxies, referring, schema, subschema, tree
 from imsd.directory.addressing import Proxy
 from imsd.directory.attributes import Kept
 from imsd.directory.entry import RECIPIENTS, Kind
@@ -90,7 +90,7 @@ def finish(
         listed = proxies.bring_together(working, rules, taken, fill)
     else:
         listed = ()
-    _check(working, frozenset(wanted))
+    _check(working, frozenset(wanted), rules.tolerant)
     referring.check(working.attributes.get("ref", ()))
     names: dict[str, NameKind] = {proxy.name: proxy.kind for proxy in listed}
     if kind is Kind.MAILBOX:
@@ -160,9 +160,10 @@ def _fill(working: Working) -> None:
         working.attributes.setdefault("mailpreferenceoption", [b"0"])
 
 
-def _check(working: Working, classes: frozenset[str]) -> None:
+def _check(working: Working, classes: frozenset[str], tolerant: bool) -> None:
     """The entry against the schema (RFC 4512 2.3, 2.4)."""
-    subschema.check_content(schema.structural(classes), classes)
+    # A class that did not fit before is no reason to refuse a change of something else.
+    subschema.check_content(schema.structural(classes), classes - working.classes_before())
     must, may = schema.allowed(classes)
     present = {key for key, values in working.attributes.items() if values}
     present |= {key for key, ids in working.references.items() if ids}
@@ -187,6 +188,9 @@ def _check(working: Working, classes: frozenset[str]) -> None:
         if definition.kept in (Kept.VALUE, Kept.VIEW):
             for value in values:
                 schema.check(definition, value)
+        if key in certificates.KEYS and not tolerant:
+            for value in set(values).difference(working.before.get(key, ())):
+                certificates.check(key, value)
     for key, ids in working.references.items():
         if known(key).type.single and len(ids) > 1:
             raise ConstraintViolation(f"{known(key).type.name}: too many values")

@@ -7,6 +7,7 @@ is judged by `draft.finish`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from imsd.directory import schema
@@ -43,6 +44,8 @@ class Rules:
     delete_mailboxes: bool = False
     bounds: Bounds = field(default_factory=Bounds)
     """The site's limits on mailboxes."""
+    tolerant: bool = False
+    """Certificates are taken as they are: of a directory that is read in, as it was elsewhere."""
     furniture: tuple[tuple[str, str], ...] = FURNITURE
     """Folders of a new mailbox, with their special use."""
 
@@ -58,6 +61,8 @@ class Working:
     references: dict[str, list[EntryId]] = field(default_factory=dict)
     shown: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
     """The views before any change."""
+    before: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
+    """The stored attributes before any change: what is wrong there already hinders no other change."""
 
     @classmethod
     def of(cls, row: EntryRow) -> Working:
@@ -70,6 +75,7 @@ class Working:
             attributes={key: list(values) for key, values in {**row.attributes, **shown}.items() if values},
             references={key: list(ids) for key, ids in row.references.items()},
             shown=shown,
+            before=row.attributes,
         )
 
     # Changes -------------------------------------------------------------------------
@@ -157,10 +163,14 @@ class Working:
         return values[0].decode("utf-8", "replace") if values else ""
 
     def classes(self) -> frozenset[str]:
-        return frozenset(
-            schema.object_class(value.decode("utf-8", "replace")).name
-            for value in self.attributes.get("objectclass", ())
-        )
+        return _classes(self.attributes.get("objectclass", ()))
+
+    def classes_before(self) -> frozenset[str]:
+        return _classes(self.before.get("objectclass", ()))
+
+
+def _classes(values: Iterable[bytes]) -> frozenset[str]:
+    return frozenset(schema.object_class(value.decode("utf-8", "replace")).name for value in values)
 
 
 def known(description: str) -> Definition:

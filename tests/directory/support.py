@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -92,6 +93,13 @@ def without_plan(prepare: Callable[..., Any]) -> Callable[..., Any]:
         return replace(await prepare(item), plan=None)
 
     return prepared
+
+
+def as_elsewhere(directory: Directory, name: str, attribute: str, value: bytes) -> None:
+    """Read in a value that nobody could give the entry here."""
+    line = f"dn: {name}\n{attribute}:: {b64encode(value).decode()}\n".encode()
+    done, refused = put_in(directory, line, replace=True)
+    assert not refused and done[bulk.Done.CHANGED] == 1, (done, refused)
 
 
 def put_in(

@@ -10,16 +10,17 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509.oid import NameOID
 
 from imsd.directory import ldif
 from imsd.directory.access import ANONYMOUS, SERVER
 from imsd.directory.changes import Change, Modification
 from imsd.directory.directory import Directory
-from imsd.errors import AttributeOrValueExists, ConstraintViolation, ObjectClassViolation
+from imsd.errors import AttributeOrValueExists, ConstraintViolation, InvalidSyntax, ObjectClassViolation
 from imsd.store.ids import EntryId
 from protocols.ldap.messages import Scope
-from tests.directory.support import configure, found, open_directory
+from tests.directory.support import as_elsewhere, configure, found, open_directory
 from tests.support.stores import StoreReactor, open_store, run
 
 RECIPIENTS = "cn=Recipients,ou=Main,o=Example"
@@ -159,6 +160,11 @@ def certificate(serial: int, issuer: str) -> bytes:
     return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
 
 
+def signed_data(*certificates: bytes) -> bytes:
+    loaded = [x509.load_der_x509_certificate(each) for each in certificates]
+    return pkcs7.serialize_certificates(loaded, serialization.Encoding.DER)
+
+
 @pytest.mark.parametrize(
     ("asserted", "matches"),
     [
@@ -178,7 +184,7 @@ def test_a_certificate_is_found_by_serial_number_and_issuer(
     """RFC 4523 2.4."""
     der = certificate(42, "Test CA")
     change(directory, ANN, ("add", "userCertificate;binary", [der]))
-    change(directory, BEN, ("add", "userCertificate;binary", [b"0\x80 no certificate"]))
+    as_elsewhere(directory, BEN, "userCertificate;binary", b"0\x80 no certificate")
     value = asserted.replace("(", "\\28").replace(")", "\\29").replace("\\\\", "\\5c")
     for name in ("userCertificate", "userCertificate;binary", "userCertificate:certificateExactMatch:"):
         assert set(found(directory, f"({name}={value})", "1.1")) == ({ANN} if matches else set())
@@ -187,11 +193,8 @@ def test_a_certificate_is_found_by_serial_number_and_issuer(
 def test_a_certificate_of_another_version_stops_nobody_s_search(directory: Directory) -> None:
     der = certificate(42, "Test CA")
     assert der.count(b"\xa0\x03\x02\x01\x02") == 1
-    change(
-        directory,
-        ANN,
-        ("add", "userCertificate", [der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x09")]),
-    )
+    other = der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x09")
+    as_elsewhere(directory, ANN, "userCertificate", other)
     change(directory, BEN, ("add", "userCertificate", [der]))
     assert set(found(directory, "(userCertificate=42$cn=Test CA,o=Ex\\5c2C Inc.)", "1.1")) == {BEN}
 
@@ -199,9 +202,8 @@ def test_a_certificate_of_another_version_stops_nobody_s_search(directory: Direc
 def test_certificates_are_named_as_octets(directory: Directory) -> None:
     """RFC 4523 2.1, RFC 2798 2.8: S/MIME clients ask for either name, and get this one."""
     der = certificate(7, "CA")
-    change(
-        directory, ANN, ("add", "userCertificate", [der]), ("add", "userSMIMECertificate;binary", [b"0\x00"])
-    )
+    smime = signed_data(der)
+    change(directory, ANN, ("add", "userCertificate", [der]), ("add", "userSMIMECertificate;binary", [smime]))
     for asked in ("userCertificate", "userCertificate;binary", "2.5.4.36;BINARY"):
         assert set(shown(directory, asked)) == {"userCertificate;binary"}
     assert set(shown(directory, "userSMIMECertificate")) == {"userSMIMECertificate;binary"}
@@ -214,3 +216,29 @@ def test_certificates_are_named_as_octets(directory: Directory) -> None:
         change(directory, ANN, ("add", "userCertificate", [der]))
     change(directory, ANN, ("delete", "userCertificate;binary", [der]))
     assert shown(directory, "userCertificate") == {}
+
+
+def test_what_is_no_certificate_is_not_taken_for_one(directory: Directory) -> None:
+    """RFC 4523 2.1, RFC 2798 2.8; what was read in from elsewhere hinders no other change."""
+    der, other = certificate(7, "CA"), certificate(8, "CA")
+    smime = signed_data(der)
+    pem = x509.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM)
+    for attribute, good, bad in (
+        ("userCertificate", der, [b"", b"0\x00", b"octets", der[:-1], der + b"\0", pem, smime]),
+        ("userSMIMECertificate", smime, [b"", b"0\x00", b"octets", smime[:-40], der, pem]),
+    ):
+        change(directory, ANN, ("replace", attribute, [good]))
+        for value in bad:
+            for how in ("add", "replace"):
+                with pytest.raises(InvalidSyntax):
+                    change(directory, ANN, (how, f"{attribute};binary", [value]))
+        assert len(shown(directory, attribute)[f"{attribute};binary"]) == 1
+        with pytest.raises(InvalidSyntax):
+            run(directory.add_entry(f"cn=new,{RECIPIENTS}", [
+                ("objectClass", [b"inetOrgPerson"]), ("sn", [b"New"]), (attribute, [b"octets"]),
+            ], SERVER))  # fmt: skip
+    as_elsewhere(directory, BEN, "userCertificate", b"octets")
+    change(directory, BEN, ("add", "info", ["x"]), ("add", "userCertificate", [other]))
+    assert len(shown(directory, "userCertificate", name=BEN)["userCertificate;binary"]) == 2
+    with pytest.raises(InvalidSyntax):
+        change(directory, BEN, ("add", "userCertificate", ["other octets"]))

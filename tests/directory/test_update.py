@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from imsd.directory import subschema
 from imsd.directory.access import ANONYMOUS, SERVER, Viewer
 from imsd.directory.attributes import Visible
 from imsd.directory.changes import Change, Modification
@@ -261,9 +262,9 @@ def test_what_is_not_changed(
 def test_numbers_grow_and_octets_take_the_binary_option(directory: Directory) -> None:
     change(directory, ANN, ("add", "Deliv-Cont-Length", ["10"]))
     change(directory, ANN, ("increment", "Deliv-Cont-Length", ["-3"]))
-    change(directory, ANN, ("add", "userCertificate;binary", ["not DER, but octets"]))
+    change(directory, ANN, ("add", "User-Cert;binary", ["not DER, but octets"]))
     shown = entry(directory, ANN)
-    assert shown["Deliv-Cont-Length"] == ["7"] and shown["userCertificate;binary"] == ["not DER, but octets"]
+    assert shown["Deliv-Cont-Length"] == ["7"] and shown["User-Cert"] == ["not DER, but octets"]
 
 
 def test_who_may_change_what(directory: Directory) -> None:
@@ -435,3 +436,28 @@ def test_the_last_administrator_stays(directory: Directory) -> None:
     with pytest.raises(UnwillingToPerform):
         change(directory, ANN, ("replace", "imsAccountDisabled", ["TRUE"]))
     run(directory.delete_user("administrator", delete_mailbox=True))
+
+
+def test_a_class_that_did_not_fit_before_hinders_no_other_change(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DIT content rules (RFC 4512 4.1.6) are younger than entries may be."""
+    name = "ou=Old,o=Example"
+    with monkeypatch.context() as before_there_were_rules:
+        before_there_were_rules.setattr(subschema, "check_content", lambda structural, classes: None)
+        add(directory, name, objectClass=["organizationalUnit", "Mail-Recipient"], cn="Old", info="x")
+    with pytest.raises(ObjectClassViolation):
+        add(directory, "ou=New,o=Example", objectClass=["organizationalUnit", "Mail-Recipient"], cn="New")
+    change(directory, name, ("replace", "description", ["changed"]), ("delete", "info", []))
+    assert entry(directory, name)["description"] == ["changed"]
+    change(directory, name, ("add", "objectClass", ["dcObject"]), ("add", "dc", ["old"]))
+    for other in ("Mailbox", "remote-address"):
+        with pytest.raises(ObjectClassViolation):
+            change(
+                directory, name, ("add", "objectClass", [other]), ("add", "Target-Address", ["SMTP:a@b.test"])
+            )
+    run(directory.rename_entry(name, "ou=Older", True, None, SERVER))
+    name = "ou=Older,o=Example"
+    change(directory, name, ("delete", "objectClass", ["Mail-Recipient"]), ("delete", "cn", []))
+    with pytest.raises(ObjectClassViolation):
+        change(directory, name, ("add", "objectClass", ["Mail-Recipient"]), ("add", "cn", ["Old"]))

@@ -44,7 +44,7 @@ from protocols.ldap.results import ResultCode
 from protocols.ldap.server import LdapConnection
 from protocols.lines import NEED_DATA
 from protocols.security import Security
-from tests.directory.support import configure, open_directory
+from tests.directory.support import as_elsewhere, configure, open_directory
 from tests.ldap.fake import Transport
 from tests.sessions.test_ldap import Logins
 from tests.support.stores import StoreReactor, open_store, run
@@ -232,7 +232,7 @@ def test_thunderbird(program: Callable[..., Program], directory: Directory) -> N
     stacey = next(value for name, value in found.items() if name.startswith("cn=stacey"))
     assert stacey["mail"] == ["stacey@example.test"] and stacey["cn"][0] == "Stacey Baker"
     assert stacey["modifyTimestamp"][0].endswith("Z") and "_AimScreenName" not in stacey
-    run(directory.change("suzan", {"userCertificate": ["not asked what it is"]}))
+    as_elsewhere(directory, f"cn=suzan,{RECIPIENTS}", "userCertificate", b"not asked what it is")
     text = "(&(mail=suzan@example.test)(objectclass=*))"
     (shown,) = thunderbird.search(text, "usercertificate;binary", deref=Deref.ALWAYS).values()
     assert list(shown) == ["userCertificate;binary"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from protocols.ldap.results import ResultCode
+from tests.directory.test_options import certificate
 from tests.support.servers import RunningServer
 from tests.system.test_ldap import ALICE, BASE, RECIPIENTS, search, tool
 
@@ -43,7 +44,7 @@ def test_scopes_aliases_and_limits(server: RunningServer) -> None:
 
 
 def test_binary_values_go_to_files_and_come_back(server: RunningServer, tmp_path: Path) -> None:
-    der = b"0\x82\x00\x03\x02\x01\x07\x00\xff"
+    der = certificate(7, "CA")
     (tmp_path / "certificate").write_bytes(der)
     change = (
         f"dn: {BOB}\nchangetype: modify\nreplace: userCertificate;binary\n"
