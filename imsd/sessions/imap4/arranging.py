@@ -1,7 +1,7 @@
 """SORT and THREAD: what of messages they ask for.
 
-Content never changes, so what was worked out for a blob is remembered by its id, for as many
-as `REMEMBERED` of all mailboxes; columns are read in pages and mapped in slices.
+Content never changes, so what was worked out for a blob is remembered by its id (`SortKeys`);
+columns are read in pages and mapped in slices.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from imsd.errors import Refusal
 from imsd.sessions.imap4.reading import read, summary_of
+from imsd.sessions.imap4.remembered import SortKeys
 from imsd.slices import SLICE
 from imsd.store import sortkeys
 from imsd.store.sortkeys import SortColumns
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 PAGE = 1000
 FEW = 50
-REMEMBERED = 50_000
 
 
 class Kept(NamedTuple):
@@ -57,7 +57,7 @@ async def traits(view: View, uids: Sequence[int], comparator: str = DEFAULT) -> 
 
 async def _page(view: View, uids: Sequence[int], comparator: str) -> list[Traits | None]:
     # Of other comparators nothing is remembered.
-    known = view.held.sort_keys if comparator == DEFAULT else {}
+    known = view.held.sort_keys if comparator == DEFAULT else SortKeys()
     rows = view.index.columns(uids)
     kept: dict[int, Kept] = {}
     missing: dict[int, int] = {}
@@ -94,13 +94,10 @@ async def _page(view: View, uids: Sequence[int], comparator: str) -> list[Traits
     return done
 
 
-def _remember(known: dict[int, Kept], columns: SortColumns, comparator: str) -> Kept:
+def _remember(known: SortKeys, columns: SortColumns, comparator: str) -> Kept:
     kept = _mapped(columns, comparator)
-    if len(known) >= REMEMBERED:
-        # The oldest go, some at a time.
-        for blob in list(known)[: REMEMBERED // 10]:
-            del known[blob]
-    known[columns.blob] = kept
+    texts = sum(len(part) for part in kept if isinstance(part, bytes))
+    known.keep(columns.blob, kept, texts + len(columns.references) + 40 * len(kept.references))
     return kept
 
 

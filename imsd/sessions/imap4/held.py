@@ -16,7 +16,7 @@ from imsd.directory.values import Person
 from imsd.errors import AccountDisabled, Refusal
 from imsd.sessions.imap4.access import Access
 from imsd.sessions.imap4.arranged import Arranged
-from imsd.sessions.imap4.remembered import Remembered
+from imsd.sessions.imap4.remembered import Remembered, SortKeys
 from imsd.sessions.imap4.trees import Trees
 from imsd.settings import LiveSettings
 from imsd.settings.logins import Logins
@@ -106,7 +106,7 @@ class Mailstore:
     # What searches have learned of content.
     remembered: Remembered = field(default_factory=Remembered, init=False)
     # What SORT asks of content, by blob (`arranging`).
-    sort_keys: dict[int, Any] = field(default_factory=dict, init=False)
+    sort_keys: SortKeys = field(default_factory=SortKeys, init=False)
     # Orders and answers of SORT and THREAD (`arranged`).
     arranged: Arranged = field(init=False)
     trees: Trees = field(init=False)

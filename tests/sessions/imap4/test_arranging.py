@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from imsd.sessions.imap4.remembered import SORT_OCTETS, SortKeys
 from imsd.store import jobs, messages
 from imsd.store.ids import INBOX
 from protocols.message.collation import DEFAULT
@@ -62,3 +63,24 @@ def test_what_is_gone_has_no_traits(held, database):
     view = select(session(held))
     run(jobs.expunge(database, HERE, [1], NOW, only_deleted=False))
     assert [trait is None for trait in run(view.traits([1, 2, 7]))] == [False, False, True]
+
+
+def test_what_is_remembered_is_bounded_in_octets(held, database):
+    long = b"".join(b"\r\n <%d.%0900d@x>" % (n, n) for n in range(100))
+    for n in range(20):
+        data = b"Subject: %d\r\nReferences:%b\r\n\r\n%d" % (n, long, n)
+        run(database.write(messages.append, *HERE, new_blob(data, summarize(data)), 0, (), NOW, NOW, b""))
+    view = select(session(held))
+    held.sort_keys = SortKeys(500_000)
+    first = run(view.traits(range(1, 21)))
+    assert [len(one.references) for one in first] == [100] * 20
+    kept = len(held.sort_keys._kept)
+    assert 1 <= kept < 20 and 90_000 * kept < held.sort_keys.octets <= 500_000
+    assert run(view.traits(range(1, 21))) == first
+
+
+def test_usual_messages_are_all_remembered():
+    keys = SortKeys()
+    for n in range(50_000):
+        keys.keep(n, (n,), 600)
+    assert keys.get(0) == (0,) and keys.octets <= SORT_OCTETS
