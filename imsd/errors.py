@@ -264,6 +264,30 @@ class AuthenticationFailed(Refusal):
     default = "Authentication failed"
 
 
+class AccountLocked(AuthenticationFailed):
+    """After too many wrong passwords. Says so where strangers may know."""
+
+    told = "Account is locked after too many wrong passwords"
+
+
+class PasswordExpired(Refusal):
+    """The password is right, and too old."""
+
+    default = "Password has expired"
+
+
+class PasswordMustChange(PasswordExpired):
+    """The password is right, and good for setting another alone."""
+
+    default = "Password must be changed first"
+
+
+class ChangePasswordFirst(NotPermitted):
+    """Whoever is logged in may do nothing but set another password."""
+
+    default = "Change your password first"
+
+
 class NotAuthorized(NotPermitted):
     """Who logged in may not act for the identity asked for (RFC 4422 3.4.1)."""
 
@@ -363,6 +387,20 @@ class AttributeOrValueExists(Refusal):
 
 class ConstraintViolation(Refusal):
     default = "Constraint violation"
+
+
+class PasswordTooShort(ConstraintViolation):
+    default = "Password too short"
+
+
+class PasswordUnusable(ConstraintViolation):
+    """Too long, or of characters that nobody can type."""
+
+    default = "Password that cannot be used"
+
+
+class PasswordUsedBefore(ConstraintViolation):
+    default = "That password was used before"
 
 
 class InvalidSyntax(Refusal):

@@ -94,6 +94,28 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
     "UIDs valid": ("UIDs gültig", "UID valides"),
     "UTF8 enabled": ("UTF8 eingeschaltet", "UTF8 activé"),
     # Logging in
+    "Password has expired": ("Das Passwort ist abgelaufen", "Le mot de passe a expiré"),
+    "Password must be changed first": (
+        "Das Passwort muss zuerst geändert werden",
+        "Le mot de passe doit d’abord être changé",
+    ),
+    "Change your password first": (
+        "Ändern Sie zuerst Ihr Passwort",
+        "Changez d’abord votre mot de passe",
+    ),
+    "Password too short": ("Das Passwort ist zu kurz", "Le mot de passe est trop court"),
+    "Password that cannot be used": (
+        "Ein Passwort, das nicht verwendet werden kann",
+        "Un mot de passe qui ne peut pas être utilisé",
+    ),
+    "That password was used before": (
+        "Dieses Passwort wurde schon einmal verwendet",
+        "Ce mot de passe a déjà été utilisé",
+    ),
+    "Account is locked after too many wrong passwords": (
+        "Das Konto ist nach zu vielen falschen Passwörtern gesperrt",
+        "Le compte est verrouillé après trop de mots de passe erronés",
+    ),
     "Account is disabled": ("Das Konto ist gesperrt", "Le compte est désactivé"),
     "Authentication failed": ("Anmeldung fehlgeschlagen", "Échec de l'authentification"),
     "Connect again for another login": (

@@ -12,6 +12,7 @@ from imsd.directory import protocols
 from imsd.directory.allowances import ATTRIBUTES
 from imsd.directory.entry import Kind
 from imsd.directory.limits import Limits
+from imsd.directory.passwords import PasswordState
 from imsd.directory.protocols import Format
 from imsd.directory.values import Contact, Person, PublicFolder
 from imsd.errors import ConstraintViolation, NoSuchEntry
@@ -43,6 +44,20 @@ def _summary(person: Person) -> Json:
     }
 
 
+def _password(state: PasswordState) -> Json:
+    """What of it is worth a word; times in microseconds since the epoch."""
+    found: dict[str, Any] = {
+        "changed": state.changed,
+        "expires": state.expires,
+        "expired": state.expired,
+        "grace": state.grace,
+        "must_change": state.must_change,
+        "locked": state.locked,
+        "unlocks": state.unlocks,
+    }
+    return {name: value for name, value in found.items() if value}
+
+
 @operation("user.add")
 async def add_user(
     core: Any, address: str, password: str | None = None, name: str = "", admin: bool = False
@@ -70,14 +85,22 @@ async def show_user(core: Any, who: str) -> Json:
         "messages": usage.messages,
         "bytes": usage.bytes,
         "quota": _quota(usage, limits),
+        "password": _password(await core.directory.password_state(person.entry)),
         "attributes": attributes,
     }
 
 
 @operation("user.passwd")
-async def set_password(core: Any, who: str, password: str) -> Json:
+async def set_password(core: Any, who: str, password: str, must_change: bool | None = None) -> Json:
     """Set a person's password; sessions opened with the old one end."""
-    await core.directory.set_password((await _person(core, who)).account, password)
+    account = (await _person(core, who)).account
+    await core.directory.set_password(account, password, reset=True, must_change=must_change)
+
+
+@operation("user.unlock")
+async def unlock(core: Any, who: str) -> Json:
+    """Forget a person's wrong passwords, which may have locked the account."""
+    await core.directory.unlock((await _person(core, who)).account)
 
 
 @operation("user.disable")

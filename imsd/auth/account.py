@@ -18,6 +18,8 @@ class Proved(NamedTuple):
     generation: int
     app: bool = False
     """By an app password."""
+    must_change: bool = False
+    """With a password that is good for setting another alone."""
 
 
 class IAccount(Interface):
@@ -39,6 +41,7 @@ class Account:
     restricted: the actor holds no more rights than the owner's lists and delegation give him.
     anonymous: nobody logged in (RFC 4505); id is of no entry.
     app: logged in by an app password, which is not enough to change passwords.
+    must_change: logged in by a password that is good for setting another alone.
     """
 
     id: AccountId
@@ -55,6 +58,7 @@ class Account:
     anonymous: bool = False
     home: str = ""
     app: bool = False
+    must_change: bool = False
 
     @property
     def address(self) -> str:

@@ -22,15 +22,23 @@ from imsd.auth.credentials import Certificate, PasswordLogin, ScramProof, TokenH
 from imsd.auth.interfaces import LoginDirectory
 from imsd.auth.passwords import Passwords
 from imsd.auth.people import People, throttle_name
+from imsd.auth.policy import Policy
 from imsd.auth.protocols import Methods, methods
 from imsd.auth.realm import Realm, account_of
 from imsd.auth.rights import Callback, Rights, RightsWatch
 from imsd.auth.throttle import Throttle
 from imsd.auth.tokens import Tokens
 from imsd.auth.verified import Verified
-from imsd.errors import AuthenticationFailed, EncryptionRequired, NotAuthorized, Unsupported
+from imsd.errors import (
+    AuthenticationFailed,
+    EncryptionRequired,
+    NotAuthorized,
+    PasswordMustChange,
+    Unsupported,
+)
 from imsd.settings import LiveSettings
 from imsd.settings.logins import Logins
+from imsd.settings.passwords import PasswordPolicy
 from imsd.settings.tokens import Tokens as TokensPage
 from imsd.store import credentials
 from imsd.store.changes import DIRECTORY, Change, EntriesChanged
@@ -75,6 +83,8 @@ class Authenticator:
         self._reactor = reactor
         self._people = People(db, directory)
         self._throttle = Throttle(self._logins, reactor.seconds)
+        page = lambda: settings[PasswordPolicy]  # noqa: E731
+        self._policy = Policy(db, page, self._logins, reactor.seconds)
         self._verified = Verified(self._logins, reactor.seconds)
         self._realm = Realm(directory)
         self._tokens = Tokens(lambda: settings[TokensPage], self._provider_keys, reactor.seconds)
@@ -87,6 +97,7 @@ class Authenticator:
         self._methods: Callable[[], Methods] = lambda: methods(self._logins(), None)
         self._key = b""
         self._watch: Watch | None = None
+        self._unwatch: Callable[[], None] = lambda: None
 
     async def start(self) -> None:
         """Read (or make) the organisation's secret and watch the directory."""
@@ -96,6 +107,7 @@ class Authenticator:
             self._people,
             self._passwords,
             self._throttle,
+            self._policy,
             self._verified,
             self._logins,
             self._key,
@@ -105,14 +117,17 @@ class Authenticator:
             self._realm,
             [
                 checker,
-                ScramChecker(self._people, self._throttle),
+                ScramChecker(self._people, self._throttle, self._policy),
                 CertificateChecker(self._people),
                 TokenChecker(self._people),
             ],
         )
         self._watch = self._db.feed.watch(DIRECTORY, self._changed)
+        # A stricter policy holds at once, also for those who were here a moment ago.
+        self._unwatch = self._settings.on_change(self._verified.clear)
 
     def stop(self) -> None:
+        self._unwatch()
         if self._watch is not None:
             self._watch.stop()
 
@@ -144,6 +159,10 @@ class Authenticator:
                 return await self._opening(account, mailbox)
         return account
 
+    async def confirm(self, name: str, password: str, security: Security) -> None:
+        """Is this somebody's password? Also one that has expired, for it is about to be replaced."""
+        await self._login(PasswordLogin(name, password, security.peer, self._protocol, changing=True))
+
     async def scram(self, authcid: str, security: Security) -> ScramKeys:
         person, _ = await self._people.find(authcid)
         self._throttle.check(throttle_name(person, authcid), security.peer)
@@ -154,7 +173,7 @@ class Authenticator:
     async def scram_done(
         self, authzid: str, authcid: str, keys: ScramKeys, proved: bool, security: Security
     ) -> Account:
-        account = await self._login(ScramProof(authcid, keys, proved, security.peer))
+        account = await self._login(ScramProof(authcid, keys, proved, security.peer, self._protocol))
         if authzid and authzid != authcid:
             return await self._acting(account, authzid)
         _, mailbox = await self._people.find(authcid)
@@ -305,6 +324,8 @@ class Authenticator:
         person, _ = await self._people.find(wanted)
         if person is not None and person.account == account.id:
             return account
+        if account.must_change:
+            raise PasswordMustChange
         if person is None or person.disabled:
             raise NotAuthorized
         other = replace(account_of(person, account.generation, account.app), is_admin=False, actor=account.id)

@@ -29,10 +29,11 @@ from imsd.auth.credentials import (
 from imsd.auth.flights import Flights
 from imsd.auth.passwords import Passwords, fake_verifier, scram_keys
 from imsd.auth.people import People, throttle_name
+from imsd.auth.policy import Policy
 from imsd.auth.throttle import Throttle
 from imsd.auth.verified import Verified
 from imsd.directory.values import Person
-from imsd.errors import AccountDisabled, AuthenticationFailed, Refusal
+from imsd.errors import AccountDisabled, AccountLocked, AuthenticationFailed, Refusal
 from imsd.settings.logins import Logins
 from imsd.store import credentials
 from imsd.store.credentials import AppPassword
@@ -80,6 +81,7 @@ class PasswordChecker:
         people: People,
         passwords: Passwords,
         throttle: Throttle,
+        policy: Policy,
         verified: Verified,
         settings: Callable[[], Logins],
         key: bytes,
@@ -89,6 +91,7 @@ class PasswordChecker:
         self._people = people
         self._passwords = passwords
         self._throttle = throttle
+        self._policy = policy
         self._verified = verified
         self._settings = settings
         self._key = key
@@ -107,7 +110,9 @@ class PasswordChecker:
             return proved
         if verified.wrong(mark):
             raise AuthenticationFailed
-        return self._flights.join(mark, lambda: self._verify(login, mark))
+        # A password that must be changed is good for one protocol alone.
+        flight = mark + login.protocol.encode() + b"!" * login.changing
+        return self._flights.join(flight, lambda: self._verify(login, mark))
 
     async def _verify(self, login: PasswordLogin, mark: bytes) -> Proved:
         person, _ = await self._people.find(login.name)
@@ -115,6 +120,8 @@ class PasswordChecker:
         epoch = self._verified.epoch
         try:
             return await counted(self._throttle, name, login.peer, lambda: self._decide(person, login, mark))
+        except AccountLocked:
+            raise  # it may be right, later
         except AuthenticationFailed:
             if self._verified.epoch == epoch:
                 self._verified.was_wrong(mark)
@@ -128,14 +135,19 @@ class PasswordChecker:
             return await self._by_app(person, held.generation, app, login, mark)
         verifier = held.password or fake_verifier(self._key, self._settings())
         right, reformed = await self._passwords.verify(password, verifier)
-        if person is None or not held.password or not right:
+        if person is None or not held.password:
             raise AuthenticationFailed
+        if not right:
+            await self._policy.failed(person, held)
+            raise AuthenticationFailed
+        must_change, lasts = await self._policy.passed(person, held, login.protocol, login.changing)
         if reformed:
             try:
                 await self._db.write(credentials.reform, person.entry, held.password, reformed)
             except Refusal:  # the old form does as well; the next login tries again
                 pass
-        return await self._still(person, held.generation, mark)
+        proved = await self._still(person, held.generation, mark if lasts else None)
+        return proved._replace(must_change=must_change)
 
     async def _by_app(
         self, person: Person, generation: int, app: AppPassword, login: PasswordLogin, mark: bytes
@@ -174,9 +186,10 @@ class ScramChecker:
 
     credentialInterfaces = (IScramProof,)
 
-    def __init__(self, people: People, throttle: Throttle) -> None:
+    def __init__(self, people: People, throttle: Throttle, policy: Policy) -> None:
         self._people = people
         self._throttle = throttle
+        self._policy = policy
 
     def requestAvatarId(self, proof: ScramProof) -> Deferred[Proved]:  # type: ignore[override]
         return Deferred.fromCoroutine(self._verify(proof))
@@ -188,9 +201,13 @@ class ScramChecker:
 
     async def _decide(self, person: Person | None, proof: ScramProof) -> Proved:
         held = await self._people.credentials(person)
-        if person is None or not proof.proved or scram_keys(held.password) != proof.keys:
+        if person is None or scram_keys(held.password) != proof.keys:
             raise AuthenticationFailed
-        return await self._people.still(person, held.generation)
+        if not proof.proved:
+            await self._policy.failed(person, held)
+            raise AuthenticationFailed
+        must_change, _ = await self._policy.passed(person, held, proof.protocol)
+        return (await self._people.still(person, held.generation))._replace(must_change=must_change)
 
 
 @implementer(ICredentialsChecker)

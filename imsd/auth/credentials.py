@@ -17,6 +17,7 @@ class IPasswordLogin(ICredentials):
     password = Attribute("as typed, before SASLprep")
     peer = Attribute("address of the client, empty for none")
     protocol = Attribute("imap, ldap, pop3 or smtp")
+    changing = Attribute("whether it is shown in order to set another")
 
 
 class IScramProof(ICredentials):
@@ -26,6 +27,7 @@ class IScramProof(ICredentials):
     keys = Attribute("the ScramKeys the exchange was run with")
     proved = Attribute("whether the client's proof, nonce and channel binding were right")
     peer = Attribute("address of the client, empty for none")
+    protocol = Attribute("imap, ldap, pop3 or smtp")
 
 
 class ICertificate(ICredentials):
@@ -41,6 +43,7 @@ class PasswordLogin:
     password: str
     peer: str
     protocol: str = ""
+    changing: bool = False
 
     def __repr__(self) -> str:
         return f"PasswordLogin({self.name!r}, peer={self.peer!r})"
@@ -53,6 +56,7 @@ class ScramProof:
     keys: ScramKeys
     proved: bool
     peer: str
+    protocol: str = ""
 
 
 @implementer(ICertificate)

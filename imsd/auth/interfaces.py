@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from imsd.directory.values import Person
@@ -35,7 +36,7 @@ class LoginDirectory(Protocol):
 class PasswordMaker(Protocol):
     """What the directory needs of auth to set passwords (`imsd.auth.passwords.Passwords`)."""
 
-    async def make(self, password: str) -> str:
+    async def make(self, password: str, former: Sequence[str] = ()) -> str:
         """The verifier to store (`imsd.store.credentials.set_password`).
 
         Raises ConstraintViolation for a password that may not be used, TryLater when busy.

@@ -13,7 +13,7 @@ form is not the one wanted today.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 
 from argon2 import PasswordHasher
@@ -22,7 +22,7 @@ from argon2.low_level import Type
 
 from imsd.auth import foreign
 from imsd.auth.hashing import Hashing
-from imsd.errors import ConstraintViolation
+from imsd.errors import ConstraintViolation, PasswordTooShort, PasswordUnusable, PasswordUsedBefore
 from imsd.settings.logins import Logins
 from protocols.sasl import BadExchange, ScramKeys, keys, saslprep
 
@@ -104,15 +104,15 @@ _ARGON2_FAKE = (
 def may_be_used(password: str, settings: Logins) -> None:
     """Raises ConstraintViolation for a new password that is too short or has control characters."""
     if len(password) < settings.shortest_password:
-        raise ConstraintViolation(f"Password of at least {settings.shortest_password} characters needed")
+        raise PasswordTooShort(f"Password of at least {settings.shortest_password} characters needed")
     if len(password) > LONGEST:
-        raise ConstraintViolation(f"Password of at most {LONGEST} characters needed")
+        raise PasswordUnusable(f"Password of at most {LONGEST} characters needed")
     try:
         prepared = saslprep(password)
     except BadExchange:
         prepared = ""
     if not prepared:
-        raise ConstraintViolation("Password contains characters that cannot be used")
+        raise PasswordUnusable("Password contains characters that cannot be used")
 
 
 class Passwords:
@@ -122,8 +122,10 @@ class Passwords:
         self._hashing = hashing
         self._settings = settings
 
-    async def make(self, password: str) -> str:
+    async def make(self, password: str, former: Sequence[str] = ()) -> str:
         """The verifier of a new password. Raises ConstraintViolation, TryLater.
+
+        former: verifiers of passwords that it may not be; each costs what a login costs.
 
         The verifier of another server ({SSHA}...) is taken as it is, for imports.
         """
@@ -133,7 +135,7 @@ class Passwords:
             raise ConstraintViolation("Password hashed in a way that is not known here")
         settings = self._settings()
         may_be_used(password, settings)
-        return await self._hashing.do(make, password, settings)
+        return await self._hashing.do(_make, password, settings, tuple(former))
 
     async def verify(self, password: str, verifier: str) -> tuple[bool, str]:
         """Whether it is the password, and if so the form to store instead, "" for the same.
@@ -141,6 +143,12 @@ class Passwords:
         Raises TryLater.
         """
         return await self._hashing.do(_verify, password, verifier, self._settings())
+
+
+def _make(password: str, settings: Logins, former: tuple[str, ...]) -> str:
+    if any(matches(password, each) for each in former):
+        raise PasswordUsedBefore
+    return make(password, settings)
 
 
 def _verify(password: str, verifier: str, settings: Logins) -> tuple[bool, str]:

@@ -16,11 +16,14 @@ from imsd.errors import AccountDisabled, AuthenticationFailed
 
 Avatar = tuple[type[Interface], Account, Callable[[], None]]
 
+_Key = tuple[int, bool, bool]
+"""Account, by an app password, with a password that must be changed."""
+
 MOST = 100_000
 """Accounts kept; past that all are made anew."""
 
 
-def account_of(person: Person, generation: int, app: bool = False) -> Account:
+def account_of(person: Person, generation: int, app: bool = False, must_change: bool = False) -> Account:
     return Account(
         id=person.account,
         entry=person.entry,
@@ -34,6 +37,7 @@ def account_of(person: Person, generation: int, app: bool = False) -> Account:
         capabilities_off=person.capabilities_off,
         home=person.home,
         app=app,
+        must_change=must_change,
     )
 
 
@@ -43,7 +47,7 @@ class Realm:
 
     def __init__(self, directory: LoginDirectory) -> None:
         self._directory = directory
-        self._avatars: dict[tuple[int, bool], tuple[int, Avatar]] = {}
+        self._avatars: dict[_Key, tuple[int, Avatar]] = {}
         self._epoch = 0
 
     def requestAvatar(  # type: ignore[override]  # avatar ids are values here, not bytes
@@ -51,20 +55,20 @@ class Realm:
     ) -> Avatar | Deferred[Avatar]:
         if IAccount not in interfaces:
             raise NotImplementedError("only accounts live here")
-        kept = self._avatars.get((avatarId.account, avatarId.app))
+        kept = self._avatars.get((avatarId.account, avatarId.app, avatarId.must_change))
         if kept is not None and kept[0] == avatarId.generation:
             return kept[1]
         return Deferred.fromCoroutine(self._make(avatarId))
 
     def current(self, account: Account) -> bool:
         """Did nothing change since this account was made? False where that is not known."""
-        kept = self._avatars.get((account.id, account.app))
+        kept = self._avatars.get((account.id, account.app, account.must_change))
         return kept is not None and kept[1][1] is account
 
     def forget(self, account: int) -> None:
         self._epoch += 1
-        for app in (False, True):
-            self._avatars.pop((account, app), None)
+        for key in ((account, False, False), (account, True, False), (account, False, True)):
+            self._avatars.pop(key, None)
 
     def clear(self) -> None:
         self._epoch += 1
@@ -77,11 +81,12 @@ class Realm:
             raise AuthenticationFailed
         if person.disabled:
             raise AccountDisabled
-        avatar: Avatar = (IAccount, account_of(person, proved.generation, proved.app), _nothing)
+        made = account_of(person, proved.generation, proved.app, proved.must_change)
+        avatar: Avatar = (IAccount, made, _nothing)
         if len(self._avatars) >= MOST:
             self._avatars.clear()
         if self._epoch == epoch:
-            self._avatars[proved.account, proved.app] = proved.generation, avatar
+            self._avatars[proved.account, proved.app, proved.must_change] = proved.generation, avatar
         return avatar
 
 

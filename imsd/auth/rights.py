@@ -133,7 +133,7 @@ class Rights:
         if generation != account.generation:
             return None
         if account.actor == account.id:
-            return account_of(person, generation, account.app)
+            return account_of(person, generation, account.app, account.must_change)
         now = replace(
             account_of(person, generation, account.app),
             is_admin=False, actor=account.actor, restricted=account.restricted,

@@ -58,18 +58,42 @@ def user_list(admin: Administrator) -> None:
 @json_option
 @click.pass_obj
 def user_show(admin: Administrator, who: str) -> None:
-    """Show one person: addresses, mailbox size, rights. WHO is an address, an alias or a DN."""
-    _show(admin, admin.ask("user.show", who=who))
+    """Show one person: addresses, mailbox size, rights, password. WHO is an address, an alias or a DN."""
+    shown = admin.ask("user.show", who=who)
+    if not admin.as_json:
+        times = {"changed", "expires", "locked", "unlocks"}
+        said = [
+            f"{name.replace('_', ' ')} {moment(value)}" if name in times
+            else name.replace("_", " ") + ("" if value is True else f" {value}")
+            for name, value in shown["password"].items()
+        ]  # fmt: skip
+        shown["password"] = ", ".join(said) or "none"
+    _show(admin, shown)
 
 
 @user.command("passwd")
 @click.argument("who")
 @click.option("--password", help='The new password; "-" reads it from standard input.')
+@click.option(
+    "--must-change/--need-not-change",
+    default=None,
+    help="Must another be set, by LDAP, before anything else? Or else as passwords.change_after_reset says.",
+)
 @click.pass_obj
-def user_passwd(admin: Administrator, who: str, password: str | None) -> None:
+def user_passwd(admin: Administrator, who: str, password: str | None, must_change: bool | None) -> None:
     """Set a person's password; sessions opened with the old one end."""
-    admin.ask("user.passwd", who=who, password=password_from(password, "New password"))
+    secret = password_from(password, "New password")
+    admin.ask("user.passwd", who=who, password=secret, must_change=must_change)
     click.echo(f"The password of {who} was changed.")
+
+
+@user.command("unlock")
+@click.argument("who")
+@click.pass_obj
+def user_unlock(admin: Administrator, who: str) -> None:
+    """Forget wrong passwords that locked an account (passwords.lockout_failures)."""
+    admin.ask("user.unlock", who=who)
+    click.echo(f"{who} is not locked.")
 
 
 @user.command("disable")

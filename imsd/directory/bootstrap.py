@@ -11,6 +11,7 @@ from imsd.directory.entry import Entry
 from imsd.directory.working import Rules
 from imsd.errors import EntryExists
 from imsd.store import entries, mailboxes, settings
+from imsd.store.credentials import NewPassword
 from imsd.store.ids import PUBLIC, EntryId
 from imsd.store.transaction import Unit
 from protocols.ldap.dn import AVA, RDN
@@ -19,7 +20,7 @@ ADMINISTRATOR = "administrator"
 
 
 def create_organisation(
-    unit: Unit, organization: str, site: str, domain: str, verifier: str | None, now: int
+    unit: Unit, organization: str, site: str, domain: str, verifier: NewPassword | None, now: int
 ) -> EntryId:
     """Base entries, settings of addressing, the administrator, who is postmaster as well.
 

@@ -36,6 +36,7 @@ from imsd.errors import (
     Refusal,
 )
 from imsd.store import entries
+from imsd.store.credentials import NewPassword
 from imsd.store.transaction import Unit
 from protocols.errors import BadSyntax
 from protocols.ldap import ldif
@@ -106,7 +107,7 @@ class _Prepared:
     now: Given = ()
     references: Given = ()
     uuid: bytes | None = None
-    verifier: str | None = None
+    verifier: NewPassword | None = None
 
 
 _Numbered = list[tuple[int, _Prepared]]
@@ -307,7 +308,7 @@ class _Work:
         unit: Unit,
         dn: str,
         modifications: list[Modification],
-        verifier: str | None,
+        verifier: NewPassword | None,
         rules: Rules | None = None,
     ) -> Done:
         if not modifications and verifier is None:

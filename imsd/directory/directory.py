@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any, Protocol
 
@@ -24,6 +25,7 @@ from imsd.directory.elsewhere import Elsewhere
 from imsd.directory.entry import Entry, Kind
 from imsd.directory.limits import Limits, limits_of
 from imsd.directory.membership import Membership
+from imsd.directory.passwords import PasswordState, not_again, replacement, state
 from imsd.directory.recipients import Admits, Recipients, everybody, recipient_of
 from imsd.directory.restrictions import Restrictions
 from imsd.directory.schema import definition
@@ -43,10 +45,12 @@ from imsd.settings import LiveSettings
 from imsd.settings.connectors import Ims
 from imsd.settings.directory import Addressing, Ldap
 from imsd.settings.folders import Folders
+from imsd.settings.passwords import PasswordPolicy
 from imsd.settings.quotas import Quotas
 from imsd.settings.routing import Rerouting
 from imsd.store import credentials, entries
 from imsd.store import settings as setting_rows
+from imsd.store.credentials import Credentials, NewPassword
 from imsd.store.database import Database
 from imsd.store.entries import NameKind
 from imsd.store.ids import AccountId, EntryId
@@ -58,8 +62,8 @@ from protocols.ldap import dn, preparation
 class PasswordMaker(Protocol):
     """What the directory needs of auth (`imsd.auth.passwords.Passwords`)."""
 
-    async def make(self, password: str) -> str:
-        """The verifier of a password. Raises ConstraintViolation, TryLater."""
+    async def make(self, password: str, former: Sequence[str] = ()) -> str:
+        """The verifier of a password that is none of the former. Raises ConstraintViolation, TryLater."""
         ...
 
 
@@ -353,7 +357,7 @@ class Directory:
 
     async def bootstrap(self, organization: str, site: str, domain: str, admin_password: str) -> Person:
         """Make the organisation in an empty store. Raises EntryExists where there is one."""
-        verifier = await self._passwords.make(admin_password)
+        verifier = NewPassword(await self._passwords.make(admin_password))
         entry_id = await self.db.write(
             bootstrap.create_organisation, organization, site, domain, verifier, self.now()
         )
@@ -383,7 +387,7 @@ class Directory:
 
         Raises ConstraintViolation (address or alias taken, password), EntryExists, InvalidSyntax.
         """
-        verifier = None if password is None else await self._passwords.make(password)
+        verifier = None if password is None else await self._new_password(password, reset=True)
         entry_id = await self.db.write(
             people.add_user, address, name, given_name, surname, alias, admin, verifier,
             tuple(other_addresses), self.rules, self.now(),
@@ -426,11 +430,36 @@ class Directory:
         person = await self._made(EntryId(account))
         await self.change(person.dn, {"imsAccountDisabled": ["TRUE"] if disabled else []})
 
-    async def set_password(self, account: AccountId, password: str) -> None:
-        """Raises NoSuchEntry, ConstraintViolation; the person's sessions end."""
+    async def set_password(
+        self, account: AccountId, password: str, *, reset: bool = False, must_change: bool | None = None
+    ) -> None:
+        """Raises NoSuchEntry, ConstraintViolation; the person's sessions end.
+
+        reset: not the person himself sets it. must_change: whether he must set another then; None for what
+        the policy says.
+        """
         person = await self._made(EntryId(account))
-        verifier = await self._passwords.make(password)
-        await self.db.write(people.change, person.dn, {}, self.rules, self.now(), verifier)
+        new = await self._new_password(password, person.entry, reset)
+        if must_change is not None:
+            new = replace(new, must_change=must_change)
+        await self.db.write(people.change, person.dn, {}, self.rules, self.now(), new)
+
+    async def password_state(self, entry: EntryId) -> PasswordState:
+        """What the policy says of somebody's password now."""
+        held = await self.db.read_few(credentials.read, entry)
+        return state(held, self.settings[PasswordPolicy], self.now())
+
+    async def unlock(self, account: AccountId) -> None:
+        """Forget wrong passwords. Raises NoSuchEntry."""
+        await self.db.write(credentials.unlock, (await self._made(EntryId(account))).entry)
+
+    async def _new_password(
+        self, password: str, entry: EntryId | None = None, reset: bool = False
+    ) -> NewPassword:
+        """entry: whose former passwords it may not be. Raises ConstraintViolation, TryLater."""
+        page = self.settings[PasswordPolicy]
+        held = Credentials() if entry is None else await self.db.read_few(credentials.read, entry)
+        return replacement(await self._passwords.make(password, not_again(held, page)), page, reset)
 
     async def delete_user(self, who: str, *, delete_mailbox: bool) -> None:
         """Delete a person. A mailbox that is not empty goes only with delete_mailbox.
@@ -461,7 +490,7 @@ class Directory:
     ) -> Step:
         """The same as one step of a unit, with its password hashed."""
         administrator = asking.level is Visible.ADMINISTRATOR
-        verifier = await self.verifier_of(given) if administrator else None
+        verifier = await self.verifier_of(given, reset=True) if administrator else None
         rules, now = self.rules, self.now()
         return lambda unit: update.add(unit, name, given, rules, now, asking, verifier, uuid, conditions)
 
@@ -479,18 +508,19 @@ class Directory:
         self, name: str, modifications: Sequence[Modification], asking: Viewer, conditions: Conditions
     ) -> Step:
         """The same as one step of a unit, with its password hashed."""
-        verifier: str | None = None
+        verifier: NewPassword | None = None
         for modification in modifications:
             # Hashing is work: it is done for those alone who may set a password. Others are
             # refused in the unit, where it is also known whether the entry exists for them.
             if not is_password(modification.attribute) or not await self._may_set(name, asking):
                 continue
             if not modification.values:
-                verifier = ""
+                verifier = NewPassword("", self.settings[PasswordPolicy].history)
             elif modification.change is Change.DELETE:
                 raise ConstraintViolation("userPassword: replace it, or use Password Modify")
             else:
-                verifier = await self._verifier(modification.values)
+                entry = await self._whose(name)
+                verifier = await self._verifier(modification.values, entry, reset=entry != asking.entry)
         rules, now = self.rules, self.now()
         return lambda unit: update.modify(unit, name, modifications, rules, now, asking, verifier, conditions)
 
@@ -498,26 +528,29 @@ class Directory:
         """May this one set the password of that entry? As far as is known before the unit."""
         if asking.level is Visible.ADMINISTRATOR:
             return True
-        try:
-            return bool(asking.entry) and (await self.cache.locate(name))[0] == asking.entry
-        except (NoSuchEntry, InvalidDN):
-            return False
+        return bool(asking.entry) and await self._whose(name) == asking.entry
 
-    async def verifier_of(self, given: Given) -> str | None:
-        """The verifier of the password among attributes; None where there is none.
+    async def _whose(self, name: str) -> EntryId | None:
+        try:
+            return (await self.cache.locate(name))[0]
+        except (NoSuchEntry, InvalidDN):
+            return None  # the unit says so
+
+    async def verifier_of(self, given: Given, reset: bool = False) -> NewPassword | None:
+        """The password among attributes; None where there is none. reset: the policy of resets holds.
 
         Raises ConstraintViolation, InvalidSyntax.
         """
         for description, values in given:
             if is_password(description):
-                return await self._verifier(values) if values else ""
+                return await self._verifier(values, None, reset) if values else NewPassword("")
         return None
 
-    async def _verifier(self, values: Sequence[bytes]) -> str:
+    async def _verifier(self, values: Sequence[bytes], entry: EntryId | None, reset: bool) -> NewPassword:
         if len(values) != 1:
             raise ConstraintViolation("userPassword: one value")
         try:
-            return await self._passwords.make(values[0].decode())
+            return await self._new_password(values[0].decode(), entry, reset)
         except UnicodeDecodeError:
             raise InvalidSyntax("userPassword: UTF-8") from None
 

@@ -17,6 +17,7 @@ from imsd.directory.tree import Tree, parse, require
 from imsd.directory.working import Rules
 from imsd.errors import ConstraintViolation, EntryExists, InvalidDN, MailboxExists, NoSuchEntry
 from imsd.store import credentials, entries, mailboxes
+from imsd.store.credentials import NewPassword
 from imsd.store.ids import PUBLIC, EntryId
 from imsd.store.transaction import Transaction, Unit
 from protocols.ldap import preparation
@@ -56,7 +57,7 @@ def add(
     attributes: Attributes,
     rules: Rules,
     now: int,
-    verifier: str | None = None,
+    verifier: NewPassword | None = None,
 ) -> EntryId:
     """Add a recipient below cn=Recipients, by the alias or one with a number (no alias given).
 
@@ -97,7 +98,7 @@ def add_user(
     surname: str,
     alias: str,
     admin: bool,
-    verifier: str | None,
+    verifier: NewPassword | None,
     others: Sequence[str],
     rules: Rules,
     now: int,
@@ -188,7 +189,7 @@ def change_members(
 
 
 def change(
-    unit: Unit, who: str, attributes: Attributes, rules: Rules, now: int, verifier: str | None = None
+    unit: Unit, who: str, attributes: Attributes, rules: Rules, now: int, verifier: NewPassword | None = None
 ) -> EntryId:
     """Replace attributes; no values removes one."""
     entry = find(unit, who)

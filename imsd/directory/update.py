@@ -34,6 +34,7 @@ from imsd.errors import (
     UnwillingToPerform,
 )
 from imsd.store import acl, credentials, entries, entry_changes, entry_index, mailboxes, quotas
+from imsd.store.credentials import NewPassword
 from imsd.store.entries import Draft
 from imsd.store.ids import AccountId, EntryId
 from imsd.store.transaction import Transaction, Unit
@@ -124,7 +125,7 @@ def add(
     rules: Rules,
     now: int,
     asking: Viewer,
-    verifier: str | None = None,
+    verifier: NewPassword | None = None,
     uuid: bytes | None = None,
     conditions: Conditions = PLAIN,
 ) -> Changed:
@@ -171,7 +172,7 @@ def add_below(
     rules: Rules,
     now: int,
     asking: Viewer,
-    verifier: str | None = None,
+    verifier: NewPassword | None = None,
     uuid: bytes | None = None,
 ) -> EntryId:
     """Add an entry below one that was found; the topmost one below nothing."""
@@ -220,7 +221,7 @@ def modify(
     rules: Rules,
     now: int,
     asking: Viewer,
-    verifier: str | None = None,
+    verifier: NewPassword | None = None,
     conditions: Conditions = PLAIN,
 ) -> Changed:
     """All changes, in order, or none (RFC 4511 4.6). verifier: a new password, "" takes it away."""

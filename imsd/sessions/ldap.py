@@ -30,6 +30,8 @@ from imsd.directory.directory import Directory, Step, is_password
 from imsd.directory.search import Search
 from imsd.errors import (
     AuthenticationFailed,
+    ChangePasswordFirst,
+    InvalidDN,
     InvalidSyntax,
     LimitReached,
     NoSuchAttribute,
@@ -40,7 +42,7 @@ from imsd.errors import (
     UndefinedAttribute,
     UnwillingToPerform,
 )
-from imsd.sessions import ldap_settings, refusals
+from imsd.sessions import ldap_settings, password_policy, refusals
 from imsd.settings import LiveSettings
 from imsd.settings.directory import Ldap
 from imsd.store import credentials
@@ -48,7 +50,15 @@ from imsd.store.ids import AccountId, EntryId
 from protocols.connection import Connection
 from protocols.errors import BadSyntax
 from protocols.ldap import evaluation, filters
-from protocols.ldap.controls import NONE, POST_READ, PRE_READ, Controls, read_control
+from protocols.ldap.controls import (
+    NONE,
+    POST_READ,
+    PRE_READ,
+    Controls,
+    PasswordError,
+    password_control,
+    read_control,
+)
 from protocols.ldap.interfaces import Answered, IDoor, IIdentity, Limits, SearchLimits, SpecialEntry, ignored
 from protocols.ldap.messages import (
     AddRequest,
@@ -140,7 +150,13 @@ class Identity:
         return "" if self._account is None else f"dn:{self._account.dn}"
 
     async def viewer(self) -> Viewer:
-        """Who looks, as the directory stands now. Raises NotPermitted for one who may no more."""
+        """Who looks, as the directory stands now. Raises NotPermitted for one who may not, or no more."""
+        if self._account is not None and self._account.must_change:
+            raise ChangePasswordFirst
+        return await self._present()
+
+    async def _present(self) -> Viewer:
+        """The same, for setting one's own password, too."""
         generation = self._directory.cache.generation
         if generation != self._derived:
             self._viewer = await self._derive()
@@ -325,10 +341,13 @@ class Identity:
         """An update as a step of a unit."""
         if ldap_settings.holds(request.dn):
             raise UnwillingToPerform("Settings are changed one by one")
-        await self._elsewhere(request.dn, controls)
-        conditions = await self._conditions(controls)
-        viewer = await self.viewer()
         directory = self._directory
+        if await self._sets_own_password(request, controls):
+            viewer, conditions = await self._present(), PLAIN
+        else:
+            await self._elsewhere(request.dn, controls)
+            conditions = await self._conditions(controls)
+            viewer = await self.viewer()
         match request:
             case AddRequest(name, attributes):
                 given = [(each.name, each.values) for each in attributes]
@@ -345,6 +364,20 @@ class Identity:
                 return directory.deleting(name, viewer, conditions)
             case ModifyDnRequest(name, new_rdn, delete_old, superior):
                 return directory.renaming(name, new_rdn, delete_old, superior, viewer, conditions)
+
+    async def _sets_own_password(self, request: Update, controls: Controls) -> bool:
+        """Is this what alone is allowed to one who must change his password?"""
+        account = self._account
+        if account is None or not account.must_change or not isinstance(request, ModifyRequest):
+            return False
+        if controls != replace(NONE, password_policy=controls.password_policy):
+            return False
+        if not all(is_password(each.attribute.name) for each in request.changes):
+            return False
+        try:
+            return (await self._directory.cache.locate(request.dn))[0] == account.entry
+        except (NoSuchEntry, InvalidDN):
+            return False
 
     async def _update(self, request: Update, controls: Controls) -> Answered:
         if ldap_settings.holds(request.dn):
@@ -382,21 +415,29 @@ class Identity:
             for changed, (request, controls) in zip(done, updates, strict=True)
         ]
 
+    async def password_policy(self) -> Control:
+        account = self._account
+        if account is None or account.app:
+            return password_control()
+        return password_policy.told(await self._directory.password_state(EntryId(account.actor)))
+
     async def password_modify(self, request: PasswordModify) -> bytes | None:
         """RFC 3062 2: one's own password, or as an administrator anybody's."""
-        viewer = await self.viewer()
+        viewer = await self._present()
         account = self._account
         if account is None:
             raise NotPermitted
         self._by_more_than_an_app_password()
         target = account.id if not request.user else await self._named(request.user, viewer)
+        if target != account.id:
+            await self.viewer()
         if target != account.id and viewer.level is not Visible.ADMINISTRATOR:
             raise NotPermitted
         if request.old is not None:
             await self._verify(target, request.old)
         new = secrets.token_urlsafe(12).encode() if request.new is None else request.new
         if target != account.id:
-            await self._directory.set_password(target, _text(new))
+            await self._directory.set_password(target, _text(new), reset=True)
             return new if request.new is None else None
         self._look_away()
         try:
@@ -424,7 +465,7 @@ class Identity:
         person = await self._directory.person(target)
         if person is None:
             raise AuthenticationFailed
-        await self._authenticator.password("", person.dn, _text(old), self._security)
+        await self._authenticator.confirm(person.dn, _text(old), self._security)
 
     async def _stay(self, name: str) -> None:
         """The session that changed its own password goes on; the others of the account end."""
@@ -436,8 +477,9 @@ class Identity:
         except NoSuchEntry:
             return  # renamed or deleted right after
         if located == account.entry:
-            fresh = await self._directory.db.read_few(credentials.generation, account.entry)
-            self._account = replace(account, generation=fresh)
+            held = await self._directory.db.read_few(credentials.read, account.entry)
+            fresh = held.generation
+            self._account = replace(account, generation=fresh, must_change=held.must_change)
 
 
 def _failed(number: int, error: Refusal) -> FailedUpdate:
@@ -504,6 +546,9 @@ class Door:
         assert isinstance(identity, Account)
         protocols.check(self._settings, "LDAP", identity.protocols)
         return self._identity(identity, security)
+
+    def password_error(self, error: Exception) -> PasswordError | None:
+        return password_policy.error_of(error)
 
     def explain(self, error: Exception) -> Result | None:
         return refusals.ldap(error)

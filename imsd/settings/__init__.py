@@ -27,6 +27,7 @@ from imsd.settings.live import LiveSettings
 from imsd.settings.logins import Logins
 from imsd.settings.outbound import ConnectionLimits
 from imsd.settings.page import Page
+from imsd.settings.passwords import PasswordPolicy
 from imsd.settings.pickup import Pickup
 from imsd.settings.pop3 import Pop3
 from imsd.settings.protocols import Protocols
@@ -80,6 +81,7 @@ PAGES: tuple[type[Page], ...] = (
     Imap,
     Referrals,
     Logins,
+    PasswordPolicy,
     Tokens,
     Quotas,
     Folders,

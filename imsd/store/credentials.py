@@ -1,5 +1,8 @@
 """What proves a person's identity: one password verifier and any number of app passwords.
 
+Beside the password stands what its policy needs (`imsd.auth.policy`): former verifiers, whether it must
+be changed, how many grace logins were used, how often in a row and when last a wrong one was given.
+
 A verifier is text that says how it was made (`imsd.auth.passwords`); nothing here looks
 inside. The generation of a person grows with every change that must end his sessions: a new
 password, an app password taken back, everything forgotten. A verifier that only changed its
@@ -8,10 +11,10 @@ form (`reform`) leaves it alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from secrets import token_hex
 
-from sqlalchemy import Column, Table, bindparam, delete, select, update
+from sqlalchemy import Column, Table, bindparam, case, delete, or_, select, update
 
 from imsd.errors import LimitReached, NoSuchEntry
 from imsd.store.changes import DIRECTORY, EntriesChanged
@@ -38,6 +41,11 @@ credential = Table(
     Column("networks", String, nullable=False, server_default=""),
     Column("expires", Number, nullable=False, server_default="0"),
     Column("used", Number, nullable=False, server_default="0"),
+    Column("former", String, nullable=False, server_default=""),
+    Column("must_change", Number, nullable=False, server_default="0"),
+    Column("grace", Number, nullable=False, server_default="0"),
+    Column("failures", Number, nullable=False, server_default="0"),
+    Column("failed", Number, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
 """The row of slot 0 is kept once it exists: it carries the generation; its verifier may be empty."""
@@ -62,12 +70,33 @@ class AppPassword:
 
 
 @dataclass(frozen=True, slots=True)
+class NewPassword:
+    """A password to be set. verifier: empty to take it away. keep: former verifiers to keep, the one that
+    it replaces included. must_change: nothing else is done until the person has set another."""
+
+    verifier: str
+    keep: int = 0
+    must_change: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Credentials:
-    """All of one person. password: the verifier, empty when there is none."""
+    """All of one person.
+
+    password: the verifier, empty when there is none. changed: when it was set. former: verifiers, the
+    latest first. grace: logins with it since it expired. failures, failed: wrong ones in a row, and when
+    the last was given. Times: microseconds since the epoch.
+    """
 
     generation: int = 0
     password: str = ""
     apps: tuple[AppPassword, ...] = ()
+    changed: int = 0
+    former: tuple[str, ...] = ()
+    must_change: bool = False
+    grace: int = 0
+    failures: int = 0
+    failed: int = 0
 
 
 _OF_ENTRY = credential.c.entry == bindparam("entry_id")
@@ -84,6 +113,11 @@ _READ = sql(
         credential.c.networks,
         credential.c.expires,
         credential.c.used,
+        credential.c.former,
+        credential.c.must_change,
+        credential.c.grace,
+        credential.c.failures,
+        credential.c.failed,
     )
     .where(_OF_ENTRY)
     .order_by(credential.c.slot)
@@ -103,15 +137,35 @@ _ADD = sql(
     )
 )
 _USE = sql(update(credential).where(_OF_ENTRY, _AT_SLOT).values(used=bindparam("when")))
+_SETTING = _INSERT.values(former=bindparam("former"), must_change=bindparam("must_change"))
 _SET = sql(
-    _INSERT.on_conflict_do_update(
+    _SETTING.on_conflict_do_update(
         index_elements=["entry", "slot"],
         set_={
-            "verifier": _INSERT.excluded.verifier,
-            "created": _INSERT.excluded.created,
+            "verifier": _SETTING.excluded.verifier,
+            "created": _SETTING.excluded.created,
+            "former": _SETTING.excluded.former,
+            "must_change": _SETTING.excluded.must_change,
+            "grace": 0,
+            "failures": 0,
+            "failed": 0,
             "generation": credential.c.generation + 1,
         },
     )
+)
+_OLD = credential.c.failed < bindparam("since")
+_FAIL = sql(
+    update(credential)
+    .where(_OF_ENTRY, credential.c.slot == _PASSWORD, or_(credential.c.failures < bindparam("most"), _OLD))
+    .values(failures=case((_OLD, 1), else_=credential.c.failures + 1), failed=bindparam("when"))
+)
+_SUCCEED = sql(
+    update(credential).where(_OF_ENTRY, credential.c.slot == _PASSWORD).values(failures=0, failed=0)
+)
+_GRACE = sql(
+    update(credential)
+    .where(_OF_ENTRY, credential.c.slot == _PASSWORD, credential.c.grace < bindparam("most"))
+    .values(grace=credential.c.grace + 1)
 )
 _ADVANCE = sql(
     _INSERT.on_conflict_do_update(
@@ -137,14 +191,17 @@ _MAKE_KEY = sql(
 
 def read(tx: Transaction, entry: EntryId) -> Credentials:
     """Everything that proves this person's identity; empty for one who has nothing."""
-    generation, password, apps = 0, "", []
-    for slot, verifier, label, created, number, protocols, networks, *times in tx.all(_READ, entry_id=entry):
+    held, apps = Credentials(), []
+    for row in tx.all(_READ, entry_id=entry):
+        slot, verifier, label, created, number, protocols, networks, expires, used, former, *policy = row
         if slot == _PASSWORD:
-            generation, password = number, verifier
+            must_change, *counts = policy
+            kept = tuple(former.split("\n")) if former else ()
+            held = Credentials(number, verifier, (), created, kept, bool(must_change), *counts)
         else:
             scope = tuple(protocols.split()), tuple(networks.split())
-            apps.append(AppPassword(slot, verifier, label, created, *scope, *times))
-    return Credentials(generation, password, tuple(apps))
+            apps.append(AppPassword(slot, verifier, label, created, *scope, expires, used))
+    return replace(held, apps=tuple(apps))
 
 
 def generation(tx: Transaction, entry: EntryId) -> int:
@@ -152,10 +209,50 @@ def generation(tx: Transaction, entry: EntryId) -> int:
     return tx.value(_GENERATION, entry_id=entry) or 0
 
 
-def set_password(unit: Unit, entry: EntryId, verifier: str) -> None:
-    """Replace the password (empty: take it away); the person's sessions end."""
-    unit.run(_SET, entry_id=entry, at=_PASSWORD, verifier=verifier, label="", created=now(), generation=1)
+def set_password(unit: Unit, entry: EntryId, new: NewPassword | str) -> None:
+    """Replace the password (a verifier alone: with no policy); the person's sessions end.
+
+    What was held against the old one is forgotten: failures, grace logins.
+    """
+    if isinstance(new, str):
+        new = NewPassword(new)
+    held = read(unit, entry)
+    former = ((held.password,) if held.password else ()) + held.former
+    unit.run(
+        _SET,
+        entry_id=entry,
+        at=_PASSWORD,
+        verifier=new.verifier,
+        label="",
+        created=now(),
+        generation=1,
+        former="\n".join(former[: new.keep]),
+        must_change=int(new.must_change and bool(new.verifier)),
+    )
     _publish(unit, entry)
+
+
+def failed(unit: Unit, entry: EntryId, when: int, since: int, most: int) -> bool:
+    """Count a wrong password; was it the one too many? One in a row from the first after `since`.
+
+    most: failures that lock the account; once it is locked, none is counted.
+    """
+    if not unit.run(_FAIL, entry_id=entry, when=when, since=since, most=most):
+        return False
+    locked = read(unit, entry).failures >= most
+    if locked:
+        _publish(unit, entry)  # logins that are remembered are no more
+    return locked
+
+
+def unlock(unit: Unit, entry: EntryId) -> None:
+    """Forget wrong passwords."""
+    unit.run(_SUCCEED, entry_id=entry)
+
+
+def grace_used(unit: Unit, entry: EntryId, most: int) -> bool:
+    """Use up one login with an expired password; False where none is left."""
+    return unit.run(_GRACE, entry_id=entry, most=most) == 1
 
 
 def reform(unit: Unit, entry: EntryId, old: str, new: str) -> bool:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from enum import IntEnum
 from typing import Any, Final
 
 from protocols.ldap import ber
@@ -47,6 +48,7 @@ DONT_USE_COPY: Final = "1.3.6.1.1.22"
 TREE_DELETE: Final = "1.2.840.113556.1.4.805"
 PERMISSIVE_MODIFY: Final = "1.2.840.113556.1.4.1413"
 TRANSACTION: Final = "1.3.6.1.1.21.2"
+PASSWORD_POLICY: Final = "1.3.6.1.4.1.42.2.27.8.5.1"
 RELAX: Final = "1.3.6.1.4.1.4203.666.5.12"
 
 SORT_KEYS: Final = 10
@@ -110,6 +112,7 @@ class Controls:
     sync: SyncRequest | None = None
     persistent: PersistentSearch | None = None
     transaction: bytes | None = None
+    password_policy: bool = False
 
     def unpaged(self) -> Controls:
         """All that stays the same from page to page (RFC 2696 3)."""
@@ -234,6 +237,7 @@ class Known:
     must_be_critical: bool = False
 
 
+BIND: Final = 0x60
 SEARCH: Final = 0x63
 MODIFY: Final = 0x66
 ADD: Final = 0x68
@@ -261,6 +265,7 @@ TABLE: Final[dict[str, Known]] = {
     PERMISSIVE_MODIFY: Known("permissive", frozenset([MODIFY])),
     RELAX: Known("relax", _UPDATES, must_be_critical=True),
     TRANSACTION: Known("transaction", _UPDATES | {EXTENDED}, _octets, must_be_critical=True),
+    PASSWORD_POLICY: Known("password_policy", _UPDATES | {BIND, SEARCH, COMPARE, EXTENDED}),
     SYNC: Known("sync", frozenset([SEARCH]), read_sync),
     PERSISTENT_SEARCH: Known("persistent", frozenset([SEARCH]), read_persistent),
 }
@@ -326,3 +331,31 @@ def view_control(position: int, count: int, result: int, context: bytes = b"") -
 def read_control(oid: str, entry: bytes) -> Control:
     """PRE_READ or POST_READ with an encoded SearchResultEntry (RFC 4527 3)."""
     return Control(oid, value=entry)
+
+
+class PasswordError(IntEnum):
+    """draft-behera-ldap-password-policy-10 6.2: what is wrong with, or about, a password."""
+
+    EXPIRED = 0
+    LOCKED = 1
+    CHANGE_AFTER_RESET = 2
+    MAY_NOT_CHANGE = 3
+    OLD_ONE_NEEDED = 4
+    QUALITY = 5
+    TOO_SHORT = 6
+    TOO_YOUNG = 7
+    IN_HISTORY = 8
+
+
+def password_control(
+    seconds: int | None = None, logins: int | None = None, error: PasswordError | None = None
+) -> Control:
+    """PasswordPolicyResponseValue: seconds until it expires, or logins left since it did."""
+    parts = []
+    if seconds is not None:
+        parts.append(ber.wrap(0xA0, ber.integer(seconds, 0x80)))
+    elif logins is not None:
+        parts.append(ber.wrap(0xA0, ber.integer(logins, 0x81)))
+    if error is not None:
+        parts.append(ber.integer(error, 0x81))
+    return Control(PASSWORD_POLICY, value=ber.sequence(parts))

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from zope.interface import Attribute, Interface
 
-from protocols.ldap.controls import NONE, Controls
+from protocols.ldap.controls import NONE, Controls, PasswordError
 from protocols.ldap.messages import (
     AddRequest,
     CompareRequest,
@@ -136,6 +136,9 @@ class IIdentity(Interface):
         Refused with FailedUpdate.
         """
 
+    async def password_policy() -> Control:
+        """What a policy says of the password that was bound with (`controls.password_control`)."""
+
     async def password_modify(request: PasswordModify) -> bytes | None:
         """Set a password; gives the generated one when the request carries none."""
 
@@ -164,6 +167,9 @@ class IDoor(Interface):
 
     def bound(identity: Any, security: Security) -> IIdentity:
         """The identity of a finished SASL exchange (`sasl.Success.identity`)."""
+
+    def password_error(error: Exception) -> PasswordError | None:
+        """What a refusal has to do with passwords; None for nothing, or nothing to be told."""
 
     def explain(error: Exception) -> Result | None:
         """The result of a refusal; None if it is none, but a bug."""

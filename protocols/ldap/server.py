@@ -294,6 +294,10 @@ class LdapConnection(Connection):
         self.operations.pop(operation.message_id, None)
         if error is not None:
             result = self._result(operation, error)
+            if operation.controls.password_policy and isinstance(error, Exception):
+                wrong = self._door.password_error(error)
+                if wrong is not None:
+                    operation.answer_controls += (controls.password_control(error=wrong),)
             answer = operation.command.answer
             encoded = b"" if result is None or not answer else responses.ending(answer, result)
         else:

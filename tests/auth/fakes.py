@@ -98,7 +98,10 @@ class Office:
     def set(self, **settings: Any) -> None:
         import json
 
-        self.settings.replace({f"logins.{name}": json.dumps(value) for name, value in settings.items()})
+        def key(name: str) -> str:
+            return name.replace("__", ".") if "__" in name else f"logins.{name}"
+
+        self.settings.replace({key(name): json.dumps(value) for name, value in settings.items()})
 
     def give_password(self, number: int, password: str) -> None:
         verifier = run(self.passwords.make(password))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from imsd.directory import bulk
 from imsd.directory.access import SERVER, Viewer, viewer_of
 from imsd.directory.directory import Directory
 from imsd.directory.search import Search
+from imsd.errors import PasswordUsedBefore
 from imsd.settings import PAGES, LiveSettings
 from imsd.store import settings as rows
 from imsd.store.database import Database
@@ -24,8 +25,11 @@ from tests.support.stores import run
 class PlainPasswords:
     """Makes verifiers that show what they were made of."""
 
-    async def make(self, password: str) -> str:
-        return f"plain:{password}"
+    async def make(self, password: str, former: Sequence[str] = ()) -> str:
+        made = f"plain:{password}"
+        if made in former:
+            raise PasswordUsedBefore
+        return made
 
 
 def open_directory(database: Database) -> Directory:

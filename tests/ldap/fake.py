@@ -12,7 +12,15 @@ from twisted.internet.testing import StringTransport
 from zope.interface import implementer
 
 from protocols.ldap import client, dn
-from protocols.ldap.controls import NONE, POST_READ, Controls, read_control, sort_control
+from protocols.ldap.controls import (
+    NONE,
+    POST_READ,
+    Controls,
+    PasswordError,
+    password_control,
+    read_control,
+    sort_control,
+)
 from protocols.ldap.evaluation import compiled
 from protocols.ldap.interfaces import Answered, IDoor, IIdentity, Limits, SearchLimits, SpecialEntry, ignored
 from protocols.ldap.messages import (
@@ -191,6 +199,9 @@ class FakeIdentity:
             for _, controls in updates
         ]
 
+    async def password_policy(self) -> Control:
+        return password_control(logins=3)
+
     async def password_modify(self, request: PasswordModify) -> bytes | None:
         await self.door.pass_gate("update")
         return b"generated" if request.new is None else None
@@ -273,6 +284,9 @@ class FakeDoor:
 
     def bound(self, identity: Any, security: Security) -> IIdentity:
         return self._identity(f"uid={identity}")
+
+    def password_error(self, error: Exception) -> PasswordError | None:
+        return PasswordError.LOCKED if isinstance(error, Refused) else None
 
     def explain(self, error: Exception) -> Result | None:
         return Result(ResultCode.CONSTRAINT_VIOLATION) if isinstance(error, Refused) else None

@@ -211,3 +211,46 @@ def test_a_search_that_stays_has_neither_time_nor_number(peer: Peer) -> None:
     assert len(answers) == 4
     assert code(answers[-1].operation) is ResultCode.SUCCESS
     assert answers[1].controls == (syncing.state_control(syncing.State.ADD, b"u" * 16),)
+
+
+ASKED = Control(controls.PASSWORD_POLICY)
+
+
+def test_a_bind_that_asks_is_told_of_the_password(peer: Peer) -> None:
+    request = BindRequest(3, "uid=bob", Simple(b"secret"))
+    message_id = 1
+    for asked, told in (((ASKED,), [controls.password_control(logins=3)]), ((), [])):
+        peer.send(message_id, request, *asked)
+        (answer,) = peer.receive()
+        assert answer.operation.result.code is ResultCode.SUCCESS
+        assert list(answer.controls) == told
+        message_id += 1
+
+
+def test_nobody_has_no_password_to_be_told_of(peer: Peer) -> None:
+    peer.send(1, BindRequest(3, "", Simple(b"")), ASKED)
+    (answer,) = peer.receive()
+    assert not answer.controls
+
+
+def test_a_refusal_is_explained_to_who_asks(peer: Peer) -> None:
+    bound(peer)
+    for message_id, asked in ((2, (ASKED,)), (3, ())):
+        peer.send(message_id, replace("cn=refused"), *asked)
+        (answer,) = peer.receive()
+        assert answer.operation.result.code is ResultCode.CONSTRAINT_VIOLATION
+        locked = [controls.password_control(error=controls.PasswordError.LOCKED)]
+        assert list(answer.controls) == (locked if asked else [])
+
+
+@pytest.mark.parametrize(
+    ("made", "value"),
+    [
+        (controls.password_control(), "3000"),
+        (controls.password_control(86_400), "3007a0058003015180"),
+        (controls.password_control(200), "3006a004800200c8"),
+        (controls.password_control(logins=0, error=controls.PasswordError.EXPIRED), "3008a003810100810100"),
+    ],
+)
+def test_the_value_of_the_policy_control(made: Control, value: str) -> None:
+    assert made == Control(controls.PASSWORD_POLICY, value=bytes.fromhex(value))

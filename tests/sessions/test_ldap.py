@@ -58,8 +58,11 @@ class Logins:
             raise errors.AuthenticationFailed
         return Account(
             person.account, person.entry, person.dn, person.addresses, person.rights_version,
-            person.is_admin, held.generation, person.account,
+            person.is_admin, held.generation, person.account, must_change=held.must_change,
         )  # fmt: skip
+
+    async def confirm(self, name: str, password: str, security: Security) -> None:
+        await self.password("", name, password, security)
 
 
 @pytest.fixture

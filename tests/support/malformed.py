@@ -96,7 +96,7 @@ def recorded(base: str, person: str, password: bytes) -> list[bytes]:
         syncing.PERSISTENT_SEARCH: ber.sequence([ber.integer(15), ber.boolean(True), ber.boolean(True)]),
         **dict.fromkeys(
             (controls.MANAGE_DSA_IT, controls.DONT_USE_COPY, controls.TREE_DELETE, controls.PERMISSIVE_MODIFY,
-             controls.RELAX)
+             controls.RELAX, controls.PASSWORD_POLICY)
         ),
     }  # fmt: skip
     assert set(values) == set(controls.TABLE), "every control that is announced"

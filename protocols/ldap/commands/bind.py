@@ -38,13 +38,16 @@ class Bind:
         match self.request.authentication:
             case Simple(password):
                 await self._simple(session, password)
+                await _tell(session, channel)
                 return BindResponse(SUCCESS)
             case Sasl(name, credentials):
                 if exchange is None or name.upper() != mechanism:
                     exchange = _begin(session, name)
                 elif credentials is None:
                     credentials = b""  # only the first one has a meaning when it is absent
-                return await self._step(session, exchange, name, credentials)
+                answer = await self._step(session, exchange, name, credentials)
+                await _tell(session, channel)
+                return answer
             case None:
                 raise Failed(ResultCode.AUTH_METHOD_NOT_SUPPORTED, "simple and sasl are supported")
 
@@ -75,6 +78,12 @@ class Bind:
             return BindResponse(Result(ResultCode.SASL_BIND_IN_PROGRESS), step.data)
         session.bind(session.door.bound(step.identity, session.security))
         return BindResponse(SUCCESS, step.data)
+
+
+async def _tell(session: Session, channel: Channel) -> None:
+    """What the policy says of the password, to those that asked (draft-behera 8.1)."""
+    if session.bound is not None and channel.controls.password_policy:
+        channel.answer_controls = (await session.bound.password_policy(),)
 
 
 def _begin(session: Session, mechanism: str) -> sasl.IExchange:
