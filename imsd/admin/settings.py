@@ -116,7 +116,7 @@ async def explain_settings(core: Any, who: str, protocol: str) -> Json:
         raise NoSuchEntry(f"There is nobody called {who}")
     rows = [
         {"name": each.name, "value": _plain(each.value), "decided_by": each.level, "why": each.why}
-        for each in protocols.explain(core.settings, protocol, person.protocols)
+        for each in protocols.explain(core.settings, protocol, person.protocols, person.capabilities_off)
     ]
     limits = await core.directory.limits(person.account)
     level = "mailbox" if limits.own else "site"

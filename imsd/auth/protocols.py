@@ -8,7 +8,7 @@ anonymous access are the site's and the server's alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, Literal, TypeVar
 
@@ -19,6 +19,7 @@ from imsd.settings.directory import Ldap
 from imsd.settings.imap import Imap
 from imsd.settings.logins import Logins
 from imsd.settings.pop3 import Pop3
+from imsd.settings.protocols import Protocols
 
 Protocol = Literal["IMAP4", "POP3", "LDAP"]
 P = TypeVar("P", Imap, Pop3, Ldap)
@@ -114,8 +115,11 @@ _WHY: Final = {
 }
 
 
-def explain(settings: LiveSettings, protocol: str, own: Iterable[ProtocolSettings]) -> list[Decision]:
-    """Every value that holds, who decided it, and why. Raises NoSuchEntry."""
+def explain(
+    settings: LiveSettings, protocol: str, own: Iterable[ProtocolSettings], off: Sequence[str] = ()
+) -> list[Decision]:
+    """Every value that holds, who decided it, and why. off: capabilities of IMAP4 that are off for the
+    mailbox, besides those that are off for all. Raises NoSuchEntry."""
     name = protocol.upper()
     name = "IMAP4" if name == "IMAP" else name
     page = PAGES.get(name)
@@ -133,7 +137,13 @@ def explain(settings: LiveSettings, protocol: str, own: Iterable[ProtocolSetting
             value, level, why = changed[key], "mailbox", "Protocol-Settings, which does not use the defaults"
         elif key == "authentication" and value is None:
             value, why = _listed(methods(settings[Logins], None)), f"{why}; as the logins page says"
+        elif key == "capabilities_off" and off:
+            value, level = tuple(dict.fromkeys((*value, *off))), "mailbox"
+            why = f"{', '.join(off)} for the mailbox (imsctl user capabilities)"
         found.append(Decision(f"{page.section}.{key}", value, level, why))
+    level = settings.level(Protocols.section, "connections")
+    why = f"{_WHY[level]}; the same for all mailboxes"
+    found.append(Decision(f"{Protocols.section}.connections", settings[Protocols].connections, level, why))
     if page is not Pop3 and not mine.use_defaults and mine.form is not Format.AS_COMPOSED:
         found.append(
             Decision(

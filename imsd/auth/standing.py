@@ -6,6 +6,8 @@ a delegate                everything but administer, where no list denies it (Pu
                           of the owner's entry)
 anybody                   what the lists give his identities: himself, his groups (nested,
                           too), `authenticated`, `anyone`
+nobody (anonymous)        what the lists give `anyone` and `anonymous` in public folders, but s: what one
+                          of them has seen is not what others have
 one who opened another's  `DOMAIN/user/alias` (ims_spec 7.1.1): as if he came by `Other Users`
 """
 
@@ -36,15 +38,16 @@ class Memberships(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """identities: what rows may name. more: rights without a row. owner: all rights, whatever
-    lists say."""
+    """identities: what rows may name. more: rights without a row. never: rights that no row gives.
+    owner: all rights, whatever lists say."""
 
     identities: frozenset[EntryId]
     more: str = ""
     owner: bool = False
+    never: frozenset[str] = frozenset()
 
     def rights(self, grants: Iterable[acl.Grant]) -> frozenset[str]:
-        return OWNER if self.owner else acl.effective(grants, self.identities, self.more)
+        return OWNER if self.owner else acl.effective(grants, self.identities, self.more) - self.never
 
     @property
     def top(self) -> frozenset[str]:
@@ -70,7 +73,7 @@ async def identities_of(directory: Memberships, who: AccountId) -> frozenset[Ent
 async def standing(directory: Memberships, account: Account, owner: AccountId) -> Standing:
     """What the account is to the owner."""
     if account.anonymous:
-        return Standing(NOBODY if owner == PUBLIC else frozenset())
+        return Standing(NOBODY if owner == PUBLIC else frozenset(), never=frozenset("s"))
     return await _standing(directory, account, owner)
 
 

@@ -24,14 +24,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Who is not the owner. identities: what rows may name him by. more: rights without a row."""
+    """Who is not the owner. identities: what rows may name him by. more: rights without a row.
+    never: rights that no row gives."""
 
     identities: frozenset[EntryId]
     more: str = ""
+    never: frozenset[str] = frozenset()
 
     def rights(self, tx: Transaction, account: AccountId, mailbox: MailboxId) -> frozenset[str]:
         """What he may do by the rows as they are."""
-        return acl.effective(acl.of_mailbox(tx, account, mailbox), self.identities, self.more)
+        return acl.effective(acl.of_mailbox(tx, account, mailbox), self.identities, self.more) - self.never
 
 
 @dataclass(frozen=True, slots=True)

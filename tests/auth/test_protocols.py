@@ -65,6 +65,18 @@ def test_a_mailbox_decides_only_when_it_does_not_use_the_defaults() -> None:
     assert page_for(live, Imap, [own]).list_public
 
 
+def test_what_is_off_for_a_mailbox_and_who_may_connect_are_explained() -> None:
+    live = settings(imap__capabilities_off='["NOTIFY"]', protocols__connections='["reject 192.0.2.0/24"]')
+    found = {each.name: each for each in explain(live, "imap", [], ("SORT", "NOTIFY"))}
+    off = found["imap.capabilities_off"]
+    assert (off.value, off.level) == (("NOTIFY", "SORT"), "mailbox") and "SORT" in off.why
+    assert decided(live, "imap", ProtocolSettings("IMAP4"))["imap.capabilities_off"] == (("NOTIFY",), "site")
+    for protocol in ("imap", "pop3", "ldap"):
+        value, level = decided(live, protocol, ProtocolSettings("IMAP4"))["protocols.connections"]
+        assert "192.0.2.0/24" in str(value) and level == "site"
+    assert decided(settings(), "pop3", ProtocolSettings("POP3"))["protocols.connections"][1] == "default"
+
+
 def test_the_format_of_messages() -> None:
     live = settings(pop3__format='"html"', pop3__charset='"ISO-8859-1"')
     assert page_for(live, Pop3, []).format == "html"

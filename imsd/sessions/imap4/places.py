@@ -193,7 +193,7 @@ class Places:
 
 def guard(who: Standing) -> Guard | None:
     """Who a unit looks for in lists, None for the owner."""
-    return None if who.owner else Guard(who.identities, who.more)
+    return None if who.owner else Guard(who.identities, who.more, who.never)
 
 
 def _guarded(spot: Spot, who: Standing, letters: str, above: bool = False) -> Spot:

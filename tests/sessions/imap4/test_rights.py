@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from imsd.auth.account import NOBODY
 from imsd.errors import NoSuchEntry, NoSuchMailbox, NotPermitted
+from imsd.sessions.imap4.account import ImapAccount
 from imsd.store import acl, mailboxes
 from imsd.store.acl import ANYONE, AUTHENTICATED
 from imsd.store.ids import INBOX, PUBLIC, EntryId
@@ -234,3 +236,18 @@ def test_who_may_only_keep_his_own_seen_keeps_it(bob, held):  # noqa: F811
     assert run(bob.status(["Public Folders/News"]))["Public Folders/News"].unseen == 0
     refused(view.store(number_set(1), FlagChange.ADD, (b"\\Flagged",), None))
     refused(view.expunge(None))
+
+
+def test_what_one_without_a_name_has_seen_is_not_what_others_have(held, bob):  # noqa: F811
+    held.settings.replace({"imap.anonymous": "true"})
+    mailbox = run(held.db.write(mailboxes.create, PUBLIC, "Board", 1)).id
+    put(held.db, 1, PUBLIC, mailbox)
+    run(held.db.write(acl.grant, PUBLIC, mailbox, ANYONE, "lrsi"))
+    nobody = ImapAccount(held, NOBODY)
+    assert run(nobody.my_rights("Public Folders/Board")) == "lri"
+    assert run(bob.my_rights("Public Folders/Board")) == "lrsip"
+    view = select(nobody, "Public Folders/Board")
+    assert view.permanent_flags == b""
+    refused(view.store(number_set(1), FlagChange.ADD, (b"\\Seen",), None))
+    run(select(bob, "Public Folders/Board").store(number_set(1), FlagChange.ADD, (b"\\Seen",), None))
+    assert run(nobody.status(["Public Folders/Board"]))["Public Folders/Board"].unseen == 1
