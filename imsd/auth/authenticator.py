@@ -161,6 +161,7 @@ class Authenticator:
 
     async def confirm(self, name: str, password: str, security: Security) -> None:
         """Is this somebody's password? Also one that has expired, for it is about to be replaced."""
+        self.basic_allowed(security)
         await self._login(PasswordLogin(name, password, security.peer, self._protocol, changing=True))
 
     async def scram(self, authcid: str, security: Security) -> ScramKeys:

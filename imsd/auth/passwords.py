@@ -129,6 +129,8 @@ class Passwords:
 
         The verifier of another server ({SSHA}...) is taken as it is, for imports.
         """
+        if foreign.looks_hashed(password) and former:
+            raise PasswordUnusable("A hashed password cannot be compared with former ones")
         if password.startswith("{") and len(password) <= foreign.LONGEST_CRYPT and foreign.known(password):
             return password
         if foreign.looks_hashed(password):

@@ -372,7 +372,8 @@ class Identity:
             return False
         if controls != replace(NONE, password_policy=controls.password_policy):
             return False
-        if not all(is_password(each.attribute.name) for each in request.changes):
+        # Another one, that is: to have none is no change.
+        if not all(is_password(each.attribute.name) and each.attribute.values for each in request.changes):
             return False
         try:
             return (await self._directory.cache.locate(request.dn))[0] == account.entry
@@ -419,7 +420,9 @@ class Identity:
         account = self._account
         if account is None or account.app:
             return password_control()
-        return password_policy.told(await self._directory.password_state(EntryId(account.actor)))
+        state = await self._directory.password_state(EntryId(account.actor))
+        # Who came by a certificate need not change a password that he did not use.
+        return password_policy.told(replace(state, must_change=account.must_change))
 
     async def password_modify(self, request: PasswordModify) -> bytes | None:
         """RFC 3062 2: one's own password, or as an administrator anybody's."""

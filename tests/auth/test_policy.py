@@ -13,7 +13,7 @@ from imsd.store import credentials
 from imsd.store.credentials import NewPassword
 from imsd.store.database import Database
 from imsd.store.ids import EntryId
-from tests.auth.fakes import Office, tls
+from tests.auth.fakes import CLEAR, Office, tls
 from tests.auth.test_scram_login import scram
 from tests.support.stores import run
 
@@ -178,6 +178,20 @@ def test_former_passwords_are_recognised_and_bounded(database: Database) -> None
     for password in ("second one", "third one", "fourth one"):
         with pytest.raises(errors.PasswordUsedBefore):
             run(office.passwords.make(password, former))
+    with pytest.raises(errors.PasswordUnusable):
+        run(office.passwords.make("{SSHA}rKgOj4tKUCFGtyx9Ew9Uh+MJ5XNzYWx0", former))
     assert run(office.passwords.make(RIGHT, former))
     run(office.database.write(credentials.set_password, ALICE, held.password))
     assert run(office.database.read_few(credentials.read, ALICE)).former == ()
+
+
+def test_one_that_is_to_be_replaced_may_have_expired(database: Database) -> None:
+    office = office_of(database, passwords__max_age_days=1, account_failures=1000)
+    office.reactor.advance(2 * DAY)
+    run(office.authenticator.confirm("alice", RIGHT, tls()))
+    with pytest.raises(errors.AuthenticationFailed):
+        run(office.authenticator.confirm("alice", "wrong", tls()))
+    with pytest.raises(errors.PasswordExpired):
+        office.login("alice", RIGHT)
+    with pytest.raises(errors.EncryptionRequired):
+        run(office.authenticator.confirm("alice", RIGHT, CLEAR))

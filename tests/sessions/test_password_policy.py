@@ -36,6 +36,7 @@ def test_a_reset_lets_its_owner_do_nothing_but_change_it(door: Door, directory: 
         lambda: run(ann.compare(CompareRequest(ANN, "uid", b"ann"))),
         lambda: run(ann.modify(replace(f"cn=administrator,{RECIPIENTS}", "userPassword", b"mine"))),
         lambda: run(ann.modify(replace(ANN, "userPassword", b"mine"), Controls(relax=True))),
+        lambda: run(ann.modify(replace(ANN, "userPassword"))),
     ):
         with pytest.raises(errors.ChangePasswordFirst):
             refused()
