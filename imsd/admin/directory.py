@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from imsd.admin.operations import Json, operation
-from imsd.directory import bulk, explaining, ldif, readdressing
+from imsd.directory import bulk, explaining, ldif, readdressing, searchrights
 from imsd.directory.access import ANONYMOUS, viewer_of
 from imsd.directory.bulk import Done, Pass, Wanted
 from imsd.directory.people import container, name_of
@@ -69,7 +69,14 @@ async def explain(core: Any, who: str, entry: str, every: bool = False) -> Json:
         viewer, told = viewer_of(await directory.cache.entry(person.entry)), person.dn
         if person.disabled:
             raise UnwillingToPerform(f"{told} is disabled, cannot log in and sees nothing")
-    found = explaining.explain(viewer, target, directory.policy, core.settings[Ldap].anonymous, every)
+    viewer = await core.directory.db.read(searchrights.holding, viewer)
+    shut_by, above = "", target.parent
+    while above in viewer.shut:
+        shut_by = await directory.cache.dn(above)
+        above = (await directory.cache.entry(above)).parent
+    found = explaining.explain(
+        viewer, target, directory.policy, core.settings[Ldap].anonymous, every, shut_by
+    )
     return {"as": told, "dn": name, **asdict(found)}
 
 

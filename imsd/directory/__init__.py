@@ -12,7 +12,7 @@ addressing  proxy addresses: form and generation; domains: what the settings say
 cache       entries and lookups in the process, fed by the change feed
 directory   Directory, the facade that everything else holds
 recipients  address to recipient, expansion of lists
-access      who sees and writes what; explaining: why
+access      who sees and writes what; searchrights: in which containers he finds anything; explaining: why
 view        an entry as one rights class sees it, read by filters and encoded
 referring   parts of the tree that other servers hold (RFC 3296); elsewhere: and what the settings say
 narrowing   a filter before it is planned; matched: which values an answer carries

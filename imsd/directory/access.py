@@ -7,6 +7,7 @@
 4. Names of entries that the class does not see are left out of values.
 5. A hidden membership is seen by the list's owner and administrators; nobody else sees it
    in `memberOf` either.
+6. What stands in a container that is shut to the viewer (`searchrights`) is not seen, like what is hidden.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ from imsd.store.ids import EntryId
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Somebody who looks: entry 0 is nobody in particular."""
+    """Somebody who looks: entry 0 is nobody in particular. shut: containers in which he finds nothing,
+    with those below them."""
 
     entry: EntryId
     level: Visible
+    shut: frozenset[EntryId] = frozenset()
 
 
 ANONYMOUS = Viewer(EntryId(0), Visible.EVERYONE)
@@ -33,7 +36,7 @@ SERVER = Viewer(EntryId(0), Visible.ADMINISTRATOR)
 
 
 def viewer_of(entry: Entry) -> Viewer:
-    """Whoever this entry is of, when logged in."""
+    """Whoever this entry is of, when logged in; `searchrights.holding` adds what is shut to him."""
     return Viewer(entry.id, Visible.ADMINISTRATOR if entry.is_admin else Visible.AUTHENTICATED)
 
 
@@ -46,13 +49,13 @@ def rights_class(viewer: Viewer, entry: Entry) -> Visible:
     return viewer.level
 
 
-def sees(rights: Visible, entry: Entry) -> bool:
-    """Does the entry exist for this rights class?"""
+def sees(rights: Visible, entry: Entry, shut: frozenset[EntryId]) -> bool:
+    """Does the entry exist for this rights class, of a viewer to whom these containers are shut?"""
     if rights is Visible.ADMINISTRATOR:
         return True
     if entry.kind == Kind.CONFIGURATION:
         return False
-    if entry.hidden:
+    if entry.hidden or entry.parent in shut:
         return rights is Visible.OWNER
     return rights is not Visible.EVERYONE or entry.kind not in (Kind.OTHER, Kind.REFERRAL)
 

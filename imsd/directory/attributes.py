@@ -373,6 +373,9 @@ OURS: Final = (
     _ours(60, "imsMessageQuota", "integer", single=True, visible=_O),
     # Capabilities of IMAP4 that are off for this mailbox.
     _ours(61, "imsCapabilitiesOff", visible=_O, most=64),
+    # The search right of a container.
+    _ours(62, "imsSearchableBy", single=True, visible=_M, most=64, indexed=True),
+    _ours(63, "imsSearchers", "name", visible=_M, kept=Kept.REFERENCE),
     # In place of ims.sending for one mailbox; 0: nothing leaves, -1: any number.
     _ours(70, "imsSendMessagesPerHour", "integer", single=True, visible=_O),
     _ours(71, "imsSendMessagesPerDay", "integer", single=True, visible=_O),

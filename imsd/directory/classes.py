@@ -34,6 +34,7 @@ _ADDRESS: Final = (
     "internationalISDNNumber facsimileTelephoneNumber x121Address"
 )
 _FOLDER_ONLY: Final = {"Folder-Pathname"}
+_CONTAINER_ONLY: Final = {"imsSearchableBy", "imsSearchers"}
 _MAILBOX_ONLY: Final = {
     "Home-MDB", "Home-MTA", "Assoc-Account", "AutoReply", "AutoReply-Message", "AutoReply-Subject",
     "imsAdministrator", "imsAccountDisabled", "imsMailboxFate",
@@ -42,7 +43,8 @@ _MAILBOX_ONLY: Final = {
 _RECIPIENT: Final = " ".join(
     definition.type.name
     for definition in OURS
-    if not definition.type.operational and definition.type.name not in _FOLDER_ONLY | _MAILBOX_ONLY
+    if not definition.type.operational
+    and definition.type.name not in _FOLDER_ONLY | _CONTAINER_ONLY | _MAILBOX_ONLY
 )
 
 STANDARD: Final = (
@@ -94,6 +96,7 @@ OURS_CLASSES: Final = (
            "Target-Address", "", Kind.AUXILIARY),
     _class(f"{CLASSES}.5", "public-folder", "top", "cn", "Folder-Pathname"),
     _class(f"{CLASSES}.6", "mail-gateway", "top", "cn", "description"),
+    _class(f"{CLASSES}.7", "imsSearchRight", "top", "", " ".join(sorted(_CONTAINER_ONLY)), Kind.AUXILIARY),
 )  # fmt: skip
 
 ALL: Final = (*STANDARD, *OURS_CLASSES)

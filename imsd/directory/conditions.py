@@ -60,8 +60,8 @@ def asserting(cache: Cache, policy: Policy, test: Test, fetched: frozenset[str])
 
     def check(tx: Transaction, here: Tree, entry: Entry, asking: Viewer) -> None:
         rights = rights_class(asking, entry)
-        view = View(cache, policy, entry, rights, 0)
-        if not sees(rights, entry):
+        view = View(cache, policy, entry, rights, 0, asking.shut)
+        if not sees(rights, entry, asking.shut):
             raise NoSuchEntry
         for key in fetched:
             wanted = schema.definition(key)
@@ -83,7 +83,9 @@ def _fetched(tx: Transaction, here: Tree, view: View, wanted: Definition) -> tup
             actor = row.creator if wanted.key == "creatorsname" else row.modifier
             return _names(tx, here, view, wanted, (actor,)) if actor else ()
         case "numsubordinates" | "hassubordinates":
-            if view.sees_all:
+            if row.id in view.shut:
+                count = 0
+            elif view.sees_all:
                 count = entries.count_children(tx, row.id)
             else:
                 count = entries.count_listed(tx, row.id, Kind.CONFIGURATION, *HIDING)

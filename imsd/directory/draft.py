@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from imsd.directory import certificates, protocols, proxies, referring, schema, subschema, tree
+from imsd.directory import certificates, protocols, proxies, referring, schema, searchrights, subschema, tree
 from imsd.directory.addressing import Proxy
 from imsd.directory.attributes import Kept
-from imsd.directory.entry import RECIPIENTS, Kind
+from imsd.directory.entry import INNER, RECIPIENTS, Kind
 from imsd.directory.working import Rules, Working, known
 from imsd.errors import ConstraintViolation, NotAllowedOnRdn, ObjectClassViolation, UnwillingToPerform
 from imsd.store.entries import Draft, NameKind
@@ -79,7 +79,10 @@ def finish(
     if working.kind and kind != working.kind:
         raise UnwillingToPerform("An entry stays what it is; delete it and add another")
     working.kind = kind
-    wanted = schema.closed(frozenset({*classes, *_COMPANIONS.get(kind, ())}))
+    companions: tuple[str, ...] = _COMPANIONS.get(kind, ())
+    if kind in INNER and working.attributes.get(searchrights.BY):
+        companions = (searchrights.CLASS,)
+    wanted = schema.closed(frozenset({*classes, *companions}))
     working.attributes["objectclass"] = [name.encode() for name in wanted]
     _name_itself(working)
     listed: tuple[Proxy, ...]
@@ -91,6 +94,7 @@ def finish(
     else:
         listed = ()
     _check(working, frozenset(wanted), rules.tolerant)
+    searchrights.check(working.attributes, working.references)
     referring.check(working.attributes.get("ref", ()))
     names: dict[str, NameKind] = {proxy.name: proxy.kind for proxy in listed}
     if kind is Kind.MAILBOX:

@@ -55,17 +55,25 @@ class Explanation:
 
 
 def explain(
-    viewer: Viewer, entry: Entry, policy: Policy, anonymous: bool = True, every: bool = False
+    viewer: Viewer,
+    entry: Entry,
+    policy: Policy,
+    anonymous: bool = True,
+    every: bool = False,
+    shut_by: str = "",
 ) -> Explanation:
-    """anonymous: whether strangers are let in at all. every: attributes the entry could have, too."""
+    """anonymous: whether strangers are let in at all. every: attributes the entry could have, too.
+    shut_by: the name of the container above it that is shut to the viewer."""
     rights = access.rights_class(viewer, entry)
     let_in = bool(viewer.entry) or viewer.level > Visible.EVERYONE or anonymous
-    seen = let_in and access.sees(rights, entry)
+    seen = let_in and access.sees(rights, entry, viewer.shut)
     return Explanation(
         rights.name.lower(),
         _why_rights(viewer, entry, rights),
         seen,
-        _why_seen(rights, entry) if let_in else "ldap.anonymous is off: strangers see nothing",
+        _why_seen(viewer, rights, entry, shut_by)
+        if let_in
+        else "ldap.anonymous is off: strangers see nothing",
         tuple(_decided(viewer, entry, policy, rights, each, seen) for each in _attributes(entry, every)),
         tuple(_rules(rights, entry)),
     )
@@ -79,7 +87,7 @@ def _why_rights(viewer: Viewer, entry: Entry, rights: Visible) -> str:
     return "not logged in" if rights is Visible.EVERYONE else "logged in, and nothing more to this entry"
 
 
-def _why_seen(rights: Visible, entry: Entry) -> str:
+def _why_seen(viewer: Viewer, rights: Visible, entry: Entry, shut_by: str) -> str:
     if rights is Visible.ADMINISTRATOR:
         return "administrators see every entry"
     if entry.kind == Kind.CONFIGURATION:
@@ -88,6 +96,11 @@ def _why_seen(rights: Visible, entry: Entry) -> str:
         if rights is Visible.OWNER:
             return "hidden by Hide-From-Address-Book, but not from its own person and who owner names"
         return "hidden by Hide-From-Address-Book: for him it does not exist"
+    if entry.parent in viewer.shut:
+        shut = f"imsSearchableBy of {shut_by or 'a container above it'} does not let him search"
+        if rights is Visible.OWNER:
+            return f"{shut}, but its own person and who owner names see it"
+        return f"{shut}: for him it does not exist"
     if rights is Visible.EVERYONE and entry.kind in (Kind.OTHER, Kind.REFERRAL):
         return "strangers see recipients and what they stand in, and this is neither"
     return "not hidden"

@@ -66,7 +66,7 @@ async def export(directory: Directory, suffix: int = 0) -> AsyncIterator[bytes]:
 
 
 async def _record(directory: Directory, entry: Entry, suffix: int) -> bytes:
-    view = View(directory.cache, Policy(), entry, Visible.ADMINISTRATOR, suffix)
+    view = View(directory.cache, Policy(), entry, Visible.ADMINISTRATOR, suffix, frozenset())
     keys = [*entry.user, *entry.row.references]
     await view.prepare(keys)
     attributes = [(known(key).wire, view.own(known(key))) for key in (*keys, "entryUUID")]

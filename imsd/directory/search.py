@@ -91,9 +91,12 @@ class Search:
     def view(self, entry: Entry, suffix: int) -> View | None:
         """The entry as the viewer sees it; None if it does not exist for him."""
         rights = rights_class(self._viewer, entry)
-        if not sees(rights, entry):
+        if not sees(rights, entry, self._viewer.shut):
             return None
-        return View(self._cache, self._policy, entry, rights, suffix)
+        return self._view(entry, rights, suffix)
+
+    def _view(self, entry: Entry, rights: Visible, suffix: int) -> View:
+        return View(self._cache, self._policy, entry, rights, suffix, self._viewer.shut)
 
     async def located(self, name: str, scope: Scope | None = None) -> View:
         """The entry of a DN. scope: of a search that begins there.
@@ -134,9 +137,7 @@ class Search:
             # The whole tree, under the suffix that today's clients expect.
             here = await self._cache.the_tree()
             top = await self._cache.entry(here.root)
-            return View(
-                self._cache, self._policy, top, rights_class(self._viewer, top), len(here.suffixes) - 1
-            )
+            return self._view(top, rights_class(self._viewer, top), len(here.suffixes) - 1)
         if request.deref not in (Deref.FINDING, Deref.ALWAYS):
             return await self.located(request.base, request.scope)
         name = request.base
@@ -351,7 +352,9 @@ class Search:
             return found
 
         of = replace(request, size_limit=0, time_limit=0)
-        mark = repr((of, controls.matched_values, self._viewer, self.substring, self._policy.changed))
+        viewer = self._viewer
+        who = (viewer.entry, viewer.level, sorted(viewer.shut))
+        mark = repr((of, controls.matched_values, who, self.substring, self._policy.changed))
         content = Content(mark, lambda: self._matching(request, base, prepared), show, again, still)
         answers = Synchronization(self._db, self._cache, content, controls, note).run()
         try:

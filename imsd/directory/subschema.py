@@ -37,12 +37,15 @@ _TRANSFERRED: Final = {_ARC + number for number in ("5", "8")}
 # Which auxiliary classes do not go with a structural class; all others do.
 _RECIPIENT: Final = frozenset({"Mail-Recipient", "Mailbox", "remote-address"})
 _PLACES: Final = frozenset({"dcObject", "domainRelatedObject"})
+_HOLDERS: Final = frozenset({"imsSearchRight"})
 _NEVER: Final = frozenset({"subschema"})
 _NOT_WITH: Final[dict[str, frozenset[str]]] = {
     **dict.fromkeys(("organization", "organizationalUnit", "domain"), _RECIPIENT),
-    **dict.fromkeys(("person", "organizationalPerson", "inetOrgPerson"), _PLACES),
-    **dict.fromkeys(("groupOfNames", "public-folder"), _PLACES | {"Mailbox", "remote-address"}),
-    **dict.fromkeys(("container", "mail-gateway", "organizationalRole", "alias"), _RECIPIENT | _PLACES),
+    **dict.fromkeys(("person", "organizationalPerson", "inetOrgPerson"), _PLACES | _HOLDERS),
+    **dict.fromkeys(("groupOfNames", "public-folder"), _PLACES | _HOLDERS | {"Mailbox", "remote-address"}),
+    "container": _RECIPIENT | _PLACES,
+    **dict.fromkeys(("mail-gateway", "organizationalRole", "alias"), _RECIPIENT | _PLACES | _HOLDERS),
+    "referral": _HOLDERS,
 }
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import uuid as _uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from imsd.directory import access, draft, referring, schema, stamping, tree
+from imsd.directory import access, draft, referring, schema, searchrights, stamping, tree
 from imsd.directory.access import Viewer
 from imsd.directory.attributes import Definition, Kept, Visible, Writer
 from imsd.directory.changes import Change as Change
@@ -50,14 +51,16 @@ MOST_DELETED = 500
 def viewer(tx: Transaction, asking: Viewer) -> Viewer:
     """Whoever asks, with the rights the rows give him now. Raises NotPermitted once deleted."""
     if not asking.entry:
-        return asking
+        return searchrights.holding(tx, asking)
     try:
         entry = Entry(entries.load(tx, asking.entry))
     except NoSuchEntry:
         raise NotPermitted from None
     if entry.kind != Kind.MAILBOX or entry.flag("imsaccountdisabled"):
         raise NotPermitted
-    return access.viewer_of(entry)
+    found = access.viewer_of(entry)
+    # Who acts for an administrator has come without an administrator's rights.
+    return searchrights.holding(tx, replace(found, level=min(found.level, asking.level)))
 
 
 def _seen(tx: Transaction, here: Tree, name: str, asking: Viewer, manage: bool = False) -> Entry:
@@ -89,7 +92,7 @@ def _refer_on(tx: Transaction, here: Tree, matched: str, name: str, asking: View
 
 
 def _sees(asking: Viewer, entry: Entry) -> bool:
-    return access.sees(access.rights_class(asking, entry), entry)
+    return access.sees(access.rights_class(asking, entry), entry, asking.shut)
 
 
 def _taken(unit: Unit, own: EntryId = entries.ROOT) -> Callable[[str], bool]:

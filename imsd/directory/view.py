@@ -1,8 +1,8 @@
 """An entry as one rights class sees it: read by filters, and encoded for the wire.
 
 Values that need other entries (names, counts) are fetched by `prepare` first; everything else
-is at hand. Encoded answers are kept by (entry, rights class, suffix, selection) until the next
-change (rule 14).
+is at hand. Encoded answers are kept by (entry, rights class, suffix, what is shut, selection) until
+the next change (rule 14).
 """
 
 from __future__ import annotations
@@ -44,16 +44,26 @@ class MatchedValues(Protocol):
 
 
 class View:
-    """Implements `protocols.ldap.evaluation.Readable`. suffix: under which names are written."""
+    """Implements `protocols.ldap.evaluation.Readable`. suffix: under which names are written. shut: the
+    containers that are shut to the viewer."""
 
-    __slots__ = ("_cache", "_fetched", "_policy", "entry", "rights", "suffix")
+    __slots__ = ("_cache", "_fetched", "_policy", "entry", "rights", "shut", "suffix")
 
-    def __init__(self, cache: Cache, policy: Policy, entry: Entry, rights: Visible, suffix: int) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        policy: Policy,
+        entry: Entry,
+        rights: Visible,
+        suffix: int,
+        shut: frozenset[EntryId],
+    ) -> None:
         self._cache = cache
         self._policy = policy
         self.entry = entry
         self.rights = rights
         self.suffix = suffix
+        self.shut = shut
         self._fetched: dict[str, tuple[bytes, ...]] = {}
 
     # Reading -------------------------------------------------------------------------
@@ -163,6 +173,8 @@ class View:
 
     async def _below(self) -> int:
         """How many entries are right below, counting those that the class may know of."""
+        if self.entry.id in self.shut:
+            return 0
         return await self._cache.count_children(self.entry.id, self.sees_all)
 
     async def _name(self, entry_id: EntryId) -> bytes:
@@ -190,13 +202,13 @@ class View:
             return True
         if wanted.backlink_of == "member" and other.flag("hide-dl-membership"):
             return False
-        return sees(min(self.rights, Visible.AUTHENTICATED), other)
+        return sees(min(self.rights, Visible.AUTHENTICATED), other, self.shut)
 
     # Encoding ------------------------------------------------------------------------
 
     async def encode(self, selection: Selection, types_only: bool) -> bytes:
         """A SearchResultEntry."""
-        key = (self.entry.id, self.rights, self.suffix, selection, types_only)
+        key = (self.entry.id, self.rights, self.suffix, self.shut, selection, types_only)
         known = self._cache.encoded.get(key)
         if known is not None:
             return known

@@ -21,7 +21,7 @@ from imsd.auth.account import Account
 from imsd.auth.authenticator import Authenticator
 from imsd.auth.realm import account_of
 from imsd.auth.rights import RightsWatch
-from imsd.directory import configuration, schema, subschema, tree
+from imsd.directory import configuration, schema, searchrights, subschema, tree
 from imsd.directory.access import ANONYMOUS, Viewer, viewer_of
 from imsd.directory.attributes import Visible
 from imsd.directory.changes import Change, Modification
@@ -168,7 +168,7 @@ class Identity:
         if account is None:
             if not self._settings[Ldap].anonymous:
                 raise NotPermitted("Anonymous access is off")
-            return ANONYMOUS
+            return await self._holding(ANONYMOUS)
         for person_id in {account.id, account.actor}:
             person = await self._directory.person(person_id)
             if person is None or person.disabled:
@@ -180,7 +180,15 @@ class Identity:
         entry = await self._directory.cache.entry(account.entry)
         viewer = viewer_of(entry)
         # Who acts for another has that one's rights, but never an administrator's.
-        return viewer if account.actor == account.id else replace(viewer, level=Visible.AUTHENTICATED)
+        own = account.actor == account.id
+        return await self._holding(viewer if own else replace(viewer, level=Visible.AUTHENTICATED))
+
+    async def _holding(self, viewer: Viewer) -> Viewer:
+        """With the containers that are shut to him; many rows may have to be read for that."""
+        db = self._directory.db
+        if viewer.level is Visible.ADMINISTRATOR or not await db.read_few(searchrights.limited):
+            return viewer
+        return await db.read(searchrights.holding, viewer)
 
     async def _search(self) -> Search:
         directory = self._directory

@@ -54,7 +54,7 @@ def test_what_is_said_is_what_is_decided(directory: Directory) -> None:
             entry = run(directory.cache.entry(run(directory.cache.locate(f"cn={name},{RECIPIENTS}"))[0]))
             said = explaining.explain(asking, entry, directory.policy, True, True)
             rights = access.rights_class(asking, entry)
-            assert said.seen == access.sees(rights, entry) and said.rights == rights.name.lower()
+            assert said.seen == access.sees(rights, entry, asking.shut) and said.rights == rights.name.lower()
             for each in said.attributes:
                 wanted = schema.definition(each.name)
                 assert wanted is not None
