@@ -129,10 +129,11 @@ class PasswordChecker:
 
     async def _decide(self, person: Person | None, login: PasswordLogin, mark: bytes) -> Proved | None:
         password = login.password
+        epoch = self._verified.epoch  # of what the policy is asked about
         held = await self._people.credentials(person)
         app = None if person is None else apppasswords.found(password, person.entry, held, self._key)
         if person is not None and app is not None:
-            return await self._by_app(person, held.generation, app, login, mark)
+            return await self._by_app(person, held.generation, app, login, mark, epoch)
         verifier = held.password or fake_verifier(self._key, self._settings())
         right, reformed = await self._passwords.verify(password, verifier)
         if person is None or not held.password:
@@ -146,11 +147,11 @@ class PasswordChecker:
                 await self._db.write(credentials.reform, person.entry, held.password, reformed)
             except Refusal:  # the old form does as well; the next login tries again
                 pass
-        proved = await self._still(person, held.generation, mark if lasts else None)
+        proved = await self._still(person, held.generation, mark if lasts else None, epoch)
         return proved._replace(must_change=must_change)
 
     async def _by_app(
-        self, person: Person, generation: int, app: AppPassword, login: PasswordLogin, mark: bytes
+        self, person: Person, generation: int, app: AppPassword, login: PasswordLogin, mark: bytes, epoch: int
     ) -> Proved | None:
         now = int(self._clock() * 1_000_000)
         reason = apppasswords.unfit(app, login.protocol, login.peer, now)
@@ -169,11 +170,12 @@ class PasswordChecker:
             except Refusal:  # a full disk keeps nobody out
                 pass
         # One that ends is looked at each time.
-        return await self._still(person, generation, None if app.expires else mark, app=True)
+        return await self._still(person, generation, None if app.expires else mark, epoch, app=True)
 
-    async def _still(self, person: Person, generation: int, mark: bytes | None, app: bool = False) -> Proved:
-        """mark: what to remember it by."""
-        epoch = self._verified.epoch
+    async def _still(
+        self, person: Person, generation: int, mark: bytes | None, epoch: int, app: bool = False
+    ) -> Proved:
+        """mark: what to remember it by, unless something changed since an epoch."""
         proved = (await self._people.still(person, generation))._replace(app=app)
         if mark is not None and self._verified.epoch == epoch:
             self._verified.was_right(mark, proved)

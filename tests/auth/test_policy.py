@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from imsd import errors
 from imsd.auth.account import Account
@@ -195,3 +196,26 @@ def test_one_that_is_to_be_replaced_may_have_expired(database: Database) -> None
         office.login("alice", RIGHT)
     with pytest.raises(errors.EncryptionRequired):
         run(office.authenticator.confirm("alice", RIGHT, CLEAR))
+
+
+def test_a_login_that_was_under_way_when_the_account_was_locked_is_not_remembered(database: Database) -> None:
+    office = office_of(database, passwords__lockout_failures=1, account_failures=1000)
+    reached: Deferred[None] = Deferred()
+    right: Deferred[None] = Deferred()
+    passed = office.authenticator._policy.passed
+
+    async def slow(*given: Any) -> tuple[bool, bool]:
+        found = await passed(*given)
+        reached.callback(None)
+        await right
+        return found
+
+    office.authenticator._policy.passed = slow  # type: ignore[method-assign]
+    done = Deferred.fromCoroutine(office.authenticator.password("", "alice", RIGHT, tls()))
+    run(reached)
+    fail(office, 1)
+    right.callback(None)
+    assert run(done).id == 1, "it was right in time"
+    office.authenticator._policy.passed = passed  # type: ignore[method-assign]
+    with pytest.raises(errors.AccountLocked):
+        office.login("alice", RIGHT)
