@@ -18,7 +18,8 @@ referring   parts of the tree that other servers hold (RFC 3296); elsewhere: and
 narrowing   a filter before it is planned; matched: which values an answer carries
 sorting     sorted answers and windows of them
 synchronizing  copies that clients keep (RFC 4533)
-search      searches in slices, over what planner finds in the index
+sight       what exists for one viewer, by its names; asserted: what filters say of entries
+scopes      entries that may match, over what planner finds in the index; search: searches in slices
 changes     changes as they are asked for; conditions: what they depend on; stamping: relaxed rules
 update      add, modify, delete, rename; draft: a changed entry becomes a valid one
 people      users, lists, contacts and public folders for imsctl and the console

@@ -3,66 +3,48 @@
 A search is an asynchronous generator of encoded entries; b"" between them is a place to rest,
 given at least every few dozen entries looked at, so that nobody waits. Its steps:
 
-    base      located in either suffix; the answers are named under the same one
-    filter    what the settings do to substrings; DN assertions become entries
-    plan      lookups in the index, or a walk of the scope in pages
+    base      located in either suffix; the answers are named under the same one (`sight`)
+    filter    what the settings do to substrings; DN assertions become entries (`asserted`)
+    plan      lookups in the index, or a walk of the scope in pages (`scopes`)
     evaluate  each entry as the viewer sees it, then encode it
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import replace
 
 from imsd.directory import referring, schema, tree
-from imsd.directory.access import Policy, Viewer, rights_class, sees
-from imsd.directory.attributes import Definition, Kept, Visible
+from imsd.directory.access import Policy, Viewer
+from imsd.directory.asserted import Prepared, by_entry, equal_to, items, names_entries
+from imsd.directory.attributes import Definition, Visible
 from imsd.directory.cache import Cache
 from imsd.directory.conditions import Check, asserting
 from imsd.directory.entry import Entry, Kind
 from imsd.directory.matched import Matched, translated
 from imsd.directory.narrowing import narrowed, recognised
-from imsd.directory.planner import Lookup, Names, Plan, Planner
+from imsd.directory.planner import Names, Planner
+from imsd.directory.scopes import PAGE, Scopes
+from imsd.directory.sight import Sight
 from imsd.directory.sorting import CannotSort, Order, Sorted, Sorter, window
 from imsd.directory.synchronizing import Content, Synchronization
 from imsd.directory.view import FETCHED, View
-from imsd.errors import AliasProblem, AssertionFailed, HeldElsewhere, InvalidDN, LimitReached, NoSuchEntry
-from imsd.store import entries, entry_index
+from imsd.errors import AssertionFailed, InvalidDN, LimitReached, NoSuchEntry
+from imsd.store import entries
 from imsd.store.database import Database
 from imsd.store.entries import EntryRow
 from imsd.store.ids import EntryId
 from protocols.ldap import evaluation, filters
 from protocols.ldap.controls import NONE, Controls, sort_control, view_control
-from protocols.ldap.evaluation import Readable, Test
 from protocols.ldap.messages import Control, Deref, Scope, SearchRequest
 from protocols.ldap.responses import encode_reference
 from protocols.ldap.results import Failed, ResultCode
 from protocols.ldap.selection import selection
 from protocols.ldap.syncing import Answer
 
-PAGE = 200
-"""Entries read at once when a scope is walked."""
 FEW = 16
 """Entries evaluated between two rests: well under a millisecond's work."""
-MOST_FOUND = 5_000
-"""Entries a lookup may give; beyond that walking is no dearer."""
-MOST_KEPT = 64
-"""Entries of a lookup that is worth keeping."""
 MOST_ALIASES = 1_000
-MOST_HOPS = 10
-"""Aliases in one name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A filter ready to run. fetched: what a view must have at hand to evaluate it."""
-
-    test: Test
-    plan: Plan | None
-    fetched: frozenset[str]
-    key: Hashable = None
-    """What it was made of."""
-
 
 Show = Callable[[View], Awaitable[bytes]]
 """How an entry is encoded."""
@@ -72,111 +54,16 @@ def _ignored(control: Control) -> None:
     """A note that nobody takes."""
 
 
-class Search:
+class Search(Sight):
     """Searches for one viewer, as the settings stand."""
 
     def __init__(self, db: Database, cache: Cache, policy: Policy, viewer: Viewer) -> None:
+        super().__init__(cache, policy, viewer)
         self._db = db
-        self._cache = cache
-        self._policy = policy
-        self._viewer = viewer
+        self._scopes = Scopes(db, cache)
         self.substring = "all"
         self.look_through = 1_000_000
         self.sort_limit = 100_000
-        self.manage = False
-        """Whether referrals are entries like others (RFC 3296 3)."""
-
-    # Views ---------------------------------------------------------------------------
-
-    def view(self, entry: Entry, suffix: int) -> View | None:
-        """The entry as the viewer sees it; None if it does not exist for him."""
-        rights = rights_class(self._viewer, entry)
-        if not sees(rights, entry, self._viewer.shut):
-            return None
-        return self._view(entry, rights, suffix)
-
-    def _view(self, entry: Entry, rights: Visible, suffix: int) -> View:
-        return View(self._cache, self._policy, entry, rights, suffix, self._viewer.shut)
-
-    async def located(self, name: str, scope: Scope | None = None) -> View:
-        """The entry of a DN. scope: of a search that begins there.
-
-        Raises InvalidDN, NoSuchEntry with the deepest that is seen, HeldElsewhere.
-        """
-        try:
-            entry_id, suffix = await self._cache.locate(name)
-        except NoSuchEntry as missing:
-            if not missing.matched:
-                raise
-            await self._refer_on(missing.matched, name, scope)
-            # Raises itself where that one may not be seen either.
-            seen = await self.located(missing.matched)
-            raise NoSuchEntry(matched=await self._cache.dn(seen.entry.id, seen.suffix)) from None
-        entry = await self._cache.entry(entry_id)
-        view = self.view(entry, suffix)
-        if view is None:
-            if not entry.parent:
-                raise NoSuchEntry
-            # As where it is not there: the deepest one above it that is seen.
-            await self.located(await self._cache.dn(entry.parent, suffix))
-            raise NoSuchEntry(matched=await self._cache.dn(entry.parent, suffix))
-        if entry.kind == Kind.REFERRAL and not self.manage:
-            raise HeldElsewhere(*referring.urls(entry, name, "", scope))
-        return view
-
-    async def _refer_on(self, matched: str, name: str, scope: Scope | None) -> None:
-        """Raises HeldElsewhere if the deepest entry of a name that is here is a referral."""
-        entry = await self._cache.entry((await self._cache.locate(matched))[0])
-        if entry.kind == Kind.REFERRAL and self.view(entry, 0) is not None:
-            rdns, above = tree.parse(name).rdns, len(tree.parse(matched))
-            below = ",".join(map(str, rdns[: len(rdns) - above]))
-            raise HeldElsewhere(*referring.urls(entry, matched, below, scope))
-
-    async def _base(self, request: SearchRequest) -> View:
-        if not request.base:
-            # The whole tree, under the suffix that today's clients expect.
-            here = await self._cache.the_tree()
-            top = await self._cache.entry(here.root)
-            return self._view(top, rights_class(self._viewer, top), len(here.suffixes) - 1)
-        if request.deref not in (Deref.FINDING, Deref.ALWAYS):
-            return await self.located(request.base, request.scope)
-        name = request.base
-        for _ in range(MOST_HOPS):
-            try:
-                return await self._target(await self.located(name, request.scope))
-            except AliasProblem:
-                raise
-            except NoSuchEntry as missing:
-                name = await self._through(missing, name)
-        raise AliasProblem
-
-    async def _through(self, missing: NoSuchEntry, name: str) -> str:
-        """A name again, with what an alias in it stands for in the place of its part.
-
-        Raises what was missing where there is no alias.
-        """
-        alias = await self.located(missing.matched) if missing.matched else None
-        if alias is None or alias.entry.kind != Kind.ALIAS:
-            raise missing
-        target = await self._target(alias)
-        rdns = tree.parse(name).rdns
-        below = rdns[: len(rdns) - len(tree.parse(missing.matched))]
-        return ",".join([*map(str, below), await self._cache.dn(target.entry.id, alias.suffix)])
-
-    async def _target(self, alias: View) -> View:
-        """What an alias stands for (RFC 4511 4.5.1.3), any other entry itself. Raises AliasProblem."""
-        seen = set()
-        view = alias
-        while view.entry.kind == Kind.ALIAS:
-            targets = view.entry.row.references.get("aliasedobjectname", ())
-            if not targets or view.entry.id in seen:
-                raise AliasProblem
-            seen.add(view.entry.id)
-            found = self.view(await self._cache.entry(targets[0]), view.suffix)
-            if found is None:
-                raise AliasProblem
-            view = found
-        return view
 
     # Searching -----------------------------------------------------------------------
 
@@ -190,7 +77,7 @@ class Search:
         self.manage = controls.manage_dsa_it
         if controls.fresh:
             await self._cache.catch_up()
-        base = await self._base(request)
+        base = await self.base(request)
         prepared = await self.prepare(request.filter)
         if request.scope is not Scope.BASE and not self.manage and not controls.subentries:
             for reference in await self._references(base, request.scope):
@@ -230,7 +117,7 @@ class Search:
                 self._cache.derived.keep("referrals", ids)
         made = []
         for entry in await self._cache.many(ids) if ids else ():
-            if self.view(entry, 0) is not None and await self._within(entry, base.entry, scope):
+            if self.view(entry, 0) is not None and await self._scopes.within(entry, base.entry, scope):
                 name = await self._cache.dn(entry.id, base.suffix)
                 urls = referring.urls(entry, name, "", referring.continued(scope))
                 made.append(encode_reference(url.encode() for url in urls))
@@ -248,7 +135,7 @@ class Search:
         looked = 0
         found: list[View] = []
         for start, scope in bases:
-            async for batch in self._scope(start, scope, prepared.plan):
+            async for batch in self._scopes.entries(start.entry, scope, prepared.plan):
                 for entry in batch:
                     looked += 1
                     if not looked % FEW:
@@ -307,13 +194,13 @@ class Search:
             return lambda view: view.encode(chosen, types_only)
         names: dict[bytes, bytes] = {}
         for item in asked:
-            value, wanted = _equal_to(item), schema.definition(getattr(item, "attribute", None) or "")
-            if value is not None and wanted is not None and _names_entries(wanted):
+            value, wanted = equal_to(item), schema.definition(getattr(item, "attribute", None) or "")
+            if value is not None and wanted is not None and names_entries(wanted):
                 try:
                     entry_id, suffix = await self._cache.locate(value.decode())
                 except (InvalidDN, NoSuchEntry, UnicodeDecodeError):
                     continue
-                base_suffix = (await self._base(request)).suffix
+                base_suffix = (await self.base(request)).suffix
                 if suffix != base_suffix:
                     names[value] = (await self._cache.dn(entry_id, base_suffix)).encode()
         matched = Matched(translated(asked, names))
@@ -336,7 +223,7 @@ class Search:
         where = base.entry.id
 
         async def still() -> None:
-            if (await self._base(request)).entry.id != where:
+            if (await self.base(request)).entry.id != where:
                 raise NoSuchEntry("The base is another entry now")
 
         async def again(ids: list[EntryId]) -> list[View]:
@@ -344,7 +231,7 @@ class Search:
             found = []
             for entry in await self._cache.many(ids):
                 view = self.view(entry, base.suffix)
-                if view is None or not await self._within(entry, base.entry, request.scope):
+                if view is None or not await self._scopes.within(entry, base.entry, request.scope):
                     continue
                 await view.prepare(now.fetched)
                 if now.test(view):
@@ -447,10 +334,10 @@ class Search:
             start, within = waiting.pop()
             for alias in await self._cache.many(aliases):
                 view = self.view(alias, base.suffix)
-                if view is None or not await self._within(alias, start.entry, within):
+                if view is None or not await self._scopes.within(alias, start.entry, within):
                     continue
                 try:
-                    target = await self._target(view)
+                    target = await self.target(view)
                 except NoSuchEntry:
                     continue
                 if target.entry.id not in seen:
@@ -460,87 +347,6 @@ class Search:
                     if within is not Scope.ONE:
                         waiting.append(place)
         return found
-
-    async def _within(self, entry: Entry, base: Entry, scope: Scope) -> bool:
-        if scope is Scope.BASE:
-            return entry.id == base.id
-        if scope is Scope.ONE:
-            return entry.parent == base.id
-        if scope is Scope.CHILDREN and entry.id == base.id:
-            return False
-        if not base.parent:
-            return True
-        return await self._cache.under(entry, base.id)
-
-    async def _scope(self, base: View, scope: Scope, plan: Plan | None) -> AsyncIterator[list[Entry]]:
-        """Entries of the scope that may match, in batches."""
-        if scope is Scope.BASE:
-            yield [base.entry]
-            return
-        ids = None if plan is None else await self._looked_up(plan.lookups)
-        if ids is None:
-            async for batch in self._walk(base.entry, scope):
-                if scope is Scope.CHILDREN:
-                    batch = [entry for entry in batch if entry.id != base.entry.id]
-                yield batch
-            return
-        for start in range(0, len(ids), PAGE):
-            batch = await self._cache.many(ids[start : start + PAGE])
-            yield [entry for entry in batch if await self._within(entry, base.entry, scope)]
-
-    async def _walk(self, base: Entry, scope: Scope) -> AsyncIterator[list[Entry]]:
-        after = 0
-        whole = scope is not Scope.ONE
-        while True:
-            if whole:
-                ids = await self._db.read(entries.page, after, PAGE)
-            else:
-                ids = await self._db.read(entries.children, base.id, after, PAGE)
-            if not ids:
-                return
-            after = ids[-1]
-            batch = await self._cache.many(ids, keep=False)
-            if whole and base.parent:
-                batch = [entry for entry in batch if await self._cache.under(entry, base.id)]
-            yield batch
-
-    # Lookups -------------------------------------------------------------------------
-
-    async def _looked_up(self, lookups: Iterable[Lookup]) -> list[EntryId] | None:
-        """Every entry one of them finds, ascending; None if walking is better."""
-        found: dict[EntryId, None] = {}
-        for lookup in lookups:
-            ids = self._cache.lookups.get(lookup)
-            if ids is None:
-                before = self._cache.generation
-                ids = await self._look(lookup)
-                if len(ids) > MOST_FOUND:
-                    return None
-                if before == self._cache.generation and len(ids) <= MOST_KEPT:
-                    self._cache.lookups.keep(lookup, ids)
-            found.update(dict.fromkeys(ids))
-        return sorted(found) if len(found) > 1 else list(found)
-
-    async def _look(self, lookup: Lookup) -> tuple[EntryId, ...]:
-        most = MOST_FOUND + 1
-        key = lookup.key
-        match lookup.how:
-            case "equal":
-                return tuple(await self._db.read_few(entry_index.equal, key, lookup.text, most))
-            case "starting":
-                return tuple(await self._db.read(entry_index.starting, key, lookup.text, most))
-            case "containing":
-                return tuple(await self._db.read(entry_index.containing, key, lookup.text, most))
-            case "present":
-                return tuple(await self._db.read(entry_index.present, key, most))
-            case "referring":
-                assert lookup.target is not None
-                return tuple(await self._db.read_few(entry_index.referring, key, lookup.target, most))
-            case "referred":
-                assert lookup.target is not None
-                return (await self._cache.entry(lookup.target)).row.references.get(key, ())
-        assert lookup.target is not None
-        return (lookup.target,)
 
     # Filters -------------------------------------------------------------------------
 
@@ -560,10 +366,10 @@ class Search:
         item = recognised(narrowed(asked, self.substring))
         names: Names = {}
         fetched: set[str] = set()
-        for each in _items(item):
+        for each in items(item):
             await self._note(each, names, fetched)
         planner = Planner(lambda wanted: self._policy.reads(self._viewer.level, wanted), names)
-        test = evaluation.compiled(item, schema.SCHEMA, lambda leaf: _by_entry(leaf, names))
+        test = evaluation.compiled(item, schema.SCHEMA, lambda leaf: by_entry(leaf, names))
         return Prepared(test, planner.plan(item), frozenset(fetched))
 
     async def _note(self, item: filters.Filter, names: Names, fetched: set[str]) -> None:
@@ -578,8 +384,8 @@ class Search:
         wanted = schema.definition(attribute) if attribute else None
         if wanted is None:
             return
-        value = _equal_to(item)
-        if value is not None and _names_entries(wanted):
+        value = equal_to(item)
+        if value is not None and names_entries(wanted):
             try:
                 names[wanted.key, value] = await self._shown(value, wanted)
             except (InvalidDN, UnicodeDecodeError):
@@ -599,51 +405,3 @@ class Search:
             return None
         hidden = view.entry.flag("hide-dl-membership") and view.rights is not Visible.ADMINISTRATOR
         return None if hidden and wanted.backlink_of == "member" else view.entry.id
-
-
-def _names_entries(wanted: Definition) -> bool:
-    return wanted.kept in (Kept.REFERENCE, Kept.BACKLINK) or wanted.key == "entrydn"
-
-
-def _equal_to(item: filters.Filter) -> bytes | None:
-    """The value that the item compares with by the attribute's own equality rule: an extensible match
-    that names no rule does so as well (RFC 4511 4.5.1.7.7)."""
-    match item:
-        case filters.Equal(_, value) | filters.Approx(_, value):
-            return value
-        case filters.Extensible(None, str(), value, False):
-            return value
-    return None
-
-
-def _items(item: filters.Filter) -> Iterator[filters.Filter]:
-    match item:
-        case filters.And(parts) | filters.Or(parts):
-            for part in parts:
-                yield from _items(part)
-        case filters.Not(part):
-            yield from _items(part)
-        case _:
-            yield item
-
-
-def _by_entry(item: filters.Filter, names: Names) -> Test | None:
-    """Equality of names compares entries, so either suffix will do (rule 14)."""
-    value = _equal_to(item)
-    attribute = getattr(item, "attribute", None)
-    wanted = schema.definition(attribute) if value is not None and attribute else None
-    if value is None or wanted is None or not _names_entries(wanted):
-        return None
-    if (wanted.key, value) not in names:
-        return lambda view: None
-    target = names[wanted.key, value]
-
-    def test(view: Readable) -> bool | None:
-        assert isinstance(view, View)
-        if not view.reads(wanted):
-            return None
-        if wanted.key == "entrydn":
-            return view.entry.id == target
-        return target is not None and target in view.ids(wanted)
-
-    return test

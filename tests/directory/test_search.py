@@ -219,9 +219,9 @@ def test_substring_modes(directory: Directory, mode: str, text: str, expected: s
 
 
 def test_a_search_looks_at_no_more_than_it_may(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
-    from imsd.directory import search
+    from imsd.directory import scopes, search
 
-    monkeypatch.setattr(search, "PAGE", 4)
+    monkeypatch.setattr(scopes, "PAGE", 4)
     monkeypatch.setattr(search.Search, "__init__", _limited(search.Search.__init__))
     with pytest.raises(LimitReached):
         found(directory, "(description=x)")

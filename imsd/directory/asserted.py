@@ -1,0 +1,75 @@
+"""What a filter asserts of entries: its items, and those that name entries, which compare them.
+
+A filter is prepared once (`search`), and then only tested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+
+from imsd.directory import schema
+from imsd.directory.attributes import Definition, Kept
+from imsd.directory.planner import Names, Plan
+from imsd.directory.view import View
+from protocols.ldap import filters
+from protocols.ldap.evaluation import Readable, Test
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A filter ready to run. fetched: what a view must have at hand to evaluate it."""
+
+    test: Test
+    plan: Plan | None
+    fetched: frozenset[str]
+    key: Hashable = None
+    """What it was made of."""
+
+
+def names_entries(wanted: Definition) -> bool:
+    return wanted.kept in (Kept.REFERENCE, Kept.BACKLINK) or wanted.key == "entrydn"
+
+
+def equal_to(item: filters.Filter) -> bytes | None:
+    """The value that the item compares with by the attribute's own equality rule: an extensible match
+    that names no rule does so as well (RFC 4511 4.5.1.7.7)."""
+    match item:
+        case filters.Equal(_, value) | filters.Approx(_, value):
+            return value
+        case filters.Extensible(None, str(), value, False):
+            return value
+    return None
+
+
+def items(item: filters.Filter) -> Iterator[filters.Filter]:
+    match item:
+        case filters.And(parts) | filters.Or(parts):
+            for part in parts:
+                yield from items(part)
+        case filters.Not(part):
+            yield from items(part)
+        case _:
+            yield item
+
+
+def by_entry(item: filters.Filter, names: Names) -> Test | None:
+    """Equality of names compares entries, so either suffix will do (rule 14)."""
+    value = equal_to(item)
+    attribute = getattr(item, "attribute", None)
+    wanted = schema.definition(attribute) if value is not None and attribute else None
+    if value is None or wanted is None or not names_entries(wanted):
+        return None
+    if (wanted.key, value) not in names:
+        return lambda view: None
+    target = names[wanted.key, value]
+
+    def test(view: Readable) -> bool | None:
+        assert isinstance(view, View)
+        if not view.reads(wanted):
+            return None
+        if wanted.key == "entrydn":
+            return view.entry.id == target
+        return target is not None and target in view.ids(wanted)
+
+    return test

@@ -1,0 +1,112 @@
+"""The entries of a scope that may match: found in the index by what `planner` looks up, or walked in pages.
+
+Nobody's rights are looked at here: whoever searches tests what is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+
+from imsd.directory.cache import Cache
+from imsd.directory.entry import Entry
+from imsd.directory.planner import Lookup, Plan
+from imsd.store import entries, entry_index
+from imsd.store.database import Database
+from imsd.store.ids import EntryId
+from protocols.ldap.messages import Scope
+
+PAGE = 200
+"""Entries read at once when a scope is walked."""
+MOST_FOUND = 5_000
+"""Entries a lookup may give; beyond that walking is no dearer."""
+MOST_KEPT = 64
+"""Entries of a lookup that is worth keeping."""
+
+
+class Scopes:
+    """Scopes in one directory."""
+
+    def __init__(self, db: Database, cache: Cache) -> None:
+        self._db = db
+        self._cache = cache
+
+    async def within(self, entry: Entry, base: Entry, scope: Scope) -> bool:
+        if scope is Scope.BASE:
+            return entry.id == base.id
+        if scope is Scope.ONE:
+            return entry.parent == base.id
+        if scope is Scope.CHILDREN and entry.id == base.id:
+            return False
+        if not base.parent:
+            return True
+        return await self._cache.under(entry, base.id)
+
+    async def entries(self, base: Entry, scope: Scope, plan: Plan | None) -> AsyncIterator[list[Entry]]:
+        """Entries of the scope that may match, in batches."""
+        if scope is Scope.BASE:
+            yield [base]
+            return
+        ids = None if plan is None else await self._looked_up(plan.lookups)
+        if ids is None:
+            async for batch in self._walk(base, scope):
+                if scope is Scope.CHILDREN:
+                    batch = [entry for entry in batch if entry.id != base.id]
+                yield batch
+            return
+        for start in range(0, len(ids), PAGE):
+            batch = await self._cache.many(ids[start : start + PAGE])
+            yield [entry for entry in batch if await self.within(entry, base, scope)]
+
+    async def _walk(self, base: Entry, scope: Scope) -> AsyncIterator[list[Entry]]:
+        after = 0
+        whole = scope is not Scope.ONE
+        while True:
+            if whole:
+                ids = await self._db.read(entries.page, after, PAGE)
+            else:
+                ids = await self._db.read(entries.children, base.id, after, PAGE)
+            if not ids:
+                return
+            after = ids[-1]
+            batch = await self._cache.many(ids, keep=False)
+            if whole and base.parent:
+                batch = [entry for entry in batch if await self._cache.under(entry, base.id)]
+            yield batch
+
+    # Lookups -------------------------------------------------------------------------
+
+    async def _looked_up(self, lookups: Iterable[Lookup]) -> list[EntryId] | None:
+        """Every entry one of them finds, ascending; None if walking is better."""
+        found: dict[EntryId, None] = {}
+        for lookup in lookups:
+            ids = self._cache.lookups.get(lookup)
+            if ids is None:
+                before = self._cache.generation
+                ids = await self._look(lookup)
+                if len(ids) > MOST_FOUND:
+                    return None
+                if before == self._cache.generation and len(ids) <= MOST_KEPT:
+                    self._cache.lookups.keep(lookup, ids)
+            found.update(dict.fromkeys(ids))
+        return sorted(found) if len(found) > 1 else list(found)
+
+    async def _look(self, lookup: Lookup) -> tuple[EntryId, ...]:
+        most = MOST_FOUND + 1
+        key = lookup.key
+        match lookup.how:
+            case "equal":
+                return tuple(await self._db.read_few(entry_index.equal, key, lookup.text, most))
+            case "starting":
+                return tuple(await self._db.read(entry_index.starting, key, lookup.text, most))
+            case "containing":
+                return tuple(await self._db.read(entry_index.containing, key, lookup.text, most))
+            case "present":
+                return tuple(await self._db.read(entry_index.present, key, most))
+            case "referring":
+                assert lookup.target is not None
+                return tuple(await self._db.read_few(entry_index.referring, key, lookup.target, most))
+            case "referred":
+                assert lookup.target is not None
+                return (await self._cache.entry(lookup.target)).row.references.get(key, ())
+        assert lookup.target is not None
+        return (lookup.target,)
