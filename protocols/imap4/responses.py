@@ -409,9 +409,9 @@ def correlators(name: str, uid_validity: int, dialect: Dialect) -> bytes:
 # Codes -------------------------------------------------------------------------------------
 
 
-def copyuid(copied: Copied) -> bytes:
-    """resp-code-copy (RFC 4315 3); empty when nothing was copied."""
-    if not copied.source or not copied.target:
+def copyuid(copied: Copied, off: frozenset[bytes] = frozenset()) -> bytes:
+    """resp-code-copy (RFC 4315 3); empty when nothing was copied, or UIDPLUS is switched off."""
+    if not copied.source or not copied.target or b"UIDPLUS" in off:
         return b""
     return b"COPYUID %d %b %b" % (
         copied.uid_validity,
@@ -420,8 +420,10 @@ def copyuid(copied: Copied) -> bytes:
     )
 
 
-def appenduid(done: Appended) -> bytes:
-    """resp-code-apnd (RFC 4315 3), of several messages too (RFC 3502)."""
+def appenduid(done: Appended, off: frozenset[bytes] = frozenset()) -> bytes:
+    """resp-code-apnd (RFC 4315 3), of several messages too (RFC 3502); empty when UIDPLUS is off."""
+    if b"UIDPLUS" in off:
+        return b""
     if done.count == 1:
         return b"APPENDUID %d %d" % (done.uid_validity, done.uid)
     return b"APPENDUID %d %d:%d" % (done.uid_validity, done.uid, done.uid + done.count - 1)

@@ -1,8 +1,8 @@
 """Capabilities that are switched off: for a site, an account, or clients that trip over them.
 
-What is off is not announced, and its commands, parameters and data items are refused as unknown
-(`Cursor.need`). One exception: a literal that is not waited for (LITERAL+) is read in any case, for it
-has been sent already.
+What is off is not announced, its commands, parameters and data items are refused as unknown
+(`Cursor.need`), and its response codes are not sent. One exception: a literal that is not waited for
+(LITERAL+) is read in any case, for it has been sent already.
 """
 
 from __future__ import annotations

@@ -140,3 +140,27 @@ def test_a_change_is_effective_with_the_next_command() -> None:
     off.append(b"IDLE")
     assert b"IDLE" not in announced(client)
     assert client.say(b"a IDLE").startswith(b"a BAD ")
+
+
+def test_no_uids_are_told_where_uidplus_is_off() -> None:
+    for names, told in (((), True), ((b"UIDPLUS",), False)):
+        client = without(*names).select()
+        for line in (b"a COPY 1 INBOX", b"a UID COPY 1 INBOX", b"a APPEND INBOX {1+}\r\nx"):
+            answer = client.say(line)
+            assert b"a OK" in answer and (b"UID " in answer.split(b"a OK")[1]) is told, (names, line)
+
+
+@pytest.mark.parametrize(
+    ("capability", "line", "code"),
+    [
+        (b"CONDSTORE", b"a SELECT INBOX", b"HIGHESTMODSEQ"),
+        (b"CONDSTORE", b"a EXAMINE INBOX", b"HIGHESTMODSEQ"),
+        (b"OBJECTID", b"a SELECT INBOX", b"MAILBOXID"),
+        (b"OBJECTID", b"a CREATE Other", b"MAILBOXID"),
+        (b"URLAUTH", b"a SELECT INBOX", b"URLMECH"),
+    ],
+)
+def test_codes_of_what_is_off_are_not_sent(capability: bytes, line: bytes, code: bytes) -> None:
+    for names, told in (((), True), ((capability,), False)):
+        answer = without(*names).login().say(line)
+        assert b"a OK" in answer and (code in answer) is told, (names, answer)

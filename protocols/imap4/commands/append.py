@@ -319,7 +319,8 @@ class Append:
             return await account.append(self.name, step.flags, step.internal_date, step.size, step.whole)
 
         done = await _Receiver(begin, account, channel, several=True).run(self.todo)
-        return Completed(responses.appenduid(done), "Appended") if done.uid else Completed()
+        code = responses.appenduid(done, channel.dialect.off)
+        return Completed(code, "Appended") if done.uid else Completed()
 
 
 @dataclass(frozen=True, slots=True)

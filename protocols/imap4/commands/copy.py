@@ -31,7 +31,7 @@ class Copy:
         if channel.save_limit:
             limits.refuse_more(channel.save_limit, view.uids(which))
         copied = await view.copy(which, self.target)
-        return Completed(responses.copyuid(copied), "Copied")
+        return Completed(responses.copyuid(copied, channel.dialect.off), "Copied")
 
 
 @dataclass(frozen=True, slots=True)

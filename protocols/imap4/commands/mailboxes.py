@@ -52,7 +52,7 @@ class Create:
         if None in uses:
             raise No(b"USEATTR", "No such special use")
         made = await account.create(self.name, frozenset(uses))
-        return Completed(b"MAILBOXID (%b)" % made)
+        return Completed(b"" if b"OBJECTID" in channel.dialect.off else b"MAILBOXID (%b)" % made)
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,8 +124,10 @@ class Select:
         channel.say(b"*", b"OK", may, "Flags that can be changed")
         channel.say(b"*", b"OK", b"UIDVALIDITY %d" % view.uid_validity, "UIDs valid")
         channel.say(b"*", b"OK", b"UIDNEXT %d" % view.uid_next, "Predicted next UID")
-        channel.say(b"*", b"OK", b"MAILBOXID (%b)" % view.mailbox_id, "Identity")
-        channel.say(b"*", b"OK", b"HIGHESTMODSEQ %d" % view.highest_modseq, "Highest")
+        if b"OBJECTID" not in dialect.off:
+            channel.say(b"*", b"OK", b"MAILBOXID (%b)" % view.mailbox_id, "Identity")
+        if b"CONDSTORE" not in dialect.off:
+            channel.say(b"*", b"OK", b"HIGHESTMODSEQ %d" % view.highest_modseq, "Highest")
         if b"URLAUTH" in channel.capabilities():
             channel.send(responses.url_mechanisms(dialect.language))
         if dialect.rev2:
