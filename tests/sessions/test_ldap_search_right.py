@@ -136,6 +136,14 @@ def finds(directory: Directory, who: str) -> set[str]:
     }
 
 
+def test_an_answer_that_was_kept_for_one_is_not_given_to_another(directory: Directory) -> None:
+    run(directory.add_group("open@example.test", members=["near@example.test", "ben"], owner="own"))
+    change(directory, PARTNERS, imsSearchers=[f"cn=ben,{RECIPIENTS}"])
+    for who, expected in (("ben", 2), ("ann", 1), ("ben", 2)):
+        (shown,) = found(directory, "(uid=open)", "member", asking=viewer(directory, who)).values()
+        assert len(shown["member"]) == expected, who
+
+
 ALL = {"ghost", "near"}
 
 
