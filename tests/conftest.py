@@ -6,7 +6,10 @@ import pytest
 
 pytest_plugins = ["tests.support.stores", "tests.support.servers"]
 
-LONGEST = ("test_crash", "test_imsctl", "test_readme", "test_wheel", "test_search_index", "test_links")
+LONGEST = (
+    *("test_crash", "test_imsctl", "test_readme", "test_killed", "test_wheel", "test_search_index"),
+    *("test_links", "test_interop", "test_outbound", "test_queue"),
+)
 """Files that take a worker half a minute and more: they begin, so that no worker ends alone with one."""
 
 

@@ -68,8 +68,11 @@ def empty_database() -> str:
             "SELECT quote_ident(tablename) FROM pg_tables "
             "WHERE schemaname = 'public' AND tablename NOT IN ('store', 'alembic_version')"
         ).fetchall()
-        if tables:
-            names = ", ".join(row[0] for row in tables)
+        # To empty a table that is empty takes as long as to empty any.
+        looks = " UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT FROM {name})" for (name,) in tables)
+        filled = connection.execute(looks).fetchall() if looks else []  # type: ignore[arg-type]
+        if filled:
+            names = ", ".join(row[0] for row in filled)
             connection.execute(f"TRUNCATE {names} RESTART IDENTITY")  # type: ignore[arg-type]
     return url
 

@@ -136,7 +136,7 @@ def oracle(rows: list[dict[str, Any]], key: Any, view: Any) -> Callable[[int], b
     return lambda number: true(number, key)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_key_finds_what_is_true(data: Any, sqlite_database: Any, rows: Any) -> None:
     assert STAR == 0
