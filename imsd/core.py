@@ -15,6 +15,7 @@ from imsd.auth import Authenticator, Passwords
 from imsd.auth.hashing import Hashing
 from imsd.config import Config
 from imsd.directory.directory import Directory
+from imsd.duties import Duties
 from imsd.errors import Refusal
 from imsd.lowwater import LowWater
 from imsd.mail.delivery import Delivery
@@ -49,6 +50,7 @@ class Core:
         self.db = db
         self.keyring = Keyring(config.home)
         self.settings = LiveSettings(PAGES, config.server.hostname, self.keyring)
+        self.duties = Duties(db, reactor, f"{config.server.hostname} ({config.home})")
         self.blobs = Blobs(db)
         self.summaries = Summaries(reactor)
         self.indexes = MailboxIndexes(db)
@@ -143,6 +145,7 @@ class Core:
         self.authenticator.stop()
         self.directory.stop()
         self.indexes.close()
+        await self.duties.stop()
         await self.db.close()
         self.search.close()
         self.hashing.stop()

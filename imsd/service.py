@@ -140,6 +140,7 @@ class Server(Service):
             own=tuple(self.config.server.addresses),
             node=core.db.node,
             keyring=core.keyring,
+            duties=core.duties,
             ports=tuple(filter(None, map(self.config.port, ("smtp", "submission")))),
         )
         await self.queue.start()
@@ -165,7 +166,7 @@ class Server(Service):
         self._reload.start(RELOAD, now=False)
         # After the turn that brought the server up, which is long and keeps nobody waiting.
         self.reactor.callLater(0, self.watchdog.start)
-        self.upkeep = Upkeep(core.db, core.blobs, self.reactor)
+        self.upkeep = Upkeep(core.db, core.blobs, core.duties, self.reactor)
         self.upkeep.start()
         core.water.start()
         self.pickup = Pickup(
@@ -236,6 +237,7 @@ class Server(Service):
             busy=lambda: bool(queue.lanes.open or self.factories["smtp"].connections),
             waits=queue.waits_for,
             moved=queue.links_moved,
+            duties=core.duties,
         )
 
     def _cannot_start(self, failure: Any) -> None:

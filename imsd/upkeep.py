@@ -8,6 +8,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from imsd.duties import Duties
 from imsd.store import housekeeping
 from imsd.store.blobs import Blobs
 from imsd.store.database import Database
@@ -18,12 +19,15 @@ ROUND: Final = 60.0
 
 
 class Upkeep:
-    """Runs `imsd.store.housekeeping`; a round that fails is logged and the next one comes."""
+    """Runs `imsd.store.housekeeping`; a round that fails is logged and the next one comes.
+
+    duties: of nodes that share a database one does it, and each its own sweep."""
 
     log = Logger()
 
-    def __init__(self, db: Database, blobs: Blobs, reactor: Any) -> None:
+    def __init__(self, db: Database, blobs: Blobs, duties: Duties, reactor: Any) -> None:
         self._db = db
+        self._duties = duties
         self._blobs = blobs
         self._swept = False
         self.rounds = 0
@@ -52,7 +56,8 @@ class Upkeep:
             count = await self._blobs.sweep()
             if count:
                 self.log.info("removed {count} files that a crash had left", count=count)
-        await housekeeping.tidy(self._db, self._blobs, now())
+        if await self._duties.has("upkeep"):
+            await housekeeping.tidy(self._db, self._blobs, now())
         self.rounds += 1
 
     def _ended(self, outcome: Any) -> None:

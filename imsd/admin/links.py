@@ -19,6 +19,7 @@ def _row(link: Link, standing: Standing) -> Json:
         "name": link.name,
         "state": standing.state.value,
         "held": standing.held,
+        "elsewhere": standing.elsewhere,
         "last_up": standing.raised or None,
         "last_try": standing.tried or None,
         "next": standing.due.isoformat(sep=" ", timespec="minutes") if standing.due is not None else None,

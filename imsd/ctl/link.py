@@ -63,6 +63,8 @@ def _tell(row: dict[str, Any]) -> None:
 
 
 def _state(row: dict[str, Any]) -> str:
+    if row["elsewhere"]:
+        return f"at {row['elsewhere']}"
     return f"{row['state']}, held" if row["held"] else str(row["state"])
 
 

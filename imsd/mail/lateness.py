@@ -5,11 +5,12 @@
    his row says so (`warned`), and a result that is written later leaves that as it is.
 2. What is being tried is told of too, if it is ours: then `noticed` keeps the try from telling again.
    What another node tries, that one tells of when the try fails, or the next look does.
+3. Of nodes that share a database one looks (`mine`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
@@ -53,9 +54,11 @@ class Lateness:
         held: Callable[[], Iterable[Active]],
         now: Callable[[], int],
         reactor: Any,
+        mine: Callable[[], Awaitable[bool]],
     ) -> None:
         self._db = db
         self._now = now
+        self._mine = mine
         self._looking = LoopingCall(self._round)
         self._looking.clock = reactor
         self._stopping = False
@@ -74,11 +77,13 @@ class Lateness:
             self._looking.stop()
 
     def _round(self) -> Deferred[None]:
-        return Deferred.fromCoroutine(self._look_round())
+        return Deferred.fromCoroutine(self.take_turn())
 
-    async def _look_round(self) -> None:
+    async def take_turn(self) -> None:
+        """Look, if it is for this node to do; what goes wrong is logged."""
         try:
-            await self.look()
+            if await self._mine():
+                await self.look()
         except Refusal as refusal:
             self.log.info("late mail could not be looked for: {why}", why=refusal.text)
         except Exception:

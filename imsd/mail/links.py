@@ -6,7 +6,9 @@
    it in the queue is started, what arrives meanwhile is sent, and a host is asked for what it has for us.
 3. It goes down when nothing was sent or received for `idle_min` minutes and nothing waits for it. One that
    somebody brought up stays up until somebody takes it down.
-4. One thing at a time happens to a link. A command that fails or hangs is logged (event 4106), and the
+4. Of nodes that share a database one looks after a link (`imsd.duties`), and no other brings it up; all send
+   while it is up, and who sends says so, which keeps it up. A node that may have lost it takes it down.
+5. One thing at a time happens to a link. A command that fails or hangs is logged (event 4106), and the
    next occasion tries again. What was up when the server stops is taken down.
 """
 
@@ -22,18 +24,21 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from imsd.errors import NoSuchEntry, Refusal
+from imsd.errors import NoSuchEntry, Refusal, UnwillingToPerform
 from imsd.mail.programs import CommandFailed
 from imsd.mail.retrieving import CannotRetrieve
 from imsd.settings.links import Dialup, Link
 from imsd.settings.schedules import next_of
 
 if TYPE_CHECKING:
+    from imsd.duties import Duties
     from imsd.mail.connectors import Connectors
     from imsd.settings import LiveSettings
 
 LOOK: Final = 1.0
 """Seconds between looks."""
+USED: Final = 20.0
+"""Seconds between notes that a link is used that another node looks after."""
 
 Run = Callable[[Sequence[str], float, str], Awaitable[str]]
 
@@ -41,6 +46,10 @@ Run = Callable[[Sequence[str], float, str], Awaitable[str]]
 def local(seconds: float) -> datetime:
     """By the server's clock and time zone."""
     return datetime.fromtimestamp(seconds, UTC).astimezone().replace(tzinfo=None)
+
+
+def _duty(link: Link) -> str:
+    return f"link {link.name.lower()}"
 
 
 class State(Enum):
@@ -52,7 +61,8 @@ class State(Enum):
 
 @dataclass(slots=True)
 class Standing:
-    """How a link is. Times in seconds. held: somebody brought it up. due: by its schedule."""
+    """How a link is. Times in seconds. held: somebody brought it up. due: by its schedule.
+    elsewhere: the node that looks after it. used: when this node said that it uses it."""
 
     state: State = State.DOWN
     held: bool = False
@@ -63,12 +73,15 @@ class Standing:
     schedule: tuple[str, ...] = ()
     error: str = ""
     asked: str = ""
+    elsewhere: str = ""
+    used: float = 0.0
     at_work: Deferred[None] | None = None
 
 
 class Links:
     """run: runs a command for a link of that name. retrieve: asks a host. busy: whether mail moves now.
-    waits: whether mail waits for a link. moved: called when a link came up or went down."""
+    waits: whether mail waits for a link. moved: called when a link came up or went down. duties: which links
+    are this node's."""
 
     log = Logger()
 
@@ -83,6 +96,7 @@ class Links:
         busy: Callable[[], bool],
         waits: Callable[[str], Awaitable[bool]],
         moved: Callable[[], None],
+        duties: Duties,
     ) -> None:
         self._settings = settings
         self._connectors = connectors
@@ -92,6 +106,7 @@ class Links:
         self._busy = busy
         self._waits = waits
         self._moved = moved
+        self._duties = duties
         self.standings: dict[str, Standing] = {}
         self._loop = LoopingCall(self._look)
         self._loop.clock = reactor
@@ -152,10 +167,17 @@ class Links:
             self._connectors.up.discard(name)
         for link in links:
             standing = self._standing(link)
-            if standing.state is State.UP:
+            if not await self._is_ours(link, standing):
+                await self._follow(link, standing)
+            elif standing.state is State.UP:
                 await self._look_after(link, standing)
             elif standing.state is State.DOWN and await self._is_due(link, standing):
                 self._begin(link, standing)
+
+    async def _is_ours(self, link: Link, standing: Standing) -> bool:
+        ours = await self._duties.has(_duty(link))
+        standing.elsewhere = self._duties.elsewhere(_duty(link))
+        return ours
 
     async def _is_due(self, link: Link, standing: Standing) -> bool:
         now = self._now()
@@ -170,7 +192,24 @@ class Links:
         if standing.at_work is not None or self._busy() or await self._waits(link.name):
             standing.active = now
         elif not standing.held and now - standing.active >= link.idle_min * 60:
+            used = (await self._duties.shown(_duty(link))).used / 1e6
+            if now - used < max(link.idle_min * 60, 2 * USED):
+                standing.active = used
+            else:
+                await self._lower(link, standing)
+
+    async def _follow(self, link: Link, standing: Standing) -> None:
+        """Another node looks after it: send while it is up there."""
+        if standing.state is State.UP:
             await self._lower(link, standing)
+        name = link.name.lower()
+        up = (await self._duties.shown(_duty(link))).state == State.UP.value
+        if up != (name in self._connectors.up):
+            (self._connectors.up.add if up else self._connectors.up.discard)(name)
+            self._moved()
+        if up and self._busy() and self._now() - standing.used >= USED:
+            standing.used = self._now()
+            await self._duties.use(_duty(link))
 
     # Up and down -------------------------------------------------------------------------------
 
@@ -198,6 +237,7 @@ class Links:
             self._connectors.up.add(link.name.lower())
             self.log.info("link {name} is up", name=link.name)
             self._moved()
+            await self._duties.show(_duty(link), State.UP.value)
             await self._ask(link, standing)
             standing.active = self._now()
         finally:
@@ -223,6 +263,7 @@ class Links:
         # What is not sent yet waits for the next time, and no connection is begun.
         self._connectors.up.discard(link.name.lower())
         self._moved()
+        await self._say_down(link)
         try:
             if link.down:
                 await self._run(link.down, link.command_seconds, link.name)
@@ -233,27 +274,40 @@ class Links:
             standing.state, standing.held = State.DOWN, False
         self.log.info("link {name} is down", name=link.name)
 
+    async def _say_down(self, link: Link) -> None:
+        try:
+            await self._duties.show(_duty(link), State.DOWN.value)
+        except Refusal:
+            pass  # The others see it when the lease is over.
+
     # By hand -----------------------------------------------------------------------------------
 
     async def up(self, name: str, hold: bool = True) -> Standing:
-        """Bring a link up; hold: until it is taken down. Raises NoSuchEntry."""
+        """Bring a link up; hold: until it is taken down. Raises NoSuchEntry, UnwillingToPerform."""
         link = self._named(name)
         standing = self._standing(link)
+        await self._must_be_ours(link, standing)
         if standing.state is State.DOWN:
             self._begin(link, standing)
         standing.held = hold
         return standing
 
     async def down(self, name: str) -> Standing:
-        """Take a link down. Raises NoSuchEntry."""
+        """Take a link down. Raises NoSuchEntry, UnwillingToPerform."""
         link = self._named(name)
         standing = self._standing(link)
+        await self._must_be_ours(link, standing)
         standing.held = False
         if standing.state is State.UP:
             if standing.at_work is not None:
                 standing.at_work.cancel()
             await self._lower(link, standing)
         return standing
+
+    async def _must_be_ours(self, link: Link, standing: Standing) -> None:
+        if not await self._is_ours(link, standing):
+            where = standing.elsewhere or "another node"
+            raise UnwillingToPerform(f"{where} looks after link {link.name}: run this command there")
 
     def status(self) -> list[tuple[Link, Standing]]:
         return [(link, self._standing(link)) for link in self._settings[Dialup].links]

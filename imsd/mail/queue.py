@@ -27,6 +27,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from imsd.duties import Duties
 from imsd.errors import NoSuchEntry, Refusal
 from imsd.mail.carrying import Carrying
 from imsd.mail.claiming import LEASE as LEASE
@@ -95,6 +96,7 @@ class QueueRunner:
         timeouts: Timeouts | None = None,
         keyring: Keyring | None = None,
         interfaces: Callable[[], Collection[str]] = addresses_of_interfaces,
+        duties: Duties | None = None,
     ) -> None:
         self._db = db
         self._settings = settings
@@ -155,7 +157,16 @@ class QueueRunner:
         self.lanes = Lanes(settings, reactor, self._courier, carrying.do, self._look_on)
         self._ways = Ways(self.connectors, directory, settings, now)
         self.claiming = Claiming(db, settings, self.lanes, self._ways, reactor, node, now, self._tell_idle)
-        self.lateness = Lateness(db, reporter, settings, lambda: self.claiming.held.values(), now, reactor)
+        duties = duties or Duties(db, reactor, self._hostname)
+        self.lateness = Lateness(
+            db,
+            reporter,
+            settings,
+            lambda: self.claiming.held.values(),
+            now,
+            reactor,
+            partial(duties.has, "delay notices"),
+        )
         self._settling.noticed = self.lateness.noticed
         delivery.flow.now = now
         self._parking = Parking(db, self.connectors, delivery.flow, now, self._kept_too_long)

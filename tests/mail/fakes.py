@@ -19,6 +19,7 @@ from imsd.directory.values import (
 from imsd.errors import NoSuchRecipient
 from imsd.settings.domains import DomainTable
 from imsd.settings.routing import TableRow
+from imsd.store.duties import Shown
 from imsd.store.ids import AccountId, EntryId
 from imsd.store.quotas import Bounds
 
@@ -159,3 +160,27 @@ class FakeDirectory:
 
         visit(recipient.address)
         return Expansion(tuple(found.values()))  # type: ignore[arg-type]
+
+
+class FakeDuties:
+    """other: the node that has all of them. says: what the holder says. used: when others used it."""
+
+    other = says = ""
+    used = 0
+    uses = 0
+
+    async def has(self, name: str) -> bool:
+        return not self.other
+
+    def elsewhere(self, name: str) -> str:
+        return self.other
+
+    async def show(self, name: str, state: str) -> None:
+        if not self.other:
+            self.says = state
+
+    async def shown(self, name: str) -> Shown:
+        return Shown(self.says, self.used)
+
+    async def use(self, name: str) -> None:
+        self.uses += 1

@@ -9,6 +9,7 @@ from imsd.mail.relay.passwords import Refusals
 from imsd.mail.work import HOUR
 from imsd.store.spool import State
 from tests.mail import test_queue
+from tests.mail.fakes import FakeDuties
 from tests.mail.test_fairness import until
 from tests.mail.test_queue import World, status
 from tests.support.stores import run
@@ -97,3 +98,17 @@ def test_refused_logins_are_counted_and_nothing_else() -> None:
     assert refusals.add(1) == 1
     assert refusals.add(3) == 1
     assert refusals.add(2) == 1, "the bound"
+
+
+def test_of_nodes_that_share_a_queue_one_tells(told: World) -> None:
+    duties = FakeDuties()
+    late = told.new_runner(duties).lateness
+    told.set(ims__delay_notice__normal=1, queue__paused=True)
+    told.send("x@far.test")
+    told.shift += 2 * HOUR
+    duties.other = "hub"
+    run(late.take_turn())
+    assert told.reports() == []
+    duties.other = ""
+    run(late.take_turn())
+    assert len(told.reports()) == 1

@@ -11,14 +11,14 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from imsd.errors import NoSuchEntry
+from imsd.errors import NoSuchEntry, UnwillingToPerform
 from imsd.mail.connectors import Connectors
 from imsd.mail.links import Links, State
 from imsd.mail.programs import CommandFailed
 from imsd.mail.retrieving import CannotRetrieve
 from imsd.settings import PAGES, LiveSettings
 from imsd.settings.links import Link
-from tests.mail.fakes import FakeDirectory
+from tests.mail.fakes import FakeDirectory, FakeDuties
 from tests.support.stores import run
 
 NOON = datetime(2026, 11, 25, 12, 0).astimezone(UTC).timestamp()
@@ -38,6 +38,7 @@ class World:
         self.fails: set[str] = set()
         self.hangs: Deferred[str] | None = None
         self.moved = 0
+        self.duties = FakeDuties()
         self.asked = 0
         self.links = Links(
             self.settings,
@@ -48,6 +49,7 @@ class World:
             busy=lambda: self.moving,
             waits=self._waits,
             moved=self._moved,
+            duties=self.duties,  # type: ignore[arg-type]
         )
 
     def set(self, **link: Any) -> None:
@@ -233,3 +235,51 @@ def test_connectors_wait_for_their_link(world: World) -> None:
     assert world.connectors.parks
     run(world.links.up("isp"))
     assert not world.connectors.waits_for(connector.delivery.link) and not world.connectors.parks
+
+
+def test_a_link_that_another_node_looks_after_is_left_to_it(world: World) -> None:
+    world.duties.other = "hub"
+    world.set(schedule=["every 0:10"])
+    world.waiting = True
+    world.later(30)
+    assert (world.state, world.ran) == (State.DOWN, [])
+    assert world.links.status()[0][1].elsewhere == "hub"
+    for by_hand in (world.links.up, world.links.down):
+        with pytest.raises(UnwillingToPerform, match="hub looks after link isp: run this command there"):
+            run(by_hand("isp"))
+    world.duties.other = ""
+    world.later(0.2)
+    assert (world.state, world.ran) == (State.UP, ["dial"]), "it stopped, and we follow"
+
+
+def test_a_link_that_is_lost_to_another_node_is_taken_down(world: World) -> None:
+    world.set()
+    run(world.links.up("isp"))
+    world.duties.other, world.duties.says = "hub", ""
+    world.later(0.1)
+    assert (world.state, world.ran, world.connectors.up) == (State.DOWN, ["dial", "hang-up"], set())
+
+
+def test_mail_leaves_by_a_link_that_is_up_at_another_node(world: World) -> None:
+    world.duties.other = "hub"
+    world.set()
+    world.duties.says = "up"
+    world.moving = True
+    world.later(1)
+    assert (world.connectors.up, world.ran, world.moved) == ({"isp"}, [], 1)
+    assert world.duties.uses == 3, "one a minute would let it go down"
+    world.duties.says = "down"
+    world.later(0.1)
+    assert (world.connectors.up, world.moved) == (set(), 2)
+
+
+def test_a_link_stays_up_while_another_node_uses_it(world: World) -> None:
+    world.set(idle_min=5)
+    run(world.links.up("isp", hold=False))
+    assert world.duties.says == "up"
+    world.later(4)
+    world.duties.used = int(world.clock.seconds() * 1e6)
+    world.later(4)
+    assert world.state is State.UP
+    world.later(1.2)
+    assert (world.state, world.duties.says) == (State.DOWN, "down")

@@ -7,6 +7,7 @@ import email.message
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from OpenSSL import SSL
@@ -75,7 +76,7 @@ class World:
     def set(self, **rows: object) -> None:
         self.settings.replace({key.replace("__", "."): json.dumps(value) for key, value in rows.items()})
 
-    def new_runner(self) -> QueueRunner:
+    def new_runner(self, duties: Any = None) -> QueueRunner:
         async def here(fn, *args):  # type: ignore[no-untyped-def]
             return fn(*args)
 
@@ -91,6 +92,7 @@ class World:
             now=self.now,
             # The machine's own may be among those of the test.
             interfaces=tuple,
+            duties=duties,
         )
 
     def send(

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from twisted.internet.task import Clock
 
+from imsd.duties import Duties
 from imsd.mail.links import Links
 from imsd.store.database import Database
 from imsd.store.spool import State
@@ -39,6 +40,7 @@ class Site(World):
             busy=lambda: bool(self.runner.lanes.open),
             waits=self.runner.waits_for,
             moved=self.runner.links_moved,
+            duties=Duties(database, reactor, "here"),
         )
 
     async def _no_command(self, *_: object) -> str:

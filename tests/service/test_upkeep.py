@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from imsd.duties import Duties
 from imsd.errors import StoreUnavailable
 from imsd.store import housekeeping, tracking
 from imsd.store.blobs import Blobs
@@ -22,12 +23,16 @@ def settle(database: Database) -> None:
         run(database.in_thread(int))
 
 
+def make(database: Database) -> Upkeep:
+    return Upkeep(database, Blobs(database), Duties(database, database.reactor, ""), database.reactor)
+
+
 def test_a_round_sweeps_once_then_tidies_every_minute(sqlite_database: Database) -> None:
     blobs = Blobs(sqlite_database)
     stray, descriptor = blobs.files.create()
     os.close(descriptor)
     os.utime(stray, (1, 1))
-    upkeep = Upkeep(sqlite_database, blobs, sqlite_database.reactor)
+    upkeep = make(sqlite_database)
     upkeep.start()
     settle(sqlite_database)
     assert not stray.exists()
@@ -48,7 +53,7 @@ def test_a_failed_round_does_not_end_upkeep(
         raise StoreUnavailable
 
     monkeypatch.setattr(housekeeping, "tidy", fail)
-    upkeep = Upkeep(sqlite_database, Blobs(sqlite_database), sqlite_database.reactor)
+    upkeep = make(sqlite_database)
     upkeep.start()
     settle(sqlite_database)
     sqlite_database.reactor.advance(ROUND)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import poplib
 import shutil
 import smtplib
@@ -146,6 +147,54 @@ def test_settings_cross(node: RunningServer, other_node: RunningServer) -> None:
     key = "admission.per_minute"
     poll(lambda: other_node.ask("settings.get", key=key)["value"] == 4321)
     node.reset("admission.per_minute")
+
+
+def test_one_node_dials_and_both_send(node: RunningServer, other_node: RunningServer, tmp_path: Path) -> None:
+    log = tmp_path / "dialled"
+    row = {
+        "name": "isp",
+        "up": ["/bin/sh", "-c", f"echo up >> {log}"],
+        "down": ["/bin/sh", "-c", f"echo down >> {log}"],
+    }
+    closed = f"127.0.0.1:{free_offset() + 25}"
+    for key, value in (
+        ("ims.dialup.links", json.dumps([row])),
+        ("ims.delivery.link", "isp"),
+        ("ims.delivery.mode", "smarthost"),
+        ("ims.delivery.smart_hosts", json.dumps([closed])),
+    ):
+        node.set(key, value)
+
+    def places() -> set[str]:
+        found = [one.ask("link.status") for one in (node, other_node)]
+        return {row["elsewhere"] for rows in found for row in rows} if all(found) else set()
+
+    poll(lambda: len(places()) == 2)
+    holder, follower = (
+        (node, other_node) if not node.ask("link.status")[0]["elsewhere"] else (other_node, node)
+    )
+    refused = follower.imsctl("link", "up", "isp", check=False)
+    assert refused.returncode != 0
+    assert f"({holder.home}) looks after link isp: run this command there" in refused.stderr
+    bob = follower.address("bob")
+    with smtplib.SMTP("localhost", follower.port("submission"), timeout=20) as smtp:
+        smtp.starttls(context=follower.tls())
+        smtp.login(bob, PASSWORD)
+        smtp.sendmail(bob, ["far@elsewhere.test"], f"From: {bob}\r\nSubject: far\r\n\r\nx\r\n")
+
+    def state() -> str:
+        (row,) = follower.ask("queue.list")
+        return f"{row['state']}: {row['last_error']}"
+
+    poll(lambda: state().startswith("parked"))
+    assert holder.ask("link.up", name="isp")["state"] in ("up", "coming up")
+    poll(lambda: "refused" in state())
+    assert holder.ask("link.down", name="isp")["state"] == "down"
+    assert log.read_text() == "up\ndown\n"
+    poll(lambda: state().startswith("parked"))
+    follower.imsctl("queue", "delete", "--yes", follower.ask("queue.list")[0]["id"])
+    for key in ("ims.delivery.link", "ims.dialup.links", "ims.delivery.mode", "ims.delivery.smart_hosts"):
+        node.reset(key)
 
 
 def test_a_killed_node_leaves_the_other_at_work(node: RunningServer, other_node: RunningServer) -> None:
