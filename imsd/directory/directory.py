@@ -158,6 +158,10 @@ class Directory:
         """Who receives mail for an entry. Raises NoSuchRecipient."""
         return await self._recipients.recipient(entry_id)
 
+    async def rest(self) -> None:
+        """Let others have a turn of the reactor."""
+        await self.cache.rest()
+
     async def restrictions(self, entry_id: EntryId) -> Restrictions:
         """Who may send to an entry. Raises NoSuchEntry."""
         return await self._recipients.restrictions(entry_id)

@@ -98,8 +98,7 @@ class Delivery:
         system = not envelope.reverse_path and envelope.account is None and envelope.origin == Origin()
         originator = Originator(envelope.account, envelope.reverse_path, system, envelope.origin.address)
         plan = Plan(size=content.size, originator=originator)
-        for addressee in envelope.addressees:
-            await self._planner.add(plan, addressee, addressee.recipient)
+        await self._planner.add_all(plan, envelope.addressees)
         if plan.refused and not plan.local and not plan.remote and not plan.later:
             raise plan.refused[0][1]
         self._place(plan, envelope.priority)

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,9 @@ from imsd.store.ids import PUBLIC, AccountId
 if TYPE_CHECKING:
     from imsd.directory.directory import Directory
 
+AT_ONCE = 50
+"""Addressees between turns for others."""
+
 DEPTH = 8
 """How often a contact may lead to another address of ours."""
 
@@ -45,6 +49,13 @@ class Planner:
         self.connectors = connectors
         self.room = room
         self.srs = srs
+
+    async def add_all(self, plan: Plan, addressees: Iterable[Addressee], depth: int = 0) -> None:
+        """Addressees, however many; others have their turns meanwhile."""
+        for number, addressee in enumerate(addressees, 1):
+            await self.add(plan, addressee, addressee.recipient, depth)
+            if number % AT_ONCE == 0:
+                await self._directory.rest()
 
     async def add(self, plan: Plan, addressee: Addressee, to: Recipient | None, depth: int = 0) -> None:
         """An addressee, and whoever that leads to. depth: how many have led here."""
@@ -119,9 +130,10 @@ class Planner:
         plan.events.append(("expanded", to.address, f"{len(found.recipients)} recipients"))
         null = not (plan.originator.address if addressee.sender is None else addressee.sender)
         given = await self._of_list(addressee, to, null)
-        for recipient in (*found.recipients, *found.refused):
-            member = replace(given, address=recipient.address, recipient=recipient)
-            await self.add(plan, member, recipient, depth)
+        members = (*found.recipients, *found.refused)
+        await self.add_all(
+            plan, (replace(given, address=each.address, recipient=each) for each in members), depth
+        )
 
     async def _of_list(self, given: Addressee, to: DistributionList, null: bool) -> Addressee:
         """What members have of what was said of their list (rule 1). null: nobody is to be told of what

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import TYPE_CHECKING, TypeVar
 
 from imsd.errors import NoSuchMailbox, Refusal
@@ -29,6 +30,9 @@ LOCAL = ""
 """The domain of queue rows that are delivered here."""
 
 MOST = messages.MAX_DELIVERIES
+
+LONGEST = 1_000
+"""Recipients of one message of the queue."""
 
 
 @value(frozen=True, slots=True)
@@ -191,7 +195,7 @@ def _row(each: Addressee | Copy, time: int, turn: int, held: bool, kept: str) ->
         return spool.NewRecipient(each.address, LOCAL, time, notify, each.orcpt_type, each.orcpt)
     return spool.NewRecipient(
         each.address,
-        each.destination or _domain_of(each),
+        _bound(each),
         time,
         notify,
         each.orcpt_type,
@@ -204,6 +208,11 @@ def _row(each: Addressee | Copy, time: int, turn: int, held: bool, kept: str) ->
     )
 
 
+def _bound(each: Addressee | Copy) -> str:
+    """Where it goes: a domain or a destination, "" for here."""
+    return LOCAL if isinstance(each, Copy) else each.destination or _domain_of(each)
+
+
 def _domain_of(each: Addressee) -> str:
     return each.address.rpartition("@")[2].lower()
 
@@ -214,15 +223,22 @@ T = TypeVar("T", Addressee, Copy, Addressee | Copy)
 def _by_sender(
     given: Iterable[T], envelope: Envelope, queue_id: str
 ) -> Iterator[tuple[Envelope, str, list[T]]]:
-    """What shares a reverse-path is one message of the queue; each but the first needs an id of its own."""
+    """What shares a reverse-path is one message of the queue, or some; each but the first needs an id of its
+    own. They are never longer than `LONGEST`, so that nothing that is done with one takes long."""
     groups: dict[tuple[str | None, bool, str], list[T]] = {}
     for each in given:
         groups.setdefault((each.sender, each.anew, each.head), []).append(each)
-    for number, ((sender, anew, _), some) in enumerate(groups.items()):
+    number = 0
+    for (sender, anew, _), some in groups.items():
         own = envelope if sender is None else replace(envelope, reverse_path=sender)
         if anew:
             own = replace(own, ret="", envid="")
-        yield own, f"{queue_id}-{number}" if number else queue_id, some
+        if len(some) > LONGEST:
+            # Who can go in one transaction stays together.
+            some.sort(key=_bound)
+        for at in range(0, len(some), LONGEST):
+            yield own, f"{queue_id}-{number}" if number else queue_id, some[at : at + LONGEST]
+            number += 1
 
 
 def _queue_all(
@@ -237,14 +253,15 @@ def _queue_all(
 ) -> list[tuple[spool.NewRecipient, str]]:
     """Queue foreign recipients and copies that wait; each row with the id under which it is queued."""
     queued: list[tuple[spool.NewRecipient, str]] = []
+    # Who can go in one transaction goes together.
+    turns: dict[str, int] = {}
+    places = count()
     for own, of, some in _by_sender(given, envelope, queue_id):
         due, held = max(time, own.timing.release), bool(plan.held)
-        # Who can go in one transaction goes together.
-        turns: dict[str, int] = {}
         rows = []
-        for place, each in enumerate(some):
-            bound = "" if isinstance(each, Copy) else each.destination or _domain_of(each)
-            turn = turns.setdefault(bound, (plan.turn or time) + place * STEP)
+        for each in some:
+            bound = _bound(each)
+            turn = turns.setdefault(bound, (plan.turn or time) + next(places) * STEP)
             kept_here = held or (bool(bound) and bound.rpartition(">")[2] in plan.holding)
             rows.append(_row(each, due, turn, kept_here, plan.kept))
         _queue(unit, rows, own, content, of, time, lifetime, some[0].head.encode())

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, PrimaryKeyConstraint, Table, bindparam, delete, func, select
+from sqlalchemy import Column, PrimaryKeyConstraint, Table, bindparam, delete, literal_column, select
 
 from imsd.store import blob_rows
 from imsd.store.ids import AccountId, BlobId
@@ -87,7 +87,7 @@ _COPIES = sql(
     .with_for_update(skip_locked=True)
 )
 _DELETE_COPIES = sql(delete(fanout_copy).where(_c.fanout == bindparam("fanout"), among(_c.number, "numbers")))
-_LEFT = sql(select(func.count()).select_from(fanout_copy).where(_c.fanout == bindparam("fanout")))
+_LEFT = sql(select(_c.number).where(_c.fanout == bindparam("fanout")).limit(literal_column("1")))
 _DELETE = sql(delete(fanout).where(_f.id == bindparam("fanout")).returning(_f.blob))
 
 
@@ -142,7 +142,7 @@ def take(unit: Transaction, fanout_id: int, limit: int = 50) -> list[Copy]:
 def made(unit: Unit, fanout_id: int, copies: Iterable[Copy]) -> bool:
     """The copies are made, or refused for good; True when they were the last."""
     unit.run(_DELETE_COPIES, fanout=fanout_id, numbers=[copy.number for copy in copies])
-    if unit.value(_LEFT, fanout=fanout_id):
+    if unit.value(_LEFT, fanout=fanout_id) is not None:
         return False
     blob_id = unit.value(_DELETE, fanout=fanout_id)
     if blob_id is not None:

@@ -51,6 +51,7 @@ class FakeDirectory:
         self.shared: dict[str, str] = {}
         self.restricted: dict[EntryId, Restrictions] = {}
         self.languages: dict[AccountId, str] = {}
+        self.rests = 0
 
     def known_recipient(self, address: str) -> None:
         """It has to be asked."""
@@ -93,6 +94,9 @@ class FakeDirectory:
 
     def add_foreign(self, kind: str, value: str, alias: str) -> None:
         self.foreign[kind, value] = self.known[f"{alias}@{DOMAIN}"]
+
+    async def rest(self) -> None:
+        self.rests += 1
 
     def serves(self, domain: str) -> bool:
         row = self.domains.row(domain)

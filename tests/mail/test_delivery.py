@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from imsd.errors import NoSuchMailbox, OverQuota, PostingDenied, TooLargeHere
+from imsd.mail import units
 from imsd.mail.delivery import LOCAL, Accepted, Delivery
 from imsd.mail.envelope import Addressee, Envelope
 from imsd.settings import PAGES, LiveSettings
@@ -277,6 +278,7 @@ def test_more_than_100_local_recipients_are_fanned_out(post: Post) -> None:
     post.directory.add_list("all", *(f"p{number}@example.test" for number in range(230)))
     accepted = post.send("all@example.test")
     assert (accepted.delivered, accepted.queued) == (100, 130)
+    assert post.directory.rests == 4, "others have had their turns"
     run(post.delivery.drained())
     assert all(len(post.inbox(account)) == 1 for account in accounts)
     assert post.inbox(accounts[-1])[0].prefix.endswith(b"Delivered-To: p229@example.test\r\n")
@@ -300,6 +302,26 @@ def test_what_is_to_be_reported_of_a_fan_out_is_not_forgotten(post: Post) -> Non
     post.send("all@example.test", notify=("NEVER",))
     run(post.delivery.drained())
     assert ("p119@example.test", LOCAL, "NEVER") in post.queue()
+
+
+def test_a_message_to_very_many_is_some_messages_of_the_queue(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(units, "LONGEST", 10)
+    to = [Addressee(f"p{number}@d{number % 3}.test") for number in range(25)]
+    accepted = run(post.delivery.accept(Envelope("alice@example.test", tuple(to)), content("hello")))
+    found = {
+        each.queue_id: run(post.db.read(spool.recipients_of, each.id))
+        for each in run(post.db.read(spool.listed))
+    }
+    assert list(found) == [accepted.queue_id, f"{accepted.queue_id}-1", f"{accepted.queue_id}-2"]
+    assert [len(some) for some in found.values()] == [10, 10, 5]
+    rows = [each for some in found.values() for each in some]
+    assert {each.address for each in rows} == {each.address for each in to}
+    # Who can go in one transaction is in one message, as far as that goes, and has one turn.
+    assert [each.domain for each in rows] == sorted(each.domain for each in rows)
+    assert len({each.turn for each in rows}) == 3
+    assert post.references() == [3]
 
 
 def test_queue_ids_never_repeat(post: Post) -> None:
