@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from sqlalchemy import bindparam, delete, func, or_, select, update
 
 from imsd.errors import ConstraintViolation, EntryExists, NoSuchEntry, NotAllowedOnNonLeaf
-from imsd.store import entry_codec
+from imsd.store import deleted_entries, entry_codec
 from imsd.store.changes import DIRECTORY, EntriesChanged
 from imsd.store.entries import ROOT, Draft, EntryRow, ancestors, child, exists, load, named
 from imsd.store.entry_index import INDEXED_LENGTH
@@ -33,6 +33,7 @@ _INSERT = insert_row(
     entry, "parent", "rdn_attribute", "rdn_value", "rdn_normal", "kind", "version", "created",
     "modified", "creator", "modifier", "uuid", "attributes",
 )  # fmt: skip
+_RESTORE = insert_row(entry)
 _UPDATE = sql(
     update(entry)
     .where(_e.id == bindparam("of"))
@@ -223,6 +224,62 @@ def remove(unit: Unit, entry_id: EntryId) -> None:
     _publish(unit, previous, version, touched)
 
 
+def put_away(unit: Unit, entry_id: EntryId, now: int, actor: EntryId, until: int) -> None:
+    """Remove a leaf entry, and keep what it was until then (`deleted_entries`). Raises as `remove` does."""
+    unit.advance(DIRECTORY)
+    indexed, names = unit.all(_VALUES_OF, id=entry_id), unit.all(_NAMES_OF, id=entry_id)
+    deleted_entries.keep(unit, load(unit, entry_id), indexed, names, now, actor, until)
+    remove(unit, entry_id)
+
+
+def bring_back(unit: Unit, entry_id: EntryId, now: int, actor: EntryId = ROOT) -> None:
+    """Make an entry that was put away what it was, with its id. References to and from what is gone stay
+    away; to lists it comes as the last member.
+
+    Raises NoSuchEntry (it, or its parent), EntryExists. Repeating it is refused with NoSuchEntry.
+    """
+    previous, version = unit.advance(DIRECTORY)
+    kept = deleted_entries.load(unit, entry_id)
+    draft = kept.draft
+    if draft.parent and not exists(unit, draft.parent):
+        raise NoSuchEntry
+    if child(unit, draft.parent, draft.rdn_normal) is not None:
+        raise EntryExists
+    deleted_entries.forget(unit, entry_id)
+    unit.run(
+        _RESTORE,
+        id=entry_id,
+        parent=draft.parent,
+        rdn_attribute=draft.rdn_attribute,
+        rdn_value=draft.rdn_value,
+        rdn_normal=draft.rdn_normal,
+        kind=draft.kind,
+        version=version,
+        created=kept.created,
+        modified=now,
+        creator=kept.creator,
+        modifier=actor,
+        uuid=kept.uuid,
+        attributes=entry_codec.pack(draft.attributes),
+    )
+    unit.many(_ADD_VALUE, _value_rows(entry_id, draft.values))
+    unit.many(_ADD_NAME, _name_rows(entry_id, draft.names.items()))
+    touched = {entry_id, draft.parent}
+    for attribute, targets in draft.references.items():
+        there = [target for target in targets if exists(unit, target)]
+        unit.many(_ADD_REFERENCE, _reference_rows(entry_id, attribute, there, 0))
+        touched.update(there)
+    referrers: set[EntryId] = set()
+    for attribute, sources in kept.referrers.items():
+        for source in sources:
+            if source != entry_id and exists(unit, source):
+                last = unit.value(_LAST_POSITION, entry=source, attribute=attribute) or 0
+                unit.many(_ADD_REFERENCE, _reference_rows(source, attribute, (entry_id,), last + 1))
+                referrers.add(source)
+    unit.run(_TOUCH_MANY, ids=sorted(referrers), version=version)
+    _publish(unit, previous, version, touched | referrers)
+
+
 def touch(unit: Unit, entry_id: EntryId) -> None:
     """Say that what hangs on the entry has changed: its password, its rights. Raises NoSuchEntry."""
     previous, version = unit.advance(DIRECTORY)
@@ -255,7 +312,7 @@ def stamp(
 
 
 def _free(unit: Unit, name: str) -> None:
-    if named(unit, name) is not None:
+    if named(unit, name) is not None or deleted_entries.named(unit, name) is not None:
         raise ConstraintViolation("The address or alias is taken")
 
 
