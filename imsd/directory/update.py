@@ -34,7 +34,16 @@ from imsd.errors import (
     NotPermitted,
     UnwillingToPerform,
 )
-from imsd.store import acl, credentials, entries, entry_changes, entry_index, mailboxes, quotas
+from imsd.store import (
+    acl,
+    credentials,
+    deleted_entries,
+    entries,
+    entry_changes,
+    entry_index,
+    mailboxes,
+    quotas,
+)
 from imsd.store.credentials import NewPassword
 from imsd.store.entries import Draft
 from imsd.store.ids import AccountId, EntryId
@@ -98,7 +107,10 @@ def _sees(asking: Viewer, entry: Entry) -> bool:
 def _taken(unit: Unit, own: EntryId = entries.ROOT) -> Callable[[str], bool]:
     def taken(name: str) -> bool:
         found = entries.named(unit, name)
-        return found is not None and found[0] != own
+        if found is None:
+            # Whoever was deleted and may come back keeps his names.
+            return deleted_entries.named(unit, name) is not None
+        return found[0] != own
 
     return taken
 
@@ -362,10 +374,10 @@ def _store(unit: Unit, entry: Entry, working: Working, rules: Rules, now: int, a
     if entry.kind == Kind.MAILBOX and any(made.attributes.get(key) != entry.user.get(key) for key in LIMITS):
         _limit(unit, AccountId(entry.id), made, rules)
     if entry.is_admin and not Entry(entries.load(unit, entry.id)).is_admin:
-        _leaves_an_administrator(unit, entry)
+        leaves_an_administrator(unit, entry)
 
 
-def _leaves_an_administrator(unit: Unit, entry: Entry) -> None:
+def leaves_an_administrator(unit: Unit, entry: Entry) -> None:
     """Somebody else can administer, or it is not done: nobody locks himself out, with everybody."""
     if entry.is_admin and not any(
         each != entry.id and Entry(entries.load(unit, each)).is_admin
@@ -421,7 +433,7 @@ def delete_entry(unit: Unit, entry: Entry, rules: Rules, now: int, delete_mailbo
     if entry.kind in (Kind.ORGANIZATION, Kind.SITE, Kind.CONFIGURATION):
         raise UnwillingToPerform("The organisation needs this entry")
     if entry.kind == Kind.MAILBOX:
-        _leaves_an_administrator(unit, entry)
+        leaves_an_administrator(unit, entry)
         account = AccountId(entry.id)
         stated = entry.text("imsmailboxfate").lower()
         allowed = delete_mailbox or stated == "delete" or (rules.delete_mailboxes and stated != "refuse")
