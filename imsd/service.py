@@ -12,6 +12,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ from imsd import __version__
 from imsd.admin import control
 from imsd.config import STANDARD_PORTS, Config, ConfigError
 from imsd.core import Core
+from imsd.directory.undeleting import purge_all_due
 from imsd.errors import NoSuchEntry, Refusal
 from imsd.garbage import Garbage
 from imsd.gates import PAGE_OF, Gate, OdmrGate, SmtpGate, close_what_is_off
@@ -166,7 +168,13 @@ class Server(Service):
         self._reload.start(RELOAD, now=False)
         # After the turn that brought the server up, which is long and keeps nobody waiting.
         self.reactor.callLater(0, self.watchdog.start)
-        self.upkeep = Upkeep(core.db, core.blobs, core.duties, self.reactor)
+        self.upkeep = Upkeep(
+            core.db,
+            core.blobs,
+            core.duties,
+            partial(purge_all_due, core.db, core.directory.now),
+            self.reactor,
+        )
         self.upkeep.start()
         core.water.start()
         self.pickup = Pickup(

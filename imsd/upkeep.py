@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -21,13 +22,17 @@ ROUND: Final = 60.0
 class Upkeep:
     """Runs `imsd.store.housekeeping`; a round that fails is logged and the next one comes.
 
-    duties: of nodes that share a database one does it, and each its own sweep."""
+    duties: of nodes that share a database one does it, and each its own sweep. purge: what else is done in
+    each round."""
 
     log = Logger()
 
-    def __init__(self, db: Database, blobs: Blobs, duties: Duties, reactor: Any) -> None:
+    def __init__(
+        self, db: Database, blobs: Blobs, duties: Duties, purge: Callable[[], Awaitable[object]], reactor: Any
+    ) -> None:
         self._db = db
         self._duties = duties
+        self._purge = purge
         self._blobs = blobs
         self._swept = False
         self.rounds = 0
@@ -57,6 +62,7 @@ class Upkeep:
             if count:
                 self.log.info("removed {count} files that a crash had left", count=count)
         if await self._duties.has("upkeep"):
+            await self._purge()
             await housekeeping.tidy(self._db, self._blobs, now())
         self.rounds += 1
 

@@ -3,13 +3,14 @@
 operations  the table, and how an operation is called
 control     the table over HTTP on a local socket
 people, mailbox, sharing, directory, settings, queue, routes, search, status, stats, health, limits, links,
-tls, backup
+tls, backup, deleted
             the operations, by what they are about; importing this package enters them
 protection  how a connection to each host would be protected, in words
 """
 
 from imsd.admin import (
     backup,
+    deleted,
     directory,
     health,
     limits,
@@ -28,6 +29,7 @@ from imsd.admin import (
 
 __all__ = [
     "backup",
+    "deleted",
     "directory",
     "health",
     "limits",

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
+from imsd.admin.deleted import until_of
 from imsd.admin.operations import Json, operation
 from imsd.directory import protocols
 from imsd.directory.allowances import ATTRIBUTES
@@ -110,9 +111,12 @@ async def disable(core: Any, who: str, disabled: bool = True) -> Json:
 
 
 @operation("user.delete")
-async def delete_user(core: Any, who: str, delete_mailbox: bool = False) -> Json:
-    """Delete a person; a mailbox that is not empty goes only with delete_mailbox."""
-    await core.directory.delete_user((await _person(core, who)).dn, delete_mailbox=delete_mailbox)
+async def delete_user(core: Any, who: str, delete_mailbox: bool = False, at_once: bool = False) -> Json:
+    """Delete a person; a mailbox that is not empty goes only with delete_mailbox. Until when he can be
+    brought back; at_once: he cannot."""
+    person = await _person(core, who)
+    await core.directory.delete_user(person.dn, delete_mailbox=delete_mailbox, at_once=at_once)
+    return await core.db.read(until_of, person.entry)
 
 
 @operation("user.protocols")
@@ -386,9 +390,9 @@ async def show_recipient(core: Any, kind: str, address: str) -> Json:
 
 
 @operation("recipient.delete")
-async def delete_recipient(core: Any, kind: str, address: str) -> Json:
-    """Delete one of them."""
-    await core.directory.delete(address, _kind(kind))
+async def delete_recipient(core: Any, kind: str, address: str, at_once: bool = False) -> Json:
+    """Delete one of them; at_once: it cannot be brought back."""
+    await core.directory.delete(address, _kind(kind), at_once=at_once)
 
 
 def _kind(name: str) -> Kind:

@@ -85,6 +85,7 @@ class Administrator:
 
 MODULES = (
     "backup",
+    "deleted",
     "directory",
     "limits",
     "link",

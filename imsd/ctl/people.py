@@ -117,12 +117,17 @@ def user_enable(admin: Administrator, who: str) -> None:
 @user.command("delete")
 @click.argument("who")
 @click.option("--delete-mailbox", is_flag=True, help="Delete the mailbox with all its messages, too.")
+@click.option("--at-once", is_flag=True, help="Nothing is kept to be brought back.")
 @click.confirmation_option(prompt="Delete this person?")
 @click.pass_obj
-def user_delete(admin: Administrator, who: str, delete_mailbox: bool) -> None:
-    """Delete a person. A mailbox that is not empty is deleted only with --delete-mailbox."""
-    admin.ask("user.delete", who=who, delete_mailbox=delete_mailbox)
-    click.echo(f"{who} was deleted.")
+def user_delete(admin: Administrator, who: str, delete_mailbox: bool, at_once: bool) -> None:
+    """Delete a person. A mailbox that is not empty is deleted only with --delete-mailbox.
+
+    For deletion.keep_days the person can be brought back, with the mailbox: imsctl directory undelete.
+    """
+    until = admin.ask("user.delete", who=who, delete_mailbox=delete_mailbox, at_once=at_once)
+    back = f" Until {moment(until)}: imsctl directory undelete {who}" if until else ""
+    click.echo(f"{who} was deleted.{back}")
 
 
 @user.command("protocols")
@@ -379,10 +384,11 @@ def _common(commands: click.Group, kind: str, words: str) -> None:
 
     @commands.command("delete", help=f"Delete one of the {words}.")
     @click.argument("address")
+    @click.option("--at-once", is_flag=True, help="Nothing is kept to be brought back.")
     @click.confirmation_option(prompt="Delete it?")
     @click.pass_obj
-    def delete(admin: Administrator, address: str) -> None:
-        admin.ask("recipient.delete", kind=kind, address=address)
+    def delete(admin: Administrator, address: str, at_once: bool) -> None:
+        admin.ask("recipient.delete", kind=kind, address=address, at_once=at_once)
         click.echo(f"{address} was deleted.")
 
 

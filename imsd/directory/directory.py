@@ -44,9 +44,7 @@ from imsd.errors import (
 from imsd.settings import LiveSettings
 from imsd.settings.connectors import Ims
 from imsd.settings.directory import Addressing, Ldap
-from imsd.settings.folders import Folders
 from imsd.settings.passwords import PasswordPolicy
-from imsd.settings.quotas import Quotas
 from imsd.settings.routing import Rerouting
 from imsd.store import credentials, entries
 from imsd.store import settings as setting_rows
@@ -108,7 +106,7 @@ class Directory:
     def _settings_changed(self) -> None:
         page, ldap = self.settings[Addressing], self.settings[Ldap]
         self.domains = Domains.of(page, self.settings[Rerouting], self.settings[Ims])
-        self.rules: Rules = rules_of(page, ldap, self.settings[Quotas], self.settings[Folders], self.domains)
+        self.rules: Rules = rules_of(self.settings, self.domains)
         self.policy = Policy(visibility_of(ldap))
         self.elsewhere = Elsewhere.of(ldap)
         self.cache.forget_answers()
@@ -465,16 +463,19 @@ class Directory:
         held = Credentials() if entry is None else await self.db.read_few(credentials.read, entry)
         return replacement(await self._passwords.make(password, not_again(held, page)), page, reset)
 
-    async def delete_user(self, who: str, *, delete_mailbox: bool) -> None:
+    async def delete_user(self, who: str, *, delete_mailbox: bool, at_once: bool = False) -> None:
         """Delete a person. A mailbox that is not empty goes only with delete_mailbox.
 
         Raises UnwillingToPerform, NoSuchEntry.
         """
-        await self.delete(who, Kind.MAILBOX, delete_mailbox=delete_mailbox)
+        await self.delete(who, Kind.MAILBOX, delete_mailbox=delete_mailbox, at_once=at_once)
 
-    async def delete(self, who: str, kind: Kind | None = None, *, delete_mailbox: bool = False) -> None:
-        """Delete any entry; kind says what it must be."""
-        await self.db.write(people.delete, who, kind, delete_mailbox, self.rules, self.now())
+    async def delete(
+        self, who: str, kind: Kind | None = None, *, delete_mailbox: bool = False, at_once: bool = False
+    ) -> None:
+        """Delete any entry; kind says what it must be. at_once: it cannot be brought back."""
+        rules = replace(self.rules, keep_days=0) if at_once else self.rules
+        await self.db.write(people.delete, who, kind, delete_mailbox, rules, self.now())
 
     # Changing entries as somebody (LDAP) -----------------------------------------------
 

@@ -10,7 +10,9 @@ from imsd.directory.limits import site_bounds
 from imsd.directory.schema import definition
 from imsd.directory.working import Rules
 from imsd.errors import InvalidSyntax
+from imsd.settings import LiveSettings
 from imsd.settings.connectors import Ims
+from imsd.settings.deletion import Deletion
 from imsd.settings.directory import Addressing, Ldap
 from imsd.settings.domains import DomainTable
 from imsd.settings.folders import Folders
@@ -81,7 +83,8 @@ class Domains:
         )
 
 
-def rules_of(addressing: Addressing, ldap: Ldap, quotas: Quotas, folders: Folders, domains: Domains) -> Rules:
+def rules_of(settings: LiveSettings, domains: Domains) -> Rules:
+    addressing, ldap, folders = settings[Addressing], settings[Ldap], settings[Folders]
     return Rules(
         templates=addressing.smtp,
         x400=addressing.x400,
@@ -89,7 +92,8 @@ def rules_of(addressing: Addressing, ldap: Ldap, quotas: Quotas, folders: Folder
         ccmail=addressing.ccmail,
         domains=frozenset(domains.served),
         delete_mailboxes=ldap.delete_mailboxes,
-        bounds=site_bounds(quotas),
+        keep_days=settings[Deletion].keep_days,
+        bounds=site_bounds(settings[Quotas]),
         furniture=folders.furniture,
     )
 

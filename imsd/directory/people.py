@@ -16,7 +16,7 @@ from imsd.directory.entry import Entry, Kind
 from imsd.directory.tree import Tree, parse, require
 from imsd.directory.working import Rules
 from imsd.errors import ConstraintViolation, EntryExists, InvalidDN, MailboxExists, NoSuchEntry
-from imsd.store import credentials, entries, mailboxes
+from imsd.store import credentials, deleted_entries, entries, mailboxes
 from imsd.store.credentials import NewPassword
 from imsd.store.ids import PUBLIC, EntryId
 from imsd.store.transaction import Transaction, Unit
@@ -85,7 +85,11 @@ def _free_name(tx: Transaction, parent: EntryId, name: str) -> str:
         wanted = f"{name}{number if number > 1 else ''}"
         normal = RDN((AVA("cn", wanted),)).normal
         alias = preparation.canonical(wanted)
-        if entries.child(tx, parent, normal) is None and entries.named(tx, alias) is None:
+        if (
+            entries.child(tx, parent, normal) is None
+            and entries.named(tx, alias) is None
+            and deleted_entries.named(tx, alias) is None
+        ):
             return wanted
     raise EntryExists
 

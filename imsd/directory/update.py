@@ -10,7 +10,7 @@ import uuid as _uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from imsd.directory import access, draft, referring, schema, searchrights, stamping, tree
+from imsd.directory import access, draft, putting_away, referring, schema, searchrights, stamping, tree
 from imsd.directory.access import Viewer
 from imsd.directory.attributes import Definition, Kept, Visible, Writer
 from imsd.directory.changes import Change as Change
@@ -35,7 +35,6 @@ from imsd.errors import (
     UnwillingToPerform,
 )
 from imsd.store import (
-    acl,
     credentials,
     deleted_entries,
     entries,
@@ -108,7 +107,7 @@ def _taken(unit: Unit, own: EntryId = entries.ROOT) -> Callable[[str], bool]:
     def taken(name: str) -> bool:
         found = entries.named(unit, name)
         if found is None:
-            # Whoever was deleted and may come back keeps his names.
+            # No address is made that somebody had who may come back.
             return deleted_entries.named(unit, name) is not None
         return found[0] != own
 
@@ -374,10 +373,10 @@ def _store(unit: Unit, entry: Entry, working: Working, rules: Rules, now: int, a
     if entry.kind == Kind.MAILBOX and any(made.attributes.get(key) != entry.user.get(key) for key in LIMITS):
         _limit(unit, AccountId(entry.id), made, rules)
     if entry.is_admin and not Entry(entries.load(unit, entry.id)).is_admin:
-        leaves_an_administrator(unit, entry)
+        _leaves_an_administrator(unit, entry)
 
 
-def leaves_an_administrator(unit: Unit, entry: Entry) -> None:
+def _leaves_an_administrator(unit: Unit, entry: Entry) -> None:
     """Somebody else can administer, or it is not done: nobody locks himself out, with everybody."""
     if entry.is_admin and not any(
         each != entry.id and Entry(entries.load(unit, each)).is_admin
@@ -411,8 +410,8 @@ def delete(
         raise NotPermitted
     if conditions.tree:
         for each in _below(unit, entry):
-            delete_entry(unit, Entry(entries.load(unit, each)), rules, now, delete_mailbox)
-    delete_entry(unit, entry, rules, now, delete_mailbox)
+            delete_entry(unit, Entry(entries.load(unit, each)), rules, now, delete_mailbox, asking.entry)
+    delete_entry(unit, entry, rules, now, delete_mailbox, asking.entry)
     return Changed(entry.id, entry.row)
 
 
@@ -429,21 +428,25 @@ def _below(tx: Transaction, entry: Entry) -> list[EntryId]:
     return found[::-1]
 
 
-def delete_entry(unit: Unit, entry: Entry, rules: Rules, now: int, delete_mailbox: bool) -> None:
+def delete_entry(
+    unit: Unit,
+    entry: Entry,
+    rules: Rules,
+    now: int,
+    delete_mailbox: bool,
+    actor: EntryId = entries.ROOT,
+) -> None:
+    """Recipients are put away as long as the rules say (imsd.directory.undeleting)."""
     if entry.kind in (Kind.ORGANIZATION, Kind.SITE, Kind.CONFIGURATION):
         raise UnwillingToPerform("The organisation needs this entry")
     if entry.kind == Kind.MAILBOX:
-        leaves_an_administrator(unit, entry)
+        _leaves_an_administrator(unit, entry)
         account = AccountId(entry.id)
         stated = entry.text("imsmailboxfate").lower()
         allowed = delete_mailbox or stated == "delete" or (rules.delete_mailboxes and stated != "refuse")
         if not allowed and mailboxes.usage(unit, account).messages:
             raise UnwillingToPerform("The mailbox is not empty: say what becomes of it (imsMailboxFate)")
-        credentials.forget(unit, entry.id)
-        mailboxes.delete_account_mailboxes(unit, account, now)
-    if entry.kind in (Kind.MAILBOX, Kind.LIST):
-        acl.forget_grantee(unit, entry.id)
-    entry_changes.remove(unit, entry.id)
+    putting_away.remove(unit, entry.id, entry.kind, now, actor, rules.keep_days)
 
 
 # Rename --------------------------------------------------------------------------------

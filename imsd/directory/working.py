@@ -42,6 +42,8 @@ class Rules:
     ccmail: str = ""
     domains: frozenset[str] = frozenset()
     delete_mailboxes: bool = False
+    keep_days: int = 0
+    """Days in which who is deleted can be brought back."""
     bounds: Bounds = field(default_factory=Bounds)
     """The site's limits on mailboxes."""
     tolerant: bool = False

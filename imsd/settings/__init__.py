@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from imsd.settings.accept import Accept
 from imsd.settings.connectors import Delivery, DeliveryRestrictions, Ims
+from imsd.settings.deletion import Deletion
 from imsd.settings.directory import Addressing, Ldap
 from imsd.settings.filters import Filter
 from imsd.settings.folders import Folders
@@ -86,6 +87,7 @@ PAGES: tuple[type[Page], ...] = (
     Quotas,
     Folders,
     Addressing,
+    Deletion,
     Ldap,
 )
 """All property pages, in the order in which they are shown."""

@@ -6,13 +6,15 @@
 3. A public folder without any row has `PUBLIC_DEFAULT`. The first change writes these rows down,
    and one of ANYONE then stays, if with no rights, so that a list emptied is not the default.
 4. A mailbox takes its parent's list when it is made, and keeps its own wherever it is moved.
+5. The lists of an account whose owner was deleted, and may come back, stand under its negative number:
+   nobody else is let in meanwhile.
 """
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Column, Index, PrimaryKeyConstraint, Table, bindparam, delete, select
+from sqlalchemy import Column, Index, PrimaryKeyConstraint, Table, bindparam, delete, select, update
 
 from imsd.errors import LimitReached
 from imsd.store.changes import AccountScope, RightsChanged
@@ -85,6 +87,9 @@ _GRANTED = [
 _REVOKE = [sql(delete(t).where(*_here(t), t.c.grantee == bindparam("g"))) for t in _TABLES]
 _FORGET = [sql(delete(t).where(*_here(t))) for t in _TABLES]
 _FORGET_GRANTEE = [sql(delete(t).where(t.c.grantee == bindparam("g"))) for t in _TABLES]
+_TURN_ROUND = [
+    sql(update(t).where(t.c.account == bindparam("a")).values(account=bindparam("to"))) for t in _TABLES
+]
 _GRANT = [insert_row(t) for t in _TABLES]
 
 
@@ -204,3 +209,22 @@ def forget_grantee(unit: Unit, grantee: EntryId) -> None:
     """The entry is gone."""
     for statement in _FORGET_GRANTEE:
         unit.run(statement, g=grantee)
+
+
+def suspend(unit: Unit, account: AccountId) -> None:
+    """Let nobody but the owner in, until `resume`. Repeating it is harmless."""
+    _turn_round(unit, account, AccountId(-account))
+
+
+def resume(unit: Unit, account: AccountId) -> None:
+    """Have the lists hold again that were suspended. Repeating it is harmless."""
+    _turn_round(unit, AccountId(-account), account)
+
+
+def _turn_round(unit: Unit, before: AccountId, after: AccountId) -> None:
+    mailboxes = of_tree(unit, before)
+    for statement in _TURN_ROUND:
+        unit.run(statement, a=before, to=after)
+    scope = AccountScope(AccountId(abs(before)))
+    for mailbox in mailboxes:
+        unit.changed(RightsChanged(scope, *unit.advance(scope), mailbox))

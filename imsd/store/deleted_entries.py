@@ -2,7 +2,8 @@
 
 deleted_entry  the row as it was in `entry`, who deleted it, when, and until when it is kept; what was
                indexed, its references and those to it, packed as `entry_codec` packs attributes
-deleted_name   its addresses and login names: nobody finds it by them, and nobody else is given them
+deleted_name   its addresses and login names: mail and logins do not find it by them, addresses that are made
+               for others avoid them, and who asks for one of them by name may have it
 
 The entry itself is gone from the tree. What hangs on its id (mailboxes, credentials) is not touched here.
 """
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Index, Table, bindparam, delete, select
+from sqlalchemy import Column, Index, PrimaryKeyConstraint, Table, bindparam, delete, select
 
 from imsd.errors import NoSuchEntry
 from imsd.store import entry_codec
@@ -50,11 +51,12 @@ deleted_entry = Table(
 deleted_name = Table(
     "deleted_name",
     metadata,
-    Column("name", String, primary_key=True),
     Column("entry", Number, nullable=False),
+    Column("name", String, nullable=False),
     # `entries.NameKind`.
     Column("kind", Small, nullable=False),
-    Index("ix_deleted_name_entry", "entry"),
+    PrimaryKeyConstraint("entry", "name"),
+    Index("ix_deleted_name_name", "name"),
     sqlite_with_rowid=False,
 )
 
@@ -84,7 +86,13 @@ _PAGE = sql(select(_d.id).where(_d.id > bindparam("after")).order_by(_d.id).limi
 _DUE = sql(
     select(_d.id).where(_d.until <= bindparam("now")).order_by(_d.until, _d.id).limit(bindparam("most"))
 )
-_NAMED = sql(select(_n.entry).where(_n.name == bindparam("name")))
+_NAMED = sql(
+    select(_n.entry)
+    .select_from(deleted_name.join(deleted_entry, _d.id == _n.entry))
+    .where(_n.name == bindparam("name"))
+    .order_by(_d.deleted.desc(), _d.id.desc())
+    .limit(1)
+)
 _FORGET = sql(delete(deleted_entry).where(_d.id == bindparam("id")))
 _FORGET_NAMES = sql(delete(deleted_name).where(_n.entry == bindparam("id")))
 
@@ -158,7 +166,7 @@ def due(tx: Transaction, now: int, most: int) -> list[EntryId]:
 
 
 def named(tx: Transaction, name: str) -> EntryId | None:
-    """For whom an address or login name, in canonical form, is kept."""
+    """Who had an address or login name, in canonical form; of several the last who was deleted."""
     row = tx.one(_NAMED, name=name)
     return None if row is None else EntryId(row[0])
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import uuid as _uuid
 from collections.abc import Iterable, Iterator
+from dataclasses import replace as changed
 
 from sqlalchemy import bindparam, delete, func, or_, select, update
 
@@ -232,19 +233,27 @@ def put_away(unit: Unit, entry_id: EntryId, now: int, actor: EntryId, until: int
     remove(unit, entry_id)
 
 
-def bring_back(unit: Unit, entry_id: EntryId, now: int, actor: EntryId = ROOT) -> None:
+def bring_back(
+    unit: Unit, entry_id: EntryId, now: int, actor: EntryId = ROOT, otherwise: EntryId = ROOT
+) -> None:
     """Make an entry that was put away what it was, with its id. References to and from what is gone stay
-    away; to lists it comes as the last member.
+    away; to lists it comes as the last member. otherwise: its parent, where the one it had is gone.
 
-    Raises NoSuchEntry (it, or its parent), EntryExists. Repeating it is refused with NoSuchEntry.
+    Raises NoSuchEntry (it, or its parents), EntryExists. Repeating it is refused with NoSuchEntry.
     """
     previous, version = unit.advance(DIRECTORY)
     kept = deleted_entries.load(unit, entry_id)
     draft = kept.draft
     if draft.parent and not exists(unit, draft.parent):
-        raise NoSuchEntry
+        if not exists(unit, otherwise):
+            raise NoSuchEntry
+        draft = changed(draft, parent=otherwise)
     if child(unit, draft.parent, draft.rdn_normal) is not None:
-        raise EntryExists
+        rdn = f"{draft.rdn_attribute}={draft.rdn_value[:100]}"
+        raise EntryExists(f"There is another {rdn!a} now: rename it first")
+    for name in draft.names:
+        if named(unit, name) is not None:
+            raise EntryExists(f"{name[:100]!a} belongs to another entry now: take it away there first")
     deleted_entries.forget(unit, entry_id)
     unit.run(
         _RESTORE,
@@ -312,7 +321,7 @@ def stamp(
 
 
 def _free(unit: Unit, name: str) -> None:
-    if named(unit, name) is not None or deleted_entries.named(unit, name) is not None:
+    if named(unit, name) is not None:
         raise ConstraintViolation("The address or alias is taken")
 
 

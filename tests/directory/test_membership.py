@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from imsd.directory import undeleting
 from imsd.directory.directory import Directory
 from imsd.directory.values import Person
 from imsd.errors import NoSuchEntry, PostingDenied
@@ -92,4 +93,6 @@ def test_a_list_that_is_gone_gives_nothing(directory: Directory) -> None:
     alice = person(directory, "alice").account
     run(directory.db.write(acl.change, alice, 1, inner, "lr"))
     run(directory.delete("inner" + DOMAIN))
+    assert run(directory.identifier(inner)) == "", "it may come back, with what it was granted"
+    run(directory.db.write(undeleting.purge, f"#{inner}", directory.now()))
     assert run(directory.db.read(acl.of_mailbox, alice, 1)) == ()

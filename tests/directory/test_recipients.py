@@ -154,7 +154,7 @@ def test_a_mailbox_that_is_not_empty_needs_its_fate_said(
     monkeypatch.setattr(mailboxes, "usage", lambda tx, account: used)
     with pytest.raises(UnwillingToPerform):
         run(directory.delete_user("ann@example.test", delete_mailbox=False))
-    run(directory.delete_user("ann@example.test", delete_mailbox=True))
+    run(directory.delete_user("ann@example.test", delete_mailbox=True, at_once=True))
     assert not run(directory.db.read(mailboxes.account_exists, ann.account))
     assert run(directory.db.read(credentials.read, ann.entry)).password == ""
 

@@ -24,7 +24,10 @@ def settle(database: Database) -> None:
 
 
 def make(database: Database) -> Upkeep:
-    return Upkeep(database, Blobs(database), Duties(database, database.reactor, ""), database.reactor)
+    async def purge() -> None:
+        pass
+
+    return Upkeep(database, Blobs(database), Duties(database, database.reactor, ""), purge, database.reactor)
 
 
 def test_a_round_sweeps_once_then_tidies_every_minute(sqlite_database: Database) -> None:

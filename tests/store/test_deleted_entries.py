@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from imsd.errors import ConstraintViolation, EntryExists, NoSuchEntry
+from imsd.errors import EntryExists, NoSuchEntry
 from imsd.store import deleted_entries, entries, entry_changes, entry_index
 from imsd.store.database import Database
 from imsd.store.entries import Draft, EntryRow, NameKind
@@ -61,24 +61,29 @@ def test_it_comes_back_as_it_was(database: Database) -> None:
         run(database.write(entry_changes.bring_back, entry, 2500))
 
 
-def test_its_names_are_nobody_elses_until_it_is_forgotten(database: Database) -> None:
+def test_its_names_are_known_until_it_is_forgotten(database: Database) -> None:
     top, group, entry, _ = ann(database)
     put_away(database, entry)
     for name in NAMES:
         assert run(database.read(deleted_entries.named, name)) == entry
-        with pytest.raises(ConstraintViolation):
-            add(database, "Bob", top, names={name: NAMES[name]})
-    run(database.write(deleted_entries.forget, entry))
-    run(database.write(deleted_entries.forget, entry))
-    other = add(database, "Ann", top, names=NAMES)
-    assert other > group > entry
+    other = add(database, "Other", top, names=NAMES)
+    assert other > group > entry, "no number is used twice"
+    with pytest.raises(EntryExists, match="belongs to another entry now"):
+        run(database.write(entry_changes.bring_back, entry, 2500))
+    put_away(database, other, now=2100)
+    assert run(database.read(deleted_entries.named, ADDRESS)) == other, "the last one"
+    run(database.write(deleted_entries.forget, other))
+    run(database.write(deleted_entries.forget, other))
+    assert run(database.read(deleted_entries.named, ADDRESS)) == entry
+    run(database.write(entry_changes.bring_back, entry, 2500))
+    assert run(database.read(deleted_entries.named, ADDRESS)) is None
 
 
 def test_it_does_not_come_back_where_its_place_is_taken_or_gone(database: Database) -> None:
     top, group, entry, _ = ann(database)
     put_away(database, entry)
     other = add(database, "Ann", top)
-    with pytest.raises(EntryExists):
+    with pytest.raises(EntryExists, match="rename it first"):
         run(database.write(entry_changes.bring_back, entry, 2500))
     for each in (other, group, top):
         run(database.write(entry_changes.remove, each))

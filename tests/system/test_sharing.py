@@ -7,10 +7,13 @@ import poplib
 import smtplib
 from collections.abc import Iterator
 
+import ldap3
+import ldap3.core.exceptions
 import pytest
 from imapclient import IMAPClient
 from imapclient.exceptions import IMAPClientError
 
+from tests.support.clients import poll
 from tests.support.servers import PASSWORD, RunningServer
 
 pytestmark = pytest.mark.system
@@ -202,3 +205,57 @@ def test_annotations_and_named_searches(server: RunningServer) -> None:
     assert phone.search(None, "FILTER", "nothing")[0] == "NO"
     for opened in (alice, phone):
         opened.logout()
+
+
+def administrator(server: RunningServer) -> ldap3.Connection:
+    where = ldap3.Server("127.0.0.1", server.port("ldap"), get_info=ldap3.NONE)
+    name = server.address("administrator")
+    return ldap3.Connection(where, name, PASSWORD, auto_bind=True, raise_exceptions=True)
+
+
+def is_over(opened: IMAPClient) -> bool:
+    """Nothing can be seen any more of the mailbox that was selected."""
+    try:
+        opened.fetch([1], ["FLAGS"])
+    except (IMAPClientError, imaplib.IMAP4.error):
+        return True
+    return False
+
+
+def test_who_was_deleted_comes_back_with_mail_password_and_rights(
+    server: RunningServer, bob: IMAPClient
+) -> None:
+    address = server.add_user("leaver")
+    server.deliver(MESSAGE, [address])
+    leaver = client(server, "leaver")
+    leaver.setacl("INBOX", "bob", "lr")
+    bob.select_folder("Other Users/leaver/INBOX", readonly=True)
+    with administrator(server) as ldap:
+        ldap.search("dc=example,dc=test", "(uid=leaver)")
+        name = ldap.response[0]["dn"]
+        with pytest.raises(ldap3.core.exceptions.LDAPUnwillingToPerformResult):
+            ldap.delete(name)
+        ldap.modify(name, {"imsMailboxFate": [(ldap3.MODIFY_REPLACE, ["delete"])]})
+        ldap.delete(name)
+        ldap.search("dc=example,dc=test", "(uid=leaver)")
+        assert [one for one in ldap.response if one["type"] == "searchResEntry"] == []
+    poll(lambda: is_over(bob))
+    with pytest.raises(smtplib.SMTPRecipientsRefused):
+        server.deliver(MESSAGE, [address])
+    with pytest.raises(IMAPClientError):
+        client(server, "leaver")
+    line = server.imsctl("directory", "deleted").stdout
+    assert f"\t{address}\tmailbox\t" in line and "\tadministrator\t" in line
+    assert server.imsctl("verify").stdout == "Nothing found.\n"
+    said = server.imsctl("directory", "undelete", address).stdout
+    assert said.endswith(" is back.\n") and said.startswith("cn=leaver,")
+    server.deliver(MESSAGE, [address])
+    leaver = client(server, "leaver")
+    leaver.select_folder("INBOX", readonly=True)
+    assert leaver.search() == [1, 2]
+    assert dict(leaver.getacl("INBOX"))[b"bob"] == b"lr"
+    leaver.logout()
+    for_good = ("--delete-mailbox", "--at-once", "--yes", "leaver")
+    assert server.imsctl("user", "delete", *for_good).stdout == "leaver was deleted.\n"
+    assert server.imsctl("directory", "deleted").stdout == ""
+    assert server.imsctl("directory", "undelete", "leaver", check=False).returncode == 1
