@@ -29,6 +29,7 @@ from imsd.settings import PAGES, LiveSettings
 from imsd.settings.connectors import Delivery as DeliveryPage
 from imsd.settings.connectors import Ims
 from imsd.settings.logins import Logins
+from imsd.settings.passwords import PasswordPolicy
 from imsd.store import settings as setting_rows
 from imsd.store.blobs import Blobs
 from imsd.store.changes import SETTINGS, Change
@@ -56,7 +57,9 @@ class Core:
         self.indexes = MailboxIndexes(db)
         self.search = SearchIndex(db)
         self.hashing = Hashing(reactor, lambda: self.settings[Logins])
-        self.passwords = Passwords(self.hashing, lambda: self.settings[Logins])
+        self.passwords = Passwords(
+            self.hashing, lambda: self.settings[Logins], lambda: self.settings[PasswordPolicy].strength
+        )
         self.directory = Directory(db, self.settings, reactor, self.passwords)
         self.directory.read_settings = self.read_settings
         self.authenticator = Authenticator(db, self.directory, self.settings, reactor, self.passwords)

@@ -393,6 +393,10 @@ class PasswordTooShort(ConstraintViolation):
     default = "Password too short"
 
 
+class PasswordTooWeak(ConstraintViolation):
+    default = "Password too easy to guess"
+
+
 class PasswordUnusable(ConstraintViolation):
     """Too long, or of characters that nobody can type."""
 

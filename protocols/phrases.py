@@ -104,6 +104,10 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
         "Changez d’abord votre mot de passe",
     ),
     "Password too short": ("Das Passwort ist zu kurz", "Le mot de passe est trop court"),
+    "Password too easy to guess": (
+        "Das Passwort ist zu leicht zu erraten",
+        "Le mot de passe est trop facile à deviner",
+    ),
     "Password that cannot be used": (
         "Ein Passwort, das nicht verwendet werden kann",
         "Un mot de passe qui ne peut pas être utilisé",

@@ -22,7 +22,14 @@ from argon2.low_level import Type
 
 from imsd.auth import foreign
 from imsd.auth.hashing import Hashing
-from imsd.errors import ConstraintViolation, PasswordTooShort, PasswordUnusable, PasswordUsedBefore
+from imsd.auth.strength import weakness, words_of
+from imsd.errors import (
+    ConstraintViolation,
+    PasswordTooShort,
+    PasswordTooWeak,
+    PasswordUnusable,
+    PasswordUsedBefore,
+)
 from imsd.settings.logins import Logins
 from protocols.sasl import BadExchange, ScramKeys, keys, saslprep
 
@@ -118,14 +125,19 @@ def may_be_used(password: str, settings: Logins) -> None:
 class Passwords:
     """Makes and verifies passwords without keeping the reactor waiting."""
 
-    def __init__(self, hashing: Hashing, settings: Callable[[], Logins]) -> None:
+    def __init__(
+        self, hashing: Hashing, settings: Callable[[], Logins], strength: Callable[[], int] = lambda: 0
+    ) -> None:
+        """strength: what is asked of a new password (imsd.auth.strength)."""
         self._hashing = hashing
         self._settings = settings
+        self._strength = strength
 
-    async def make(self, password: str, former: Sequence[str] = ()) -> str:
+    async def make(self, password: str, former: Sequence[str] = (), known: Sequence[str] = ()) -> str:
         """The verifier of a new password. Raises ConstraintViolation, TryLater.
 
-        former: verifiers of passwords that it may not be; each costs what a login costs.
+        former: verifiers of passwords that it may not be; each costs what a login costs. known: names and
+        addresses of its owner, which make it no harder to guess.
 
         The verifier of another server ({SSHA}...) is taken as it is, for imports.
         """
@@ -137,7 +149,9 @@ class Passwords:
             raise ConstraintViolation("Password hashed in a way that is not known here")
         settings = self._settings()
         may_be_used(password, settings)
-        return await self._hashing.do(_make, password, settings, tuple(former))
+        return await self._hashing.do(
+            _make, password, settings, tuple(former), words_of(known), self._strength()
+        )
 
     async def verify(self, password: str, verifier: str) -> tuple[bool, str]:
         """Whether it is the password, and if so the form to store instead, "" for the same.
@@ -147,7 +161,12 @@ class Passwords:
         return await self._hashing.do(_verify, password, verifier, self._settings())
 
 
-def _make(password: str, settings: Logins, former: tuple[str, ...]) -> str:
+def _make(
+    password: str, settings: Logins, former: tuple[str, ...], words: tuple[str, ...], strength: int
+) -> str:
+    why = weakness(password, words, strength)
+    if why:
+        raise PasswordTooWeak(f"Password too easy to guess. {why}")
     if any(matches(password, each) for each in former):
         raise PasswordUsedBefore
     return make(password, settings)

@@ -18,7 +18,7 @@ from imsd import config
 from imsd.ctl.command import Administrator, imsctl, password_from
 from imsd.errors import Refusal
 
-DEMONSTRATION_PASSWORD = "demo1234"
+DEMONSTRATION_PASSWORD = "just-a-demo"
 PROFILES = ("prompt", "exchange55", "chapter22")
 FOLDERS = ("data", "data/blobs", "log", "run", "tls", "pickup")
 DOMAIN = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*", re.IGNORECASE)

@@ -60,8 +60,11 @@ from protocols.ldap import dn, preparation
 class PasswordMaker(Protocol):
     """What the directory needs of auth (`imsd.auth.passwords.Passwords`)."""
 
-    async def make(self, password: str, former: Sequence[str] = ()) -> str:
-        """The verifier of a password that is none of the former. Raises ConstraintViolation, TryLater."""
+    async def make(self, password: str, former: Sequence[str] = (), known: Sequence[str] = ()) -> str:
+        """The verifier of a password that is none of the former. known: names and addresses of its owner.
+
+        Raises ConstraintViolation, TryLater.
+        """
         ...
 
 
@@ -359,7 +362,8 @@ class Directory:
 
     async def bootstrap(self, organization: str, site: str, domain: str, admin_password: str) -> Person:
         """Make the organisation in an empty store. Raises EntryExists where there is one."""
-        verifier = NewPassword(await self._passwords.make(admin_password))
+        known = (organization, domain, "administrator")
+        verifier = NewPassword(await self._passwords.make(admin_password, known=known))
         entry_id = await self.db.write(
             bootstrap.create_organisation, organization, site, domain, verifier, self.now()
         )
@@ -389,7 +393,8 @@ class Directory:
 
         Raises ConstraintViolation (address or alias taken, password), EntryExists, InvalidSyntax.
         """
-        verifier = None if password is None else await self._new_password(password, reset=True)
+        known = (address, name, given_name, surname, alias)
+        verifier = None if password is None else await self._new_password(password, known, reset=True)
         entry_id = await self.db.write(
             people.add_user, address, name, given_name, surname, alias, admin, verifier,
             tuple(other_addresses), self.rules, self.now(),
@@ -441,7 +446,7 @@ class Directory:
         the policy says.
         """
         person = await self._made(EntryId(account))
-        new = await self._new_password(password, person.entry, reset)
+        new = await self._new_password(password, await self._known_of(person.entry), person.entry, reset)
         if must_change is not None:
             new = replace(new, must_change=must_change)
         await self.db.write(people.change, person.dn, {}, self.rules, self.now(), new)
@@ -456,12 +461,25 @@ class Directory:
         await self.db.write(credentials.unlock, (await self._made(EntryId(account))).entry)
 
     async def _new_password(
-        self, password: str, entry: EntryId | None = None, reset: bool = False
+        self, password: str, known: Sequence[str], entry: EntryId | None = None, reset: bool = False
     ) -> NewPassword:
-        """entry: whose former passwords it may not be. Raises ConstraintViolation, TryLater."""
+        """known: what others know of its owner. entry: whose former passwords it may not be.
+
+        Raises ConstraintViolation, TryLater.
+        """
         page = self.settings[PasswordPolicy]
         held = Credentials() if entry is None else await self.db.read_few(credentials.read, entry)
-        return replacement(await self._passwords.make(password, not_again(held, page)), page, reset)
+        return replacement(await self._passwords.make(password, not_again(held, page), known), page, reset)
+
+    async def _known_of(self, entry: EntryId | None) -> list[str]:
+        """What others know of a person: names and addresses."""
+        if entry is None:
+            return []
+        try:
+            found = await self.cache.entry(entry)
+        except NoSuchEntry:
+            return []
+        return [value.decode("utf-8", "replace") for key in KNOWN for value in found.user.get(key, ())]
 
     async def delete_user(self, who: str, *, delete_mailbox: bool, at_once: bool = False) -> None:
         """Delete a person. A mailbox that is not empty goes only with delete_mailbox.
@@ -525,7 +543,10 @@ class Directory:
                 raise ConstraintViolation("userPassword: replace it, or use Password Modify")
             else:
                 entry = await self._whose(name)
-                verifier = await self._verifier(modification.values, entry, reset=entry != asking.entry)
+                known = await self._known_of(entry)
+                verifier = await self._verifier(
+                    modification.values, known, entry, reset=entry != asking.entry
+                )
         rules, now = self.rules, self.now()
         return lambda unit: update.modify(unit, name, modifications, rules, now, asking, verifier, conditions)
 
@@ -548,14 +569,16 @@ class Directory:
         """
         for description, values in given:
             if is_password(description):
-                return await self._verifier(values, None, reset) if values else NewPassword("")
+                return await self._verifier(values, _known(given), None, reset) if values else NewPassword("")
         return None
 
-    async def _verifier(self, values: Sequence[bytes], entry: EntryId | None, reset: bool) -> NewPassword:
+    async def _verifier(
+        self, values: Sequence[bytes], known: Sequence[str], entry: EntryId | None, reset: bool
+    ) -> NewPassword:
         if len(values) != 1:
             raise ConstraintViolation("userPassword: one value")
         try:
-            return await self._new_password(values[0].decode(), entry, reset)
+            return await self._new_password(values[0].decode(), known, entry, reset)
         except UnicodeDecodeError:
             raise InvalidSyntax("userPassword: UTF-8") from None
 
@@ -608,6 +631,19 @@ def _together(unit: Unit, steps: Sequence[Step]) -> list[Changed]:
         except Refusal as refusal:
             raise StepRefused(number, refusal) from None
     return done
+
+
+KNOWN = ("cn", "sn", "givenname", "displayname", "uid", "mail", "initials", "telephonenumber", "company")
+"""Attributes that make a password no harder to guess."""
+
+
+def _known(given: Given) -> list[str]:
+    return [
+        value.decode("utf-8", "replace")
+        for description, values in given
+        if description.partition(";")[0].lower() in KNOWN
+        for value in values
+    ]
 
 
 def is_password(description: str) -> bool:

@@ -14,6 +14,7 @@ _ERRORS: Final[dict[type[errors.Refusal], PasswordError]] = {
     errors.PasswordMustChange: PasswordError.CHANGE_AFTER_RESET,
     errors.ChangePasswordFirst: PasswordError.CHANGE_AFTER_RESET,
     errors.PasswordTooShort: PasswordError.TOO_SHORT,
+    errors.PasswordTooWeak: PasswordError.QUALITY,
     errors.PasswordUnusable: PasswordError.QUALITY,
     errors.PasswordUsedBefore: PasswordError.IN_HISTORY,
 }

@@ -100,6 +100,7 @@ TABLE: Final[dict[type[errors.Refusal], Row]] = {
     errors.AttributeOrValueExists: Row(550, "5.5.4", b"", b"ALREADYEXISTS", 20),
     errors.ConstraintViolation: Row(550, "5.5.4", b"", b"CANNOT", 19),
     errors.PasswordTooShort: Row(550, "5.5.4", b"", b"CANNOT", 19),
+    errors.PasswordTooWeak: Row(550, "5.5.4", b"", b"CANNOT", 19),
     errors.PasswordUnusable: Row(550, "5.5.4", b"", b"CANNOT", 19),
     errors.PasswordUsedBefore: Row(550, "5.5.4", b"", b"CANNOT", 19),
     errors.InvalidSyntax: Row(550, "5.5.4", b"", b"CANNOT", 21),

@@ -15,6 +15,14 @@ class PasswordPolicy(Page):
 
     section = "passwords"
 
+    strength: int = Field(
+        2,
+        ge=0,
+        le=4,
+        description="How hard to guess a new password must be: 0 any, 1 not at once, 2 by nobody who may try "
+        "as often as he likes here, 3 by nobody who has the stored form of it, 4 more than that; a person's "
+        "own names and addresses count as known",
+    )
     history: int = Field(
         0,
         ge=0,

@@ -25,7 +25,7 @@ from tests.support.stores import run
 class PlainPasswords:
     """Makes verifiers that show what they were made of."""
 
-    async def make(self, password: str, former: Sequence[str] = ()) -> str:
+    async def make(self, password: str, former: Sequence[str] = (), known: Sequence[str] = ()) -> str:
         made = f"plain:{password}"
         if made in former:
             raise PasswordUsedBefore

@@ -53,6 +53,25 @@ def test_a_password_that_must_be_changed(server: RunningServer) -> None:
     assert "must change" not in server.imsctl("user", "show", "pat").stdout
 
 
+def test_a_password_that_is_easy_to_guess(server: RunningServer) -> None:
+    add = ("user", "add", "robin@example.test", "--name", "Robin Brimbledorf", "--password")
+    refused = server.imsctl(*add, "brimbledorf1", check=False)
+    assert refused.returncode != 0
+    assert "Password too easy to guess. Add another word or two." in refused.stderr
+    server.imsctl(*add, "first password")
+    done = subprocess.run(
+        ["ldappasswd", "-x", "-H", f"ldap://127.0.0.1:{server.port('ldap')}", "-D", "robin", "-w",
+         "first password", "-s", "brimbledorf1", "-e", "ppolicy"],
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    said = done.stdout + done.stderr
+    assert "Constraint violation (19)" in said and "Password too easy to guess" in said
+    assert "dn:cn=robin" in whoami(server, "robin", "first password")
+    server.set("passwords.strength", "0")
+    server.imsctl("user", "passwd", "robin", "--password", "brimbledorf1")
+    server.reset("passwords.strength")
+
+
 def test_a_lock_that_is_told(server: RunningServer) -> None:
     server.imsctl("user", "add", "kim@example.test", "--password", "first password")
     server.set("passwords.lockout_failures", "2")
