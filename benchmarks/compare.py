@@ -81,7 +81,7 @@ def ldap_of_imsd(seconds: float) -> Figure:
         request = ldap.search("dc=example,dc=test", "uid=user7")
         port = STANDARD_PORTS["ldap"] + smtp.OFFSET
         before = server.cpu()
-        done, took = ldap.load(port, "user7@example.test", "benchmark", request, seconds)
+        done, took = ldap.load(port, "user7@example.test", peers.PASSWORD, request, seconds)
         return done / took, (server.cpu() - before) / done
     finally:
         server.stop()

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 PEOPLE = 50
-PASSWORD = "benchmark"
+PASSWORD = "plain-ducks-measure-mail"
 SMTP, IMAP, LDAP = 31_925, 31_943, 31_989
 
 

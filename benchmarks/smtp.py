@@ -23,6 +23,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.peers import PASSWORD
 from imsd.config import STANDARD_PORTS
 from imsd.ctl import client
 
@@ -36,14 +37,14 @@ class Server:
     def __init__(self) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="imsd-benchmark-"))
         self._control("setup", "--yes", "--domain", "example.test", "--listen", "127.0.0.1",
-                      "--port-offset", str(OFFSET), "--admin-password", "benchmark")  # fmt: skip
+                      "--port-offset", str(OFFSET), "--admin-password", PASSWORD)  # fmt: skip
         self.log = (self.home / "log.txt").open("wb")
         twistd = str(Path(sys.executable).with_name("twistd"))
         command = [twistd, "--nodaemon", "--pidfile=", "imsd", "--home", str(self.home)]
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env=_environment())
         self._control("status", "--wait", "30")
         for number in range(PEOPLE):
-            self.ask("user.add", address=f"user{number}@example.test", password="benchmark")
+            self.ask("user.add", address=f"user{number}@example.test", password=PASSWORD)
 
     def _control(self, *arguments: str) -> None:
         command = [sys.executable, "-m", "imsd.ctl", "--home", str(self.home), *arguments]
