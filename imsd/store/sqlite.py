@@ -97,7 +97,8 @@ class WriteConnection:
         self._execute("RELEASE u")
 
     def commit(self) -> None:
-        self._execute("COMMIT")
+        # Gives the interpreter's lock away once; `execute` does so again to reset the statement.
+        self.raw.commit()
 
     def rollback(self) -> None:
         if self.raw.in_transaction:

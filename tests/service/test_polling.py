@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -110,6 +113,53 @@ def test_who_was_closed_in_this_turn_is_not_served(reactor: Any) -> None:
     ready(reactor, *readers)
     reactor.doIteration(0)
     assert sorted(reader.read for reader in readers) == [b"", b"x"]
+
+
+def test_a_call_from_a_thread_ends_the_sleep(reactor: Any) -> None:
+    called: list[int] = []
+    timer = threading.Timer(0.02, reactor.callFromThread, (called.append, 1))
+    started = time.monotonic()
+    timer.start()
+    reactor.doIteration(30)
+    reactor.runUntilCurrent()
+    timer.join()
+    assert called == [1]
+    assert time.monotonic() - started < 20
+
+
+def test_what_is_called_while_it_is_awake_costs_no_octet_and_keeps_it_from_sleeping(reactor: Any) -> None:
+    called: list[int] = []
+    for _ in range(2):
+        reactor.callFromThread(called.append, len(called))
+        with pytest.raises(BlockingIOError):
+            os.read(reactor.waker.i, 1)
+        started = time.monotonic()
+        reactor.doIteration(30)
+        assert time.monotonic() - started < 20
+        reactor.runUntilCurrent()
+    assert called == [0, 1]
+
+
+def test_calls_of_many_threads_are_all_made(reactor: Any) -> None:
+    """None of them may fall between the look at the queue and the sleep."""
+    called: list[int] = []
+
+    def call() -> None:
+        for number in range(200):
+            reactor.callFromThread(called.append, number)
+            time.sleep(0)
+
+    threads = [threading.Thread(target=call) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    until = time.monotonic() + 20
+    while len(called) < 800 and time.monotonic() < until:
+        reactor.doIteration(30)
+        reactor.runUntilCurrent()
+    for thread in threads:
+        thread.join()
+    assert len(called) == 800
+    assert time.monotonic() < until
 
 
 def test_another_reactor_stays_as_it_is() -> None:
