@@ -44,6 +44,7 @@ def shorten_turns(reactor: Any) -> bool:
             # Who calls adds to the queue, then looks whether we sleep; we do it the other way round.
             wait = 0 if reactor.threadCallQueue else -1 if timeout is None else timeout
             ready = poll(wait, len(selectables))
+            reactor.imsd_ready = len(ready)  # type: ignore[attr-defined]
         except OSError as error:
             if error.errno == errno.EINTR:
                 return
@@ -68,6 +69,11 @@ def shorten_turns(reactor: Any) -> bool:
     reactor.doIteration = turn  # type: ignore[method-assign]
     reactor.wakeUp = wake_up  # type: ignore[method-assign]
     return True
+
+
+def idle(reactor: Any) -> bool:
+    """Whether nobody was ready when it looked last; true where that is not known."""
+    return not getattr(reactor, "imsd_ready", 0)
 
 
 def read(selectable: Any) -> Any:

@@ -14,7 +14,7 @@ from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, globalLogPublisher
 
-from imsd.polling import shorten_turns
+from imsd.polling import idle, shorten_turns
 
 
 class Reader:
@@ -67,6 +67,15 @@ def test_everybody_who_is_ready_is_served_in_one_turn(reactor: Any) -> None:
     assert [reader.read for reader in readers] == [b"x"] * 20
     reactor.doIteration(0)
     assert [reader.read for reader in readers] == [b"x"] * 20
+
+
+def test_it_is_idle_when_nobody_was_ready(reactor: Any) -> None:
+    assert idle(reactor)
+    ready(reactor, Reader())
+    reactor.doIteration(0)
+    assert not idle(reactor)
+    reactor.doIteration(0)
+    assert idle(reactor)
 
 
 def test_an_error_loses_one_connection_alone(reactor: Any) -> None:

@@ -17,7 +17,7 @@ from imsd.store.blobs import Blobs, keep, new_blob
 from imsd.store.changes import SETTINGS, Change, Missed, SettingsChanged
 from imsd.store.database import POLL_SECONDS, Database, Transaction, Unit
 from imsd.store.readers import Latency
-from imsd.store.turns import TurnWriter
+from imsd.store.turns import ENOUGH, TurnWriter
 from imsd.store.writer import Fault, Job, Outcome, Writer
 from tests.store.test_database import get, put, put_and_refuse
 from tests.support.stores import StoreReactor, open_store, run
@@ -357,6 +357,7 @@ class Turns:
 
     def __init__(self) -> None:
         self.calls: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]]] = SimpleQueue()
+        self.imsd_ready = 0
 
     def callFromThread(self, fn: Callable[..., Any], *args: Any) -> None:
         self.calls.put((fn, args))
@@ -387,6 +388,62 @@ def test_a_group_in_a_turn_has_no_savepoints() -> None:
     connection = Scripted()
     assert [each.result for each in turns(connection, fine, fine, fine)] == ["fine"] * 3
     assert connection.calls == ["begin", "commit", "close"]
+
+
+class Gathering:
+    """A writer beside a reactor that serves others."""
+
+    def __init__(self) -> None:
+        self.connection = Scripted()
+        self.reactor = Turns()
+        self.reactor.imsd_ready = 1
+        self.outcomes: list[Outcome] = []
+        self.writer = TurnWriter(self.connection, self.outcomes.extend, self.reactor)
+        self.writer._costs[fine.__code__] = Latency()
+        self.writer.start()
+
+    def submit(self) -> None:
+        self.writer.submit(Job(fine, (), 0))
+
+    def end(self) -> list[str]:
+        """What the connection was asked when all that was submitted is written."""
+        while self.writer._busy or self.writer.waiting():
+            self.reactor.turn()
+        self.writer.stop()
+        self.writer.join()
+        return self.connection.calls
+
+
+@pytest.fixture
+def gathering(monkeypatch: pytest.MonkeyPatch) -> Gathering:
+    monkeypatch.setattr("imsd.store.turns.GATHER", 60.0)
+    return Gathering()
+
+
+def test_a_group_waits_for_those_whom_the_reactor_serves(gathering: Gathering) -> None:
+    for _ in range(3):
+        gathering.submit()
+        gathering.reactor.turn()
+    assert gathering.connection.calls == []
+    gathering.reactor.imsd_ready = 0
+    assert gathering.end() == ["begin", "commit", "close"]
+    assert len(gathering.outcomes) == 3
+
+
+def test_a_group_that_is_large_enough_waits_for_nobody(gathering: Gathering) -> None:
+    for _ in range(ENOUGH):
+        assert gathering.connection.calls == []
+        gathering.submit()
+    assert gathering.end() == ["begin", "commit", "close"]
+
+
+def test_a_group_waits_no_longer_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imsd.store.turns.GATHER", 0.0)
+    gathering = Gathering()
+    gathering.submit()
+    gathering.reactor.turn()
+    assert gathering.connection.calls[0] == "begin"
+    gathering.end()
 
 
 def test_a_unit_that_raises_in_a_turn_fails_alone() -> None:
