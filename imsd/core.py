@@ -25,6 +25,7 @@ from imsd.mail.limits import InboundLimits
 from imsd.mail.lookups import Lookups
 from imsd.mail.policy import Policy
 from imsd.mail.rerouting import RoutingPlugin
+from imsd.mail.signing import Signer
 from imsd.settings import PAGES, LiveSettings
 from imsd.settings.connectors import Delivery as DeliveryPage
 from imsd.settings.connectors import Ims
@@ -64,6 +65,7 @@ class Core:
         self.directory.read_settings = self.read_settings
         self.authenticator = Authenticator(db, self.directory, self.settings, reactor, self.passwords)
         self.delivery = Delivery(db, self.directory, self.settings)
+        self.delivery.signer = Signer(self.settings, self.keyring, self.blobs, reactor.seconds)
         self.policy = Policy(self.directory, self.settings, self.delivery.connectors)
         self.policy.plugin = RoutingPlugin(self.settings, reactor, config.home)
         self.lookups = Lookups(reactor, lambda: self.settings[DeliveryPage].nameservers)

@@ -3,7 +3,7 @@
 operations  the table, and how an operation is called
 control     the table over HTTP on a local socket
 people, mailbox, sharing, directory, settings, queue, routes, search, status, stats, health, limits, links,
-tls, backup, deleted
+tls, dkim, backup, deleted
             the operations, by what they are about; importing this package enters them
 protection  how a connection to each host would be protected, in words
 """
@@ -12,6 +12,7 @@ from imsd.admin import (
     backup,
     deleted,
     directory,
+    dkim,
     health,
     limits,
     links,
@@ -31,6 +32,7 @@ __all__ = [
     "backup",
     "deleted",
     "directory",
+    "dkim",
     "health",
     "limits",
     "links",

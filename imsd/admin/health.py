@@ -134,11 +134,6 @@ async def _tls_reports(core: Any) -> list[Json]:
     """Whether reports on TLS can be sent and read."""
     page = core.settings[TlsReports]
     findings = []
-    if page.send == "all":
-        text = (
-            "tls_reports.send is all: reports by mail are passed over unless a smart host signs them by DKIM"
-        )
-        findings.append(_finding("info", text))
     if page.send != "off" and not page.count:
         findings.append(_finding("warning", "tls_reports.send is on, and tls_reports.count is off"))
     if page.address:

@@ -13,8 +13,6 @@ from imsd.mail.routing import Route, Target
 from imsd.mail.security import Wanted, wanted
 from imsd.settings.connectors import Ims
 from imsd.settings.security import Tls
-from imsd.settings.tls_reports import TlsReports
-from imsd.trust import tlsrpt
 from imsd.trust.sts import Policy
 
 
@@ -78,9 +76,8 @@ async def _reports(core: Any, way: Route) -> list[str]:
         return [f"reports on TLS: {error}"]
     if not found:
         return [f"reports on TLS: {domain} asks for none"]
-    send = core.settings[TlsReports].send
-    sent = [uri for uri in found if send == "all" or (send == "https" and not tlsrpt.mail_address(uri))]
-    if sent == list(found):
+    sent, why = core.server.queue.reports.sendable(found)
+    if not why:
         return [f"reports on TLS: to {', '.join(found)}"]
-    why = f"; sent to {', '.join(sent) or 'nobody'} (tls_reports.send is {send})"
+    why = f"; sent to {', '.join(sent) or 'nobody'} ({why})"
     return [f"reports on TLS: wanted at {', '.join(found)}{why}"]

@@ -87,6 +87,7 @@ MODULES = (
     "backup",
     "deleted",
     "directory",
+    "dkim",
     "limits",
     "link",
     "mailbox",
@@ -108,7 +109,7 @@ MODULE_OF = {
     **dict.fromkeys(("drain", "track"), "queue"),
     **dict.fromkeys(("check", "stats", "status", "verify"), "server"),
     **dict.fromkeys(("setup", "welcome"), "setup"),
-    **{name: name for name in ("limits", "link", "queue", "route", "search", "settings", "tls")},
+    **{name: name for name in ("dkim", "limits", "link", "queue", "route", "search", "settings", "tls")},
 }
 """The module that alone has a command, so that a script which runs it a hundred times waits for
 no other module's import. A command that is not here is found by importing all of them."""

@@ -53,6 +53,7 @@ from imsd.store.tracking import Event
 
 if TYPE_CHECKING:
     from imsd.directory.directory import Directory
+    from imsd.mail.signing import Signer
     from imsd.settings import LiveSettings
     from imsd.store.blobs import NewBlob
     from imsd.store.database import Database
@@ -76,6 +77,7 @@ class Delivery:
         self.sending = SendingLimits(settings, lambda: now() / 1_000_000)
         self.srs = Srs(directory, settings)
         self._planner = Planner(directory, self.connectors, self.room, self.srs)
+        self.signer: Signer | None = None
         self.counters = Counters(lambda: now() / 1_000_000)
         self._last = 0
         self._node = secrets.token_hex(2).upper()
@@ -104,6 +106,8 @@ class Delivery:
         self._place(plan, envelope.priority)
         if plan.remote:
             await self._limit(plan, envelope.account, envelope.reverse_path)
+        if self.signer is not None:
+            await self.signer.sign(plan, envelope, content)
         for address in journals(self._settings, envelope, plan):
             await self._journal(plan, envelope, address)
         if plan.remote and envelope.reverse_path and await self.flow.closed():
@@ -213,6 +217,8 @@ class Delivery:
             raise plan.refused[0][1]
         self._place(plan, message.priority)
         await self._limit(plan, AccountId(message.account or 0) or None, message.reverse_path)
+        if self.signer is not None:
+            await self.signer.sign_stored(plan, message)
         done = await self._db.write(units.deliver_queued, plan, claim, recipient, now())
         if len(plan.local) > units.MOST:
             self.wake()

@@ -113,9 +113,10 @@ class Names:
         self._kept[key] = (self._clock.seconds() + ttl, answer)
         return answer
 
-    def forget(self) -> None:
-        """Drop everything that is kept."""
-        self._kept.clear()
+    def forget(self, name: str = "") -> None:
+        """Drop what is kept of a name, or everything."""
+        for key in [key for key in self._kept if not name or key[0] == name]:
+            del self._kept[key]
 
 
 class Dns:

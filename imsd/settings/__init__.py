@@ -18,6 +18,7 @@ from imsd.settings.accept import Accept
 from imsd.settings.connectors import Delivery, DeliveryRestrictions, Ims
 from imsd.settings.deletion import Deletion
 from imsd.settings.directory import Addressing, Ldap
+from imsd.settings.dkim import Dkim
 from imsd.settings.filters import Filter
 from imsd.settings.folders import Folders
 from imsd.settings.hooks import Hooks
@@ -70,6 +71,7 @@ PAGES: tuple[type[Page], ...] = (
     Timers,
     Tls,
     TlsReports,
+    Dkim,
     Dialup,
     Etrn,
     Ndr,

@@ -32,10 +32,9 @@ class TlsReports(Page):
         True, description="Count what became of TLS with the exchangers of other domains (imsctl tls results)"
     )
     send: Literal["off", "https", "all"] = Field(
-        "off",
+        "all",
         description="Send a report a day to domains that ask for it. https: where it goes by HTTPS; all: by "
-        "mail, too, which its receivers pass over without a DKIM signature: something on its way out must "
-        "sign it",
+        "mail, too, once there is a DKIM key for our domain (dkim.keys), for it must be signed",
     )
     organization: str = Field(
         "", max_length=200, description="Who reports; empty: the organization of the directory"

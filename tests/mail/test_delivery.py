@@ -28,7 +28,8 @@ class Post:
         self.db = database
         self.directory = FakeDirectory()
         self.directory.db = database
-        self.delivery = Delivery(database, self.directory, LiveSettings(PAGES))  # type: ignore[arg-type]
+        self.settings = LiveSettings(PAGES)
+        self.delivery = Delivery(database, self.directory, self.settings)  # type: ignore[arg-type]
         self.alice = self.person("alice")
         self.bob = self.person("bob")
 

@@ -5,21 +5,25 @@ from __future__ import annotations
 import email
 import gzip
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dkim as oracle
 import pytest
 
 from imsd.mail.envelope import Addressee
 from imsd.mail.requiring import OPTIONAL, REQUIRED
+from imsd.mail.signing import Signer
 from imsd.mail.tlsreports import TlsInbox
 from imsd.mail.tlsreports.posting import Poster, Undelivered
 from imsd.store import tls_received, tls_results, tracking
 from imsd.store.database import Database
+from imsd.store.keyring import Keyring
 from imsd.store.tls_results import DAY
-from imsd.trust import tlsrpt
+from imsd.trust import dkim, tlsrpt
 from imsd.trust.policies import Unavailable
 from imsd.trust.sts import Policy
 from imsd.trust.tlsrpt import BadReport
@@ -31,6 +35,8 @@ from tests.support.stores import run
 
 __all__ = ["store_reactor"]
 
+KEY = dkim.make_key("ed25519")
+
 
 class Lab(Guarded):
     """posted: by HTTPS; what it says is `answer`."""
@@ -41,13 +47,19 @@ class Lab(Guarded):
         self.posted: list[tuple[str, dict[str, Any]]] = []
         self.answer: Exception | None = None
         self.runner.reports._post = self.post
+        self.delivery.signer = Signer(self.settings, Keyring(Path()), self.blobs, time.time)
         self.page(send="all")
+
+    keyed = True
 
     def page(self, trusting: bool = True, **values: object) -> None:
         """The settings, with these of the page."""
         chosen = {f"tls_reports__{name}": value for name, value in values.items()}
         self.set(
-            **chosen, ims__tls__dane=False, ims__tls__ca_file=str(self.authority.file) if trusting else ""
+            **chosen,
+            ims__tls__dane=False,
+            ims__tls__ca_file=str(self.authority.file) if trusting else "",
+            dkim__keys=[{"domain": "example.test", "selector": "s", "key": KEY}] if self.keyed else [],
         )
 
     async def post(self, uri: str, packed: bytes) -> str:
@@ -190,7 +202,10 @@ def test_a_day_is_reported_by_mail_whatever_tls_there_is_and_that_is_counted_now
     lab.work()
     (got,) = lab.far.got
     assert got.mail.startswith("<>") and got.rcpt == ["<tls@far.test> NOTIFY=NEVER"]
+    record = dkim.record(dkim.read_key(KEY)).encode()
+    assert oracle.DKIM(got.data).verify(dnsfunc=lambda name, timeout=5: record)
     message = email.message_from_bytes(got.data)
+    assert b"tls-report-domain:" in got.data and b"tls-required:" in got.data
     assert message.get_content_type() == "multipart/report" and message.get_param("report-type") == "tlsrpt"
     assert b'report-type="tlsrpt"' in got.data
     assert (message["TLS-Report-Domain"], message["TLS-Report-Submitter"]) == ("far.test", "example.test")
@@ -208,6 +223,16 @@ def test_a_day_is_reported_by_mail_whatever_tls_there_is_and_that_is_counted_now
     # Once; and when it cannot be delivered nobody hears of it.
     run(lab.runner.reports.look())
     assert len(lab.far.got) == 1 and lab.inbox(lab.root) == []
+
+
+def test_without_a_key_for_our_domain_none_goes_by_mail(lab: Lab) -> None:
+    one_failure(lab, "v=TLSRPTv1; rua=mailto:tls@far.test,https://far.test/tls")
+    lab.keyed = False
+    lab.page()
+    lab.tomorrow()
+    run(lab.runner.reports.look())
+    lab.work()
+    assert lab.far.got == [] and [uri for uri, _ in lab.posted] == ["https://far.test/tls"]
 
 
 def test_nothing_follows_from_a_report_that_is_refused(lab: Lab) -> None:

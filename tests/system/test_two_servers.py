@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import dkim
 import pytest
 from cryptography import x509
 
@@ -156,7 +157,8 @@ def test_explaining_a_route_tells_how_each_host_is_protected(lab: Lab) -> None:
     assert (
         f"mx.bad.test[127.0.0.1]:{port}: TLS, with a certificate that DNSSEC names (1 TLSA records)" in text
     )
-    assert "reports on TLS: wanted at mailto:tls@there.test; sent to nobody (tls_reports.send is off)" in text
+    why = "by mail they need a DKIM key for our domain"
+    assert f"reports on TLS: wanted at mailto:tls@there.test; sent to nobody ({why})" in text
     text = told("x@there.test")
     assert f"mx.there.test[127.0.0.1]:{port}: TLS where it is offered, whoever is there" in text
     assert f"{port}, REQUIRETLS: TLS, with a certificate for mx.there.test of an authority" in text
@@ -197,3 +199,34 @@ def test_a_report_goes_by_https(lab: Lab) -> None:
     made = json.loads(gzip.decompress(body))
     assert (path, kind) == ("/v1/tls", "application/tlsrpt+gzip")
     assert made["policies"][0]["summary"]["total-failure-session-count"] >= 1
+
+
+def test_what_people_here_write_is_signed_when_it_leaves(lab: Lab) -> None:
+    made = lab.here.imsctl("dkim", "create", "example.test", "--selector", "first", "--json").stdout
+    keys = json.loads(made)
+    assert [key["algorithm"] for key in keys] == ["rsa", "ed25519"]
+    refused = lab.here.imsctl("dkim", "check", check=False)
+    assert refused.returncode == 1 and "firste._domainkey.example.test\ted25519\t" in refused.stdout
+    for line in lab.here.imsctl("dkim", "show", "example.test").stdout.splitlines():
+        name, _, record = line.partition(". IN TXT ")
+        lab.names.zone[name, "TXT"] = [record]
+    assert lab.here.imsctl("dkim", "check").stdout.count("\tpublished\n") == 2
+    queue_id = lab.send("jean@there.test", "signed")
+    poll(lambda: "signed" in subjects(lab.there, "jean"))
+    (raw,) = [text for text in texts(lab.there, "jean") if b"Subject: signed" in text]
+    records = {f"{key['name']}.".encode(): key["record"].encode() for key in keys}
+    for number in range(2):
+        assert dkim.DKIM(raw).verify(number, dnsfunc=lambda name, timeout=5: records[name])
+    assert not dkim.verify(raw.replace(b"hi\r\n", b"ho\r\n"), dnsfunc=lambda name, timeout=5: records[name])
+    assert lab.told(lab.here, queue_id, "signed") == [
+        "by DKIM, d=example.test s=firstr; d=example.test s=firste"
+    ]
+    # Stored sealed, and shown to nobody.
+    assert "sealed:" in lab.here.imsctl("settings", "get", "dkim.keys", "--json").stdout
+    lab.here.imsctl("dkim", "retire", "example.test", "firstr")
+    lab.here.imsctl("dkim", "delete", "--yes", "example.test", "firste")
+    lab.send("jean@there.test", "bare")
+    poll(lambda: "bare" in subjects(lab.there, "jean"))
+    (raw,) = [text for text in texts(lab.there, "jean") if b"Subject: bare" in text]
+    assert b"DKIM-Signature" not in raw
+    lab.here.imsctl("settings", "reset", "dkim.keys")

@@ -6,13 +6,14 @@
    while and tried, and again after 10 minutes, 20, 40, ... for a day (5.5). Nodes that share a store share
    the rows.
 3. By mail a report goes with the null reverse-path and NOTIFY=NEVER, whatever TLS there is, and is counted
-   in no report (3): nothing follows from it. It carries no DKIM signature, which there is not here yet.
+   in no report (3): nothing follows from it. It must carry a DKIM signature (5.3): where there is no key for
+   our domain none goes by mail.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -160,13 +161,24 @@ class TlsReporter:
 
     async def _divide(self, report: Report) -> None:
         wanted = await self.destinations(report.domain)
-        by_mail = self._settings[TlsReports].send == "all"
-        fine = [uri for uri in wanted if by_mail or not tlsrpt.mail_address(uri)]
+        fine, why = self.sendable(wanted)
         if fine:
             await self._db.write(rows.divide, report, fine, self._now())
             return
-        note = "reports are not sent by mail (tls_reports.send)" if wanted else "the domain asks for none"
-        await self._db.write(rows.settle, report, "none", 0, note)
+        await self._db.write(rows.settle, report, "none", 0, why or "the domain asks for none")
+
+    def sendable(self, wanted: Sequence[str]) -> tuple[list[str], str]:
+        """The destinations that are served, and why others are not."""
+        send, why = self._settings[TlsReports].send, ""
+        if send == "off":
+            return [], "tls_reports.send is off"
+        by_mail = send == "all" and self._is_signed()
+        fine = [uri for uri in wanted if by_mail or not tlsrpt.mail_address(uri)]
+        if len(fine) < len(wanted):
+            why = "tls_reports.send is https"
+            if send == "all":
+                why = "by mail they need a DKIM key for our domain"
+        return fine, why
 
     async def send_now(self, domain: str, day: int) -> list[tuple[str, str]]:
         """What was counted of a day so far, reported at once; each destination, and what became of it.
@@ -185,12 +197,18 @@ class TlsReporter:
                 told.append((uri, f"failed: {error}"))
         return told
 
+    def _contact(self) -> str:
+        served = self._directory.domains.served
+        return self._settings[TlsReports].contact or f"postmaster@{served[0] if served else 'localhost'}"
+
+    def _is_signed(self) -> bool:
+        signer = self._delivery.signer
+        return signer is not None and signer.signs(self._contact().rpartition("@")[2])
+
     async def _heading(self, day: int, domain: str) -> Heading:
         page = self._settings[TlsReports]
         organization, _ = await self._directory.place()
-        served = self._directory.domains.served
-        contact = page.contact or f"postmaster@{served[0] if served else 'localhost'}"
-        return Heading(page.organization or organization, contact, day, domain)
+        return Heading(page.organization or organization, self._contact(), day, domain)
 
     async def _send(self, heading: Heading, uri: str) -> str:
         """Raises Undelivered, refusals; what became of it."""
