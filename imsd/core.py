@@ -63,7 +63,9 @@ class Core:
         )
         self.directory = Directory(db, self.settings, reactor, self.passwords)
         self.directory.read_settings = self.read_settings
-        self.authenticator = Authenticator(db, self.directory, self.settings, reactor, self.passwords)
+        self.authenticator = Authenticator(
+            db, self.directory, self.settings, reactor, self.passwords, self.keyring.open
+        )
         self.delivery = Delivery(db, self.directory, self.settings)
         self.delivery.signer = Signer(self.settings, self.keyring, self.blobs, reactor.seconds)
         self.policy = Policy(self.directory, self.settings, self.delivery.connectors)

@@ -20,6 +20,7 @@ from imsd.errors import NoSuchRecipient
 from imsd.mail.links import local
 from imsd.settings.connectors import Connector, Delivery, Ims
 from imsd.settings.directory import Addressing
+from imsd.settings.outside import Outside
 from imsd.settings.routing import Rerouting
 from imsd.settings.security import Tls
 from imsd.settings.tls_reports import TlsReports
@@ -86,6 +87,9 @@ async def check(core: Any) -> Json:
         _finding("error", f"setting {key} does not fit and is not used: {reason}")
         for key, reason in core.settings.rejected.items()
     ]
+    lacks = core.settings[Outside].lacks
+    if lacks:
+        findings.append(_finding("error", f"{lacks}: whose password is known there cannot log in"))
     findings += await _routing(core)
     text = "our password is given to whoever is there; tls should be verify"
     findings += [

@@ -20,6 +20,7 @@ from imsd.auth.account import NOBODY, Account, IAccount
 from imsd.auth.checkers import CertificateChecker, PasswordChecker, ScramChecker, TokenChecker
 from imsd.auth.credentials import Certificate, PasswordLogin, ScramProof, TokenHolder
 from imsd.auth.interfaces import LoginDirectory
+from imsd.auth.outside import OutsidePasswords
 from imsd.auth.passwords import Passwords
 from imsd.auth.people import People, throttle_name
 from imsd.auth.policy import Policy
@@ -38,6 +39,7 @@ from imsd.errors import (
 )
 from imsd.settings import LiveSettings
 from imsd.settings.logins import Logins
+from imsd.settings.outside import Outside as OutsidePage
 from imsd.settings.passwords import PasswordPolicy
 from imsd.settings.tokens import Tokens as TokensPage
 from imsd.store import credentials
@@ -74,7 +76,9 @@ class Authenticator:
         settings: LiveSettings,
         reactor: Any,
         passwords: Passwords,
+        open_secret: Callable[[str], str] = str,
     ) -> None:
+        """open_secret: the text of a secret setting (imsd.settings.secrets)."""
         self._db = db
         self._reactor = reactor
         self._directory = directory
@@ -84,6 +88,7 @@ class Authenticator:
         self._people = People(db, directory)
         self._throttle = Throttle(self._logins, reactor.seconds)
         page = lambda: settings[PasswordPolicy]  # noqa: E731
+        self._outside = OutsidePasswords(lambda: settings[OutsidePage], open_secret, reactor)
         self._policy = Policy(db, page, self._logins, reactor.seconds)
         self._verified = Verified(self._logins, reactor.seconds)
         self._realm = Realm(directory)
@@ -112,12 +117,13 @@ class Authenticator:
             self._logins,
             self._key,
             self._reactor.seconds,
+            self._outside,
         )
         self._portal = Portal(
             self._realm,
             [
                 checker,
-                ScramChecker(self._people, self._throttle, self._policy),
+                ScramChecker(self._people, self._throttle, self._policy, self._outside),
                 CertificateChecker(self._people),
                 TokenChecker(self._people),
             ],
@@ -138,7 +144,7 @@ class Authenticator:
         allowed = []
         if may.certificates or security.user is not None:
             allowed += ["EXTERNAL"]
-        if may.challenge:
+        if may.challenge and not self._outside.on:
             allowed += ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"]
         if may.tokens and self._tokens.on:
             allowed += ["OAUTHBEARER", "XOAUTH2"]

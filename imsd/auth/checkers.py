@@ -27,13 +27,14 @@ from imsd.auth.credentials import (
     TokenHolder,
 )
 from imsd.auth.flights import Flights
+from imsd.auth.outside import OutsidePasswords
 from imsd.auth.passwords import Passwords, fake_verifier, scram_keys
 from imsd.auth.people import People, throttle_name
 from imsd.auth.policy import Policy
 from imsd.auth.throttle import Throttle
 from imsd.auth.verified import Verified
 from imsd.directory.values import Person
-from imsd.errors import AccountDisabled, AccountLocked, AuthenticationFailed, Refusal
+from imsd.errors import AccountDisabled, AccountLocked, AuthenticationFailed, Refusal, UnwillingToPerform
 from imsd.settings.logins import Logins
 from imsd.store import credentials
 from imsd.store.credentials import AppPassword
@@ -86,6 +87,7 @@ class PasswordChecker:
         settings: Callable[[], Logins],
         key: bytes,
         clock: Callable[[], float],
+        outside: OutsidePasswords,
     ) -> None:
         self._db = db
         self._people = people
@@ -96,6 +98,7 @@ class PasswordChecker:
         self._settings = settings
         self._key = key
         self._clock = clock
+        self._outside = outside
         self._flights: Flights[Proved] = Flights()
 
     def requestAvatarId(self, login: PasswordLogin) -> Proved | Deferred[Proved]:  # type: ignore[override]
@@ -134,6 +137,12 @@ class PasswordChecker:
         app = None if person is None else apppasswords.found(password, person.entry, held, self._key)
         if person is not None and app is not None:
             return await self._by_app(person, held.generation, app, login, mark, epoch)
+        if person is not None and self._outside.knows(person, bool(held.password)):
+            if login.changing:
+                raise UnwillingToPerform("The password is kept in another directory: change it there")
+            if not await self._outside.right(person, password):
+                raise AuthenticationFailed
+            return await self._still(person, held.generation, mark, epoch)
         verifier = held.password or fake_verifier(self._key, self._settings())
         right, reformed = await self._passwords.verify(password, verifier)
         if person is None or not held.password:
@@ -188,10 +197,11 @@ class ScramChecker:
 
     credentialInterfaces = (IScramProof,)
 
-    def __init__(self, people: People, throttle: Throttle, policy: Policy) -> None:
+    def __init__(self, people: People, throttle: Throttle, policy: Policy, outside: OutsidePasswords) -> None:
         self._people = people
         self._throttle = throttle
         self._policy = policy
+        self._outside = outside
 
     def requestAvatarId(self, proof: ScramProof) -> Deferred[Proved]:  # type: ignore[override]
         return Deferred.fromCoroutine(self._verify(proof))
@@ -204,6 +214,8 @@ class ScramChecker:
     async def _decide(self, person: Person | None, proof: ScramProof) -> Proved:
         held = await self._people.credentials(person)
         if person is None or scram_keys(held.password) != proof.keys:
+            raise AuthenticationFailed
+        if self._outside.knows(person, bool(held.password)):
             raise AuthenticationFailed
         if not proof.proved:
             await self._policy.failed(person, held)

@@ -28,6 +28,7 @@ from imsd.settings.listeners import Admission
 from imsd.settings.live import LiveSettings
 from imsd.settings.logins import Logins
 from imsd.settings.outbound import ConnectionLimits
+from imsd.settings.outside import Outside
 from imsd.settings.page import Page
 from imsd.settings.passwords import PasswordPolicy
 from imsd.settings.pickup import Pickup
@@ -86,6 +87,7 @@ PAGES: tuple[type[Page], ...] = (
     Logins,
     PasswordPolicy,
     Tokens,
+    Outside,
     Quotas,
     Folders,
     Addressing,
