@@ -1,6 +1,6 @@
 """imsd and the C servers under the same load, one after the other, again and again.
 
-    python -m benchmarks.compare [smtp] [imap] [ldap] [--rounds 3] [--seconds 4]
+    python -m benchmarks.compare [smtp] [imap] [ldap] [substrings] [modify] [names] [--rounds 3] [--seconds 4]
 
 Rounds alternate between the two, so that a noisy machine is noisy for both; what is printed is
 the median of each, and their ratio. Delivery counts when the message is in the mailbox: for
@@ -14,11 +14,12 @@ import statistics
 import time
 from collections.abc import Callable
 
-from benchmarks import imap, ldap, peers, smtp
+from benchmarks import imap, ldap, ldap_requests, peers, smtp
 from imsd.config import STANDARD_PORTS
 
 Figure = tuple[float, float]
 """Operations a second, seconds of CPU an operation."""
+Run = Callable[[float], Figure]
 
 
 def smtp_of_imsd(seconds: float) -> Figure:
@@ -75,34 +76,54 @@ def imap_of_peer(seconds: float) -> Figure:
         peer.stop()
 
 
-def ldap_of_imsd(seconds: float) -> Figure:
-    server = smtp.Server()
-    try:
-        request = ldap.search("dc=example,dc=test", "uid=user7")
-        port = STANDARD_PORTS["ldap"] + smtp.OFFSET
-        before = server.cpu()
-        done, took = ldap.load(port, "user7@example.test", peers.PASSWORD, request, seconds)
-        return done / took, (server.cpu() - before) / done
-    finally:
-        server.stop()
+BASE = "dc=example,dc=test"
+ADMINISTRATOR = "administrator@example.test"
 
 
-def ldap_of_peer(seconds: float) -> Figure:
-    peer = peers.Directory()
-    try:
-        request = ldap.search("dc=example,dc=test", "uid=user7")
-        before = peer.cpu()
-        done, took = ldap.load(peers.LDAP, "cn=admin,dc=example,dc=test", peers.PASSWORD, request, seconds)
-        return done / took, (peer.cpu() - before) / done
-    finally:
-        peer.stop()
+def ldap_of_imsd(operation: str) -> Run:
+    """A modification is of the administrator, anything else of a user."""
+
+    def run(seconds: float) -> Figure:
+        server = smtp.Server()
+        try:
+            requests = ldap_requests.REQUESTS[operation](BASE, f"cn=Recipients,ou=Main,{BASE}")
+            who = ADMINISTRATOR if operation == "modify" else "user7@example.test"
+            port = STANDARD_PORTS["ldap"] + smtp.OFFSET
+            before = server.cpu()
+            done, took = ldap.load(port, who, peers.PASSWORD, requests, seconds)
+            return done / took, (server.cpu() - before) / done
+        finally:
+            server.stop()
+
+    return run
 
 
-Run = Callable[[float], Figure]
+def ldap_of_peer(operation: str) -> Run:
+    def run(seconds: float) -> Figure:
+        peer = peers.Directory()
+        try:
+            requests = ldap_requests.REQUESTS[operation](BASE, BASE)
+            before = peer.cpu()
+            done, took = ldap.load(peers.LDAP, f"cn=admin,{BASE}", peers.PASSWORD, requests, seconds)
+            return done / took, (peer.cpu() - before) / done
+        finally:
+            peer.stop()
+
+    return run
+
+
 WORKLOADS: dict[str, tuple[str, Run, Run, tuple[str, ...]]] = {
     "smtp": ("4 KiB messages delivered", smtp_of_imsd, smtp_of_peer, ("postfix", "dovecot")),
     "imap": ("login, SELECT, LOGOUT", imap_of_imsd, imap_of_peer, ("postfix", "dovecot")),
-    "ldap": ("searches by uid", ldap_of_imsd, ldap_of_peer, ("slapd",)),
+    "ldap": ("searches by uid", ldap_of_imsd("equality"), ldap_of_peer("equality"), ("slapd",)),
+    "substrings": (
+        "searches by substring, 11 found",
+        ldap_of_imsd("substrings"),
+        ldap_of_peer("substrings"),
+        ("slapd",),
+    ),
+    "modify": ("modifications", ldap_of_imsd("modify"), ldap_of_peer("modify"), ("slapd",)),
+    "names": ("ambiguous names, 11 found", ldap_of_imsd("names"), ldap_of_peer("names"), ("slapd",)),
 }
 
 
@@ -123,17 +144,18 @@ def main() -> None:
             if peer:
                 figures["peer"].append(theirs(options.seconds))
         print(f"{title}, median of {options.rounds} rounds")
-        rates = {}
+        rates, costs = {}, {}
         for who, values in figures.items():
             if not values:
                 print(f"  {who}: {', '.join(programs)} cannot be run here")
                 continue
             rate, cpu = (statistics.median(column) for column in zip(*values, strict=True))
-            rates[who] = rate
+            rates[who], costs[who] = rate, cpu
             label = "imsd" if who == "imsd" else " + ".join(programs)
             print(f"  {label}: {rate:,.0f}/s, {cpu * 1e6:,.0f} us CPU each")
         if len(rates) == 2:
-            print(f"  ratio: {rates['imsd'] / rates['peer']:.2f}")
+            ratio = rates["imsd"] / rates["peer"]
+            print(f"  ratio: {ratio:.2f}, of CPU each {costs['imsd'] / costs['peer']:.2f}")
 
 
 if __name__ == "__main__":

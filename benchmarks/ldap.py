@@ -11,6 +11,7 @@ read from /proc, of the process that listens.
 from __future__ import annotations
 
 import argparse
+import itertools
 import multiprocessing
 import os
 import select
@@ -18,7 +19,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from zope.interface import implementer
@@ -29,8 +30,10 @@ from protocols.ldap.messages import (
     BindRequest,
     BindResponse,
     Deref,
+    ModifyResponse,
     Scope,
     SearchRequest,
+    SearchResultDone,
     SearchResultEntry,
     Simple,
 )
@@ -75,26 +78,34 @@ def search(base: str, wanted: str) -> bytes:
 
 
 def first_answer(peer: socket.socket, request: bytes) -> bytes:
-    """The bytes of a whole answer, checked: one entry, then success."""
+    """The bytes of a whole answer, checked: success, after entries if it was a search."""
     peer.sendall(request)
     reader = Reader(1 << 20)
-    entry, done = receive(peer, reader), receive(peer, reader)
-    operation = client.read(entry).operation
-    if not isinstance(operation, SearchResultEntry):
+    whole = data = receive(peer, reader)
+    operation = client.read(data).operation
+    if not isinstance(operation, SearchResultEntry | ModifyResponse):
         raise SystemExit(f"no entry: {operation}")
-    return entry + done
+    while isinstance(operation, SearchResultEntry):
+        data = receive(peer, reader)
+        whole += data
+        operation = client.read(data).operation
+    if not isinstance(operation, ModifyResponse | SearchResultDone) or operation.result.code:
+        raise SystemExit(f"no success: {operation}")
+    return whole
 
 
-def load(port: int, bind: str, password: str, request: bytes, seconds: float) -> tuple[int, float]:
-    """Searches answered, and how long that took."""
+def load(port: int, bind: str, password: str, requests: Sequence[bytes], seconds: float) -> tuple[int, float]:
+    """Requests answered, all alike, and how long that took. A connection sends each CONNECTIONS-th."""
     peers = [connect(port, bind, password) for _ in range(CONNECTIONS)]
-    expected = first_answer(peers[0], request)
+    expected = first_answer(peers[0], requests[0])
     size = len(expected)
     poll = select.epoll()
     by_number = {peer.fileno(): peer for peer in peers}
+    asked = {peer.fileno(): itertools.cycle(requests[at % len(requests) :: CONNECTIONS])
+             for at, peer in enumerate(peers)}  # fmt: skip
     for peer in peers:
         poll.register(peer, select.EPOLLIN)
-        peer.sendall(request)
+        peer.sendall(next(asked[peer.fileno()]))
     got: dict[int, bytes] = {}
     count = 0
     start = time.perf_counter()
@@ -109,7 +120,7 @@ def load(port: int, bind: str, password: str, request: bytes, seconds: float) ->
             if data != expected:
                 raise SystemExit("a different answer")
             count += 1
-            peer.send(request)
+            peer.send(next(asked[number]))
     return count, time.perf_counter() - start
 
 
@@ -247,7 +258,7 @@ def main() -> None:
         pid = listener(given.port)
         request = search(given.base, given.filter)
         queue: Any = multiprocessing.Queue()
-        arguments = (queue, given.port, given.bind, given.password, request, min(given.seconds, 10.0))
+        arguments = (queue, given.port, given.bind, given.password, [request], min(given.seconds, 10.0))
         loader = multiprocessing.Process(target=_load, args=arguments)
         before = cpu(pid)
         loader.start()

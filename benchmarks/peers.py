@@ -142,7 +142,7 @@ class Mail(Peer):
 
 
 class Directory(Peer):
-    """slapd over mdb with the people of the benchmarks, uid indexed."""
+    """slapd over mdb with the people of the benchmarks, indexed as ours are."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -155,7 +155,8 @@ class Directory(Peer):
         config.write_text(
             f"{schemas}modulepath /usr/lib/ldap\nmoduleload back_mdb\npidfile {base}/pid\n"
             f'database mdb\nsuffix "dc=example,dc=test"\nrootdn "cn=admin,dc=example,dc=test"\n'
-            f"rootpw {PASSWORD}\ndirectory {base}/db\nindex objectClass,uid,mail eq\nmaxsize 104857600\n"
+            f"rootpw {PASSWORD}\ndirectory {base}/db\n"
+            "index objectClass eq\nindex uid,mail,cn,sn,givenName eq,sub\nmaxsize 104857600\n"
         )
         entries = [
             "dn: dc=example,dc=test\nobjectClass: dcObject\nobjectClass: organization\n"
