@@ -18,7 +18,7 @@ from imsd.directory.attributes import Definition, Kept
 from imsd.errors import InvalidSyntax, ObjectClassViolation
 from protocols.errors import BadSyntax
 from protocols.ldap import matching, options
-from protocols.ldap.schema import Kind, ObjectClass, Schema
+from protocols.ldap.schema import AttributeType, Kind, ObjectClass, Schema
 
 _ALL: Final = (*attributes.ALL, *(each.definition for each in settingtypes.SETTINGS))
 SCHEMA: Final = Schema([each.type for each in _ALL], (*classes.ALL, *settingtypes.CLASSES))
@@ -101,7 +101,7 @@ def normal(key: str, value: bytes) -> object:
 
 def index_text(key: str, value: bytes) -> str | None:
     """The form of a value in the index; None if it is not to be indexed."""
-    if not _DEFINITIONS[plain(key)].indexed:
+    if not is_indexed(key):
         return None
     made = normal(key, value)
     if isinstance(made, str):
@@ -109,6 +109,12 @@ def index_text(key: str, value: bytes) -> str | None:
     if isinstance(made, bool):
         return "TRUE" if made else "FALSE"
     return None if isinstance(made, bytes) and len(made) != 16 else _hexadecimal(made)
+
+
+@lru_cache(maxsize=4096)
+def is_indexed(key: str) -> bool:
+    """Are the values of a key that is known in the index?"""
+    return _DEFINITIONS[plain(key)].indexed
 
 
 def _hexadecimal(made: object) -> str | None:
@@ -143,8 +149,7 @@ _TEXTS: Final = {_SYNTAX + number for number in ("15", "26", "41", "44", "50", "
 
 def check(wanted: Definition, value: bytes) -> None:
     """Is this a value of the attribute's syntax (RFC 4517 3.3)? Raises InvalidSyntax."""
-    found = SCHEMA.attribute(wanted.key)
-    assert found is not None
+    found = _type(wanted.key)
     syntax, name = found.syntax, wanted.type.name
     if found.length and len(value) > found.length * (1 if syntax in _BINARY else 4):
         raise InvalidSyntax(f"{name}: at most {found.length} characters")
@@ -156,6 +161,13 @@ def check(wanted: Definition, value: bytes) -> None:
             raise InvalidSyntax(f"{name}: not a value of its syntax") from None
     elif syntax in _TEXTS:
         _check_text(name, syntax, value, found.length)
+
+
+@lru_cache(maxsize=4096)
+def _type(key: str) -> AttributeType:
+    found = SCHEMA.attribute(key)
+    assert found is not None
+    return found
 
 
 def _check_text(name: str, syntax: str, value: bytes, most: int) -> None:

@@ -103,7 +103,7 @@ def read(tx: Transaction) -> Tree | None:
     top = entries.children(tx, entries.ROOT, 0, 1)
     if not top:
         return None
-    row = entries.load(tx, top[0])
+    row = entries.load_alone(tx, top[0])
     suffixes = [Suffix.of(f"{row.rdn_attribute}={dn.escape(row.rdn_value)}")]
     domains = row.attributes.get("associateddomain", ())
     if domains:

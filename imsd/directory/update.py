@@ -360,7 +360,7 @@ def _refer(
 
 
 def _store(unit: Unit, entry: Entry, working: Working, rules: Rules, now: int, asking: Viewer) -> None:
-    parent = Kind(entries.load(unit, working.parent).kind) if working.parent else None
+    parent = Kind(entries.kind_of(unit, working.parent)) if working.parent else None
     made = draft.finish(
         working, rules, _taken(unit, entry.id), parent=parent, uuid=entry.row.uuid, fill=False
     )

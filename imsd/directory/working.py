@@ -7,8 +7,9 @@ is judged by `draft.finish`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from imsd.directory import schema
 from imsd.directory.attributes import Definition
@@ -165,16 +166,18 @@ class Working:
         return values[0].decode("utf-8", "replace") if values else ""
 
     def classes(self) -> frozenset[str]:
-        return _classes(self.attributes.get("objectclass", ()))
+        return _classes(tuple(self.attributes.get("objectclass", ())))
 
     def classes_before(self) -> frozenset[str]:
-        return _classes(self.before.get("objectclass", ()))
+        return _classes(tuple(self.before.get("objectclass", ())))
 
 
-def _classes(values: Iterable[bytes]) -> frozenset[str]:
+@lru_cache(maxsize=256)
+def _classes(values: tuple[bytes, ...]) -> frozenset[str]:
     return frozenset(schema.object_class(value.decode("utf-8", "replace")).name for value in values)
 
 
+@lru_cache(maxsize=4096)
 def known(description: str) -> Definition:
     """The definition a description names. Raises UndefinedAttribute."""
     found = schema.definition(description)

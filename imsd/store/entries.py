@@ -90,6 +90,7 @@ _columns = [
 ]  # fmt: skip
 
 _LOAD = sql(select(*_columns).where(_e.id == bindparam("id")))
+_KIND = sql(select(_e.kind).where(_e.id == bindparam("id")))
 _LOAD_MANY = sql(select(*_columns).where(among(_e.id, "ids")).order_by(_e.id))
 _REFERENCES = sql(
     select(_r.entry, _r.attribute, _r.target).where(among(_r.entry, "ids")).order_by(_r.entry, _r.position)
@@ -143,6 +144,22 @@ def load(tx: Transaction, entry_id: EntryId) -> EntryRow:
     if row is None:
         raise NoSuchEntry
     return _row(row, tx.all(_REFERENCES_OF, id=entry_id), tx.all(_REFERRERS_OF, id=entry_id))
+
+
+def load_alone(tx: Transaction, entry_id: EntryId) -> EntryRow:
+    """One entry for what it says of itself: without references and referrers. Raises NoSuchEntry."""
+    row = tx.one(_LOAD, id=entry_id)
+    if row is None:
+        raise NoSuchEntry
+    return _row(row, (), ())
+
+
+def kind_of(tx: Transaction, entry_id: EntryId) -> int:
+    """Raises NoSuchEntry."""
+    kind: int | None = tx.value(_KIND, id=entry_id)
+    if kind is None:
+        raise NoSuchEntry
+    return kind
 
 
 def load_many(tx: Transaction, ids: Sequence[EntryId]) -> list[EntryRow]:

@@ -21,7 +21,7 @@ from imsd.store.entries import ROOT, Draft, EntryRow, ancestors, child, exists, 
 from imsd.store.entry_index import INDEXED_LENGTH
 from imsd.store.entry_tables import entry, entry_name, entry_reference, entry_value
 from imsd.store.ids import EntryId
-from imsd.store.sql import among, insert_row, sql
+from imsd.store.sql import among, insert_row, insertion, sql
 from imsd.store.transaction import Unit
 
 _e, _v, _r, _n = entry.c, entry_value.c, entry_reference.c, entry_name.c
@@ -61,7 +61,7 @@ _DELETE_NAMES = sql(delete(entry_name).where(_n.entry == bindparam("id")))
 _DELETE_REFERENCES = sql(
     delete(entry_reference).where(or_(_r.entry == bindparam("id"), _r.target == bindparam("id")))
 )
-_ADD_VALUE = insert_row(entry_value)
+_ADD_VALUE = insertion(entry_value)
 _DROP_VALUE = sql(
     delete(entry_value).where(
         _v.attribute == bindparam("attribute"), _v.value == bindparam("value"), _v.entry == bindparam("entry")
@@ -113,7 +113,7 @@ def add(unit: Unit, draft: Draft, now: int, actor: EntryId = ROOT, uuid: bytes |
             attributes=entry_codec.pack(draft.attributes),
         )
     )
-    unit.many(_ADD_VALUE, _value_rows(entry_id, _cut(draft.values)))
+    _add_values(unit, entry_id, _cut(draft.values))
     unit.many(_ADD_NAME, _name_rows(entry_id, draft.names.items()))
     touched = {entry_id, draft.parent}
     for attribute, targets in draft.references.items():
@@ -174,7 +174,12 @@ def _replace_values(unit: Unit, entry_id: EntryId, draft: Draft) -> None:
     before = set(unit.all(_VALUES_OF, id=entry_id))
     after = _cut(draft.values)
     unit.many(_DROP_VALUE, _value_rows(entry_id, before - after))
-    unit.many(_ADD_VALUE, _value_rows(entry_id, after - before))
+    _add_values(unit, entry_id, after - before)
+
+
+def _add_values(unit: Unit, entry_id: EntryId, values: Iterable[tuple[str, str]]) -> None:
+    """In the order of the index."""
+    unit.put_all(_ADD_VALUE, [(attribute, value, entry_id) for attribute, value in sorted(values)])
 
 
 def _replace_names(unit: Unit, entry_id: EntryId, draft: Draft) -> None:
@@ -271,7 +276,7 @@ def bring_back(
         uuid=kept.uuid,
         attributes=entry_codec.pack(draft.attributes),
     )
-    unit.many(_ADD_VALUE, _value_rows(entry_id, draft.values))
+    _add_values(unit, entry_id, draft.values)
     unit.many(_ADD_NAME, _name_rows(entry_id, draft.names.items()))
     touched = {entry_id, draft.parent}
     for attribute, targets in draft.references.items():

@@ -181,10 +181,21 @@ def unique_member(value: bytes) -> tuple[str, str]:
 
 def object_identifier(value: bytes) -> str:
     """RFC 4517 4.2.26. Names are compared as names; make OIDs of them before where known."""
+    return _identifier(value) if len(value) > _SHORT else _remembered(value)
+
+
+_SHORT: Final = 64
+"""Octets of identifiers that are remembered: the same few dozen come again and again."""
+
+
+def _identifier(value: bytes) -> str:
     text = preparation.decoded(value).strip(" ")
     if not _NUMERIC_OID.fullmatch(text) and not _DESCRIPTOR.fullmatch(text):
         raise BadSyntax("an object identifier")
     return text.lower()
+
+
+_remembered = lru_cache(maxsize=512)(_identifier)
 
 
 def first_component(value: bytes) -> str:

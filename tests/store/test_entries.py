@@ -54,6 +54,20 @@ def test_an_entry_is_read_as_it_was_added(database: Database) -> None:
     assert [row.id for row in run(database.read(entries.load_many, [entry, top, 99]))] == [top, entry]
 
 
+def test_an_entry_alone_is_read_without_references(database: Database) -> None:
+    target = add(database, "target")
+    entry = add(database, "list", references={"member": (target,)})
+    whole = load(database, entry)
+    assert whole.references == {"member": (target,)}
+    alone = run(database.read(entries.load_alone, entry))
+    assert (alone.attributes, alone.references) == (whole.attributes, {})
+    assert run(database.read(entries.load_alone, target)).referrers == {}
+    assert run(database.read(entries.kind_of, entry)) == whole.kind
+    for read in (entries.load_alone, entries.kind_of):
+        with pytest.raises(NoSuchEntry):
+            run(database.read(read, EntryId(99_999)))
+
+
 def test_names_and_rdns_are_unique(database: Database) -> None:
     top = add(database, "Top")
     add(database, "Ann", top, names={"ann@example.test": NameKind.PRIMARY})
