@@ -104,6 +104,10 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
         "Changez d’abord votre mot de passe",
     ),
     "Password too short": ("Das Passwort ist zu kurz", "Le mot de passe est trop court"),
+    "The code is wrong; are the clocks of the program and of this machine right?": (
+        "Der Code ist falsch; gehen die Uhren des Programms und dieses Rechners richtig?",
+        "Le code est faux ; les horloges du programme et de cette machine sont-elles justes ?",
+    ),
     "Password too easy to guess": (
         "Das Passwort ist zu leicht zu erraten",
         "Le mot de passe est trop facile à deviner",

@@ -3,7 +3,7 @@
 operations  the table, and how an operation is called
 control     the table over HTTP on a local socket
 people, mailbox, sharing, directory, settings, queue, routes, search, status, stats, health, limits, links,
-tls, dkim, backup, deleted
+tls, dkim, backup, deleted, factors
             the operations, by what they are about; importing this package enters them
 protection  how a connection to each host would be protected, in words
 """
@@ -13,6 +13,7 @@ from imsd.admin import (
     deleted,
     directory,
     dkim,
+    factors,
     health,
     limits,
     links,
@@ -33,6 +34,7 @@ __all__ = [
     "deleted",
     "directory",
     "dkim",
+    "factors",
     "health",
     "limits",
     "links",

@@ -15,10 +15,11 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from imsd.auth import apppasswords, issuer, passwords, standing
+from imsd.auth import apppasswords, issuer, passwords, standing, totp
 from imsd.auth.account import NOBODY, Account, IAccount
 from imsd.auth.checkers import CertificateChecker, PasswordChecker, ScramChecker, TokenChecker
 from imsd.auth.credentials import Certificate, PasswordLogin, ScramProof, TokenHolder
+from imsd.auth.factors import Factors
 from imsd.auth.interfaces import LoginDirectory
 from imsd.auth.outside import OutsidePasswords
 from imsd.auth.passwords import Passwords
@@ -32,6 +33,7 @@ from imsd.auth.tokens import Tokens
 from imsd.auth.verified import Verified
 from imsd.errors import (
     AuthenticationFailed,
+    ConstraintViolation,
     EncryptionRequired,
     NotAuthorized,
     PasswordMustChange,
@@ -80,6 +82,7 @@ class Authenticator:
     ) -> None:
         """open_secret: the text of a secret setting (imsd.settings.secrets)."""
         self._db = db
+        self._open_secret = open_secret
         self._reactor = reactor
         self._directory = directory
         self._settings = settings
@@ -118,6 +121,7 @@ class Authenticator:
             self._key,
             self._reactor.seconds,
             self._outside,
+            Factors(self._db, self._open_secret, self._key, self._reactor.seconds),
         )
         self._portal = Portal(
             self._realm,
@@ -286,6 +290,28 @@ class Authenticator:
         On the reactor, right after the change was committed here, within a second elsewhere.
         """
         return self._rights.watch(account, callback)
+
+    async def new_factor(self, entry: EntryId, sealed: str, secret: str, code: str) -> tuple[str, ...]:
+        """Have a second factor whose first code is right; codes for emergencies.
+
+        Raises ConstraintViolation.
+        """
+        step = totp.step_of(code.strip(), secret, self._reactor.seconds())
+        if step is None:
+            raise ConstraintViolation(
+                "The code is wrong; are the clocks of the program and of this machine right?"
+            )
+        codes = totp.new_recovery()
+        hashed = totp.hashed(codes, entry, self._key)
+        await self._db.write(credentials.set_totp, entry, sealed, hashed)
+        await self._db.write(credentials.totp_used, entry, step)
+        return codes
+
+    async def new_recovery(self, entry: EntryId) -> tuple[str, ...]:
+        """Other codes for emergencies."""
+        codes = totp.new_recovery()
+        await self._db.write(credentials.set_recovery, entry, totp.hashed(codes, entry, self._key))
+        return codes
 
     async def add_app_password(
         self,

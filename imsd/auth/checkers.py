@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from imsd.auth import apppasswords
+from imsd.auth import apppasswords, totp
 from imsd.auth.account import Proved
 from imsd.auth.credentials import (
     Certificate,
@@ -26,6 +26,7 @@ from imsd.auth.credentials import (
     ScramProof,
     TokenHolder,
 )
+from imsd.auth.factors import Factors
 from imsd.auth.flights import Flights
 from imsd.auth.outside import OutsidePasswords
 from imsd.auth.passwords import Passwords, fake_verifier, scram_keys
@@ -88,7 +89,9 @@ class PasswordChecker:
         key: bytes,
         clock: Callable[[], float],
         outside: OutsidePasswords,
+        factors: Factors,
     ) -> None:
+        self._factors = factors
         self._db = db
         self._people = people
         self._passwords = passwords
@@ -137,17 +140,22 @@ class PasswordChecker:
         app = None if person is None else apppasswords.found(password, person.entry, held, self._key)
         if person is not None and app is not None:
             return await self._by_app(person, held.generation, app, login, mark, epoch)
+        code = ""
+        if held.totp:
+            password, code = totp.divided(password)
         if person is not None and self._outside.knows(person, bool(held.password)):
             if login.changing:
                 raise UnwillingToPerform("The password is kept in another directory: change it there")
             if not await self._outside.right(person, password):
                 raise AuthenticationFailed
-            return await self._still(person, held.generation, mark, epoch)
+            if held.totp and not await self._factors.used(person, held, code):
+                raise AuthenticationFailed
+            return await self._still(person, held.generation, None if held.totp else mark, epoch)
         verifier = held.password or fake_verifier(self._key, self._settings())
         right, reformed = await self._passwords.verify(password, verifier)
         if person is None or not held.password:
             raise AuthenticationFailed
-        if not right:
+        if not right or (held.totp and not await self._factors.used(person, held, code)):
             await self._policy.failed(person, held)
             raise AuthenticationFailed
         must_change, lasts = await self._policy.passed(person, held, login.protocol, login.changing)
@@ -156,7 +164,7 @@ class PasswordChecker:
                 await self._db.write(credentials.reform, person.entry, held.password, reformed)
             except Refusal:  # the old form does as well; the next login tries again
                 pass
-        proved = await self._still(person, held.generation, mark if lasts else None, epoch)
+        proved = await self._still(person, held.generation, mark if lasts and not held.totp else None, epoch)
         return proved._replace(must_change=must_change)
 
     async def _by_app(
@@ -215,7 +223,7 @@ class ScramChecker:
         held = await self._people.credentials(person)
         if person is None or scram_keys(held.password) != proof.keys:
             raise AuthenticationFailed
-        if self._outside.knows(person, bool(held.password)):
+        if held.totp or self._outside.knows(person, bool(held.password)):
             raise AuthenticationFailed
         if not proof.proved:
             await self._policy.failed(person, held)

@@ -88,6 +88,7 @@ MODULES = (
     "deleted",
     "directory",
     "dkim",
+    "factors",
     "limits",
     "link",
     "mailbox",
@@ -104,7 +105,8 @@ MODULES = (
 """Modules whose import enters commands into the group."""
 
 MODULE_OF = {
-    **dict.fromkeys(("app-password", "contact", "group", "user"), "people"),
+    **dict.fromkeys(("app-password", "contact", "group"), "people"),
+    "user": "factors",  # and with it all of people
     **dict.fromkeys(("folder", "mailbox"), "sharing"),
     **dict.fromkeys(("drain", "track"), "queue"),
     **dict.fromkeys(("check", "stats", "status", "verify"), "server"),

@@ -16,7 +16,7 @@ from secrets import token_hex
 
 from sqlalchemy import Column, Table, bindparam, case, delete, or_, select, update
 
-from imsd.errors import LimitReached, NoSuchEntry
+from imsd.errors import ConstraintViolation, LimitReached, NoSuchEntry
 from imsd.store.changes import DIRECTORY, EntriesChanged
 from imsd.store.ids import EntryId
 from imsd.store.sql import insert, sql
@@ -26,6 +26,7 @@ from imsd.store.transaction import Transaction, Unit
 MOST_APP_PASSWORDS = 50
 """Of one person."""
 
+PENDING = "?"
 _PASSWORD = 0  # the slot of the password; app passwords have the slots from 1
 
 credential = Table(
@@ -46,6 +47,10 @@ credential = Table(
     Column("grace", Number, nullable=False, server_default="0"),
     Column("failures", Number, nullable=False, server_default="0"),
     Column("failed", Number, nullable=False, server_default="0"),
+    # A sealed secret, behind "?" until a first code was right; the step of the last code; hashes.
+    Column("totp", String, nullable=False, server_default=""),
+    Column("recovery", String, nullable=False, server_default=""),
+    Column("totp_step", Number, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
 """The row of slot 0 is kept once it exists: it carries the generation; its verifier may be empty."""
@@ -85,7 +90,8 @@ class Credentials:
 
     password: the verifier, empty when there is none. changed: when it was set. former: verifiers, the
     latest first. grace: logins with it since it expired. failures, failed: wrong ones in a row, and when
-    the last was given. Times: microseconds since the epoch.
+    the last was given. Times: microseconds since the epoch. totp: the sealed secret of a second factor, ""
+    for none; pending: one that waits for its first code. recovery: hashes of codes for emergencies.
     """
 
     generation: int = 0
@@ -97,6 +103,9 @@ class Credentials:
     grace: int = 0
     failures: int = 0
     failed: int = 0
+    totp: str = ""
+    pending: str = ""
+    recovery: tuple[str, ...] = ()
 
 
 _OF_ENTRY = credential.c.entry == bindparam("entry_id")
@@ -118,6 +127,8 @@ _READ = sql(
         credential.c.grace,
         credential.c.failures,
         credential.c.failed,
+        credential.c.totp,
+        credential.c.recovery,
     )
     .where(_OF_ENTRY)
     .order_by(credential.c.slot)
@@ -180,6 +191,19 @@ _REFORM = sql(
 _REMOVE = sql(delete(credential).where(_OF_ENTRY, _AT_SLOT))
 _FORGET = sql(delete(credential).where(_OF_ENTRY))
 
+_TOTP = _INSERT.values(totp=bindparam("totp"))
+_SET_TOTP = sql(
+    _TOTP.on_conflict_do_update(index_elements=["entry", "slot"], set_={"totp": _TOTP.excluded.totp})
+)
+_SET_RECOVERY = sql(
+    update(credential).where(_OF_ENTRY, credential.c.slot == _PASSWORD).values(recovery=bindparam("codes"))
+)
+_STEP = sql(
+    update(credential)
+    .where(_OF_ENTRY, credential.c.slot == _PASSWORD, credential.c.totp_step < bindparam("step"))
+    .values(totp_step=bindparam("step"))
+)
+
 _KEY_NAME = "auth.key"
 _READ_KEY = sql(select(store.c.value).where(store.c.name == _KEY_NAME))
 _MAKE_KEY = sql(
@@ -193,11 +217,16 @@ def read(tx: Transaction, entry: EntryId) -> Credentials:
     """Everything that proves this person's identity; empty for one who has nothing."""
     held, apps = Credentials(), []
     for row in tx.all(_READ, entry_id=entry):
-        slot, verifier, label, created, number, protocols, networks, expires, used, former, *policy = row
+        slot, verifier, label, created, number, protocols, networks, expires, used, *more = row
         if slot == _PASSWORD:
-            must_change, *counts = policy
+            former, must_change, grace, failures, when, totp, recovery = more
             kept = tuple(former.split("\n")) if former else ()
-            held = Credentials(number, verifier, (), created, kept, bool(must_change), *counts)
+            held = Credentials(
+                number, verifier, (), created, kept, bool(must_change), grace, failures, when,
+                "" if totp.startswith(PENDING) else totp,
+                totp[1:] if totp.startswith(PENDING) else "",
+                tuple(recovery.split()),
+            )  # fmt: skip
         else:
             scope = tuple(protocols.split()), tuple(networks.split())
             apps.append(AppPassword(slot, verifier, label, created, *scope, expires, used))
@@ -301,6 +330,44 @@ def remove_app_password(unit: Unit, entry: EntryId, slot: int) -> None:
         raise NoSuchEntry("No such app password")
     unit.run(_ADVANCE, entry_id=entry, at=_PASSWORD, verifier="", label="", created=now(), generation=1)
     _publish(unit, entry)
+
+
+def set_totp(
+    unit: Unit, entry: EntryId, sealed: str, recovery: tuple[str, ...] = (), pending: bool = False
+) -> None:
+    """Have a second factor, or wait for its first code (pending), or have none (""). recovery: hashes.
+
+    Sessions end, but for a factor that waits.
+    """
+    text = f"{PENDING}{sealed}" if pending else sealed
+    if pending and read(unit, entry).totp:
+        raise ConstraintViolation("There is a second factor already: disable it first")
+    unit.run(
+        _SET_TOTP, entry_id=entry, at=_PASSWORD, verifier="", label="", created=now(), generation=1, totp=text
+    )
+    if not pending:
+        unit.run(_SET_RECOVERY, entry_id=entry, codes=" ".join(recovery))
+        unit.run(_ADVANCE, entry_id=entry, at=_PASSWORD, verifier="", label="", created=now(), generation=1)
+        _publish(unit, entry)
+
+
+def set_recovery(unit: Unit, entry: EntryId, recovery: tuple[str, ...]) -> None:
+    """Other codes for emergencies in place of those that are left."""
+    unit.run(_SET_RECOVERY, entry_id=entry, codes=" ".join(recovery))
+
+
+def totp_used(unit: Unit, entry: EntryId, step: int) -> bool:
+    """Use a step up; False where it, or a later one, was used."""
+    return unit.run(_STEP, entry_id=entry, step=step) == 1
+
+
+def recovery_used(unit: Unit, entry: EntryId, code: str) -> bool:
+    """Use up a code for emergencies (its hash); False where it is gone."""
+    left = read(unit, entry).recovery
+    if code not in left:
+        return False
+    set_recovery(unit, entry, tuple(each for each in left if each != code))
+    return True
 
 
 def forget(unit: Unit, entry: EntryId) -> None:

@@ -14,8 +14,10 @@ from cryptography.x509.oid import NameOID
 from twisted.internet.defer import maybeDeferred
 
 from imsd.auth import authenticator
-from imsd.errors import AccountDisabled, AuthenticationFailed, NotPermitted, Throttled
+from imsd.errors import AccountDisabled, AuthenticationFailed, ConstraintViolation, NotPermitted, Throttled
+from imsd.store import credentials
 from imsd.store.database import Database
+from imsd.store.ids import EntryId
 from protocols.sasl import begin, converse
 from protocols.sasl.client import ScramClient
 from protocols.security import Security
@@ -51,6 +53,19 @@ def test_scram(database: Database) -> None:
     assert office.hashed == 0, "the client does the work"
     with pytest.raises(AuthenticationFailed):
         scram(office, "alice", "wrong")
+
+
+def test_a_password_alone_is_not_enough_with_a_second_factor(database: Database) -> None:
+    office = office_with_alice(database)
+    run(database.write(credentials.set_totp, EntryId(1), "secret", (), True))
+    assert scram(office, "alice", "alice alice").id == 1, "it waits for its first code"
+    run(database.write(credentials.set_totp, EntryId(1), "secret"))
+    with pytest.raises(AuthenticationFailed):
+        scram(office, "alice", "alice alice")
+    with pytest.raises(ConstraintViolation):
+        run(database.write(credentials.set_totp, EntryId(1), "another", (), True))
+    run(database.write(credentials.set_totp, EntryId(1), ""))
+    assert scram(office, "alice", "alice alice").id == 1
 
 
 def test_unknown_users_have_a_stable_salt(sqlite_database: Database) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import imaplib
+import json
 import poplib
 import smtplib
 import subprocess
+import time
 
 import pytest
 
+from imsd.auth import totp
 from tests.support.servers import RunningServer
 
 pytestmark = pytest.mark.system
@@ -86,3 +89,42 @@ def test_a_lock_that_is_told(server: RunningServer) -> None:
     finally:
         server.set("passwords.lockout_failures", "0")
         server.set("passwords.tell_locked", "false")
+
+
+def imap_login(server: RunningServer, who: str, password: str) -> bool:
+    imap = imaplib.IMAP4("127.0.0.1", server.port("imap"))
+    try:
+        imap.login(who, password)
+        return True
+    except imaplib.IMAP4.error:
+        return False
+    finally:
+        imap.logout()
+
+
+def test_a_second_factor(server: RunningServer) -> None:
+    secret = "first password"
+    # Wrong codes come one behind the other here.
+    server.set("logins.account_failures", "100")
+    server.imsctl("user", "add", "toni@example.test", "--password", secret)
+    made = json.loads(server.imsctl("user", "totp", "enroll", "toni", "--json").stdout)
+    assert imap_login(server, "toni", secret), "not before its first code"
+    assert server.imsctl("user", "totp", "confirm", "toni", "000000", check=False).returncode != 0
+    step = int(time.time() // totp.STEP)
+    first, second = totp.code(made["secret"], step), totp.code(made["secret"], step + 1)
+    codes = json.loads(server.imsctl("user", "totp", "confirm", "toni", first, "--json").stdout)
+    assert len(codes) == totp.RECOVERY
+    assert not imap_login(server, "toni", secret)
+    assert not imap_login(server, "toni", secret + first), "it was used to confirm"
+    assert imap_login(server, "toni", secret + second)
+    assert not imap_login(server, "toni", secret + second), "once"
+    assert not imap_login(server, "toni", "wrong" + second)
+    assert "dn:cn=toni" in whoami(server, "toni", f"{secret} {codes[0]}")
+    assert "Invalid credentials" in whoami(server, "toni", f"{secret} {codes[0]}")
+    assert "recovery  9" in server.imsctl("user", "totp", "show", "toni").stdout
+    app = server.ask("app-password.add", who="toni", label="phone")["password"]
+    assert imap_login(server, "toni", app) and imap_login(server, "toni", app)
+    assert secret not in server.log and made["secret"] not in server.log
+    server.imsctl("user", "totp", "disable", "--yes", "toni")
+    assert imap_login(server, "toni", secret)
+    server.reset("logins.account_failures")
