@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from imsd.errors import LimitReached
 from imsd.store import acl, mailboxes
 from imsd.store.acl import ANONYMOUS, ANYONE, AUTHENTICATED, Grant
-from imsd.store.changes import AccountScope, RightsChanged
+from imsd.store.changes import AccountScope, Missed, RightsChanged
 from imsd.store.ids import INBOX, PUBLIC, EntryId
 from tests.support.mail import ALICE, BOB
 from tests.support.stores import run
@@ -99,7 +99,9 @@ def test_changes_are_told(alice):
     watch = alice.feed.watch(AccountScope(ALICE), told.append)
     run(alice.write(acl.change, ALICE, INBOX, B, "l"))
     watch.stop()
-    assert [type(each) for each in told] == [RightsChanged] and told[0].mailbox == INBOX
+    # Where nodes share a database, a hint of what was written before may come now.
+    changes = [each for each in told if type(each) is not Missed]
+    assert [type(each) for each in changes] == [RightsChanged] and changes[0].mailbox == INBOX
 
 
 grantees = st.sampled_from([B, TEAM, ANYONE, AUTHENTICATED, ANONYMOUS])

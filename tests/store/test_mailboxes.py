@@ -6,7 +6,7 @@ import pytest
 
 from imsd.errors import InvalidName, MailboxExists, MailboxHasChildren, NoSuchMailbox, NotPermitted
 from imsd.store import jobs, mailboxes, names
-from imsd.store.changes import AccountScope, MailboxCreated, MailboxDeleted
+from imsd.store.changes import AccountScope, MailboxCreated, MailboxDeleted, Missed
 from imsd.store.ids import INBOX, PUBLIC
 from tests.support.mail import ALICE, NOW, make_account, put
 from tests.support.stores import run
@@ -125,6 +125,8 @@ def test_changes_of_the_tree_are_announced(database, tree):
     database.feed.watch(AccountScope(ALICE), heard.append)
     made = tree.create("a")
     tree.delete("a")
+    # Where nodes share a database, a hint of what was written before may come now.
+    heard = [each for each in heard if type(each) is not Missed]
     assert [(type(c), c.mailbox) for c in heard] == [(MailboxCreated, made.id), (MailboxDeleted, made.id)]
     assert heard[1].previous == heard[0].next
 
