@@ -1,14 +1,16 @@
 """Failpoints: named places where a test kills the process, as power loss would.
 
 `IMSD_FAILPOINT=name` arms the place `name`, `name:3` its third passing, `name@FILE` its first
-passing once FILE exists. The variable is read once, when the store is opened; unarmed, a place
-costs one comparison with None.
+passing once FILE exists, `*@FILE` the place that FILE names, once it does. The variable is read once,
+when the store is opened; unarmed, a place costs one comparison with None.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+
+ANY = "*"
 
 _armed: str | None = None
 _passes = 1
@@ -25,14 +27,18 @@ def arm(value: str | None) -> None:
 
 def reached(name: str) -> None:
     """Say that the place `name` was reached."""
-    if _armed is not None and _armed == name:
-        _die()
+    if _armed is not None and _armed in (name, ANY):
+        _die(name)
 
 
-def _die() -> None:
+def _die(name: str) -> None:
     global _passes
     if _file and not os.path.exists(_file):
         return
+    if _armed == ANY:
+        with open(_file, encoding="ascii") as file:
+            if file.read() != name:
+                return
     _passes -= 1
     if _passes <= 0:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -10,7 +10,7 @@ import imaplib
 import smtplib
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -30,12 +30,20 @@ def crashing(make_server: Callable[..., RunningServer]) -> RunningServer:
     return one
 
 
-@pytest.fixture(autouse=True)
-def stopped(crashing: RunningServer) -> Iterator[None]:
-    """A failed test leaves no server behind for the next."""
-    yield
-    if crashing.process is not None:
-        crashing.kill()
+def start(server: RunningServer) -> None:
+    """With every place armed: it dies at the one that `die` names."""
+    server.start(IMSD_FAILPOINT=f"*@{server.home / 'die'}")
+    tidied(server)
+
+
+@pytest.fixture
+def running(crashing: RunningServer) -> RunningServer:
+    """As the test before left it: each start is that after a kill."""
+    (crashing.home / "die").unlink(missing_ok=True)
+    if crashing.process is None or crashing.process.poll() is not None:
+        crashing.process = None
+        start(crashing)
+    return crashing
 
 
 def found(server: RunningServer) -> dict[str, bytes]:
@@ -105,7 +113,7 @@ def append(server: RunningServer, subject: str, body: bytes, arm: Callable[[], N
     ],
 )
 def test_killed_between_two_states(
-    crashing: RunningServer,
+    running: RunningServer,
     enter: Callable[..., bool],
     failpoint: str,
     body: bytes,
@@ -113,56 +121,54 @@ def test_killed_between_two_states(
     request: pytest.FixtureRequest,
 ) -> None:
     name = request.node.name
-    trigger = crashing.home / "die"
-    trigger.unlink(missing_ok=True)
-    crashing.start(IMSD_FAILPOINT=f"{failpoint}@{trigger}")
-    assert enter(crashing, f"{name} first", SMALL)
-    tidied(crashing)
-    assert not enter(crashing, f"{name} second", body, trigger.touch), "the server should have died"
-    assert crashing.process is not None
-    assert crashing.process.wait(20) == -9
-    crashing.process = None
-    crashing.start()
-    after = found(crashing)
+    trigger = running.home / "die"
+
+    def arm() -> None:
+        trigger.with_name("new").write_text(failpoint)
+        trigger.with_name("new").rename(trigger)
+
+    assert enter(running, f"{name} first", SMALL)
+    assert not enter(running, f"{name} second", body, arm), "the server should have died"
+    assert running.process is not None
+    assert running.process.wait(20) == -9
+    running.process = None
+    trigger.unlink()
+    start(running)
+    after = found(running)
     assert f"{name} first" in after
     assert (f"{name} second" in after) is kept
     if kept:
         assert after[f"{name} second"] == body
-    assert enter(crashing, f"{name} third", body), "service goes on"
-    assert found(crashing)[f"{name} third"] == body
-    crashing.stop()
-    assert crashing.imsctl("verify").stdout == "Nothing found.\n"
+    assert enter(running, f"{name} third", body), "service goes on"
+    assert found(running)[f"{name} third"] == body
+    assert running.ask("verify") == []
 
 
-def test_a_flag_change_that_was_acknowledged_survives(crashing: RunningServer) -> None:
-    crashing.start()
-    assert send(crashing, "flagged", SMALL)
-    client = imaplib.IMAP4("127.0.0.1", crashing.port("imap"), timeout=20)
-    client.login(crashing.address("alice"), PASSWORD)
+def test_a_flag_change_that_was_acknowledged_survives(running: RunningServer) -> None:
+    assert send(running, "flagged", SMALL)
+    client = imaplib.IMAP4("127.0.0.1", running.port("imap"), timeout=20)
+    client.login(running.address("alice"), PASSWORD)
     client.select("INBOX")
     (number,) = client.search(None, "SUBJECT", "flagged")[1][0].split()
     assert client.store(number, "+FLAGS", r"(\Flagged $Work)")[0] == "OK"
-    crashing.kill()
-    crashing.start()
-    client = imaplib.IMAP4("127.0.0.1", crashing.port("imap"), timeout=20)
-    client.login(crashing.address("alice"), PASSWORD)
+    running.kill()
+    start(running)
+    client = imaplib.IMAP4("127.0.0.1", running.port("imap"), timeout=20)
+    client.login(running.address("alice"), PASSWORD)
     client.select("INBOX")
     assert client.search(None, "SUBJECT flagged FLAGGED KEYWORD $Work")[1][0].split() == [number]
     client.logout()
-    crashing.stop()
 
 
-def test_pop3_deletions_are_all_or_nothing(crashing: RunningServer) -> None:
-    crashing.start()
-    assert send(crashing, "to be kept", SMALL)
-    before = found(crashing)
-    peer = socket.create_connection(("127.0.0.1", crashing.port("pop3")), timeout=20)
+def test_pop3_deletions_are_all_or_nothing(running: RunningServer) -> None:
+    assert send(running, "to be kept", SMALL)
+    before = found(running)
+    peer = socket.create_connection(("127.0.0.1", running.port("pop3")), timeout=20)
     wire = peer.makefile("rwb", buffering=0)
     wire.readline()
-    for line in (f"USER {crashing.address('alice')}", f"PASS {PASSWORD}", "DELE 1", "DELE 2"):
+    for line in (f"USER {running.address('alice')}", f"PASS {PASSWORD}", "DELE 1", "DELE 2"):
         wire.write(line.encode() + b"\r\n")
         assert wire.readline().startswith(b"+OK")
-    crashing.kill()
-    crashing.start()
-    assert found(crashing) == before
-    crashing.stop()
+    running.kill()
+    start(running)
+    assert found(running) == before
