@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-WORKERS ?= 2
+WORKERS ?= 3
 
 .PHONY: install run test check format clean
 
@@ -22,6 +22,7 @@ run: install
 	@$(BIN)/imsctl --home demo welcome
 	@exec $(BIN)/twistd --nodaemon --pidfile= imsd --home demo
 
+# One worker more than processors: a third of the time of tests that start servers is waiting.
 # What failed is run once more by itself: a time-out beside a loaded neighbour is no defect of the
 # server, and what fails alone as well is one. Both runs show their failures. `check` has run the
 # tests of the architecture.
