@@ -36,6 +36,8 @@ entry = Table(
     Column("uuid", Bytes, nullable=False),
     Column("attributes", Bytes, nullable=False),
     UniqueConstraint("parent", "rdn_normal"),
+    # A page of what is below an entry: without it each page sorts all of that.
+    Index("ix_entry_parent", "parent", "id"),
     sqlite_autoincrement=True,
 )
 

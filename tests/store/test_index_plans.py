@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from imsd.store import contents, counting, messages
+from imsd.store import contents, counting, entries, messages
 from imsd.store.sql import SQLITE
 from tests.support.mail import make_account
 from tests.support.stores import run
@@ -18,6 +18,7 @@ from tests.support.stores import run
         (messages._AFTER_UID, "PRIMARY KEY (account=? AND mailbox=? AND uid>?)"),
         (messages._INDEX_ROWS, "PRIMARY KEY (account=? AND mailbox=? AND uid=?)"),
         (messages._ROWS, "PRIMARY KEY (account=? AND mailbox=? AND uid=?)"),
+        (entries._CHILDREN, "INDEX ix_entry_parent (parent=? AND id>?)"),
         (counting._BETWEEN, "PRIMARY KEY (account=? AND mailbox=? AND uid>? AND uid<?)"),
         (
             contents._statement(contents.t.message, True, True, True, True, True),
