@@ -114,15 +114,17 @@ class Delivery:
             plan.kept = WHY
         plan.holding = self._settings[Queue].holding
         account = next(iter(plan.local))[0] if plan.local else 0
+        queue_id = queue_id or self.new_id()
         try:
             accepted = await self._db.write(
                 units.accept,
                 plan,
                 envelope,
                 content,
-                queue_id or self.new_id(),
+                queue_id,
                 self._lifetime(envelope.priority),
                 account=account,
+                arrival=units.arriving(plan, envelope, content, queue_id),
             )
         except OverQuota:
             raise self.room.full() from None

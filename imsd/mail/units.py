@@ -15,7 +15,7 @@ from imsd.errors import NoSuchMailbox, Refusal
 from imsd.mail.connectors import Originator
 from imsd.mail.envelope import Addressee, Envelope, Origin, Timing
 from imsd.mail.fairness import STEP
-from imsd.store import blobs, claims, fanout, mailboxes, messages, spool, tracking
+from imsd.store import arrivals, blobs, claims, fanout, mailboxes, messages, spool, tracking
 from imsd.store.ids import INBOX, PUBLIC, AccountId, MailboxId
 from imsd.store.tables import now
 from imsd.store.tracking import Event
@@ -23,6 +23,7 @@ from protocols.smtp.parameters import EIGHT_BIT
 from protocols.values import value
 
 if TYPE_CHECKING:
+    from imsd.store.arrivals import Arrival
     from imsd.store.blobs import NewBlob
     from imsd.store.transaction import Unit
 
@@ -99,6 +100,50 @@ def prefix_of(reverse_path: str, address: str) -> bytes:
     return f"Return-Path: <{reverse_path}>\r\nDelivered-To: {address}\r\n".encode("utf-8", "replace")
 
 
+def fields_of(copy: Copy, reverse_path: str) -> bytes:
+    """All that this copy has before the content."""
+    return prefix_of(reverse_path if copy.sender is None else copy.sender, copy.address) + copy.head.encode()
+
+
+def said_of(envelope: Envelope) -> str:
+    """What is tracked of how a message came."""
+    told = [envelope.origin.told, f"TLS {envelope.tls}" if envelope.tls else ""]
+    return ", ".join(filter(None, told))
+
+
+def arriving(plan: Plan, envelope: Envelope, content: NewBlob, queue_id: str) -> Arrival | None:
+    """What `accept` would write, where that is one copy for an INBOX and nothing else; or None."""
+    if (
+        len(plan.local) != 1
+        or plan.remote
+        or plan.later
+        or plan.refused
+        or plan.events
+        or envelope.timing.release
+        or content.data is None
+        or content.summary is None
+    ):
+        return None
+    (copy,) = plan.local.values()
+    if copy.folder or copy.reported:
+        return None
+    fields = fields_of(copy, envelope.reverse_path)
+    if len(fields) > messages.MAX_PREFIX:
+        return None
+    return arrivals.arrival(
+        copy.account,
+        content,
+        fields,
+        now(),
+        queue_id,
+        envelope.reverse_path,
+        copy.address,
+        said_of(envelope),
+        envelope.origin.address,
+        Accepted(queue_id, 1, 0),
+    )
+
+
 def accept(
     unit: Unit, plan: Plan, envelope: Envelope, content: NewBlob, queue_id: str, lifetime: int
 ) -> Accepted:
@@ -136,8 +181,7 @@ def accept(
             content.size,
         )
 
-    told = [envelope.origin.told, f"TLS {envelope.tls}" if envelope.tls else ""]
-    events = [event("accepted", "", ", ".join(filter(None, told)))]
+    events = [event("accepted", "", said_of(envelope))]
     events += [event(word, recipient, reason) for word, recipient, reason in plan.events]
     events += [event("delivered", copy.address) for copy in delivered]
     events += [event("deferred", copy.address, refusal.text) for copy, refusal in refused]
@@ -175,9 +219,7 @@ def _copies(
         except NoSuchMailbox as refusal:
             refused.append((copy, refusal))
             continue
-        prefix = prefix_of(reverse_path if copy.sender is None else copy.sender, copy.address)
-        prefix += copy.head.encode()
-        placed.append((copy, messages.Delivery(copy.account, prefix, mailbox)))
+        placed.append((copy, messages.Delivery(copy.account, fields_of(copy, reverse_path), mailbox)))
     delivered = []
     results = messages.deliver(unit, [item for _, item in placed], content, time)
     for (copy, _), result in zip(placed, results, strict=True):

@@ -5,6 +5,7 @@ transaction     what functions get: a Transaction to read, a Unit to write
 sql, tables     statements compiled once for each driver; the shared metadata and column types
 changes, counters, feed
                 what a unit did, numbered in order, and who hears of it
+arrivals        messages for one INBOX each, written by one statement for all that came together
 writer, readers, workers
                 the threads: group commit, snapshots, files
 sqlite, postgresql, engines, lock, schema, migrations/

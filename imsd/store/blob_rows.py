@@ -116,17 +116,18 @@ class NewBlob:
 
 _TEXT = frozenset({"preview", "subject", "sender_name", "to_name"})
 _KEPT = frozenset(field.name for field in fields(Summary)) - {"size"}
-_NAMES = tuple(column.name for column in blob.c if column.name in _KEPT)
-_VALUES = attrgetter(*_NAMES)
-_VERSION = _NAMES.index("scan_version")
-_TEXTS = [_NAMES.index(name) for name in _TEXT]
-_RAW, _REFERENCES = _NAMES.index("raw"), _NAMES.index("references")
+SUMMARY = tuple(column.name for column in blob.c if column.name in _KEPT)
+"""The columns of a summary, in the order of the table."""
+_VALUES = attrgetter(*SUMMARY)
+_VERSION = SUMMARY.index("scan_version")
+_TEXTS = [SUMMARY.index(name) for name in _TEXT]
+_RAW, _REFERENCES = SUMMARY.index("raw"), SUMMARY.index("references")
 _NUMBERS = frozenset({"scan_version", "header_size", "lines", "raw", "date_offset", "attachments"})
-_EMPTY = [None if name == "date" else 0 if name in _NUMBERS else b"" for name in _NAMES]
+_EMPTY = [None if name == "date" else 0 if name in _NUMBERS else b"" for name in SUMMARY]
 
 
-def _columns(summary: Summary | None) -> list[Any]:
-    """A summary as the row keeps it, in the order of `_NAMES`."""
+def summary_columns(summary: Summary | None) -> list[Any]:
+    """A summary as the row keeps it, in the order of `SUMMARY`."""
     if summary is None:
         return _EMPTY
     row = list(_VALUES(summary))
@@ -138,7 +139,7 @@ def _columns(summary: Summary | None) -> list[Any]:
 
 
 def _from_columns(size: int, values: Sequence[Any]) -> Summary:
-    row = dict(zip(_NAMES, values, strict=True))
+    row = dict(zip(SUMMARY, values, strict=True))
     for name in _TEXT:
         row[name] = row[name].decode("utf-8", "replace")
     row["raw"] = bool(row["raw"])
@@ -154,7 +155,7 @@ _REUSE = sql(
     .returning(_b.id, _b.file)
 )
 # New content is the rule, so it is inserted before it is looked for.
-_INSERT = insertion(blob, "hash", "size", "refs", "released", "created", "file", *_NAMES, known="hash")
+_INSERT = insertion(blob, "hash", "size", "refs", "released", "created", "file", *SUMMARY, known="hash")
 _INSERT_CONTENT = insertion(content)
 _REFER = sql(
     update(blob).where(_b.id == bindparam("blob")).values(refs=_b.refs + bindparam("count"), released=0)
@@ -168,9 +169,9 @@ _RELEASE = sql(
     )
 )
 _DESCRIBE = sql(
-    update(blob).where(_b.id == bindparam("blob")).values({name: bindparam(name) for name in _NAMES})
+    update(blob).where(_b.id == bindparam("blob")).values({name: bindparam(name) for name in SUMMARY})
 )
-_SUMMARY = sql(select(_b.size, *(_b[name] for name in _NAMES)).where(_b.id == bindparam("blob")))
+_SUMMARY = sql(select(_b.size, *(_b[name] for name in SUMMARY)).where(_b.id == bindparam("blob")))
 _PIECE = sql(
     select(
         _b.size,
@@ -204,7 +205,9 @@ _NAMED_UNLINKING = sql(select(unlinking.c.file).where(among(unlinking.c.file, "f
 def keep(unit: Unit, new: NewBlob, count: int = 1) -> BlobId:
     """Store the content, or find it stored already, with `count` references more."""
     if new.data is not None or new.file:
-        made = unit.put(_INSERT, (new.sha256, new.size, count, 0, now(), new.file, *_columns(new.summary)))
+        made = unit.put(
+            _INSERT, (new.sha256, new.size, count, 0, now(), new.file, *summary_columns(new.summary))
+        )
         if made:
             if new.data is not None:
                 unit.put(_INSERT_CONTENT, (made, new.data))
@@ -252,7 +255,7 @@ def release_many(unit: Unit, blob_ids: Iterable[BlobId]) -> None:
 
 def describe(unit: Unit, blob_id: BlobId, summary: Summary) -> None:
     """Write what was computed anew, by a newer version of the scanner (rule 15)."""
-    unit.run(_DESCRIBE, blob=blob_id, **dict(zip(_NAMES, _columns(summary), strict=True)))
+    unit.run(_DESCRIBE, blob=blob_id, **dict(zip(SUMMARY, summary_columns(summary), strict=True)))
 
 
 def summary(tx: Transaction, blob_id: BlobId) -> Summary | None:

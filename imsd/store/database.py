@@ -34,6 +34,7 @@ from twisted.python.failure import Failure
 
 from imsd.errors import TryLater
 from imsd.store import failpoints, readers
+from imsd.store.arrivals import Arrival
 from imsd.store.changes import Scope
 from imsd.store.feed import Feed as Feed
 from imsd.store.feed import Watch as Watch
@@ -159,10 +160,13 @@ class Database:
 
     # Writing ---------------------------------------------------------------------------
 
-    def write(self, fn: Callable[..., T], *args: Any, account: int = 0) -> Deferred[T]:
+    def write(
+        self, fn: Callable[..., T], *args: Any, account: int = 0, arrival: Arrival | None = None
+    ) -> Deferred[T]:
         """Run fn(unit, *args) wholly or not at all; fires after COMMIT.
 
-        account: whose rows it mostly writes; with several writers, they are shared out by it.
+        account: whose rows it mostly writes; with several writers, they are shared out by it. arrival: all
+        that it would write, for a writer that writes several at once in place of it.
         """
         done: Deferred[T] = Deferred()
         writers = self._writers
@@ -170,7 +174,7 @@ class Database:
         if self._closed or writer.waiting() > MAX_WAITING:
             done.errback(TryLater())
         else:
-            writer.submit(Job(fn, args, done))
+            writer.submit(Job(fn, args, done, arrival))
         return done
 
     def _deliver_written(self, outcomes: list[Outcome]) -> None:

@@ -59,7 +59,8 @@ class SqliteEngine:
         return [sqlite.ReadConnection(self.path) for _ in range(count)]
 
     def writers(self, reactor: Any, deliver: Deliver, told: Deliver) -> list[TurnWriter]:
-        return [TurnWriter(sqlite.WriteConnection(self.path), deliver, reactor)]
+        connection = sqlite.WriteConnection(self.path)
+        return [TurnWriter(connection, deliver, reactor, connection.arrivals)]
 
     def connect_nodes(self, heard: Callable[[list[Scope] | None], None]) -> bool:
         return False

@@ -10,6 +10,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+from imsd.store.arrivals import Arrivals
 from imsd.store.sql import SQLITE
 from imsd.store.transaction import Transaction, Unit
 from imsd.store.writer import Fault
@@ -79,6 +80,7 @@ class WriteConnection:
     def __init__(self, path: Path) -> None:
         self.raw = connect(path)
         self._execute: Any = self.raw.execute
+        self.arrivals = Arrivals(self.raw)
 
     def unit(self) -> Unit:
         return Unit(SQLITE, self._execute, self.raw.executemany)

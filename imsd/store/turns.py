@@ -14,7 +14,9 @@ runs in a thread that needs the lock for nothing else.
 3. Units run without savepoints. When one raises, the group is rolled back and run again with them,
    so that it alone fails.
 4. A transaction that was lost is run again in the thread, one unit at a time (rule 1).
-5. The thread hands back what it was given: freed there, with the interpreter's lock held, the values of
+5. A run of jobs that are arrivals (imsd.store.arrivals) is a group of its own, which the thread writes by one
+   statement. What that leaves out waits again, first, for its unit to run.
+6. The thread hands back what it was given: freed there, with the interpreter's lock held, the values of
    a group would cost the reactor as much time, and more, for they are in the other processor's caches.
 """
 
@@ -29,7 +31,10 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from imsd.errors import TryLater
 from imsd.polling import idle
+from imsd.store import arrivals
+from imsd.store.arrivals import Arrivals
 from imsd.store.readers import Latency
 from imsd.store.writer import Connection, Deliver, Job, Lost, Outcome, Transactions
 
@@ -41,18 +46,19 @@ ENOUGH = 16
 GATHER = 0.002
 """Seconds that they wait at most."""
 
-How = Callable[[list[Job], list[Outcome]], list[Outcome]]
+How = Callable[[list[Job], list[Outcome]], list[Outcome] | None]
 
 
 class Group:
-    """What the thread brings to its end. how: makes outcomes of the jobs and the outcomes so far."""
+    """What the thread brings to its end. how: makes outcomes of the jobs and the outcomes so far; None of
+    arrivals that are written, until the reactor has asked which."""
 
     __slots__ = ("how", "jobs", "outcomes")
 
     def __init__(self, how: How, jobs: list[Job], outcomes: list[Outcome]) -> None:
         self.how = how
         self.jobs = jobs
-        self.outcomes = outcomes
+        self.outcomes: list[Outcome] | None = outcomes
 
 
 class TurnWriter:
@@ -63,6 +69,7 @@ class TurnWriter:
         connection: Connection,
         deliver: Deliver,
         reactor: Any,
+        arrivals: Arrivals | None = None,
         *,
         units: int = 256,
         seconds: float = 0.004,
@@ -70,6 +77,7 @@ class TurnWriter:
         self._transactions = Transactions(connection)
         self._deliver = deliver
         self._reactor = reactor
+        self._arrivals = arrivals
         self._units = units
         self._seconds = seconds
         self._waiting: deque[Job] = deque()
@@ -123,6 +131,9 @@ class TurnWriter:
         if self._busy or not self._waiting:
             return
         self._busy = True
+        if self._arrivals is not None and self._waiting[0].arrival is not None:
+            self._work.put(Group(self._arrive, self._run_of_arrivals(), []))
+            return
         if not self._quick(self._waiting[0]):
             self._work.put(Group(self._measured, [self._waiting.popleft()], []))
             return
@@ -134,6 +145,13 @@ class TurnWriter:
             self._work.put(Group(self._again, taken, []))
         else:
             self._work.put(Group(self._commit, taken, outcomes))
+
+    def _run_of_arrivals(self) -> list[Job]:
+        taken: list[Job] = []
+        waiting = self._waiting
+        while waiting and waiting[0].arrival is not None and len(taken) < arrivals.MOST:
+            taken.append(waiting.popleft())
+        return taken
 
     def _run_some(self, taken: list[Job], outcomes: list[Outcome]) -> None:
         """Begin a transaction and run units in it; raises Lost."""
@@ -169,7 +187,8 @@ class TurnWriter:
     def _done(self) -> None:
         """What the thread has brought to its end."""
         self._busy = False
-        self._deliver(self._finished.popleft().outcomes)
+        group = self._finished.popleft()
+        self._deliver(self._arrived(group.jobs) if group.outcomes is None else group.outcomes)
         if self._waiting:
             self._schedule()
         elif self._idle:
@@ -177,15 +196,43 @@ class TurnWriter:
             for waiter in idle:
                 waiter.callback(None)
 
+    def _arrived(self, taken: list[Job]) -> list[Outcome]:
+        """What became of arrivals that the thread has written."""
+        assert self._arrivals is not None
+        try:
+            numbers = {row[0]: row[1:] for row in self._arrivals.written()}
+        except Exception:
+            # They are written; without memory it cannot be said under which numbers.
+            return [Outcome(job.done, None, TryLater()) for job in taken]
+        outcomes: list[Outcome] = []
+        left: list[Job] = []
+        for place, job in enumerate(taken):
+            arrival, found = job.arrival, numbers.get(place)
+            assert arrival is not None
+            if found is None:
+                job.arrival = None
+                left.append(job)
+            else:
+                outcomes.append(Outcome(job.done, arrival.result, None, (arrival.change(*found),)))
+        self._waiting.extendleft(reversed(left))
+        return outcomes
+
     # In the thread -----------------------------------------------------------------------
 
     def _serve(self) -> None:
         while (group := self._work.get()) is not None:
-            group.outcomes = group.how(group.jobs, group.outcomes)
+            group.outcomes = group.how(group.jobs, group.outcomes or [])
             self._finished.append(group)
             del group
             self._reactor.callFromThread(self._done)
         self._transactions.connection.close()
+
+    def _arrive(self, taken: list[Job], _: list[Outcome]) -> list[Outcome] | None:
+        assert self._arrivals is not None
+        try:
+            return self._transactions.arrive(self._arrivals, taken)
+        except Lost:
+            return self._again(taken, [])
 
     def _commit(self, taken: list[Job], outcomes: list[Outcome]) -> list[Outcome]:
         try:

@@ -23,6 +23,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 from imsd.errors import StoreFull, StoreUnavailable, TryLater
+from imsd.store.arrivals import Arrival, Arrivals
 from imsd.store.changes import Change
 from imsd.store.failpoints import reached
 from imsd.store.transaction import Unit
@@ -69,14 +70,18 @@ class Connection(Protocol):
 
 
 class Job:
-    """A unit function waiting for its turn; `done` is opaque here."""
+    """A unit function waiting for its turn; `done` is opaque here. arrival: what it would write, where that
+    can be written together with others'."""
 
-    __slots__ = ("args", "done", "fn")
+    __slots__ = ("args", "arrival", "done", "fn")
 
-    def __init__(self, fn: Callable[..., Any], args: tuple[Any, ...], done: Any) -> None:
+    def __init__(
+        self, fn: Callable[..., Any], args: tuple[Any, ...], done: Any, arrival: Arrival | None = None
+    ) -> None:
         self.fn = fn
         self.args = args
         self.done = done
+        self.arrival = arrival
 
 
 class Outcome:
@@ -168,19 +173,34 @@ class Transactions:
         return error if fault is None else _refusal(fault)
 
     def commit(self, outcomes: list[Outcome]) -> list[Outcome]:
-        connection = self.connection
         reached("writer.before-commit")
         try:
-            connection.commit()
+            self.connection.commit()
         except Exception as error:
-            undone = connection.commit_undone(error)
-            fault = connection.fault(error)
-            connection.rollback()
-            if undone:
-                raise Lost(fault) from error
+            self._not_committed(error)
             return [o if o.error is not None else Outcome(o.done, None, TryLater()) for o in outcomes]
         reached("writer.after-commit")
         return outcomes
+
+    def arrive(self, arrivals: Arrivals, jobs: Sequence[Job]) -> list[Outcome] | None:
+        """Write all of these by one statement that commits itself, outside of any transaction; None when
+        they are written, as far as they could be."""
+        reached("writer.before-commit")
+        try:
+            arrivals.write([job.arrival for job in jobs if job.arrival is not None])
+        except Exception as error:
+            self._not_committed(error)
+            return [Outcome(job.done, None, TryLater()) for job in jobs]
+        reached("writer.after-commit")
+        return None
+
+    def _not_committed(self, error: Exception) -> None:
+        """Raises Lost, unless it may have been committed all the same."""
+        connection = self.connection
+        undone, fault = connection.commit_undone(error), connection.fault(error)
+        connection.rollback()
+        if undone:
+            raise Lost(fault) from error
 
 
 class Writer(threading.Thread):
