@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.message import typical
 from imsd.mail import units
-from imsd.mail.units import Accepted
+from imsd.mail.plan import Accepted
 from imsd.store.sqlite import WriteConnection
 from imsd.store.writer import Job, Transactions
 from protocols.message.summary import summarize

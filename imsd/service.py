@@ -47,7 +47,7 @@ from imsd.mail.warnings import Warner
 from imsd.sessions.imap4 import make_imap4
 from imsd.sessions.ldap import make_ldap
 from imsd.sessions.pop3 import Pop3Door
-from imsd.sessions.smtp import Door as SmtpDoor
+from imsd.sessions.smtp.door import Door as SmtpDoor
 from imsd.settings.listeners import Admission as AdmissionPage
 from imsd.settings.networks import Networks
 from imsd.tls import ServerContexts

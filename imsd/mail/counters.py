@@ -15,8 +15,8 @@ from imsd.store.spool import State
 
 if TYPE_CHECKING:
     from imsd.mail.envelope import Envelope
+    from imsd.mail.plan import Plan
     from imsd.mail.relay import Outcome
-    from imsd.mail.units import Plan
     from imsd.mail.work import Work
 
 HOUR: Final = 3600.0

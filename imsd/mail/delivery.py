@@ -38,11 +38,11 @@ from imsd.mail.envelope import Addressee, Envelope, Origin
 from imsd.mail.fairness import Turns
 from imsd.mail.flow import WHY, FlowGate
 from imsd.mail.journaling import journal_copy, journals
+from imsd.mail.plan import LOCAL, Accepted, Plan
 from imsd.mail.planning import Planner
 from imsd.mail.room import Room
 from imsd.mail.sending import SendingLimits
 from imsd.mail.srs import Srs
-from imsd.mail.units import LOCAL, Accepted, Plan
 from imsd.mail.work import HOUR
 from imsd.settings.queue import Queue
 from imsd.settings.scheduling import Retry, Timeout

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from imsd.mail.envelope import Addressee, Envelope
-from imsd.mail.units import Plan
+from imsd.mail.plan import Plan
 from imsd.settings.hooks import Hooks
 
 if TYPE_CHECKING:

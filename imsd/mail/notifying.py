@@ -19,10 +19,10 @@ from imsd.errors import Refusal
 from imsd.mail.bounce import Fate, Frame, Original, explained, returned
 from imsd.mail.destinations import Destination
 from imsd.mail.envelope import Addressee, Envelope
+from imsd.mail.plan import LOCAL
 from imsd.mail.reasons import kind_of
 from imsd.mail.requiring import REQUIRED
 from imsd.mail.returning import original
-from imsd.mail.units import LOCAL
 from imsd.settings.connectors import Ims
 from imsd.settings.queue import Queue
 from imsd.settings.reports import Kind, Notifications

@@ -26,9 +26,9 @@ from imsd.mail import posting
 from imsd.mail.connectors import Connectors
 from imsd.mail.destinations import Destination
 from imsd.mail.envelope import Addressee
+from imsd.mail.plan import Copy, Plan
 from imsd.mail.room import Room
 from imsd.mail.srs import Srs
-from imsd.mail.units import Copy, Plan
 from imsd.store.ids import PUBLIC, AccountId
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from protocols.message import addresses, headers
 
 if TYPE_CHECKING:
     from imsd.mail.envelope import Envelope
-    from imsd.mail.units import Plan
+    from imsd.mail.plan import Plan
     from imsd.settings import LiveSettings
     from imsd.store.blobs import Blobs
     from imsd.store.keyring import Keyring

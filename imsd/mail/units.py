@@ -6,93 +6,24 @@ every 250; `fan_out` makes what did not fit into it; `deliver_queued` makes a co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from itertools import count
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from imsd.errors import NoSuchMailbox, Refusal
-from imsd.mail.connectors import Originator
+from imsd.mail.enqueuing import by_sender, enqueue, enqueue_all
 from imsd.mail.envelope import Addressee, Envelope, Origin, Timing
-from imsd.mail.fairness import STEP
+from imsd.mail.plan import LOCAL, Accepted, Copy, Plan
 from imsd.store import arrivals, blobs, claims, fanout, mailboxes, messages, spool, tracking
 from imsd.store.ids import INBOX, PUBLIC, AccountId, MailboxId
 from imsd.store.tables import now
 from imsd.store.tracking import Event
 from protocols.smtp.parameters import EIGHT_BIT
-from protocols.values import value
 
 if TYPE_CHECKING:
     from imsd.store.arrivals import Arrival
     from imsd.store.blobs import NewBlob
     from imsd.store.transaction import Unit
-
-LOCAL = ""
-"""The domain of queue rows that are delivered here."""
-
 MOST = messages.MAX_DELIVERIES
-
-LONGEST = 1_000
-"""Recipients of one message of the queue."""
-
-
-@value(frozen=True, slots=True)
-class Accepted:
-    """The message is ours: its id, how many copies were delivered, how many wait."""
-
-    queue_id: str
-    delivered: int
-    queued: int
-
-
-@value(frozen=True, slots=True)
-class Copy:
-    """A local copy: of a person's INBOX, or of a public folder by its pathname. head: fields that it begins
-    with (imsd.mail.journaling)."""
-
-    account: AccountId
-    address: str
-    folder: str = ""
-    notify: tuple[str, ...] = ()
-    orcpt_type: str = ""
-    orcpt: str = ""
-    sender: str | None = None
-    anew: bool = False
-    head: str = ""
-
-    @property
-    def reported(self) -> bool:
-        return "SUCCESS" in self.notify
-
-
-@dataclass(slots=True)
-class Plan:
-    """Who gets a copy, worked out before the transaction.
-
-    nowhere: why an address of ours among the remote ones cannot be followed further. size: of the
-    message; refused: copies it is too large for. originator: who sends, for those who accept from
-    some alone. later: lists that are left to the queue runner, because the sender is to be told of their
-    expansion (RFC 3461 5.2.7.3). queued: the runner plans. listed: the list that was expanded first,
-    "alias" or "list" (RFC 3461 5.2.7), "" for none. redirected: mailboxes that left the message to others.
-    turn: of the first row (imsd.mail.fairness), 0: as it comes. held: why what leaves is held, "" where
-    it is not. kept: why it is kept back (imsd.mail.flow). holding: domains whose mail is held.
-    """
-
-    local: dict[tuple[AccountId, str], Copy] = field(default_factory=dict)
-    remote: dict[str, Addressee] = field(default_factory=dict)
-    events: list[tuple[str, str, str]] = field(default_factory=list)
-    nowhere: Refusal | None = None
-    size: int = 0
-    refused: list[tuple[Copy, Refusal]] = field(default_factory=list)
-    originator: Originator = field(default_factory=Originator)
-    later: list[Copy] = field(default_factory=list)
-    queued: bool = False
-    listed: str = ""
-    turn: int = 0
-    held: str = ""
-    kept: str = ""
-    holding: frozenset[str] = frozenset()
-    redirected: set[AccountId] = field(default_factory=set)
 
 
 def prefix_of(reverse_path: str, address: str) -> bytes:
@@ -165,7 +96,7 @@ def accept(
         refused += _leave_all(unit, copies[MOST:], envelope, content, queue_id, time)
     later += [copy for copy, _ in refused]
     rows: list[Addressee | Copy] = [*plan.remote.values(), *later]
-    queued = _queue_all(unit, rows, envelope, content, queue_id, time, lifetime, plan) if rows else []
+    queued = enqueue_all(unit, rows, envelope, content, queue_id, time, lifetime, plan) if rows else []
     message_id = content.summary.message_id if content.summary is not None else b""
 
     def event(word: str, recipient: str, reason: str = "") -> Event:
@@ -230,128 +161,11 @@ def _copies(
     return delivered, refused
 
 
-def _row(each: Addressee | Copy, time: int, turn: int, held: bool, kept: str) -> spool.NewRecipient:
-    """turn, held, kept: of who leaves (imsd.mail.fairness, imsd.mail.sending, imsd.mail.flow)."""
-    notify = ",".join(each.notify)
-    if isinstance(each, Copy):
-        return spool.NewRecipient(each.address, LOCAL, time, notify, each.orcpt_type, each.orcpt)
-    return spool.NewRecipient(
-        each.address,
-        _bound(each),
-        time,
-        notify,
-        each.orcpt_type,
-        each.orcpt,
-        turn=turn,
-        held=held,
-        # Whoever releases it wants it tried; then it is parked again where it is to be asked for.
-        parked=(each.parked or bool(kept)) and not held,
-        why="" if held or each.parked else kept,
-    )
-
-
-def _bound(each: Addressee | Copy) -> str:
-    """Where it goes: a domain or a destination, "" for here."""
-    return LOCAL if isinstance(each, Copy) else each.destination or _domain_of(each)
-
-
-def _domain_of(each: Addressee) -> str:
-    return each.address.rpartition("@")[2].lower()
-
-
-T = TypeVar("T", Addressee, Copy, Addressee | Copy)
-
-
-def _by_sender(
-    given: Iterable[T], envelope: Envelope, queue_id: str
-) -> Iterator[tuple[Envelope, str, list[T]]]:
-    """What shares a reverse-path is one message of the queue, or some; each but the first needs an id of its
-    own. They are never longer than `LONGEST`, so that nothing that is done with one takes long."""
-    groups: dict[tuple[str | None, bool, str], list[T]] = {}
-    for each in given:
-        groups.setdefault((each.sender, each.anew, each.head), []).append(each)
-    number = 0
-    for (sender, anew, _), some in groups.items():
-        own = envelope if sender is None else replace(envelope, reverse_path=sender)
-        if anew:
-            own = replace(own, ret="", envid="")
-        if len(some) > LONGEST:
-            # Who can go in one transaction stays together.
-            some.sort(key=_bound)
-        for at in range(0, len(some), LONGEST):
-            yield own, f"{queue_id}-{number}" if number else queue_id, some[at : at + LONGEST]
-            number += 1
-
-
-def _queue_all(
-    unit: Unit,
-    given: Iterable[Addressee | Copy],
-    envelope: Envelope,
-    content: NewBlob,
-    queue_id: str,
-    time: int,
-    lifetime: int,
-    plan: Plan,
-) -> list[tuple[spool.NewRecipient, str]]:
-    """Queue foreign recipients and copies that wait; each row with the id under which it is queued."""
-    queued: list[tuple[spool.NewRecipient, str]] = []
-    # Who can go in one transaction goes together.
-    turns: dict[str, int] = {}
-    places = count()
-    for own, of, some in _by_sender(given, envelope, queue_id):
-        due, held = max(time, own.timing.release), bool(plan.held)
-        rows = []
-        for each in some:
-            bound = _bound(each)
-            turn = turns.setdefault(bound, (plan.turn or time) + next(places) * STEP)
-            kept_here = held or (bool(bound) and bound.rpartition(">")[2] in plan.holding)
-            rows.append(_row(each, due, turn, kept_here, plan.kept))
-        _queue(unit, rows, own, content, of, time, lifetime, some[0].head.encode())
-        queued += [(row, of) for row in rows]
-    return queued
-
-
-def _queue(
-    unit: Unit,
-    rows: list[spool.NewRecipient],
-    envelope: Envelope,
-    content: NewBlob,
-    queue_id: str,
-    time: int,
-    lifetime: int,
-    prefix: bytes = b"",
-) -> None:
-    timing = envelope.timing
-    message = spool.NewMessage(
-        queue_id,
-        blobs.keep(unit, content),
-        content.size + len(prefix),
-        envelope.reverse_path,
-        time,
-        max(time, timing.release) + lifetime,
-        envid=envelope.envid,
-        ret=envelope.ret,
-        body=envelope.body,
-        smtputf8=envelope.smtputf8,
-        account=envelope.account,
-        priority=envelope.priority,
-        mt_priority=envelope.mt_priority,
-        deliver_by=timing.deliver_by,
-        by_mode=timing.by_mode,
-        future=timing.future,
-        tls=envelope.tls,
-        solicit=",".join(envelope.solicit),
-        peer=envelope.origin.address,
-        prefix=prefix,
-    )
-    spool.enqueue(unit, message, rows)
-
-
 def _leave_all(
     unit: Unit, copies: list[Copy], envelope: Envelope, content: NewBlob, queue_id: str, time: int
 ) -> list[tuple[Copy, Refusal]]:
     refused: list[tuple[Copy, Refusal]] = []
-    for own, of, some in _by_sender(copies, envelope, queue_id):
+    for own, of, some in by_sender(copies, envelope, queue_id):
         refused += _leave(unit, some, own, content, of, time)
     return refused
 
@@ -404,7 +218,7 @@ def fan_out(unit: Unit, each: fanout.Fanout, lifetime: int) -> bool:
         # One message of the queue for each unit: its id must be another's.
         # What was said of the content is not known any more; 8BITMIME is true of any text.
         envelope = Envelope(each.reverse_path, (), EIGHT_BIT)
-        _queue(unit, rows, envelope, content, f"{each.queue_id}.{copies[0].number}", time, lifetime)
+        enqueue(unit, rows, envelope, content, f"{each.queue_id}.{copies[0].number}", time, lifetime)
     return fanout.made(unit, each.id, copies)
 
 
@@ -449,7 +263,7 @@ def deliver_queued(
     if here:
         rows = [replace(row, notify=_without_success(row.notify)) for row in rows]
     left = max(0, message.expires - time)
-    queued = _queue_all(unit, rows, envelope, content, queue_id, time, left, plan)
+    queued = enqueue_all(unit, rows, envelope, content, queue_id, time, left, plan)
 
     def event(word: str, address: str, reason: str = "", of: str = message.queue_id) -> Event:
         return Event(time, word, of, b"", message.reverse_path, address, reason, "", content.size)

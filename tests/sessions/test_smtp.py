@@ -17,7 +17,7 @@ from imsd.directory.values import Person
 from imsd.errors import StoreFull
 from imsd.mail.delivery import Delivery
 from imsd.mail.policy import Policy
-from imsd.sessions.smtp import Door
+from imsd.sessions.smtp.door import Door
 from imsd.settings import PAGES, LiveSettings
 from imsd.settings.logins import Logins
 from imsd.store import mailboxes, messages, spool, tracking

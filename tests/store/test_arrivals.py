@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from imsd.errors import NoSuchMailbox, OverQuota, StoreFull, TryLater
 from imsd.mail import units
 from imsd.mail.envelope import Envelope, Origin
-from imsd.mail.units import Accepted, Copy, Plan
+from imsd.mail.plan import Accepted, Copy, Plan
 from imsd.store import arrivals, mailboxes, messages, tracking
 from imsd.store.arrivals import Arrivals
 from imsd.store.blobs import NewBlob, new_blob
