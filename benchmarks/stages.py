@@ -4,7 +4,8 @@
 
 For comparing two builds on a machine that others use: each figure is the best of many rounds, by the
 clock of the thread. "talk" is MAIL, RCPT, DATA, content and the 250 on a transport in memory, with
-the content summarized and the delivery's unit left out; "unit" is that unit in groups of ten.
+the content summarized and the delivery's unit left out; "unit" is that unit in groups of ten, "arrivals"
+the statement that is in its place where it can be (imsd.store.arrivals), COMMIT included.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 from benchmarks.message import typical
 from imsd.mail import units
 from imsd.mail.plan import Accepted
+from imsd.store.arrivals import Arrival
 from imsd.store.sqlite import WriteConnection
 from imsd.store.writer import Job, Transactions
 from protocols.message.summary import summarize
@@ -56,6 +58,7 @@ class Stages:
             # From here on it is known without a question to the store.
             stores.run(self.site.directory.resolve(f"user{number}@example.test"))
         self.accepted: list[tuple[Any, ...]] = []
+        self.arrived: list[Arrival] = []
 
     def best(self, name: str, run: Callable[[int], object], count: int) -> None:
         taken = []
@@ -71,15 +74,21 @@ class Stages:
         mixed = typical()
         self.best("summarize, mixed", lambda _: [summarize(mixed) for _ in letters], MESSAGES)
         self.best("talk", self._talk, MESSAGES)
-        self._unit()
+        connection = WriteConnection(self.database.home / "data/imsd.db")
+        # Half of them each: content that is stored already is no arrival.
+        half = len(self.accepted) // 2
+        self._unit(connection, self.accepted[:half])
+        self._arrivals(connection, self.arrived[half:])
+        connection.close()
 
     def _talk(self, first: int) -> None:
         """Keeps what would have been delivered for the other stage."""
         delivery: Any = self.site.delivery
         write = self.database.write
 
-        async def written(fn: Any, *arguments: Any, account: int = 0) -> Accepted:
+        async def written(fn: Any, *arguments: Any, account: int, arrival: Arrival) -> Accepted:
             self.accepted.append(arguments)
+            self.arrived.append(arrival)
             return Accepted(arguments[3], 1, 0)
 
         delivery._db.write = written
@@ -95,11 +104,22 @@ class Stages:
         assert transport.value().count(b"queued as") == MESSAGES, transport.value()[:500]
         delivery._db.write = write
 
-    def _unit(self) -> None:
-        transactions = Transactions(WriteConnection(self.database.home / "data/imsd.db"))
+    def _arrivals(self, connection: WriteConnection, arrived: list[Arrival]) -> None:
+        taken = []
+        for at in range(0, len(arrived), GROUP):
+            some = arrived[at : at + GROUP]
+            start = time.thread_time()
+            connection.arrivals.write(some)
+            written = connection.arrivals.written()
+            taken.append((time.thread_time() - start) / len(some) * 1e6)
+            assert len(written) == len(some)
+        print(f"{'arrivals':20} {sorted(taken)[len(taken) // 4]:6.0f} us, in groups of {GROUP}")
+
+    def _unit(self, connection: WriteConnection, accepted: list[tuple[Any, ...]]) -> None:
+        transactions = Transactions(connection)
         units_taken, commits = [], []
-        for at in range(0, len(self.accepted), GROUP):
-            jobs = [Job(units.accept, each, None) for each in self.accepted[at : at + GROUP]]
+        for at in range(0, len(accepted), GROUP):
+            jobs = [Job(units.accept, each, None) for each in accepted[at : at + GROUP]]
             start = time.thread_time()
             transactions.begin()
             outcomes = [transactions.unguarded(job) for job in jobs]
@@ -111,7 +131,6 @@ class Stages:
         # Not the best, for a tree grows now and then; not the mean, for others use the machine.
         print(f"{'unit':20} {sorted(units_taken)[len(units_taken) // 4]:6.0f} us")
         print(f"{'commit':20} {sorted(commits)[len(commits) // 4]:6.0f} us, in groups of {GROUP}")
-        transactions.connection.close()
 
     def stop(self) -> None:
         self.site.stop()
