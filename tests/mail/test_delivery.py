@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from imsd.errors import NoSuchMailbox, OverQuota, PostingDenied, TooLargeHere
-from imsd.mail import units
+from imsd.mail import enqueuing
 from imsd.mail.delivery import LOCAL, Accepted, Delivery
 from imsd.mail.envelope import Addressee, Envelope
 from imsd.settings import PAGES, LiveSettings
@@ -308,7 +308,7 @@ def test_what_is_to_be_reported_of_a_fan_out_is_not_forgotten(post: Post) -> Non
 def test_a_message_to_very_many_is_some_messages_of_the_queue(
     post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(units, "LONGEST", 10)
+    monkeypatch.setattr(enqueuing, "LONGEST", 10)
     to = [Addressee(f"p{number}@d{number % 3}.test") for number in range(25)]
     accepted = run(post.delivery.accept(Envelope("alice@example.test", tuple(to)), content("hello")))
     found = {
