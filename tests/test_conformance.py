@@ -125,7 +125,7 @@ def test_what_shows_a_control_is_there() -> None:
 def test_every_event_of_the_log_is_documented_and_there() -> None:
     text = (Path(__file__).parent.parent / "docs/events.md").read_text("utf-8")
     documented = {int(number) for number in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
-    known = {4098, 4151, 10_000}  # By the table of refusals in imsd.sessions.smtp.session.session.
+    known = {4098, 4151, 10_000}  # By the table of refusals in imsd.sessions.smtp.session.
     for path in (Path(__file__).parent.parent / "imsd").rglob("*.py"):
         source = path.read_text("utf-8")
         for name in re.findall(r"event_id=(\w+)", source):
