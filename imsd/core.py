@@ -14,10 +14,12 @@ from twisted.logger import Logger
 from imsd.auth import Authenticator, Passwords
 from imsd.auth.hashing import Hashing
 from imsd.config import Config
+from imsd.diagnostics.diagnosis import Diagnosis
 from imsd.directory.directory import Directory
 from imsd.duties import Duties
 from imsd.errors import Refusal
 from imsd.lowwater import LowWater
+from imsd.mail.archiving import Archive
 from imsd.mail.delivery import Delivery
 from imsd.mail.greylisting import Greylist
 from imsd.mail.letters import post
@@ -68,6 +70,10 @@ class Core:
         )
         self.delivery = Delivery(db, self.directory, self.settings)
         self.delivery.signer = Signer(self.settings, self.keyring, self.blobs, reactor.seconds)
+        self.diagnosis = Diagnosis(self.settings, config.home / "log", reactor, db.in_thread)
+        self.delivery.diagnosis = self.diagnosis
+        self.archive = Archive(self.settings, config.home / "archive", self.blobs, reactor, db.in_thread)
+        self.delivery.archive = self.archive
         self.policy = Policy(self.directory, self.settings, self.delivery.connectors)
         self.policy.plugin = RoutingPlugin(self.settings, reactor, config.home)
         self.lookups = Lookups(reactor, lambda: self.settings[DeliveryPage].nameservers)

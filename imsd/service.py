@@ -113,6 +113,7 @@ class Server(Service):
         try:
             self.listeners.bind(LISTENERS)
         except CannotListen as error:
+            self.log.error("imsd cannot listen: {reason}", reason=str(error), event_id=4020)
             raise SystemExit(f"imsd: {error}") from None
 
     def startService(self) -> None:
@@ -199,6 +200,8 @@ class Server(Service):
         self.indexing.start()
         self.hooks = EventCommands(core.settings, self.reactor)
         self.hooks.start()
+        core.diagnosis.start()
+        core.archive.start()
         RoutesFile(core.db, core.settings, core.directory, core.delivery.connectors).write()
         core.summaries.start()
         self._handle_signals()
@@ -207,6 +210,7 @@ class Server(Service):
         self.log.info(
             "imsd {version} is up on {where}", version=__version__, where=self.listeners.addresses()
         )
+        core.diagnosis.tell(20_001, "the service has started, process {pid}", pid=os.getpid())
 
     def _retime(self) -> None:
         """A time-out that was changed goes for those who wait already."""
@@ -223,7 +227,7 @@ class Server(Service):
         try:
             self._ldapi = listen_on_path(self.reactor, path, self.factories["ldapi"], mode=0o666)
         except CannotListenError as error:
-            self.log.error("ldapi cannot listen on {path}: {reason}", path=path, reason=error)
+            self.log.error("ldapi cannot listen on {path}: {reason}", path=path, reason=error, event_id=4007)
 
     def _links(self, core: Core, queue: QueueRunner) -> Links:
         retriever = Retriever(
@@ -252,9 +256,9 @@ class Server(Service):
         reason = failure.getErrorMessage()
         if failure.check(Refusal, ConfigError, OSError):
             # What the administrator can mend is one sentence; where in our code is no help to him.
-            self.log.error("imsd cannot start: {reason}", reason=reason)
+            self.log.error("imsd cannot start: {reason}", reason=reason, event_id=4087)
         else:
-            self.log.failure("imsd cannot start: {reason}", failure, reason=reason)
+            self.log.failure("imsd cannot start: {reason}", failure, reason=reason, event_id=4087)
         # twistd itself would end with 0, and whoever supervises it would think all is well.
         self.reactor.addSystemEventTrigger("after", "shutdown", os._exit, 1)
         # What fails at once fails before the reactor runs, when it cannot be stopped yet.
@@ -299,6 +303,7 @@ class Server(Service):
                     lookups=core.lookups,
                     greylist=core.greylist,
                     handovers=self.queue.handovers if self.queue is not None else None,
+                    diagnosis=core.diagnosis,
                 )
                 full = b"421 4.3.2 Too many connections\r\n"
                 self._doors[name] = smtp
@@ -361,6 +366,8 @@ class Server(Service):
             self.upkeep.stop()
         if self.core is not None:
             self.core.water.stop()
+            self.core.archive.stop()
+            self.core.diagnosis.tell(20_002, "the service stops")
         if self.warner is not None:
             self.warner.stop()
         if self.hooks is not None:
@@ -385,6 +392,7 @@ class Server(Service):
         if self.indexing is not None:
             await self.indexing.stop()
         if self.core is not None:
+            await self.core.diagnosis.stop()
             await self.core.close()
         self.log.info("imsd is down")
 

@@ -52,7 +52,9 @@ from imsd.store.tables import now
 from imsd.store.tracking import Event
 
 if TYPE_CHECKING:
+    from imsd.diagnostics.diagnosis import Diagnosis
     from imsd.directory.directory import Directory
+    from imsd.mail.archiving import Archive
     from imsd.mail.signing import Signer
     from imsd.settings import LiveSettings
     from imsd.store.blobs import NewBlob
@@ -78,6 +80,8 @@ class Delivery:
         self.srs = Srs(directory, settings)
         self._planner = Planner(directory, self.connectors, self.room, self.srs)
         self.signer: Signer | None = None
+        self.diagnosis: Diagnosis | None = None
+        self.archive: Archive | None = None
         self.counters = Counters(lambda: now() / 1_000_000)
         self._last = 0
         self._node = secrets.token_hex(2).upper()
@@ -129,6 +133,18 @@ class Delivery:
         except OverQuota:
             raise self.room.full() from None
         self.counters.accepted(envelope, plan)
+        if self.archive is not None and self.archive.wanted:
+            await self.archive.received(queue_id, envelope, content)
+        if self.diagnosis is not None and self.diagnosis.wants(2002):
+            self.diagnosis.tell(
+                2002,
+                "message {queue_id} of {sender} came from {peer}: {here} recipients here, {away} elsewhere",
+                queue_id=queue_id,
+                sender=envelope.reverse_path or "<>",
+                peer=envelope.origin.address or "here",
+                here=accepted.delivered,
+                away=accepted.queued,
+            )
         if len(plan.local) > units.MOST:
             self.wake()
         return accepted

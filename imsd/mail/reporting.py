@@ -77,6 +77,7 @@ class Reporter:
         self._settings = settings
         self._blobs = blobs
         self._hostname = hostname
+        self._diagnosis = delivery.diagnosis
         self._notifier = Notifier(delivery, directory, settings, blobs, hostname)
 
     async def tell(self, message: Queued, fates: list[Fate], seconds: float) -> Told:
@@ -92,6 +93,15 @@ class Reporter:
         if not message.reverse_path:
             return await self._absorb(message, fates, seconds) if failed else Told()
         told = await self._tell_sender(message, fates, seconds)
+        if self._diagnosis is not None and told.word == "unreported":
+            self._diagnosis.tell(
+                4123,
+                "nobody gets a report on {queue_id} of {sender}, {action}: {why}",
+                queue_id=message.queue_id,
+                sender=message.reverse_path,
+                action=fates[0].action.value,
+                why=told.why,
+            )
         if failed and told.word == "reported":
             await self._notifier.notify(message, fates, await self._frame(seconds))
         return told

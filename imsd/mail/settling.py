@@ -26,6 +26,8 @@ from imsd.store.spool import Queued, QueuedRecipient, State
 from imsd.store.tracking import Event
 
 if TYPE_CHECKING:
+    from imsd.diagnostics.diagnosis import Diagnosis
+    from imsd.mail.archiving import Archive
     from imsd.settings import LiveSettings
     from imsd.store.database import Database
     from imsd.store.transaction import Unit
@@ -61,6 +63,8 @@ class Settling:
         self._now = now
         self._hold = hold
         self._closing: set[QueueId] = set()
+        self.diagnosis: Diagnosis | None = None
+        self.archive: Archive | None = None
         self.noticed: set[int] = set()
         """Recipients whose delay was told of while they were being tried (imsd.mail.lateness)."""
 
@@ -79,8 +83,33 @@ class Settling:
         if verdict.results:
             settlement = Settlement(work.active.claim, verdict.results, verdict.events)
             untold |= await self._recorder.write(settlement, time)
+            await self._note(work, outcomes)
         if untold:
             await self.close(message, time)
+
+    async def _note(self, work: Work, outcomes: dict[int, Outcome]) -> None:
+        """What a try to send is to diagnostics, and to the archive."""
+        if work.route is None:
+            return
+        archive, diagnosis = self.archive, self.diagnosis
+        gone = [
+            each
+            for each in work.recipients
+            if each.id in outcomes and outcomes[each.id].state is State.RELAYED
+        ]
+        if archive is not None and archive.wanted and gone:
+            await archive.sent(work.message, gone)
+        if diagnosis is not None and diagnosis.wants(2001):
+            hosts = sorted({each.peer for each in outcomes.values() if each.peer})
+            diagnosis.tell(
+                2001,
+                "tried to send message {queue_id} of {sender} to {hosts}: {gone} delivered, {left} not",
+                queue_id=work.message.queue_id,
+                sender=work.message.reverse_path or "<>",
+                hosts=", ".join(hosts) or work.route.domain,
+                gone=len(gone),
+                left=len(outcomes) - len(gone),
+            )
 
     def judge(self, work: Work, outcomes: dict[int, Outcome], time: int) -> Verdict:
         """Pure: what each outcome means now."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 from imsd.settings.accept import Accept
 from imsd.settings.connectors import Delivery, DeliveryRestrictions, Ims
 from imsd.settings.deletion import Deletion
+from imsd.settings.diagnostics import Archive, Diagnostics, ProtocolLog
 from imsd.settings.directory import Addressing, Ldap
 from imsd.settings.dkim import Dkim
 from imsd.settings.filters import Filter
@@ -80,6 +81,9 @@ PAGES: tuple[type[Page], ...] = (
     Rerouting,
     Restrictions,
     Hooks,
+    Diagnostics,
+    ProtocolLog,
+    Archive,
     Protocols,
     Pop3,
     Imap,

@@ -271,7 +271,9 @@ class Imap4Server(Conversation):
             explained = self.door.explain(error)
         if explained is None:
             number = uuid4().hex[:12]
-            self.log.failure("{verb} failed, error {number}", verb=verb.name.decode(), number=number)
+            self.log.failure(
+                "{verb} failed, error {number}", verb=verb.name.decode(), number=number, event_id=4037
+            )
             explained = Explained(b"SERVERBUG", f"Internal error {number}")
         code = verb.codes.get(explained.code, explained.code)
         if explained.bye:

@@ -345,7 +345,10 @@ class LdapConnection(Connection):
             raise error
         except BaseException:
             self.log.failure(
-                "{verb} failed by an error of the server, {mark}", verb=operation.command.verb, mark=mark
+                "{verb} failed by an error of the server, {mark}",
+                verb=operation.command.verb,
+                mark=mark,
+                event_id=4037,
             )
         return Result(ResultCode.OTHER, text=f"Internal error {mark}")
 

@@ -117,7 +117,7 @@ class Server(Conversation):
         explained = self._door.explain(error)
         if explained is None:
             label = secrets.token_hex(4)
-            self.log.failure("bug {label} in {verb}", label=label, verb=verb.name)
+            self.log.failure("bug {label} in {verb}", label=label, verb=verb.name, event_id=4037)
             self.send(responses.err(f"Local error {label}", b"SYS/TEMP", self.language))
             return
         self.send(responses.err(explained.text, explained.code, self.language))

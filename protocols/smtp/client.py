@@ -54,11 +54,24 @@ __all__ = [
 
 
 async def connect(
-    endpoint: IStreamClientEndpoint, clock: IReactorTime, timeouts: Timeouts | None = None
+    endpoint: IStreamClientEndpoint,
+    clock: IReactorTime,
+    timeouts: Timeouts | None = None,
+    traced: Callable[[], Any] | None = None,
 ) -> Client:
-    """Connect and read the greeting. Raises what the endpoint raises, or a ClientError."""
+    """Connect and read the greeting. Raises what the endpoint raises, or a ClientError.
+
+    traced: called when the connection is made; gives what the conversation is written by (ITrace), or None.
+    """
     timeouts = timeouts or Timeouts()
-    factory = Factory.forProtocol(lambda: Wire(clock))
+
+    def made() -> Wire:
+        # The greeting may come in the turn in which the connection is made.
+        wire = Wire(clock)
+        wire.trace = traced() if traced is not None else None
+        return wire
+
+    factory = Factory.forProtocol(made)
     factory.noisy = False
     wire: Any = await endpoint.connect(factory)
     client = Client(wire, timeouts)

@@ -58,7 +58,7 @@ class Dialogue:
         if self._awaited is not None:
             await self.turn()
         self._check_silence()
-        self._wire.send(line)
+        self._wire.say(line)
         reply = await (self._wire.reply(seconds) if more else self._final(seconds))
         if reply.code == 421:
             self._wire.fail(Disconnected(str(reply)))

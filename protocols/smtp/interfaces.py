@@ -125,6 +125,21 @@ class IDoor(Interface):
         """The reply for a refusal, None for anything else."""
 
 
+class ITrace(Interface):
+    """One conversation, for those who have to find out what was said."""
+
+    whole: bool = Attribute("whether the text of messages is written, too")
+
+    def note(text: str) -> None:
+        """Something happened to the connection."""
+
+    def heard(line: bytes, known: bool) -> None:
+        """A line came; known: it is a command, or a reply."""
+
+    def said(data: bytes) -> None:
+        """Lines are sent."""
+
+
 class ISession(Interface):
     """One connection, seen by the application."""
 
@@ -132,6 +147,8 @@ class ISession(Interface):
 
     patience: float = Attribute("seconds before the greeting in which a peer must be silent, 0: none")
     strict: bool = Attribute("whether a peer that does not wait where it has to is sent away (RFC 2920 3.1)")
+
+    trace: Any = Attribute("ITrace that the conversation is written by, or None")
 
     proxied: bool = Attribute("whether the peer may say who its client is (XCLIENT)")
 
@@ -165,6 +182,9 @@ class ISession(Interface):
 
     def logged_in(identity: Any, end: Callable[[], None]) -> None:
         """AUTH succeeded. `end` ends the connection, should the identity cease to be one."""
+
+    def timed_out(message: bool) -> None:
+        """The peer is sent away, for it said nothing; message: in the middle of one."""
 
     def forget() -> None:
         """Nobody is logged in any more (RFC 3207 4.2)."""

@@ -107,6 +107,9 @@ class Server(Conversation):
     async def _run(self, session: Session, line: bytes) -> None:
         word, _, _ = line.partition(b" ")
         verb = self._verbs.get(word) or self._verbs.get(word.upper())
+        trace = session.own.trace
+        if trace is not None:
+            trace.heard(line, verb is not None)
         if verb is None:
             # RFC 2645 5.4: what port 25 knows is told apart from what nobody knows.
             elsewhere = self._door.role is Role.ODMR and word.upper() in VERBS
@@ -150,7 +153,7 @@ class Server(Conversation):
         if reply is None:
             label = secrets.token_hex(4)
             verb, failure = Connection.doing.verb, Failure(error)
-            self.log.failure("bug {label} in {verb}", failure, label=label, verb=verb)
+            self.log.failure("bug {label} in {verb}", failure, label=label, verb=verb, event_id=4037)
             reply = Reply(451, "4.3.0", f"Local error {label}")
         return reply
 
@@ -209,6 +212,9 @@ class Server(Conversation):
     # What commands use ---------------------------------------------------------------------
 
     def answer(self, reply: Reply) -> None:
+        session = self._session
+        if session is not None and session.own.trace is not None:
+            session.own.trace.said(reply.wire)
         self.send(reply.wire)
 
     def finish(self) -> None:
@@ -242,6 +248,8 @@ class Server(Conversation):
             self._wire.connectionLost()
 
     def farewell(self, timed_out: bool) -> bytes:
+        if timed_out and self._session is not None:
+            self._session.own.timed_out(self._session.mail is not None)
         return (responses.IDLE_TOO_LONG if timed_out else responses.SHUTTING_DOWN).wire
 
 

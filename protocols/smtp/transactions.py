@@ -93,7 +93,7 @@ class Transactions(Dialogue):
         if "PIPELINING" in self.extensions:
             if self._awaited is None:
                 self._check_silence()
-            self._wire.send(b"".join([*lines, _DATA] if data else lines))
+            self._wire.say(b"".join([*lines, _DATA] if data else lines))
             await self.turn()
             first = await self._final(self._times.mail)
             results = [await self._final(self._times.rcpt) for _ in lines[1:]]
@@ -211,7 +211,8 @@ class Transactions(Dialogue):
 
     async def _chunk(self, piece: bytes, last: bool) -> Reply:
         self._check_silence()
-        self._wire.send(b"BDAT %d%b\r\n" % (len(piece), b" LAST" if last else b"") + piece)
+        self._wire.say(b"BDAT %d%b\r\n" % (len(piece), b" LAST" if last else b""))
+        self._wire.send(piece)
         await self._wire.drained(self._times.block)
         return await self._final(self._times.final if last else self._times.block)
 

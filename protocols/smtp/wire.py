@@ -100,6 +100,8 @@ class Wire(Protocol):
         self.failure: ClientError | None = None
         self._other: Protocol | None = None
         self.closed: Deferred[None] = Deferred()
+        self.trace: Any = None
+        """protocols.smtp.interfaces.ITrace, or None."""
 
     def connectionMade(self) -> None:
         self._direct = type(self.transport) is tcp.Client and hasattr(self.transport, "_tempDataLen")
@@ -135,6 +137,8 @@ class Wire(Protocol):
             self._line(line)
 
     def _line(self, line: bytes) -> None:
+        if self.trace is not None:
+            self.trace.heard(line)
         match = _LINE.fullmatch(line)
         if match is None or (self._lines and int(match[1]) != self._lines[0][0]):
             self.fail(BadReply(f"not a reply: {line[:80]!r}"))
@@ -203,6 +207,8 @@ class Wire(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._other is not None:
             self._other.connectionLost(reason)
+        if self.trace is not None:
+            self.trace.note(f"The connection is over: {self.failure or reason.getErrorMessage()}")
         self._fail(Disconnected(reason.getErrorMessage()))
         self.closed.callback(None)
 
@@ -223,6 +229,12 @@ class Wire(Protocol):
         self.resumeProducing()
 
     # Output --------------------------------------------------------------------------------
+
+    def say(self, line: bytes) -> None:
+        """Send a command, or several: what a trace is told of; content is sent by `send`."""
+        if self.trace is not None:
+            self.trace.said(line)
+        self.send(line)
 
     def send(self, data: bytes) -> None:
         if self.failure is not None:

@@ -109,6 +109,7 @@ class FakeDoor:
     hostname = "mx.example.test"
     patience = 0.0
     strict = False
+    trace: Any = None
     proxied = False
     vouches = False
 
@@ -122,6 +123,7 @@ class FakeDoor:
         self.fails_with: Exception | None = None
         self.sessions_closed = 0
         self.early: list[bytes] = []
+        self.time_outs: list[bool] = []
         self.names: list[str] = []
         self.securities: list[Any] = []
         self.asked: list[tuple[str, bool]] = []
@@ -154,6 +156,9 @@ class FakeDoor:
     def session(self, security: Any) -> Any:
         self.securities.append(security)
         return self
+
+    def timed_out(self, message: bool) -> None:
+        self.time_outs.append(message)
 
     def talked_early(self, early: bytes) -> None:
         self.early.append(early)

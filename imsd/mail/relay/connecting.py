@@ -35,6 +35,7 @@ from protocols.sasl.client import STRONGEST, Binding
 from protocols.smtp import client as smtp
 
 if TYPE_CHECKING:
+    from imsd.diagnostics.diagnosis import Diagnosis
     from imsd.settings import LiveSettings
 
 MOST_WANTS = 1_000
@@ -80,6 +81,7 @@ class Transport:
     counted: Callable[[Result], None] = lambda result: None
     """Hears of every session with an exchanger that DNS names."""
     counters: Counters | None = None
+    diagnosis: Diagnosis | None = None
 
     refusals: Refusals = field(default_factory=Refusals)
 
@@ -165,7 +167,10 @@ class Transport:
         kind = TCP6ClientEndpoint if ":" in target.address else TCP4ClientEndpoint
         seconds = self.settings[Timers].connect
         endpoint = kind(self.reactor, target.address, target.port, timeout=seconds)
-        return await smtp.connect(endpoint, self.reactor, self.timers)
+        traced = None
+        if self.diagnosis is not None:
+            traced = partial(self.diagnosis.connected, target.address, str(target))
+        return await smtp.connect(endpoint, self.reactor, self.timers, traced)
 
     # TLS -----------------------------------------------------------------------------------
 

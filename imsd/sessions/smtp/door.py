@@ -23,6 +23,7 @@ from protocols.smtp.responses import Reply
 
 if TYPE_CHECKING:
     from imsd.auth import Authenticator
+    from imsd.diagnostics.diagnosis import Diagnosis
     from imsd.mail.delivery import Delivery
     from imsd.mail.handover import Handovers
     from imsd.settings import LiveSettings
@@ -54,9 +55,11 @@ class Door:
         lookups: Lookups | None = None,
         greylist: Greylist | None = None,
         handovers: Handovers | None = None,
+        diagnosis: Diagnosis | None = None,
     ) -> None:
         self.role = role
         self.handovers = handovers
+        self.diagnosis = diagnosis
         self.hostname = hostname
         self.policy = policy
         self.delivery = delivery

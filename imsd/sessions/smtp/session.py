@@ -59,6 +59,7 @@ class Session:
         self._watch: Any = None
         self._counted: int | None = None
         self._refused: list[Event] = []
+        self.trace = door.diagnosis.accepted(security.peer) if door.diagnosis is not None else None
         mx = door.role is Role.MX
         self.meter = door.inbound.meter(security.peer) if mx else None
         """What counts for the peer while nobody has logged in; None for one that is trusted."""
@@ -191,6 +192,14 @@ class Session:
                 reply=str(reply),
                 event_id=number,
             )
+        elif isinstance(error, NoSuchRecipient) and self.door.diagnosis is not None:
+            self.door.diagnosis.tell(
+                20_003,
+                "nobody here is called {recipient}: {sender} at {peer} was refused",
+                recipient=recipient,
+                sender=sender or "<>",
+                peer=self.security.peer or "here",
+            )
         event = Event(now(), "refused", queue_id, b"", sender, recipient, str(reply), self.security.peer)
         self._refused.append(event)
         if len(self._refused) >= BATCH:
@@ -221,7 +230,18 @@ class Session:
         if watch is not None:
             watch.stop()
 
+    def timed_out(self, message: bool) -> None:
+        if self.door.diagnosis is not None:
+            self.door.diagnosis.tell(
+                4051,
+                "a time-out while receiving from {peer}, waiting for {what}",
+                peer=self.security.peer or "here",
+                what="more of a message" if message else "a command",
+            )
+
     def closed(self) -> None:
+        if self.trace is not None:
+            self.trace.note("The connection is over.")
         self.forget()
         for facts in (self.facts, self.lists):
             if facts is not None:

@@ -109,6 +109,9 @@ class Transaction:
     # Content -----------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
+        trace = self._session.trace
+        if trace is not None:
+            trace.content(data)
         self._content().write(data)
 
     def _content(self) -> Intake:
@@ -126,6 +129,8 @@ class Transaction:
         """The header block to store: trace line first, then what came (RFC 5321 4.4)."""
         door = self._session.door
         page = door.settings[Smtp]
+        if self._session.trace is not None:
+            self._session.trace.header(header)
         noted = received.noted(header)
         if len(noted) > page.hops and noted.count(b"received") > page.hops:
             door.delivery.counters.loops += 1
