@@ -1,6 +1,7 @@
 """imsd and the C servers under the same load, one after the other, again and again.
 
-    python -m benchmarks.compare [smtp] [imap] [ldap] [substrings] [modify] [names] [--rounds 3] [--seconds 4]
+    python -m benchmarks.compare [smtp] [pipelining] [imap] [ldap] [substrings] [modify] [names]
+        [--rounds 3] [--seconds 4]
 
 Rounds alternate between the two, so that a noisy machine is noisy for both; what is printed is
 the median of each, and their ratio. Delivery counts when the message is in the mailbox: for
@@ -22,34 +23,44 @@ Figure = tuple[float, float]
 Run = Callable[[float], Figure]
 
 
-def smtp_of_imsd(seconds: float) -> Figure:
-    server = smtp.Server()
-    try:
-        before, started = server.cpu(), time.monotonic()
-        load = smtp.Load(server.port, argparse.Namespace(**SMTP, seconds=seconds))
-        load.run()
-        return load.done / (time.monotonic() - started), (server.cpu() - before) / load.done
-    finally:
-        server.stop()
+def smtp_load(pipelining: bool, port: int, seconds: float) -> smtp.Load:
+    return smtp.Load(
+        port,
+        argparse.Namespace(connections=10, messages=20, size=4096, pipelining=pipelining, seconds=seconds),
+    )
 
 
-def smtp_of_peer(seconds: float) -> Figure:
-    peer = peers.Mail()
-    try:
-        before, started = peer.cpu(), time.monotonic()
-        load = smtp.Load(peers.SMTP, argparse.Namespace(**SMTP, seconds=seconds))
-        load.run()
-        give_up = time.monotonic() + 120
-        while peer.delivered() < load.done and time.monotonic() < give_up:
-            time.sleep(0.05)
-        if peer.delivered() < load.done:
-            raise SystemExit(f"{load.done} accepted, {peer.delivered()} delivered")
-        return load.done / (time.monotonic() - started), (peer.cpu() - before) / load.done
-    finally:
-        peer.stop()
+def smtp_of_imsd(pipelining: bool) -> Run:
+    def run(seconds: float) -> Figure:
+        server = smtp.Server()
+        try:
+            before, started = server.cpu(), time.monotonic()
+            load = smtp_load(pipelining, server.port, seconds)
+            load.run()
+            return load.done / (time.monotonic() - started), (server.cpu() - before) / load.done
+        finally:
+            server.stop()
+
+    return run
 
 
-SMTP = {"connections": 10, "messages": 20, "size": 4096, "pipelining": False}
+def smtp_of_peer(pipelining: bool) -> Run:
+    def run(seconds: float) -> Figure:
+        peer = peers.Mail()
+        try:
+            before, started = peer.cpu(), time.monotonic()
+            load = smtp_load(pipelining, peers.SMTP, seconds)
+            load.run()
+            give_up = time.monotonic() + 120
+            while peer.delivered() < load.done and time.monotonic() < give_up:
+                time.sleep(0.05)
+            if peer.delivered() < load.done:
+                raise SystemExit(f"{load.done} accepted, {peer.delivered()} delivered")
+            return load.done / (time.monotonic() - started), (peer.cpu() - before) / load.done
+        finally:
+            peer.stop()
+
+    return run
 
 
 def imap_of_imsd(seconds: float) -> Figure:
@@ -113,7 +124,18 @@ def ldap_of_peer(operation: str) -> Run:
 
 
 WORKLOADS: dict[str, tuple[str, Run, Run, tuple[str, ...]]] = {
-    "smtp": ("4 KiB messages delivered", smtp_of_imsd, smtp_of_peer, ("postfix", "dovecot")),
+    "smtp": (
+        "4 KiB messages delivered",
+        smtp_of_imsd(pipelining=False),
+        smtp_of_peer(pipelining=False),
+        ("postfix", "dovecot"),
+    ),
+    "pipelining": (
+        "4 KiB messages delivered, in two round trips each",
+        smtp_of_imsd(pipelining=True),
+        smtp_of_peer(pipelining=True),
+        ("postfix", "dovecot"),
+    ),
     "imap": ("login, SELECT, LOGOUT", imap_of_imsd, imap_of_peer, ("postfix", "dovecot")),
     "ldap": ("searches by uid", ldap_of_imsd("equality"), ldap_of_peer("equality"), ("slapd",)),
     "substrings": (
