@@ -189,6 +189,9 @@ class ISession(Interface):
     def forget() -> None:
         """Nobody is logged in any more (RFC 3207 4.2)."""
 
+    def secured(security: Any) -> None:
+        """TLS has begun: what protects the connection from here on."""
+
     def closed() -> None:
         """The connection is gone."""
 

@@ -208,6 +208,8 @@ class Server(Conversation):
         super().start_tls(context_factory)
         if self._announced:
             self.security = replace(self.security, **self._announced)
+        assert self._session is not None
+        self._session.own.secured(self.security)
 
     # What commands use ---------------------------------------------------------------------
 

@@ -185,6 +185,9 @@ class FakeDoor:
     def forget(self) -> None:
         self.end = None
 
+    def secured(self, security: Any) -> None:
+        self.security = security
+
     def closed(self) -> None:
         self.sessions_closed += 1
 

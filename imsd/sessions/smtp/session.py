@@ -230,6 +230,9 @@ class Session:
         if watch is not None:
             watch.stop()
 
+    def secured(self, security: Security) -> None:
+        self.security = security
+
     def timed_out(self, message: bool) -> None:
         if self.door.diagnosis is not None:
             self.door.diagnosis.tell(
