@@ -23,7 +23,7 @@ from imsd.store.search.filling import Document
 from imsd.store.search.grams import grams
 from imsd.store.search.matches import NONE, Matches, State, Unusable
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Of the tables, and of the rules by which texts are made (`grams`, `texts`, decoders)."""
 APPLICATION_ID: Final = 0x494D5353
 SHARD: Final = 1 << 16

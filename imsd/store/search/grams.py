@@ -1,6 +1,8 @@
 """Text as it is indexed, and the trigrams that a searched text asks for.
 
-The skeleton of a text is its i;unicode-casemap form (RFC 5255 4.2) without combining marks.
+The skeleton of a text is its i;unicode-casemap form (RFC 5255 4.2) without combining marks, mapped
+again until that changes nothing: of a ligature the letters it consists of are small after the first time,
+and a piece of a skeleton has to be a skeleton, which is looked for (`fuzzy.Word.clues`).
 Each character is mapped by itself: if one text holds another, so do their skeletons. That is
 true of coarser matching (accents ignored) and of finer one (i;octet, i;ascii-casemap), too.
 """
@@ -26,12 +28,18 @@ class _Table(dict[int, str]):
         # A NUL would end the text for the tokenizer; half characters have no UTF-8.
         mapped = "".join(
             "\ufffd" if one == "\0" or "\ud800" <= one <= "\udfff" else one
-            for one in fold(chr(code))
+            for one in _settled(chr(code))
             if category(one) != "Mn"
         )
         if len(self) < _REMEMBERED:
             self[code] = mapped
         return mapped
+
+
+def _settled(text: str) -> str:
+    while (mapped := fold(text)) != text:
+        text = mapped
+    return text
 
 
 _TABLE = _Table()

@@ -40,7 +40,7 @@ from imsd.store.search.matches import NONE, Matches, State
 from imsd.store.sql import insert, sql
 from imsd.store.transaction import Transaction, Unit
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 LOCK: Final = 1229804357
 """The advisory lock of the one node that fills the index."""
 

@@ -16,6 +16,7 @@ from imsd.store import blob_rows, jobs, messages
 from imsd.store.blobs import new_blob
 from imsd.store.ids import INBOX
 from imsd.store.search import embedded, filling, shared, texts
+from imsd.store.search.grams import skeleton
 from imsd.store.sql import sql
 from imsd.store.tables import store
 from protocols.imap4 import keys
@@ -142,6 +143,21 @@ def test_what_case_folding_makes_equal_is_found_by_the_index(
     expected = [2] if fold(term) in fold(text) else []
     for key in (keys.Body(term), keys.Text(term)):
         assert found(database, growing.index, key) == expected == found(database, None, key)
+
+
+@pytest.mark.parametrize("text", ["<<ﬁA", "ªb c", "ǰx", "ŉo"])
+def test_letters_of_which_one_is_several_are_found_fuzzily(
+    growing: Growing, database: Any, text: str
+) -> None:
+    append(database, _body("nothing here"), _body(text))
+    growing.fill()
+    for key in (keys.Fuzzy(keys.Body(text)), keys.Fuzzy(keys.Text(text))):
+        assert found(database, growing.index, key) == [2] == found(database, None, key)
+
+
+def test_what_is_indexed_of_a_piece_is_a_piece_of_what_is_indexed() -> None:
+    letters = [chr(code) for code in range(0x30000) if not 0xD800 <= code < 0xE000]
+    assert [one for one in letters if skeleton(skeleton(one)) != skeleton(one)] == []
 
 
 @pytest.mark.parametrize(
