@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import smtplib
 import socket
 from collections.abc import Callable, Iterator
@@ -120,7 +121,6 @@ def test_the_protocol_log_has_what_was_said_and_no_password(server: RunningServe
     for line in (
         "A connection was accepted from 127.0.0.1.",
         ">>> 220 ",
-        "<<< rcpt TO:<bob@example.test>",
         ">>> 354 ",
         "<<< Subject: written down",
         "A connection to 127.0.0.1",
@@ -129,6 +129,8 @@ def test_the_protocol_log_has_what_was_said_and_no_password(server: RunningServe
         "<<< 250 ",
     ):
         assert line in log, line
+    # Not every smtplib says it in capitals.
+    assert re.search("<<< rcpt to:<bob@example.test>", log, re.IGNORECASE)
     assert "the text of it" not in log
     assert PASSWORD not in log
     assert secret not in log
