@@ -20,8 +20,10 @@ class Authority:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        built = self._begin(self._name, self._key, 1).add_extension(
-            x509.BasicConstraints(ca=True, path_length=None), critical=True
+        built = (
+            self._begin(self._name, self._key, 1)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(_signs_certificates(), critical=True)
         )
         self.file = folder / f"{name}.pem"
         self.file.write_bytes(built.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
@@ -61,3 +63,17 @@ class Authority:
             + built.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
         )
         return file
+
+
+def _signs_certificates() -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=True,
+        crl_sign=True,
+        encipher_only=False,
+        decipher_only=False,
+    )
