@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import poplib
 import smtplib
 from email.message import Message
 from pathlib import Path
@@ -309,3 +310,67 @@ def test_addresses_of_people_here_become_their_primary_ones(lab: Lab) -> None:
     change(lab.away, routing__resolve_headers=["cc"])
     lab.send("as it should be", header="Cc: bobby@example.test\r\n")
     assert "Cc: bob@example.test" in lab.came("as it should be")
+
+
+def test_kinds_of_solicitation_are_passed_on_to_who_asks(lab: Lab) -> None:
+    for server in (lab.here, lab.away):
+        change(server, smtp__no_soliciting=["org.example:OTHER"])
+    lab.set(protocol_log__level="medium")
+    bob = lab.away.address("bob")
+    with smtplib.SMTP("localhost", lab.away.port("submission"), timeout=20) as smtp:
+        smtp.starttls(context=lab.away.tls())
+        smtp.login(bob, PASSWORD)
+        text = f"From: {bob}\r\nSubject: solicited\r\nSolicitation: net.example:ADV\r\n\r\nx\r\n"
+        smtp.sendmail(bob, ["x@here.test"], text, mail_options=["SOLICIT=net.example:ADV"])
+    lab.came("solicited")
+    log = lab.here.home / "log/smtp.log"
+    poll(lambda: log.exists() and "SOLICIT=net.example:ADV" in log.read_text())
+
+
+def test_addresses_are_made_as_the_formats_say(lab: Lab) -> None:
+    lab.set(
+        addressing__smtp=["%g.%s@example.test", "@example.test"],
+        addressing__ms="ORG/SITE",
+        addressing__ccmail="SITE",
+        addressing__x400="c=US;a= ;p=Org;o=Site;",
+    )
+    alice = next(one["dn"] for one in lab.here.ask("user.list") if one["uid"] == "alice")
+    directory = ldap3.Server("127.0.0.1", lab.here.port("ldap"), get_info=None)
+    login = lab.here.address("administrator")
+    with ldap3.Connection(directory, login, PASSWORD, auto_bind=True) as client:
+        values = {"sn": "Clark", "givenName": "Mark", "uid": "mclark", "userPassword": PASSWORD}
+        name = f"cn=mclark,{alice.partition(',')[2]}"
+        assert client.add(name, ["inetOrgPerson"], values), client.result
+    forms = (
+        "Mark.Clark@example.test",
+        "mclark@example.test",
+        "IMCEAMS-ORG_SITE_MCLARK@example.test",
+        "IMCEACCMAIL-mclark+20at+20SITE@example.test",
+    )
+    for number, to in enumerate(forms):
+        with Wire(lab) as wire:
+            assert wire.begin().bring(f"form {number}", to).startswith("250 "), to
+    poll(lambda: len(subjects(lab.here, "Mark.Clark")) == len(forms))
+
+
+def test_pop3_hands_out_the_newest_first_and_breaks_lines(lab: Lab) -> None:
+    lab.here.add_user("reader")
+    for number in range(2):
+        head = f"Subject: {number}\r\nMIME-Version: 1.0\r\nContent-Type: text/html\r\n"
+        lab.here.deliver(f"{head}\r\n<p>{'word ' * 40}</p>\r\n", ["reader@example.test"])
+
+    def maildrop() -> list[list[bytes]]:
+        pop3 = poplib.POP3_SSL("localhost", lab.here.port("pop3s"), context=lab.here.tls(), timeout=10)
+        pop3.user("reader@example.test")
+        pop3.pass_(PASSWORD)
+        found = [pop3.retr(number + 1)[1] for number in range(2)]
+        pop3.quit()
+        return found
+
+    assert b"Subject: 0" in maildrop()[0]
+    assert max(map(len, maildrop()[0])) > 200
+    lab.set(pop3__order="newest_first", pop3__format="plain", pop3__line_wrap=40)
+    first = maildrop()[0]
+    assert b"Subject: 1" in first
+    body = first[first.index(b"") + 1 :]
+    assert max(map(len, body)) <= 40 and sum(line.count(b"word") for line in body) == 40
