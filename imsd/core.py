@@ -28,6 +28,8 @@ from imsd.mail.lookups import Lookups
 from imsd.mail.policy import Policy
 from imsd.mail.rerouting import RoutingPlugin
 from imsd.mail.signing import Signer
+from imsd.plugins.plugins import Plugins
+from imsd.plugins.watching import Watcher
 from imsd.settings import PAGES, LiveSettings
 from imsd.settings.connectors import Delivery as DeliveryPage
 from imsd.settings.connectors import Ims
@@ -76,6 +78,9 @@ class Core:
         self.delivery.archive = self.archive
         self.policy = Policy(self.directory, self.settings, self.delivery.connectors)
         self.policy.plugin = RoutingPlugin(self.settings, reactor, config.home)
+        self.plugins = Plugins(self.settings, reactor, config.home / "plugins")
+        self.delivery.plugins = self.authenticator.plugins = self.plugins
+        self.watcher = Watcher(self.plugins, db, self.directory.cache, reactor)
         self.lookups = Lookups(reactor, lambda: self.settings[DeliveryPage].nameservers)
         self.greylist = Greylist(db, self.settings)
         self.limits = InboundLimits(self.settings, reactor)
@@ -153,6 +158,8 @@ class Core:
             self._watch.stop()
         if self.policy.plugin is not None:
             self.policy.plugin.stop()
+        self.watcher.stop()
+        self.plugins.stop()
         await self.delivery.drained()
         await self.summaries.stop()
         self.authenticator.stop()

@@ -66,6 +66,8 @@ EVENTS: Final[dict[int, Event]] = {
     20_021: Event(Category.PROCESSING),
     20_022: Event(Category.TRANSFER),
     20_023: Event(Category.PROCESSING),
+    20_024: Event(Category.PROCESSING),
+    20_025: Event(Category.PROCESSING),
     20_030: Event(Category.ADDRESSING),
     20_031: Event(Category.TRANSFER),
     20_040: Event(Category.INTERFACE),

@@ -132,6 +132,8 @@ class Server(Service):
                 f"or run imsctl --home {self.config.home} setup"
             ) from None
         core.server = self
+        core.plugins.start()
+        core.watcher.start()
         self.queue = QueueRunner(
             core.db,
             core.delivery,

@@ -3,7 +3,7 @@
 operations  the table, and how an operation is called
 control     the table over HTTP on a local socket
 people, mailbox, sharing, directory, settings, queue, routes, search, status, stats, health, limits, links,
-tls, dkim, backup, deleted, factors
+tls, dkim, backup, deleted, factors, plugins
             the operations, by what they are about; importing this package enters them
 protection  how a connection to each host would be protected, in words
 """
@@ -19,6 +19,7 @@ from imsd.admin import (
     links,
     mailbox,
     people,
+    plugins,
     queue,
     routes,
     search,
@@ -40,6 +41,7 @@ __all__ = [
     "links",
     "mailbox",
     "people",
+    "plugins",
     "queue",
     "routes",
     "search",

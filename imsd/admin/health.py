@@ -161,6 +161,9 @@ async def _routing(core: Any) -> list[Json]:
         findings.append(_finding("error", text))
     if core.policy.plugin.plugin.problem:
         findings.append(_finding("error", f"routing.plugin: {core.policy.plugin.plugin.problem}"))
+    findings += [
+        _finding("error", f"hooks.plugins: {each.problem}") for each in core.plugins.all if each.problem
+    ]
     if delivery.mode == "smarthost" and not delivery.smart_hosts:
         text = "ims.delivery.mode is smarthost, and ims.delivery.smart_hosts is empty: DNS is used"
         findings.append(_finding("warning", text))

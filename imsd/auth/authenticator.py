@@ -15,7 +15,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from imsd.auth import apppasswords, issuer, passwords, standing, totp
+from imsd.auth import apppasswords, issuer, passwords, plugged, standing, totp
 from imsd.auth.account import NOBODY, Account, IAccount
 from imsd.auth.checkers import CertificateChecker, PasswordChecker, ScramChecker, TokenChecker
 from imsd.auth.credentials import Certificate, PasswordLogin, ScramProof, TokenHolder
@@ -37,8 +37,11 @@ from imsd.errors import (
     EncryptionRequired,
     NotAuthorized,
     PasswordMustChange,
+    Refusal,
     Unsupported,
 )
+from imsd.plugins.plugins import Plugins
+from imsd.plugins.values import Login
 from imsd.settings import LiveSettings
 from imsd.settings.logins import Logins
 from imsd.settings.outside import Outside as OutsidePage
@@ -104,6 +107,7 @@ class Authenticator:
         self._anonymous: Callable[[], bool] = lambda: False
         self._methods: Callable[[], Methods] = lambda: methods(self._logins(), None)
         self._key = b""
+        self.plugins: Plugins | None = None
         self._watch: Watch | None = None
         self._unwatch: Callable[[], None] = lambda: None
 
@@ -160,7 +164,9 @@ class Authenticator:
 
     async def password(self, authzid: str, authcid: str, password: str, security: Security) -> Account:
         self.basic_allowed(security)
-        account = await self._login(PasswordLogin(authcid, password, security.peer, self._protocol))
+        account = await self._login(
+            PasswordLogin(authcid, password, security.peer, self._protocol), authcid, security.peer
+        )
         if authzid and authzid != authcid:
             return await self._acting(account, authzid)
         if "/" in authcid or "\\" in authcid:
@@ -172,7 +178,8 @@ class Authenticator:
     async def confirm(self, name: str, password: str, security: Security) -> None:
         """Is this somebody's password? Also one that has expired, for it is about to be replaced."""
         self.basic_allowed(security)
-        await self._login(PasswordLogin(name, password, security.peer, self._protocol, changing=True))
+        shown = PasswordLogin(name, password, security.peer, self._protocol, changing=True)
+        await self._login(shown, name, security.peer)
 
     async def scram(self, authcid: str, security: Security) -> ScramKeys:
         person, _ = await self._people.find(authcid)
@@ -184,7 +191,9 @@ class Authenticator:
     async def scram_done(
         self, authzid: str, authcid: str, keys: ScramKeys, proved: bool, security: Security
     ) -> Account:
-        account = await self._login(ScramProof(authcid, keys, proved, security.peer, self._protocol))
+        account = await self._login(
+            ScramProof(authcid, keys, proved, security.peer, self._protocol), authcid, security.peer
+        )
         if authzid and authzid != authcid:
             return await self._acting(account, authzid)
         _, mailbox = await self._people.find(authcid)
@@ -202,12 +211,13 @@ class Authenticator:
             for name in names:  # a certificate of several people speaks for each of them
                 person, _ = await self._people.find(name)
                 if person is not None and wanted is not None and person.account == wanted.account:
-                    return await self._login(Certificate((name,)))
-        account = await self._login(Certificate(tuple(names)))
+                    return await self._login(Certificate((name,)), name, security.peer)
+        account = await self._login(Certificate(tuple(names)), " ".join(names), security.peer)
         return await self._acting(account, authzid) if authzid else account
 
     async def bearer(self, authzid: str, token: str, security: Security) -> Account:
-        account = await self._login(TokenHolder(await self._tokens.name(token)))
+        name = await self._tokens.name(token)
+        account = await self._login(TokenHolder(name), name, security.peer)
         return await self._acting(account, authzid) if authzid else account
 
     async def _local(self, authzid: str, user: int) -> Account:
@@ -223,7 +233,7 @@ class Authenticator:
             person = (await self._people.find(login))[0] if login else None
         if person is None:
             raise AuthenticationFailed
-        account = await self._login(Certificate((person.dn,)))
+        account = await self._login(Certificate((person.dn,)), name or str(user), "")
         return await self._acting(account, name) if name and user not in (0, os.geteuid()) else account
 
     async def vouched(self, name: str) -> Account:
@@ -231,7 +241,7 @@ class Authenticator:
         person, _ = await self._people.find(name)
         if person is None:
             raise AuthenticationFailed
-        return await self._login(Certificate((person.dn,)))
+        return await self._login(Certificate((person.dn,)), name, "")
 
     async def anonymous(self, trace: str, security: Security) -> Account:
         if not self._anonymous():
@@ -338,9 +348,17 @@ class Authenticator:
     def _logins(self) -> Logins:
         return self._settings[Logins]
 
-    async def _login(self, shown: ICredentials) -> Account:
-        _, account, _ = await self._portal.login(shown, None, IAccount)
-        return cast(Account, account)
+    async def _login(self, shown: ICredentials, name: str, peer: str) -> Account:
+        """name, peer: what plug-ins are told of it."""
+        login = Login(name, "", self._protocol, peer)
+        try:
+            _, found, _ = await self._portal.login(shown, None, IAccount)
+        except Refusal as refusal:
+            plugged.failed(self.plugins, login, refusal)
+            raise
+        account = cast(Account, found)
+        await plugged.ask(self.plugins, login, account.address)
+        return account
 
     async def _opening(self, account: Account, mailbox: str) -> Account:
         """Who typed DOMAIN/user/alias. Where no mailboxes are opened (SMTP, LDAP), that is user: a

@@ -6,7 +6,7 @@ offline     runs the same operation on a store that no server has open
 mailfiles   Maildir, mbox and .eml files, read and written
 output      tables for people, JSON for programs
 setup, people, mailbox, sharing, directory, settings, server, queue, limits, route, link,
-tls, dkim, search, backup, deleted, factors
+tls, dkim, search, backup, deleted, factors, plugins
             the commands, by what they are about
 """
 

@@ -93,6 +93,7 @@ MODULES = (
     "link",
     "mailbox",
     "people",
+    "plugins",
     "queue",
     "route",
     "search",
@@ -111,7 +112,10 @@ MODULE_OF = {
     **dict.fromkeys(("drain", "track"), "queue"),
     **dict.fromkeys(("check", "stats", "status", "verify"), "server"),
     **dict.fromkeys(("setup", "welcome"), "setup"),
-    **{name: name for name in ("dkim", "limits", "link", "queue", "route", "search", "settings", "tls")},
+    **{
+        name: name
+        for name in ("dkim", "limits", "link", "plugins", "queue", "route", "search", "settings", "tls")
+    },
 }
 """The module that alone has a command, so that a script which runs it a hundred times waits for
 no other module's import. A command that is not here is found by importing all of them."""

@@ -14,9 +14,11 @@ from imsd.errors import (
     NoSuchMailbox,
     NoSuchRecipient,
     OverQuota,
+    PolicyRejected,
     PostingDenied,
     Refusal,
     TooLargeHere,
+    TryLater,
 )
 from imsd.mail.parcels import Parcels
 from imsd.mail.relay import Courier, LeaseLost, Outcome
@@ -24,6 +26,7 @@ from imsd.mail.routing import Route
 from imsd.mail.settling import Settling
 from imsd.mail.ways import TooLargeToLeave
 from imsd.mail.work import Work
+from imsd.plugins.values import Attempt
 from imsd.store import claims
 from imsd.store.claims import Result
 from imsd.store.spool import State
@@ -72,6 +75,8 @@ class Carrying:
                     outcomes = _all(work, _refused(work.refusal))
                 elif work.route is None:
                     outcomes = await self._here(work)
+                elif (refusal := await self._plugged(work, work.route)) is not None:
+                    outcomes = _all(work, _forbidden(refusal))
                 else:
                     outcomes = await courier.carry(work.route, await self._parcels.parcel(work))
                     self._delivery.counters.carried(work, outcomes)
@@ -93,6 +98,20 @@ class Carrying:
             self.log.failure("{id} could not be sent", id=work.message.queue_id)
             await self._defer(work)
         self._done(work)
+
+    async def _plugged(self, work: Work, route: Route) -> Refusal | None:
+        """Why plug-ins do not want a message sent, None if they do."""
+        plugins = self._delivery.plugins
+        if plugins is None or not plugins.wants("sending"):
+            return None
+        message, recipients = work.message, tuple(each.address for each in work.recipients)
+        host = route.hosts[0] if route.hosts else route.domain
+        attempt = Attempt(message.queue_id, message.reverse_path, recipients, str(host), message.size)
+        try:
+            await plugins.ask("sending", attempt)
+        except (PolicyRejected, TryLater) as refusal:
+            return refusal
+        return None
 
     def _watch_over(self, route: Route, outcomes: dict[int, Outcome]) -> None:
         """Hosts that everything of a connector goes to and that nobody could reach are trouble."""
@@ -141,6 +160,13 @@ def _refused(refusal: Refusal) -> Outcome:
         return Outcome(State.FAILED, "5.3.4", refusal.text)
     status = "5.4.4" if isinstance(refusal, NoRoute) else "5.7.1"
     return Outcome(State.FAILED, status, refusal.text)
+
+
+def _forbidden(refusal: Refusal) -> Outcome:
+    """A plug-in's word, or its silence."""
+    if refusal.temporary:
+        return Outcome(State.WAITING, "4.7.1", refusal.text)
+    return Outcome(State.FAILED, "5.7.1", refusal.text)
 
 
 def _all(work: Work, outcome: Outcome) -> dict[int, Outcome]:

@@ -16,7 +16,9 @@ If a local copy is refused for everybody, `accept` raises that refusal and nothi
 from __future__ import annotations
 
 import secrets
+from collections.abc import Container
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -44,9 +46,11 @@ from imsd.mail.room import Room
 from imsd.mail.sending import SendingLimits
 from imsd.mail.srs import Srs
 from imsd.mail.work import HOUR
+from imsd.plugins.messages import asked
 from imsd.settings.queue import Queue
 from imsd.settings.scheduling import Retry, Timeout
 from imsd.store import claims, fanout, spool, tracking
+from imsd.store.blobs import Blobs
 from imsd.store.ids import AccountId
 from imsd.store.tables import now
 from imsd.store.tracking import Event
@@ -56,6 +60,7 @@ if TYPE_CHECKING:
     from imsd.directory.directory import Directory
     from imsd.mail.archiving import Archive
     from imsd.mail.signing import Signer
+    from imsd.plugins.plugins import Plugins
     from imsd.settings import LiveSettings
     from imsd.store.blobs import NewBlob
     from imsd.store.database import Database
@@ -82,6 +87,7 @@ class Delivery:
         self.signer: Signer | None = None
         self.diagnosis: Diagnosis | None = None
         self.archive: Archive | None = None
+        self.plugins: Plugins | None = None
         self.counters = Counters(lambda: now() / 1_000_000)
         self._last = 0
         self._node = secrets.token_hex(2).upper()
@@ -107,6 +113,12 @@ class Delivery:
         await self._planner.add_all(plan, envelope.addressees)
         if plan.refused and not plan.local and not plan.remote and not plan.later:
             raise plan.refused[0][1]
+        queue_id = queue_id or self.new_id()
+        if self.plugins is not None and self.plugins.wants("received") and not system:
+            verdict = await asked(self.plugins, self._db, queue_id, envelope, content)
+            if verdict.discarded:
+                return await self._discarded(verdict.discarded, queue_id, envelope, content)
+            plan.begin_with(verdict.fields)
         self._place(plan, envelope.priority)
         if plan.remote:
             await self._limit(plan, envelope.account, envelope.reverse_path)
@@ -118,7 +130,6 @@ class Delivery:
             plan.kept = WHY
         plan.holding = self._settings[Queue].holding
         account = next(iter(plan.local))[0] if plan.local else 0
-        queue_id = queue_id or self.new_id()
         try:
             accepted = await self._db.write(
                 units.accept,
@@ -133,6 +144,8 @@ class Delivery:
         except OverQuota:
             raise self.room.full() from None
         self.counters.accepted(envelope, plan)
+        if accepted.delivered:
+            self._tell(queue_id, limit=accepted.delivered)
         if self.archive is not None and self.archive.wanted:
             await self.archive.received(queue_id, envelope, content)
         if self.diagnosis is not None and self.diagnosis.wants(2002):
@@ -148,6 +161,34 @@ class Delivery:
         if len(plan.local) > units.MOST:
             self.wake()
         return accepted
+
+    async def _discarded(self, by: str, queue_id: str, envelope: Envelope, content: NewBlob) -> Accepted:
+        """A plug-in wants nobody to have it; its sender learns nothing."""
+        self.track(
+            *(
+                Event(
+                    now(), "filtered", queue_id, b"", envelope.reverse_path, to.address,
+                    f"discarded by the plug-in {by}", envelope.origin.address, content.size,
+                )
+                for to in envelope.addressees
+            )
+        )  # fmt: skip
+        await Blobs(self._db).discard(content)
+        return Accepted(queue_id, 0, 0)
+
+    def _tell(
+        self, queue_id: str, since: int = 0, limit: int = 2 * units.MOST, among: Container[str] | None = None
+    ) -> None:
+        """Tell plug-ins who has a copy now, as it was tracked."""
+        plugins = self.plugins
+        if plugins is None or not plugins.wants("delivered"):
+            return
+
+        def found(events: list[Event]) -> None:
+            plugins.tracked(each for each in events if among is None or each.recipient in among)
+
+        ask = partial(tracking.query, queue_id=queue_id, event="delivered", since=since, limit=limit)
+        self._db.read(ask).addCallback(found).addErrback(self._untracked)
 
     async def _journal(self, plan: Plan, envelope: Envelope, address: str) -> None:
         """A copy for a journal, before all others: it has room for who the message is for."""
@@ -197,6 +238,8 @@ class Delivery:
     def track(self, *events: Event) -> None:
         """Have decisions written that nobody waits for; without a store there is nothing to tell."""
         self._db.write(tracking.track, *events).addErrback(self._untracked)
+        if self.plugins is not None:
+            self.plugins.tracked(events)
 
     def _untracked(self, failure: Any) -> None:
         if not failure.check(Refusal, CancelledError):
@@ -237,7 +280,10 @@ class Delivery:
         await self._limit(plan, AccountId(message.account or 0) or None, message.reverse_path)
         if self.signer is not None:
             await self.signer.sign_stored(plan, message)
-        done = await self._db.write(units.deliver_queued, plan, claim, recipient, now())
+        since = now()
+        done = await self._db.write(units.deliver_queued, plan, claim, recipient, since)
+        if done and plan.local:
+            self._tell(message.queue_id, since, among={copy.address for copy in plan.local.values()})
         if len(plan.local) > units.MOST:
             self.wake()
         return done
@@ -263,8 +309,11 @@ class Delivery:
         try:
             while pending := await self._db.read(fanout.pending):
                 for each in pending:
-                    while not await self._db.write(units.fan_out, each, self._lifetime()):
-                        pass
+                    done = False
+                    while not done:
+                        since = now()
+                        done = await self._db.write(units.fan_out, each, self._lifetime())
+                        self._tell(each.queue_id, since)
         finally:
             self._draining = False
             idle, self._idle = self._idle, []

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from imsd.errors import Refusal
 from imsd.mail.connectors import Originator
@@ -74,3 +74,16 @@ class Plan:
     kept: str = ""
     holding: frozenset[str] = frozenset()
     redirected: set[AccountId] = field(default_factory=set)
+
+    def begin_with(self, fields: str) -> None:
+        """Each copy, wherever it goes, begins with these header fields, before those that it has."""
+        if not fields:
+            return
+        self.local = {key: _with(copy, fields) for key, copy in self.local.items()}
+        self.remote = {key: replace(to, head=fields + to.head) for key, to in self.remote.items()}
+        self.later = [_with(copy, fields) for copy in self.later]
+        self.refused = [(_with(copy, fields), refusal) for copy, refusal in self.refused]
+
+
+def _with(copy: Copy, fields: str) -> Copy:
+    return replace(copy, head=fields + copy.head)

@@ -154,6 +154,7 @@ class QueueRunner:
         reporter = Reporter(delivery, directory, settings, blobs, self._hostname)
         self._settling = Settling(db, reporter, settings, now, self._hold)
         self._settling.diagnosis, self._settling.archive = delivery.diagnosis, delivery.archive
+        self._settling.plugins = delivery.plugins
         self._parcels = Parcels(blobs, self._hold, reactor, delivery.counters.conversion)
         carrying = Carrying(db, delivery, self._parcels, self._settling, now, self._done, self._later)
         self.lanes = Lanes(settings, reactor, self._courier, carrying.do, self._look_on)

@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.logger import Logger
 
 from imsd.errors import LoopDetected, PolicyRejected, TryLater
-from imsd.mail.plugins import Plugin, PluginFailed
+from imsd.plugins.functions import Plugin
+from imsd.plugins.threads import PluginFailed
 from imsd.settings.connectors import host_and_port
 from imsd.settings.domains import normal_domain
 from imsd.settings.routing import Rerouting

@@ -28,6 +28,7 @@ from imsd.store.tracking import Event
 if TYPE_CHECKING:
     from imsd.diagnostics.diagnosis import Diagnosis
     from imsd.mail.archiving import Archive
+    from imsd.plugins.plugins import Plugins
     from imsd.settings import LiveSettings
     from imsd.store.database import Database
     from imsd.store.transaction import Unit
@@ -65,6 +66,7 @@ class Settling:
         self._closing: set[QueueId] = set()
         self.diagnosis: Diagnosis | None = None
         self.archive: Archive | None = None
+        self.plugins: Plugins | None = None
         self.noticed: set[int] = set()
         """Recipients whose delay was told of while they were being tried (imsd.mail.lateness)."""
 
@@ -83,6 +85,8 @@ class Settling:
         if verdict.results:
             settlement = Settlement(work.active.claim, verdict.results, verdict.events)
             untold |= await self._recorder.write(settlement, time)
+            if self.plugins is not None:
+                self.plugins.tracked(verdict.events)
             await self._note(work, outcomes)
         if untold:
             await self.close(message, time)

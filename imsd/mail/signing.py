@@ -86,8 +86,8 @@ class Signer:
             return
         head = "".join(field for field, _ in made)
         plan.remote = {
-            # A journal's copy begins with fields of its own, and is for its reader.
-            key: each if each.head else replace(each, head=head)
+            # A journal's copy is for its reader.
+            key: each if each.anew and each.head else replace(each, head=head + each.head)
             for key, each in plan.remote.items()
         }
         plan.events.append(("signed", "", f"by DKIM, {'; '.join(said for _, said in made)}"))

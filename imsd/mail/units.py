@@ -166,12 +166,18 @@ def _leave_all(
 ) -> list[tuple[Copy, Refusal]]:
     refused: list[tuple[Copy, Refusal]] = []
     for own, of, some in by_sender(copies, envelope, queue_id):
-        refused += _leave(unit, some, own, content, of, time)
+        refused += _leave(unit, some, own, content, of, time, some[0].head.encode())
     return refused
 
 
 def _leave(
-    unit: Unit, copies: list[Copy], envelope: Envelope, content: NewBlob, queue_id: str, time: int
+    unit: Unit,
+    copies: list[Copy],
+    envelope: Envelope,
+    content: NewBlob,
+    queue_id: str,
+    time: int,
+    head: bytes,
 ) -> list[tuple[Copy, Refusal]]:
     """The copies over the limit of one unit become rows (rule 11); those that cannot be."""
     left: list[fanout.Copy] = []
@@ -183,7 +189,7 @@ def _leave(
             refused.append((copy, refusal))
     if left:
         blob = blobs.keep(unit, content)
-        fanout.begin(unit, queue_id, blob, b"", envelope.reverse_path, time, left)
+        fanout.begin(unit, queue_id, blob, head, envelope.reverse_path, time, left)
     return refused
 
 
@@ -197,7 +203,9 @@ def fan_out(unit: Unit, each: fanout.Fanout, lifetime: int) -> bool:
     content = blobs.known(unit, each.blob)
     deliveries = [
         messages.Delivery(
-            copy.account, prefix_of(each.reverse_path, copy.address), MailboxId(copy.mailbox or INBOX)
+            copy.account,
+            prefix_of(each.reverse_path, copy.address) + each.prefix,
+            MailboxId(copy.mailbox or INBOX),
         )
         for copy in copies
     ]
@@ -218,7 +226,8 @@ def fan_out(unit: Unit, each: fanout.Fanout, lifetime: int) -> bool:
         # One message of the queue for each unit: its id must be another's.
         # What was said of the content is not known any more; 8BITMIME is true of any text.
         envelope = Envelope(each.reverse_path, (), EIGHT_BIT)
-        enqueue(unit, rows, envelope, content, f"{each.queue_id}.{copies[0].number}", time, lifetime)
+        of = f"{each.queue_id}.{copies[0].number}"
+        enqueue(unit, rows, envelope, content, of, time, lifetime, each.prefix)
     return fanout.made(unit, each.id, copies)
 
 
@@ -252,8 +261,8 @@ def deliver_queued(
     )
     # A message of its own in the queue: its id must be another's.
     queue_id = f"{message.queue_id}.{recipient.id}"
-    held = [replace(copy, head=message.prefix.decode()) for copy in plan.local.values()]
-    copies, later = _divided(held, envelope)
+    plan.begin_with(message.prefix.decode())
+    copies, later = _divided(list(plan.local.values()), envelope)
     delivered, refused = _copies(unit, copies[:MOST], message.reverse_path, content, time)
     if refused and not delivered and len(refused) == len(plan.local) and not plan.remote:
         raise refused[0][1]

@@ -11,8 +11,9 @@ import pytest
 from twisted.internet.defer import ensureDeferred
 from twisted.logger import globalLogPublisher
 
-from imsd.mail.plugins import THREADS, Plugin, PluginFailed, load
 from imsd.mail.rerouting import Question, RoutingPlugin
+from imsd.plugins.functions import Plugin, load
+from imsd.plugins.threads import THREADS, PluginFailed
 from tests.mail.test_inbound import ALICE, World
 from tests.support.stores import StoreReactor, run
 
@@ -144,7 +145,7 @@ def test_one_that_hangs_is_given_up_and_all_hang_at_last(store_reactor: StoreRea
     with pytest.raises(PluginFailed, match="hangs"):
         run(plugin.call(2))
     go.set()
-    while plugin._hanging:
+    while plugin._threads._hanging:
         fn, args = store_reactor._calls.get(timeout=20)
         fn(*args)
     assert run(plugin.call(2)) == "late"
@@ -164,12 +165,12 @@ def test_who_hangs_up_meanwhile_leaves_nothing_behind(store_reactor: StoreReacto
     waiting = ensureDeferred(plugin.call(2)).addBoth(ended.append)
     assert began.acquire(timeout=20)
     waiting.cancel()
-    assert (len(ended), plugin._hanging) == (1, 1)
+    assert (len(ended), plugin._threads._hanging) == (1, 1)
     assert not store_reactor.getDelayedCalls()
     go.set()
     fn, args = store_reactor._calls.get(timeout=20)
     fn(*args)
-    assert plugin._hanging == 0
+    assert plugin._threads._hanging == 0
     plugin.stop()
 
 

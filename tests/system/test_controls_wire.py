@@ -374,3 +374,34 @@ def test_pop3_hands_out_the_newest_first_and_breaks_lines(lab: Lab) -> None:
     assert b"Subject: 1" in first
     body = first[first.index(b"") + 1 :]
     assert max(map(len, body)) <= 40 and sum(line.count(b"word") for line in body) == 40
+
+
+def test_the_plug_in_that_comes_along(lab: Lab, tmp_path: Path) -> None:
+    plugins = lab.here.home / "plugins"
+    plugins.mkdir(exist_ok=True)
+    sample = Path(__file__).parents[2] / "etc/plugins/house_rules.py"
+    (plugins / "lab_house_rules.py").write_text(sample.read_text())
+    diary = tmp_path / "fates.jsonl"
+    row = {"name": "lab_house_rules.HouseRules", "failure": "closed"}
+    lab.set(hooks__plugins=[{**row, "settings": {"refused": [".exe"], "diary": str(diary)}}])
+    lab.send("a note")
+    assert "\r\nX-External: yes\r\nReceived: " in lab.came("a note")
+    poll(lambda: diary.exists() and "delivered" in diary.read_text())
+    lab.send(
+        "a program",
+        "MIME-Version: 1.0\r\nContent-Type: application/x; name=a\r\n"
+        "Content-Disposition: attachment; filename=GAME.EXE\r\n",
+    )
+    assert "5.7.1 We do not take files like game.exe" in lab.back("a program").replace("\r\n ", " ")
+    (listed,) = lab.here.ask("plugins.list")
+    assert (listed["failures"], listed["problem"]) == (0, "")
+    # One that is broken lets nothing by; mended and read anew, it does.
+    (plugins / "lab_house_rules.py").write_text("oh")
+    assert lab.here.ask("plugins.reload")[0]["problem"]
+    assert any("hooks.plugins" in one["text"] for one in lab.here.ask("check"))
+    with Wire(lab) as wire:
+        assert wire.begin().bring("broken", "x@here.test")[:9] == "451 4.3.0"
+    (plugins / "lab_house_rules.py").write_text(sample.read_text())
+    lab.here.ask("plugins.reload")
+    with Wire(lab) as wire:
+        assert wire.begin().bring("mended", "x@here.test")[:3] == "250"

@@ -72,6 +72,7 @@ class Door:
         self.filter = MessageFilter(settings, blobs, delivery)
         self.lookups = lookups
         self.greylist = greylist
+        self.plugins = delivery.plugins
         self._tls = tls
         self._limits: tuple[Smtp | None, Ims | None, Limits] = (None, None, Limits())
 

@@ -23,6 +23,7 @@ from imsd.mail.envelope import Addressee
 from imsd.mail.listed import asked, listed
 from imsd.mail.lookups import host_name
 from imsd.mail.peers import Facts
+from imsd.sessions.smtp.plugged import Plugged
 from imsd.sessions.smtp.transaction import BATCH, Transaction
 from imsd.settings.smtp import Smtp
 from imsd.settings.unknowns import Dnsbl
@@ -77,6 +78,7 @@ class Session:
         if self.meter is not None and lookups is not None and asked(door.settings, security.peer):
             lists = door.settings[Dnsbl]
             self.lists = Facts(lambda: listed(lookups, lists, security.peer), door.clock, lists.seconds)
+        self.plugged = Plugged(door.plugins, door.role, security)
         greylist = door.greylist if self.meter is not None else None
         self.greylist = greylist if greylist is not None and greylist.active(security.peer) else None
 
@@ -114,6 +116,8 @@ class Session:
             else:
                 self.door.inbound.check_account(self.account.id)
                 await self.door.policy.room.may_send(self.account.id, parameters.size or 0)
+            if self.plugged.on:
+                await self.plugged.mail(client, self.account, address, parameters.size or 0)
         except Refusal as refusal:
             self.refused(address, "", refusal)
             raise
@@ -249,4 +253,5 @@ class Session:
         for facts in (self.facts, self.lists):
             if facts is not None:
                 facts.forget()
+        self.plugged.forget()
         self.track()

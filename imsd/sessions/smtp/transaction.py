@@ -99,6 +99,8 @@ class Transaction:
             await policy.room.may_receive(addressee.recipient, self._parameters.size or 0)
             if account is None and (session.lists is not None or session.greylist is not None):
                 await session.check_unknown(self._reverse_path, addressee)
+            if session.plugged.on:
+                await session.plugged.recipient(self._client, account, self._reverse_path, addressee.address)
         except Refusal as refusal:
             self._session.refused(self._reverse_path, str(forward_path), refusal)
             if meter is not None and isinstance(refusal, NoSuchRecipient | RelayDenied):
