@@ -91,6 +91,10 @@ class Duties:
         """What its holder says of a duty, and when another node used it. Raises refusals of the store."""
         return await self._db.read(duties.shown, name, now()) if self._shared else Shown()
 
+    async def holders(self) -> dict[str, str]:
+        """Who has each duty; nothing where one process has the store. Raises refusals of the store."""
+        return await self._db.read(duties.holders, now()) if self._shared else {}
+
     async def use(self, name: str) -> None:
         """Say that this node makes use of what another looks after. Raises refusals of the store."""
         await self._db.write(duties.use, name, now())

@@ -41,6 +41,7 @@ async def status(core: Any) -> Json:
             "warnings": transfer_warnings(core.settings[Ims]) + core.water.warnings(),
         },
         "search": await search.describe(core),
+        "duties": await core.duties.holders(),
         "reactor": {
             "late_ticks": server.watchdog.late,
             "longest_delay_ms": round(server.watchdog.longest * 1000, 1),

@@ -75,6 +75,7 @@ _SHOW = sql(
 )
 _USE = sql(update(duty).where(_d.name == bindparam("of")).values(used=bindparam("now")))
 _SHOWN = sql(select(_d.state, _d.used).where(_d.name == bindparam("of"), _d.lease > bindparam("now")))
+_HOLDERS = sql(select(_d.name, _d.holder).where(_d.lease > bindparam("now")).order_by(_d.name))
 _FREE = sql(delete(duty).where(among(_d.name, "names"), _d.node == bindparam("by")))
 
 
@@ -106,6 +107,11 @@ def shown(tx: Transaction, name: str, now: int) -> Shown:
     """How a duty is."""
     found = tx.all(_SHOWN, of=name, now=now)
     return Shown(*found[0]) if found else Shown()
+
+
+def holders(tx: Transaction, now: int) -> dict[str, str]:
+    """Who has each duty."""
+    return dict(tx.all(_HOLDERS, now=now))
 
 
 def free(unit: Unit, names: Collection[str], node: int) -> None:

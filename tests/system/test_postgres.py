@@ -16,6 +16,7 @@ import pytest
 from imsd import config, tls
 from tests.support.clients import Idler, imap, poll, subjects
 from tests.support.postgres import bare_database
+from tests.support.remote import Remote
 from tests.support.servers import DOMAIN, PASSWORD, RunningServer, free_offset
 
 pytestmark = [pytest.mark.system, pytest.mark.postgres]
@@ -195,6 +196,63 @@ def test_one_node_dials_and_both_send(node: RunningServer, other_node: RunningSe
     follower.imsctl("queue", "delete", "--yes", follower.ask("queue.list")[0]["id"])
     for key in ("ims.delivery.link", "ims.dialup.links", "ims.delivery.mode", "ims.delivery.smart_hosts"):
         node.reset(key)
+
+
+def submit(server: RunningServer, subjects: list[str], to: str) -> None:
+    bob = server.address("bob")
+    with smtplib.SMTP("localhost", server.port("submission"), timeout=20) as smtp:
+        smtp.starttls(context=server.tls())
+        smtp.login(bob, PASSWORD)
+        for subject in subjects:
+            smtp.sendmail(bob, [to], f"From: {bob}\r\nSubject: {subject}\r\n\r\nx\r\n")
+
+
+def test_both_nodes_send_and_what_must_happen_once_happens_once(
+    node: RunningServer, other_node: RunningServer
+) -> None:
+    remote = Remote()
+    remote.rcpt = "451 4.2.0 not yet"
+    nodes = (node, other_node)
+    settings = {
+        "ims.delivery.mode": "smarthost",
+        "ims.delivery.smart_hosts": [f"127.0.0.1:{remote.port}"],
+        "ims.delay_notice.normal": 1 / 3600,
+        "ims.retry.profile": "intervals",
+        "ims.retry.intervals": [2 / 3600],
+    }
+    for key, value in settings.items():
+        node.set(key, json.dumps(value))
+    expected = f"127.0.0.1:{remote.port}"
+    poll(lambda: expected in str(other_node.ask("settings.get", key="ims.delivery.smart_hosts")["value"]))
+    try:
+        submit(node, ["together"], "far@elsewhere.test")
+        # One tidies, and both know who.
+        duties = node.ask("status")["duties"]
+        assert duties == other_node.ask("status")["duties"]
+        (holder,) = (one for one in nodes if f"({one.home})" in duties["upkeep"])
+        (other,) = (one for one in nodes if one is not holder)
+        poll(lambda: "Delayed: together" in subjects(node, "bob"))
+        # Who stops gives his duties back, and the queue goes on without him.
+        assert holder.stop() == 0
+        assert str(holder.home) not in str(other.ask("status")["duties"])
+        submit(other, ["together again"], "far@elsewhere.test")
+        poll(lambda: "Delayed: together again" in subjects(other, "bob"))
+        holder.start()
+        assert holder.ask("status")["duties"]["upkeep"]
+        notices = [each for each in subjects(other, "bob") if each.startswith("Delayed: together")]
+        assert sorted(notices) == ["Delayed: together", "Delayed: together again"]
+        # One queue, two schedulers: each message leaves once, from whichever claims it.
+        remote.rcpt = "250 2.1.5 fine"
+        for number, one in enumerate(nodes):
+            submit(one, [f"shared {number}-{each}" for each in range(20)], "far@elsewhere.test")
+        poll(lambda: not node.ask("queue.list"), 40)
+        assert len(remote.taken) == 42
+        found = {each.data.partition(b"Subject: ")[2].partition(b"\r\n")[0] for each in remote.taken}
+        assert len(found) == 42
+    finally:
+        remote.close()
+        for key in settings:
+            node.reset(key)
 
 
 def test_a_killed_node_leaves_the_other_at_work(node: RunningServer, other_node: RunningServer) -> None:
