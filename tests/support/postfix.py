@@ -25,9 +25,9 @@ def available() -> None:
 
 
 class Postfix:
-    """Listens on 127.0.0.1:port; `settings` are lines of main.cf."""
+    """Listens on 127.0.0.1:port; `settings` are lines of main.cf. plain: a port without extensions."""
 
-    def __init__(self, folder: Path, port: int, *settings: str) -> None:
+    def __init__(self, folder: Path, port: int, *settings: str, plain: int = 0) -> None:
         available()
         self.port = port
         self.log = folder / "log"
@@ -63,7 +63,11 @@ class Postfix:
         master = "\n".join(
             line for line in master.splitlines() if not line.startswith(("smtp      inet", "pickup"))
         )
-        (config / "master.cf").write_text(f"127.0.0.1:{port} inet n - n - - smtpd\n{master}\n")
+        listening = [f"127.0.0.1:{port} inet n - n - - smtpd"]
+        if plain:
+            without = "smtpd_discard_ehlo_keywords=8bitmime,chunking,dsn,pipelining,size,smtputf8,starttls"
+            listening.append(f"127.0.0.1:{plain} inet n - n - - smtpd -o {without}")
+        (config / "master.cf").write_text("\n".join([*listening, master]) + "\n")
         subprocess.run(["postfix", "-c", str(config), "check"], check=False, capture_output=True, timeout=60)
         self._process = subprocess.Popen(
             [f"{DAEMONS}/master", "-c", str(config), "-d"],
