@@ -15,8 +15,10 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from tests.support import dnssec
 from tests.support.certificates import Authority
 from tests.support.clients import poll
+from tests.support.faulty import Faulty
 from tests.support.servers import RunningServer
 from tests.system.test_transport import Lab, lab, world  # noqa: F401
 
@@ -130,6 +132,56 @@ def test_without_dnssec_there_is_no_dane(lab: Lab) -> None:  # noqa: F811
     assert any(one["level"] == "error" and "dane is wanted" in one["text"] for one in lab.here.ask("check"))
     lab.send(f"dan@{lab.domain}")
     assert "DNSSEC names no certificate" in lab.tried()["last_error"]
+
+
+@pytest.fixture
+def validated(lab: Lab, tmp_path: Path) -> Iterator[dict[str, Faulty]]:  # noqa: F811
+    """Hosts of good.test and wrong.test (signed), forged.test (signed, its TLSA record replaced since) and
+    open.test (not signed), and a resolver of Debian's that validates what our server asks it."""
+    dnssec.available()
+    pair = Authority(lab.folder, "signed").sign("whoever")
+    right, wrong = record(pair, 3), "3 1 1 " + "00" * 32
+    hosts, zone = {}, ""
+    for number, name in enumerate(("good", "wrong", "forged", "open"), 11):
+        hosts[name] = Faulty(f"127.0.0.{number}", lab.port, pair=pair)
+        mx, record_of = f"mx.{name}.test", wrong if name in ("wrong", "open") else right
+        if name == "open":
+            lab.names.secure.clear()
+            lab.names.zone |= {
+                ("open.test", "MX"): [f"1 {mx}."],
+                (mx, "A"): [f"127.0.0.{number}"],
+                (f"_{lab.port}._tcp.{mx}", "TLSA"): [record_of],
+            }
+        else:
+            zone += f"{name}.test. 60 IN MX 1 {mx}.\n{mx}. 60 IN A 127.0.0.{number}\n"
+            zone += f"_{lab.port}._tcp.{mx}. 60 IN TLSA {record_of}\n"
+    forged = {(f"_{lab.port}._tcp.mx.forged.test.", "TLSA"): wrong}
+    root = dnssec.Root(zone, "open.test.", forged)
+    unbound = dnssec.Unbound(tmp_path, root, ("open.test.", lab.names.address))
+    lab.started += hosts.values()
+    lab.set(ims__delivery__nameservers=[unbound.address])
+    yield hosts
+    unbound.stop()
+    root.close()
+
+
+def test_with_signatures_and_a_resolver_that_proves_them(
+    lab: Lab,  # noqa: F811
+    validated: dict[str, Faulty],
+) -> None:
+    assert not any("DNSSEC" in one["text"] for one in lab.here.ask("check"))
+    for name, said in (("good", "(TLS dane: TLSv1.3, verified by DANE)"), ("open", "(TLS may: TLSv1.3")):
+        queue_id = lab.send(f"carol@{name}.test")
+        poll(lambda name=name: validated[name].taken)  # type: ignore[misc]
+        lab.gone()
+        assert said in lab.told(queue_id, "relayed")[0]
+    lab.send("carol@wrong.test")
+    assert "TLS, wanted by DANE: " in lab.tried()["last_error"]
+    lab.here.ask("queue.delete", messages=[lab.rows()[0]["id"]], ndr=False)
+    lab.gone()
+    lab.send("carol@forged.test")
+    assert "TLSA" in lab.tried()["last_error"]
+    assert "MAIL" not in validated["wrong"].verbs() and not validated["forged"].connections
 
 
 def test_records_that_nobody_can_use_still_mean_tls(lab: Lab) -> None:  # noqa: F811
