@@ -65,7 +65,8 @@ class Faulty:
             if self.trust is not None:
                 self._tls.load_verify_locations(self.trust)
                 self._tls.verify_mode = ssl.CERT_OPTIONAL
-        self._listener = socket.create_server((self.address, self.port))
+        family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
+        self._listener = socket.create_server((self.address, self.port), family=family)
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 

@@ -185,6 +185,28 @@ def test_a_host_where_nobody_listens_is_passed_over(lab: Lab) -> None:
     lab.gone()
 
 
+@pytest.mark.parametrize(("prefer", "first"), [("ipv6", "::1"), ("ipv4", "127.0.0.11")])
+def test_a_host_with_addresses_of_both_kinds_is_tried_at_each(lab: Lab, prefer: str, first: str) -> None:
+    four = lab.host(1)
+    lab.names.zone[f"mx1.{lab.domain}", "AAAA"] = ["::1"]
+    six = Faulty("::1", lab.port)
+    lab.started.append(six)
+    lab.set(ims__delivery__prefer=prefer)
+    one, other = (six, four) if first == "::1" else (four, six)
+    queue_id = lab.send(f"carol@{lab.domain}")
+    lab.gone()
+    assert (len(one.taken), other.connections) == (1, 0)
+    events = lab.here.ask("track", what=queue_id)
+    (peer,) = [each["peer"] for each in events if each["event"] == "relayed"]
+    assert peer == f"mx1.{lab.domain}[{first}]:{lab.port}"
+    # Within the same attempt: nobody listens at the first address now.
+    one.close()
+    lab.started.remove(one)
+    queue_id = lab.send(f"dan@{lab.domain}")
+    lab.gone()
+    assert len(other.taken) == 1 and not lab.told(queue_id, "deferred")
+
+
 def test_equal_preferences_share_the_mail(lab: Lab) -> None:
     hosts = [lab.host(1, level=10), lab.host(2, level=10)]
     lab.set(ims__limits__messages_per_connection=1)
