@@ -13,6 +13,7 @@ from imsd.mail.envelope import Addressee
 from imsd.mail.policy import Submitter
 from imsd.mail.routing import Unroutable, route
 from imsd.mail.security import wanted
+from imsd.plugins.interfaces import QUESTIONS
 from imsd.settings.connectors import DEFAULT, Ims
 from imsd.settings.networks import address as parse_address
 from imsd.settings.routing import Rerouting, Restrictions
@@ -64,6 +65,11 @@ async def explain(core: Any, address: str, sender: str = "", client: str = "", a
         found = await core.policy.addressee(path, NO_RCPT_PARAMETERS, by, told.append)
     except Refusal as refusal:
         return {"rules": told, "result": "refused", "text": refusal.text, "targets": []}
+    told += [
+        f"plug-in {each.row.name} will be asked: {', '.join(asked)}"
+        for each in core.plugins.all
+        if (asked := [event for event in QUESTIONS if each.takes(event)])
+    ]
     if found.recipient is not None:
         return {"rules": told, "result": "here", "text": _here(found), "targets": []}
     return {"rules": told, **await _outward(core, found, by, told)}

@@ -124,6 +124,9 @@ EVENTS: Final[dict[str, Any]] = {
     "logged": ILogged,
 }
 
+QUESTIONS: Final = ("connected", "mail", "recipient", "received", "sending")
+"""Of those, what is asked of a message on its way."""
+
 TRACKED: Final = {
     "delivered": "delivered",
     "relayed": "sent",

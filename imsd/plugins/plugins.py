@@ -74,11 +74,18 @@ class Plugins:
             self._replace(())
 
     def reload(self) -> None:
-        """Read all modules anew."""
-        if self._unwatch is not None:
-            rows = [each.row for each in self.all]
-            self._replace(())
-            self._replace(tuple(PlugIn(row, self._folder, self._reactor) for row in rows))
+        """Read all modules anew. What the old plug-ins were not told yet, the new ones are."""
+        if self._unwatch is None:
+            return
+        old, waiting = self.all, self._facts
+        self._facts = {}
+        self._replace(())
+        made = tuple(PlugIn(each.row, self._folder, self._reactor) for each in old)
+        self._replace(made)
+        for before, after in zip(old, made, strict=True):
+            for event, fact in waiting.get(before, ()):
+                if event in after.methods:
+                    self._tell(after, event, fact)
 
     def _changed(self) -> None:
         rows = self._settings[Hooks].plugins
@@ -135,14 +142,16 @@ class Plugins:
     def tell(self, event: str, fact: Any) -> None:
         """Nobody waits for it."""
         for each in self._by_event.get(event, ()):
-            if event not in each.methods:
-                continue
-            waiting = self._facts.setdefault(each, deque())
-            if len(waiting) >= WAITING:
-                self._dropped(each)
-            else:
-                waiting.append((event, fact))
-                self._go_on(each)
+            if event in each.methods:
+                self._tell(each, event, fact)
+
+    def _tell(self, plugin: PlugIn, event: str, fact: Any) -> None:
+        waiting = self._facts.setdefault(plugin, deque())
+        if len(waiting) >= WAITING:
+            self._dropped(plugin)
+        else:
+            waiting.append((event, fact))
+            self._go_on(plugin)
 
     def tracked(self, events: Iterable[Event]) -> None:
         """Tell what was tracked."""

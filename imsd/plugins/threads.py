@@ -46,6 +46,7 @@ class Threads:
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
         self._threads = 0
         self._hanging = 0
+        self._stopped = False
 
     async def call(self, name: str, function: Callable[..., Any], seconds: float, *arguments: Any) -> Any:
         """Its answer. name: for errors. Raises PluginFailed."""
@@ -57,6 +58,9 @@ class Threads:
         call = _Call(name, function, arguments)
         timer = self._reactor.callLater(seconds, self._too_long, call, seconds)
         self._calls.put(call)
+        if self._stopped:
+            # Who was asked before it went still gets an answer, and the thread ends with it.
+            self.stop()
         try:
             return await call.done
         except CancelledError:
@@ -97,7 +101,8 @@ class Threads:
             call.done.callback(answer)
 
     def stop(self) -> None:
-        """Let the threads go."""
+        """Let the threads go, when they have answered what they were asked."""
+        self._stopped = True
         for _ in range(self._threads):
             self._calls.put(None)
         self._threads = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from imsd.errors import PolicyRejected, TryLater
 from imsd.plugins import interfaces, plugins
 from imsd.plugins.answers import Answer, answer
 from imsd.plugins.plugins import Plugins, Verdict
-from imsd.plugins.threads import PluginFailed
+from imsd.plugins.threads import PluginFailed, Threads
 from imsd.plugins.values import Logged
 from imsd.settings import PAGES, LiveSettings
 from imsd.settings.hooks import Event
@@ -289,6 +290,36 @@ def test_facts_are_told_later_in_order_and_not_without_end(
     assert imsd_test_plugin.told == [13, 14, 15]
     assert site.plugins.all[0].dropped == 1
     assert events == [20_025, 20_024]
+
+
+def test_what_was_not_told_yet_is_told_after_a_reload(site: Site) -> None:
+    text = (
+        "class A:\n"
+        "    told = []\n"
+        "    def __init__(self, settings): pass\n"
+        "    async def logged(self, event): self.told.append(event.number)\n"
+    )
+    site.write(text)
+    site.set({"name": "imsd_test_plugin.A"})
+    site.plugins.tell("logged", Logged(7, "text"))
+    site.write(text.replace("told", "heard"))
+    site.plugins.reload()
+    site.reactor.advance(0)
+    assert sys.modules["imsd_test_plugin"].A.heard == [7]
+
+
+def test_who_goes_answers_what_he_was_asked(site: Site) -> None:
+    threads = Threads(site.reactor, "test")
+    asking = Deferred.fromCoroutine(threads.call("f", lambda: 7, 5))
+    threads.stop()
+    assert run(asking) == 7
+    before = threading.active_count()
+    assert run(Deferred.fromCoroutine(threads.call("f", lambda: 8, 5))) == 8
+    for _ in range(100):
+        if threading.active_count() <= before:
+            break
+        time.sleep(0.01)
+    assert threading.active_count() <= before, "no thread is left"
 
 
 def test_a_function_runs_in_a_thread(site: Site) -> None:

@@ -395,6 +395,8 @@ def test_the_plug_in_that_comes_along(lab: Lab, tmp_path: Path) -> None:
     assert "5.7.1 We do not take files like game.exe" in lab.back("a program").replace("\r\n ", " ")
     (listed,) = lab.here.ask("plugins.list")
     assert (listed["failures"], listed["problem"]) == (0, "")
+    explained = lab.here.ask("route.explain", address="x@here.test")
+    assert "plug-in lab_house_rules.HouseRules will be asked: received" in explained["rules"]
     # One that is broken lets nothing by; mended and read anew, it does.
     (plugins / "lab_house_rules.py").write_text("oh")
     assert lab.here.ask("plugins.reload")[0]["problem"]
