@@ -108,7 +108,7 @@ class RunningServer:
         return config.STANDARD_PORTS[name] + self.offset
 
     def address(self, alias: str) -> str:
-        return f"{alias}@{DOMAIN}"
+        return alias if "@" in alias else f"{alias}@{DOMAIN}"
 
     @property
     def log(self) -> str:
