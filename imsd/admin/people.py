@@ -258,12 +258,12 @@ async def sending(
         await core.directory.change(person.dn, change)
     own = (await core.directory.limits(person.account)).sending
     allowed = core.delivery.sending.allowed(person.address, own)
-    used = core.delivery.sending.used(person.address)
+    used = await core.delivery.sending.used(person.address)
     return [
         {
             "limit": limit,
             "allowed": most,
-            "used": used[limit],
+            "used": used.of(limit),
             "decided_by": "mailbox" if limit in own else "site",
         }
         for limit, most in allowed.items()

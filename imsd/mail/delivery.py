@@ -81,7 +81,7 @@ class Delivery:
         self.connectors = Connectors(settings, directory)
         self.turns = Turns(now)
         self.flow = FlowGate(db, settings, now)
-        self.sending = SendingLimits(settings, lambda: now() / 1_000_000)
+        self.sending = SendingLimits(db, settings, lambda: now() / 1_000_000)
         self.srs = Srs(directory, settings)
         self._planner = Planner(directory, self.connectors, self.room, self.srs)
         self.signer: Signer | None = None
@@ -219,7 +219,7 @@ class Delivery:
         except (NoSuchRecipient, AmbiguousRecipient):
             sender = None
         own = isinstance(sender, Local) and sender.account == account
-        plan.held = self.sending.hold(
+        plan.held = await self.sending.hold(
             sender.address if own and sender else reverse_path or f"account {account}",
             len(plan.remote),
             own_limits,

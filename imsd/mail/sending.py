@@ -7,7 +7,7 @@
    as ever. It leaves when an administrator releases it (`imsctl queue release`). Held mail is not
    counted, so that whoever is below his limit again sends again.
 3. The administrator hears of it by mail, once an hour for each mailbox or domain.
-4. Counters are this process's own and bounded.
+4. What was sent is counted in the store: a restart clears nothing, and servers that share it count together.
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ from twisted.logger import Logger
 from imsd.directory.allowances import ANY
 from imsd.mail.pace import Pace
 from imsd.settings.sending import Allowance, Sending
+from imsd.store import sent
+from imsd.store.sent import Used
 
 if TYPE_CHECKING:
     from imsd.settings import LiveSettings
+    from imsd.store.database import Database
 
 HOUR: Final = 3600.0
-DAY: Final = 24 * HOUR
+LISTED: Final = 100
 
 REMEMBERED: Final = 10_000
 """Mailboxes whose own limits are known for `limited`."""
@@ -36,19 +39,14 @@ Alert = Callable[[str, str], None]
 
 
 class SendingLimits:
-    """The counters of one server. clock: seconds since 1970."""
+    """clock: seconds since 1970."""
 
     log = Logger()
 
-    def __init__(self, settings: LiveSettings, clock: Callable[[], float]) -> None:
+    def __init__(self, db: Database, settings: LiveSettings, clock: Callable[[], float]) -> None:
+        self._db = db
         self._settings = settings
         self._clock = clock
-        self._paces = {
-            "messages_per_hour": Pace(HOUR),
-            "messages_per_day": Pace(DAY),
-            "recipients_per_hour": Pace(HOUR),
-            "recipients_per_day": Pace(DAY),
-        }
         self._told = Pace(HOUR)
         self._own: OrderedDict[str, Mapping[str, int]] = OrderedDict()
         self.alert: Alert = lambda subject, text: None
@@ -63,12 +61,11 @@ class SendingLimits:
         found = _allowance(self._settings[Sending].of_mailbox(address))
         return found | {limit: None if most == ANY else most for limit, most in own.items()}
 
-    def used(self, address: str) -> dict[str, int]:
+    async def used(self, address: str) -> Used:
         """What a mailbox has sent in each limit's time."""
-        now, key = self._clock(), address.casefold()
-        return {limit: round(pace.used(key, now)) for limit, pace in self._paces.items()}
+        return await self._db.read(sent.used, address.casefold(), self._clock())
 
-    def hold(self, address: str, recipients: int, own: Mapping[str, int] | None = None) -> str:
+    async def hold(self, address: str, recipients: int, own: Mapping[str, int] | None = None) -> str:
         """May a mailbox send a message to so many? "" and it is counted, or the limit that holds it.
 
         own: limits of its entry, which go before the settings.
@@ -80,20 +77,11 @@ class SendingLimits:
         row = page.of_domain(domain)
         if row is not None:
             asked.append((f"@{row.domain}", _allowance(row)))
-        now = self._clock()
-        for key, allowed in asked:
-            for name, amount in (("messages", 1), ("recipients", recipients)):
-                for span in ("hour", "day"):
-                    limit = f"{name}_per_{span}"
-                    most = allowed[limit]
-                    if most is not None and self._paces[limit].used(key, now) + amount > most:
-                        self._paces[limit].refuse(key, now)
-                        self._tell(limit, key, address, most)
-                        return f"{limit} of {key}"
-        for key, _ in asked:
-            for limit, pace in self._paces.items():
-                pace.add(key, 1 if limit.startswith("messages") else recipients, now)
-        return ""
+        over = await self._db.write(sent.take, asked, recipients, self._clock())
+        if over is None:
+            return ""
+        self._tell(over.limit, over.who, address, over.most)
+        return f"{over.limit} of {over.who}"
 
     def _note(self, key: str, own: Mapping[str, int]) -> None:
         self._own.pop(key, None)
@@ -119,25 +107,28 @@ class SendingLimits:
 
     # For the administrator -----------------------------------------------------------------
 
-    def limited(self) -> list[dict[str, Any]]:
+    async def limited(self) -> list[dict[str, Any]]:
         """Who has reached a limit."""
-        page, now, rows = self._settings[Sending], self._clock(), []
-        for limit, pace in self._paces.items():
-            for each in pace.over(1, now):
-                if each.key[0] == "@":
-                    row_of = page.of_domain(each.key[1:])
-                    most = _allowance(row_of)[limit] if row_of is not None else None
-                else:
-                    most = self.allowed(each.key, self._own.get(each.key, {}))[limit]
-                if most is not None and (each.used >= most or each.refused):
-                    row = {"limit": f"ims.sending.{limit}", "who": each.key, "used": each.used}
-                    rows.append({**row, "allowed": most, "refused": each.refused})
-        return rows
+        page, rows = self._settings[Sending], []
+        for who, used in (await self._db.read(sent.busy, self._clock())).items():
+            if who[0] == "@":
+                row_of = page.of_domain(who[1:])
+                allowed = _allowance(row_of) if row_of is not None else {}
+            else:
+                allowed = self.allowed(who, self._own.get(who, {}))
+            left = {limit: most - used.of(limit) for limit, most in allowed.items() if most is not None}
+            # Who has been refused and has something left wanted more than that at once.
+            least = min(left.values()) if left and used.refused else 0
+            for limit, room in left.items():
+                if room <= max(0, least):
+                    row = {"limit": f"ims.sending.{limit}", "who": who, "used": used.of(limit)}
+                    rows.append({**row, "allowed": used.of(limit) + room, "refused": used.refused})
+        return rows[:LISTED]
 
-    def forget(self, who: str) -> bool:
+    async def forget(self, who: str) -> bool:
         """Let a mailbox, or @domain, begin anew; whether it was known."""
-        known = [pace.forget(who.casefold()) for pace in (*self._paces.values(), self._told)]
-        return any(known)
+        self._told.forget(who.casefold())
+        return await self._db.write(sent.forget, who.casefold())
 
 
 def _allowance(page: Allowance) -> dict[str, int | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from imsd.store import claims, greylist, jobs, sqlite, tracking
+from imsd.store import claims, greylist, jobs, sent, sqlite, tracking
 from imsd.store.blobs import Blobs
 from imsd.store.database import Database
 from imsd.store.sql import SQLITE
@@ -43,6 +43,8 @@ async def tidy(db: Database, blobs: Blobs, now: int, keep: Keep | None = None) -
     while await db.write(tracking.expire, now - keep.tracking):
         pass
     while await db.write(greylist.expire, now):
+        pass
+    while await db.write(sent.expire, now / _SECOND):
         pass
     if db.dialect == SQLITE:
         while await db.write(sqlite.shrink):

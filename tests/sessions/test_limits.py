@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.task import Clock
 
 from imsd.mail.limits import Arrivals, InboundLimits
+from imsd.mail.sending import SendingLimits
 from imsd.settings import PAGES, LiveSettings
 from imsd.store import spool, tracking
 from protocols.connection import Connection, ConnectionFactory, Limits
@@ -250,7 +252,7 @@ def test_an_entry_has_limits_of_its_own(site: Site) -> None:
     assert (send("alice", 1), send("bob", 2)) == ("HELD", "WAITING")
     run(site.directory.change(site.alice.dn, {"imsSendMessagesPerHour": ["1"]}))
     assert (send("alice", 3), send("alice", 4)) == ("WAITING", "HELD")
-    (row,) = site.delivery.sending.limited()
+    (row,) = run(site.delivery.sending.limited())
     assert (row["who"], row["used"], row["allowed"]) == ("alice@example.test", 1, 1)
     # The site's limit holds for the others, and not for who has any number.
     site.configure(ims__sending__messages_per_hour="1")
@@ -258,6 +260,9 @@ def test_an_entry_has_limits_of_its_own(site: Site) -> None:
     assert (send("bob", 5), send("bob", 6), send("alice", 6)) == ("WAITING", "HELD", "WAITING")
     run(site.directory.change(site.alice.dn, {"imsSendMessagesPerHour": []}))
     assert send("alice", 7) == "HELD"
+    # A restart clears nothing.
+    site.delivery.sending = SendingLimits(site.db, site.settings, time.time)
+    assert send("bob", 8) == "HELD"
 
 
 @pytest.mark.parametrize(
@@ -292,11 +297,11 @@ def test_mail_beyond_the_limit_is_held_and_the_administrator_is_told_once(
     events = run(site.db.read(lambda tx: tracking.query(tx, event="held")))
     assert {event.reason.partition("_per_")[0] for event in events} <= {"messages", "recipients"}
     assert len(events) == 4
-    assert site.delivery.sending.limited()
+    assert run(site.delivery.sending.limited())
     # Somebody else, and what comes from outside, goes on; unless the domain has used it up.
     site.submission("bob").send(b"bob@example.test", b"Subject: s\r\n\r\nx", b"5@example.org")
     assert queued(site)[-1] == ("5@example.org", "HELD" if "domains" in limits else "WAITING")
-    site.delivery.sending.forget("alice@example.test")
-    site.delivery.sending.forget("@example.test")
+    run(site.delivery.sending.forget("alice@example.test"))
+    run(site.delivery.sending.forget("@example.test"))
     site.submission().send(b"alice@example.test", b"Subject: s\r\n\r\nx", b"6@example.org")
     assert queued(site)[-1] == ("6@example.org", "WAITING")
