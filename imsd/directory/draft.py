@@ -7,7 +7,7 @@ out (rule 13), checks the result against the schema, and gives what is to be sto
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 from imsd.directory import certificates, protocols, proxies, referring, schema, searchrights, subschema, tree
 from imsd.directory.addressing import Proxy
@@ -105,6 +105,7 @@ def finish(
     if kind is Kind.CONTACT:
         proxies.check_target(working, rules, names)
     attributes = {key: tuple(values) for key, values in working.attributes.items() if schema.stored(key)}
+    differing = working.differing()
     return Draft(
         parent=working.parent,
         rdn_attribute=working.rdn.type,
@@ -113,8 +114,9 @@ def finish(
         kind=kind,
         attributes=attributes,
         references={key: tuple(ids) for key, ids in working.references.items() if ids},
-        values=_index(working, uuid),
+        values=indexed(working, uuid) if differing is None else _index(working.attributes, differing),
         names=names,
+        gone=None if differing is None else _index(working.initial or {}, differing),
     )
 
 
@@ -190,7 +192,8 @@ def _check(working: Working, classes: frozenset[str], tolerant: bool) -> None:
         if len(values) > MOST_VALUES or (definition.type.single and len(values) > 1):
             raise ConstraintViolation(f"{definition.type.name}: too many values")
         # What classes there are was made of the schema by `finish` itself.
-        if definition.kept in (Kept.VALUE, Kept.VIEW) and key != "objectclass":
+        was = working.initial.get(key, ()) if working.initial is not None else ()
+        if definition.kept in (Kept.VALUE, Kept.VIEW) and key != "objectclass" and tuple(values) != was:
             for value in values:
                 schema.check(definition, value)
         if key in certificates.KEYS and not tolerant:
@@ -201,13 +204,21 @@ def _check(working: Working, classes: frozenset[str], tolerant: bool) -> None:
             raise ConstraintViolation(f"{known(key).type.name}: too many values")
 
 
-def _index(working: Working, uuid: bytes) -> frozenset[tuple[str, str]]:
-    made = {("entryuuid", uuid.hex())}
-    for key, values in working.attributes.items():
-        if not values or not known(key).indexed:
+def indexed(working: Working, uuid: bytes) -> frozenset[tuple[str, str]]:
+    """All that is indexed of an entry."""
+    return _index(working.attributes) | {("entryuuid", uuid.hex())}
+
+
+def _index(
+    attributes: Mapping[str, Iterable[bytes]], among: set[str] | None = None
+) -> frozenset[tuple[str, str]]:
+    """What is indexed of attributes; among: of these alone."""
+    made: set[tuple[str, str]] = set()
+    for key, values in attributes.items():
+        plain = schema.plain(key)
+        if not values or (among is not None and plain not in among) or not known(key).indexed:
             continue
         # What cannot be normalised is there all the same: it stands as "".
-        plain = schema.plain(key)
         made.update((plain, schema.index_text(plain, value) or "") for value in values)
     return frozenset(made)
 

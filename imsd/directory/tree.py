@@ -10,6 +10,7 @@ relative name is written once and either suffix put behind it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from imsd.directory.entry import INNER, Kind
@@ -48,6 +49,7 @@ class Suffix:
     normals: tuple[str, ...]
 
     @classmethod
+    @lru_cache(maxsize=64)
     def of(cls, text: str) -> Suffix:
         return cls(text, tuple(rdn.normal for rdn in dn.parse(text).rdns))
 
@@ -81,6 +83,9 @@ class Tree:
     def find(self, tx: Transaction, name: DN) -> EntryId:
         """The entry of a name, by rows. Raises NoSuchEntry, with the deepest that exists."""
         path, suffix = self.locate(name)
+        whole = entries.descendant(tx, self.root, [rdn.normal for rdn in path])
+        if whole is not None:
+            return whole
         found = self.root
         for depth, rdn in enumerate(path):
             below = entries.child(tx, found, rdn.normal)
@@ -100,15 +105,14 @@ def relative(path: tuple[RDN, ...]) -> str:
 
 def read(tx: Transaction) -> Tree | None:
     """The tree of this store; None while there is none."""
-    top = entries.children(tx, entries.ROOT, 0, 1)
-    if not top:
+    row = entries.top(tx)
+    if row is None:
         return None
-    row = entries.load_alone(tx, top[0])
     suffixes = [Suffix.of(f"{row.rdn_attribute}={dn.escape(row.rdn_value)}")]
     domains = row.attributes.get("associateddomain", ())
     if domains:
         suffixes.append(Suffix.of(domain_suffix(domains[0].decode())))
-    return Tree(top[0], tuple(suffixes))
+    return Tree(row.id, tuple(suffixes))
 
 
 def require(tx: Transaction) -> Tree:

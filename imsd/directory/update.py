@@ -61,7 +61,7 @@ def viewer(tx: Transaction, asking: Viewer) -> Viewer:
     if not asking.entry:
         return searchrights.holding(tx, asking)
     try:
-        entry = Entry(entries.load(tx, asking.entry))
+        entry = Entry(entries.load_alone(tx, asking.entry))
     except NoSuchEntry:
         raise NotPermitted from None
     if entry.kind != Kind.MAILBOX or entry.flag("imsaccountdisabled"):
@@ -369,7 +369,7 @@ def _store(unit: Unit, entry: Entry, working: Working, rules: Rules, now: int, a
         raise UnwillingToPerform("The structural object class stays")
     if working.parent != entry.parent:
         draft.place(working, parent)
-    entry_changes.replace(unit, entry.id, made, now, asking.entry)
+    entry_changes.replace(unit, entry.id, made, now, asking.entry, entry.row)
     if entry.kind == Kind.MAILBOX and any(made.attributes.get(key) != entry.user.get(key) for key in LIMITS):
         _limit(unit, AccountId(entry.id), made, rules)
     if entry.is_admin and not Entry(entries.load(unit, entry.id)).is_admin:

@@ -66,20 +66,33 @@ class Working:
     """The views before any change."""
     before: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
     """The stored attributes before any change: what is wrong there already hinders no other change."""
+    initial: Mapping[str, tuple[bytes, ...]] | None = None
+    """These and the views, of an entry that is stored already."""
 
     @classmethod
     def of(cls, row: EntryRow) -> Working:
         shown = views(row.kind, row.rdn_value, row.attributes)
         shown["proxyaddresses"] = row.attributes.get("proxyaddresses", ())
+        initial = {**row.attributes, **shown}
         return cls(
             parent=row.parent,
             rdn=RDN((AVA(row.rdn_attribute, row.rdn_value),)),
             kind=row.kind,
-            attributes={key: list(values) for key, values in {**row.attributes, **shown}.items() if values},
+            attributes={key: list(values) for key, values in initial.items() if values},
             references={key: list(ids) for key, ids in row.references.items()},
             shown=shown,
             before=row.attributes,
+            initial=initial,
         )
+
+    def differing(self) -> set[str] | None:
+        """Attributes, by keys without options, whose values are not what they were; None of a new entry."""
+        if self.initial is None:
+            return None
+        was, now = self.initial, self.attributes
+        keys = {key for key, values in now.items() if tuple(values) != was.get(key, ())}
+        keys.update(key for key, values in was.items() if values and not now.get(key))
+        return set(map(schema.plain, keys))
 
     # Changes -------------------------------------------------------------------------
 

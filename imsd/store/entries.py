@@ -46,6 +46,8 @@ class Draft:
     """An entry as it is to be stored.
 
     values: (attribute, normalised value) to be indexed. names: organisation-wide names.
+    gone: of an entry that is changed, what was indexed of the attributes that `values` is about, which are
+    those that differ; None: `values` is about all.
     """
 
     parent: EntryId
@@ -57,6 +59,7 @@ class Draft:
     references: dict[str, tuple[EntryId, ...]] = field(default_factory=dict)
     values: frozenset[tuple[str, str]] = frozenset()
     names: dict[str, NameKind] = field(default_factory=dict)
+    gone: frozenset[tuple[str, str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ _columns = [
 ]  # fmt: skip
 
 _LOAD = sql(select(*_columns).where(_e.id == bindparam("id")))
+_TOP = sql(select(*_columns).where(_e.parent == ROOT).order_by(_e.id).limit(1))
 _KIND = sql(select(_e.kind).where(_e.id == bindparam("id")))
 _LOAD_MANY = sql(select(*_columns).where(among(_e.id, "ids")).order_by(_e.id))
 _REFERENCES = sql(
@@ -101,6 +105,20 @@ _REFERRERS = sql(
 _REFERENCES_OF = sql(select(_r.attribute, _r.target).where(_r.entry == bindparam("id")).order_by(_r.position))
 _REFERRERS_OF = sql(select(_r.attribute, _r.entry).where(_r.target == bindparam("id")).order_by(_r.entry))
 _CHILD = sql(select(_e.id).where(_e.parent == bindparam("parent"), _e.rdn_normal == bindparam("rdn")))
+
+
+def _descendant(depth: int) -> Any:
+    steps = [entry.alias(f"e{number}").c for number in range(depth)]
+    statement = select(steps[-1].id).where(steps[0].parent == bindparam("parent"))
+    for number, step in enumerate(steps):
+        statement = statement.where(step.rdn_normal == bindparam(f"rdn{number}"))
+        if number:
+            statement = statement.where(step.parent == steps[number - 1].id)
+    return sql(statement)
+
+
+_STEPS = 4
+_DESCENDANT = {depth: _descendant(depth) for depth in range(1, _STEPS + 1)}
 _CHILDREN = sql(
     select(_e.id)
     .where(_e.parent == bindparam("parent"), _e.id > bindparam("after"))
@@ -154,6 +172,12 @@ def load_alone(tx: Transaction, entry_id: EntryId) -> EntryRow:
     return _row(row, (), ())
 
 
+def top(tx: Transaction) -> EntryRow | None:
+    """The topmost entry, as `load_alone` has it."""
+    row = tx.one(_TOP)
+    return None if row is None else _row(row, (), ())
+
+
 def kind_of(tx: Transaction, entry_id: EntryId) -> int:
     """Raises NoSuchEntry."""
     kind: int | None = tx.value(_KIND, id=entry_id)
@@ -199,6 +223,16 @@ def exists(tx: Transaction, entry_id: EntryId) -> bool:
 def child(tx: Transaction, parent: EntryId, rdn_normal: str) -> EntryId | None:
     """The entry of that name right below parent."""
     found: EntryId | None = tx.value(_CHILD, parent=parent, rdn=rdn_normal)
+    return found
+
+
+def descendant(tx: Transaction, parent: EntryId, path: Sequence[str]) -> EntryId | None:
+    """The entry that a path of normalised RDNs leads to, from right below parent; [] is parent itself."""
+    found: EntryId | None = parent
+    while path and found is not None:
+        some, path = path[:_STEPS], path[_STEPS:]
+        names = {f"rdn{depth}": rdn for depth, rdn in enumerate(some)}
+        found = tx.value(_DESCENDANT[len(some)], parent=found, **names)
     return found
 
 

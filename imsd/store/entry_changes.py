@@ -123,13 +123,20 @@ def add(unit: Unit, draft: Draft, now: int, actor: EntryId = ROOT, uuid: bytes |
     return entry_id
 
 
-def replace(unit: Unit, entry_id: EntryId, draft: Draft, now: int, actor: EntryId = ROOT) -> None:
-    """Make the entry what the draft says; only what differs is written.
+def replace(
+    unit: Unit,
+    entry_id: EntryId,
+    draft: Draft,
+    now: int,
+    actor: EntryId = ROOT,
+    old: EntryRow | None = None,
+) -> None:
+    """Make the entry what the draft says; only what differs is written. old: as this unit has read it.
 
     Raises NoSuchEntry, EntryExists (new name or parent), ConstraintViolation (a name).
     """
     previous, version = unit.advance(DIRECTORY)
-    old = load(unit, entry_id)
+    old = old or load(unit, entry_id)
     touched = {entry_id}
     if (old.parent, old.rdn_normal) != (draft.parent, draft.rdn_normal):
         if draft.parent and not exists(unit, draft.parent):
@@ -171,7 +178,7 @@ def _renamed(unit: Unit, old: EntryRow, version: int) -> set[EntryId]:
 
 
 def _replace_values(unit: Unit, entry_id: EntryId, draft: Draft) -> None:
-    before = set(unit.all(_VALUES_OF, id=entry_id))
+    before = set(unit.all(_VALUES_OF, id=entry_id)) if draft.gone is None else _cut(draft.gone)
     after = _cut(draft.values)
     unit.many(_DROP_VALUE, _value_rows(entry_id, before - after))
     _add_values(unit, entry_id, after - before)

@@ -10,7 +10,8 @@ runs in a thread that needs the lock for nothing else.
    at most. A larger group is cheaper for each, and loses no time: the reactor is busy with those who
    bring more. Where one client waits alone, that is the next turn.
 2. A kind of unit proves itself quick in the thread before it may run on the reactor, and goes
-   back when its moving cost is over the limit (as reads do, rule 12). Order is kept.
+   back when its moving cost is over the limit (as reads do, rule 12). Order is kept. Those of known kinds
+   that wait one behind the other are a group in the thread, too, of what takes `TOGETHER` seconds.
 3. Units run without savepoints. When one raises, the group is rolled back and run again with them,
    so that it alone fails.
 4. A transaction that was lost is run again in the thread, one unit at a time (rule 1).
@@ -45,6 +46,8 @@ ENOUGH = 16
 """Units that wait for no more of them."""
 GATHER = 0.002
 """Seconds that they wait at most."""
+TOGETHER = 0.02
+"""Seconds that units of a group in the thread are expected to take in all."""
 
 How = Callable[[list[Job], list[Outcome]], list[Outcome] | None]
 
@@ -135,7 +138,7 @@ class TurnWriter:
             self._work.put(Group(self._arrive, self._run_of_arrivals(), []))
             return
         if not self._quick(self._waiting[0]):
-            self._work.put(Group(self._measured, [self._waiting.popleft()], []))
+            self._work.put(Group(self._measured, self._run_of_slow_ones(), []))
             return
         taken: list[Job] = []
         outcomes: list[Outcome] = []
@@ -150,6 +153,20 @@ class TurnWriter:
         taken: list[Job] = []
         waiting = self._waiting
         while waiting and waiting[0].arrival is not None and len(taken) < arrivals.MOST:
+            taken.append(waiting.popleft())
+        return taken
+
+    def _run_of_slow_ones(self) -> list[Job]:
+        """The next unit, and those of known kinds behind it that belong in the thread."""
+        waiting = self._waiting
+        taken = [waiting.popleft()]
+        cost = self._costs.get(_kind(taken[0]))
+        left = TOGETHER - cost.mean if cost is not None else 0.0
+        while left > 0 and waiting and waiting[0].arrival is None and len(taken) < self._units:
+            cost = self._costs.get(_kind(waiting[0]))
+            if cost is None or cost.quick():
+                break
+            left -= cost.mean
             taken.append(waiting.popleft())
         return taken
 
@@ -244,22 +261,27 @@ class TurnWriter:
         return [self._transactions.alone(job) for job in taken]
 
     def _measured(self, taken: list[Job], _: list[Outcome]) -> list[Outcome]:
-        """A unit whose kind is new or slow. The reactor waits for it with its costs."""
-        (job,) = taken
-        before = time.perf_counter()
+        """Units whose kind is new or slow. The reactor waits for it with its costs."""
+        outcomes: list[Outcome] = []
+        took: list[float] = []
         try:
             self._transactions.begin()
-            outcome = self._transactions.run(job)
-            took = time.perf_counter() - before
-            outcomes = self._transactions.commit([outcome])
+            before = time.perf_counter()
+            for job in taken:
+                outcomes.append(self._transactions.run(job))
+                after = time.perf_counter()
+                took.append(after - before)
+                before = after
+            outcomes = self._transactions.commit(outcomes)
         except Lost:
-            return [self._transactions.alone(job)]
-        kind = _kind(job)
-        if kind in self._costs:
-            self._costs[kind].took(took)
-        else:
-            first = self._costs[kind] = Latency()
-            first.mean = took
+            return self._again(taken, [])
+        for job, seconds in zip(taken, took, strict=True):
+            kind = _kind(job)
+            if kind in self._costs:
+                self._costs[kind].took(seconds)
+            else:
+                first = self._costs[kind] = Latency()
+                first.mean = seconds
         return outcomes
 
 

@@ -6,13 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import bindparam, select
 
-from imsd.directory import subschema
+from imsd.directory import draft, subschema
 from imsd.directory.access import ANONYMOUS, SERVER, Viewer
 from imsd.directory.attributes import Visible
 from imsd.directory.changes import Change, Modification
 from imsd.directory.directory import Directory
 from imsd.directory.values import Local
+from imsd.directory.working import Working
 from imsd.errors import (
     AttributeOrValueExists,
     ConstraintViolation,
@@ -31,8 +35,10 @@ from imsd.errors import (
     UndefinedAttribute,
     UnwillingToPerform,
 )
-from imsd.store import credentials, mailboxes
+from imsd.store import credentials, entries, mailboxes
+from imsd.store.entry_tables import entry_value
 from imsd.store.ids import AccountId, EntryId
+from imsd.store.sql import sql
 from protocols.ldap.messages import Scope
 from tests.directory.support import configure, found, open_directory, viewer
 from tests.support.stores import StoreReactor, open_store, run
@@ -461,3 +467,37 @@ def test_a_class_that_did_not_fit_before_hinders_no_other_change(
     change(directory, name, ("delete", "objectClass", ["Mail-Recipient"]), ("delete", "cn", []))
     with pytest.raises(ObjectClassViolation):
         change(directory, name, ("add", "objectClass", ["Mail-Recipient"]), ("add", "cn", ["Old"]))
+
+
+_INDEXED = sql(
+    select(entry_value.c.attribute, entry_value.c.value).where(entry_value.c.entry == bindparam("id"))
+)
+_CHANGED = ("title", "title;lang-de", "cn", "displayName", "telephoneNumber", "description", "otherMailbox")
+_VALUES = {
+    "telephoneNumber": ("+49 1", "+491", "+49 2"),
+    "otherMailbox": ("smtp$x@example.test", "smtp$y@example.test", "MS$A/B/C"),
+}
+
+
+@settings(
+    max_examples=25, deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)  # fmt: skip
+@given(data=st.data())
+def test_what_is_indexed_after_changes_is_what_the_entry_says(
+    data: st.DataObject, directory: Directory
+) -> None:
+    """Only attributes that differ are indexed anew; what comes of that is what all of them would give."""
+    for _ in range(data.draw(st.integers(1, 6))):
+        attribute = data.draw(st.sampled_from(_CHANGED))
+        how = data.draw(st.sampled_from(("add", "delete", "replace")))
+        several = _VALUES.get(attribute, ("Ann", "ANN ", "Lee", "Boss"))
+        values = data.draw(st.lists(st.sampled_from(several), max_size=3, unique=True))
+        try:
+            change(directory, ANN, (how, attribute, values))
+        except Refusal:
+            continue
+    number, _ = run(directory.cache.locate(ANN))
+    row = run(directory.db.read(entries.load, number))
+    there = set(run(directory.db.read(lambda tx: tx.all(_INDEXED, id=number))))
+    assert there == draft.indexed(Working.of(row), row.uuid)

@@ -17,7 +17,7 @@ from imsd.store.blobs import Blobs, keep, new_blob
 from imsd.store.changes import SETTINGS, Change, Missed, SettingsChanged
 from imsd.store.database import POLL_SECONDS, Database, Transaction, Unit
 from imsd.store.readers import Latency
-from imsd.store.turns import ENOUGH, TurnWriter
+from imsd.store.turns import ENOUGH, LIMIT, TOGETHER, TurnWriter
 from imsd.store.writer import Fault, Job, Outcome, Writer
 from tests.store.test_database import get, put, put_and_refuse
 from tests.support.stores import StoreReactor, open_store, run
@@ -367,13 +367,14 @@ class Turns:
         fn(*args)
 
 
-def turns(connection: Scripted, *fns: Callable[[Unit], Any]) -> list[Outcome]:
-    """What becomes of functions that are known to be quick, when they wait together."""
+def turns(connection: Scripted, *fns: Callable[[Unit], Any], cost: float = 0.0) -> list[Outcome]:
+    """What becomes of functions of known cost, in seconds, when they wait together."""
     reactor = Turns()
     outcomes: list[Outcome] = []
     writer = TurnWriter(connection, outcomes.extend, reactor)
     for fn in fns:
         writer._costs[fn.__code__] = Latency()
+        writer._costs[fn.__code__].mean = cost
     writer.start()
     for place, fn in enumerate(fns):
         writer.submit(Job(fn, (), place))
@@ -388,6 +389,53 @@ def test_a_group_in_a_turn_has_no_savepoints() -> None:
     connection = Scripted()
     assert [each.result for each in turns(connection, fine, fine, fine)] == ["fine"] * 3
     assert connection.calls == ["begin", "commit", "close"]
+
+
+def slow(unit: Unit) -> str:
+    return "slow"
+
+
+def test_units_that_belong_in_the_thread_share_a_commit() -> None:
+    connection = Scripted()
+    outcomes = turns(connection, *[slow] * 3, cost=2 * LIMIT)
+    assert [(each.done, each.result) for each in outcomes] == [(0, "slow"), (1, "slow"), (2, "slow")]
+    assert connection.calls == ["begin", *["savepoint", "release"] * 3, "commit", "close"]
+
+
+def test_as_many_as_are_done_soon() -> None:
+    connection = Scripted()
+    turns(connection, *[slow] * 3, cost=TOGETHER / 1.5)
+    one, two = ["begin", "savepoint", "release", "commit"], ["begin", *["savepoint", "release"] * 2, "commit"]
+    assert connection.calls == [*two, *one, "close"]
+
+
+def test_one_of_them_that_raises_fails_alone() -> None:
+    def wrong(unit: Unit) -> None:
+        raise OverQuota
+
+    connection = Scripted()
+    outcomes = turns(connection, slow, wrong, slow, cost=2 * LIMIT)
+    assert [type(each.error) for each in outcomes] == [type(None), OverQuota, type(None)]
+    assert connection.calls.count("commit") == 1 and "rollback_to" in connection.calls
+
+
+def test_who_is_quick_is_not_taken_along() -> None:
+    connection = Scripted()
+    reactor = Turns()
+    outcomes: list[Outcome] = []
+    writer = TurnWriter(connection, outcomes.extend, reactor)
+    writer._costs[slow.__code__] = Latency()
+    writer._costs[slow.__code__].mean = 2 * LIMIT
+    writer._costs[fine.__code__] = Latency()
+    writer.start()
+    for place, fn in enumerate((slow, fine, slow)):
+        writer.submit(Job(fn, (), place))
+    while len(outcomes) < 3:
+        reactor.turn()
+    writer.stop()
+    writer.join()
+    assert [each.done for each in outcomes] == [0, 1, 2]
+    assert connection.calls.count("commit") == 3
 
 
 class Gathering:
