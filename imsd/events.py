@@ -72,4 +72,5 @@ EVENTS: Final[dict[int, Event]] = {
     20_031: Event(Category.TRANSFER),
     20_040: Event(Category.INTERFACE),
     20_050: Event(Category.ARCHIVAL),
+    20_060: Event(Category.TRANSFER),
 }

@@ -33,6 +33,7 @@ from imsd.mail.carrying import Carrying
 from imsd.mail.claiming import LEASE as LEASE
 from imsd.mail.claiming import Claiming
 from imsd.mail.flow import TOO_LATE
+from imsd.mail.following import Following
 from imsd.mail.handover import Handovers
 from imsd.mail.lanes import Lanes
 from imsd.mail.lateness import Lateness
@@ -171,6 +172,7 @@ class QueueRunner:
             partial(duties.has, "delay notices"),
         )
         self._settling.noticed = self.lateness.noticed
+        self.following = Following(db, duties, node, reactor, self.wake)
         delivery.flow.now = now
         self._parking = Parking(db, self.connectors, delivery.flow, now, self._kept_too_long)
         self.waits_for = self._parking.waits_for
@@ -200,9 +202,10 @@ class QueueRunner:
 
     async def start(self) -> None:
         """Free what a stop left claimed, finish what it left unfinished, begin."""
-        # A node that shares its store frees what is its own; others' claims lapse by themselves.
+        # A node that shares its store frees what is its own; those of others that are gone, Following.
         if self._node or self._db.dialect == SQLITE:
             await self._db.write(claims.release_leases, self._node or claims.ANY_NODE)
+        await self.following.start()
         await self._db.write(claims.mend_lanes)
         await self._finish_left()
         self._watch = self._db.feed.watch(QUEUE, self._changed)
@@ -226,6 +229,7 @@ class QueueRunner:
         self.reports.stop()
         self.claiming.stop()
         self.lateness.stop()
+        self.following.stop()
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
