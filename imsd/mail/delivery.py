@@ -118,7 +118,7 @@ class Delivery:
             verdict = await asked(self.plugins, self._db, queue_id, envelope, content)
             if verdict.discarded:
                 return await self._discarded(verdict.discarded, queue_id, envelope, content)
-            plan.begin_with(verdict.fields)
+            plan = plan.beginning_with(verdict.fields)
         self._place(plan, envelope.priority)
         if plan.remote:
             await self._limit(plan, envelope.account, envelope.reverse_path)

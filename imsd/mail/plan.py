@@ -75,14 +75,17 @@ class Plan:
     holding: frozenset[str] = frozenset()
     redirected: set[AccountId] = field(default_factory=set)
 
-    def begin_with(self, fields: str) -> None:
-        """Each copy, wherever it goes, begins with these header fields, before those that it has."""
+    def beginning_with(self, fields: str) -> Plan:
+        """The same, where each copy, wherever it goes, begins with these header fields before its own."""
         if not fields:
-            return
-        self.local = {key: _with(copy, fields) for key, copy in self.local.items()}
-        self.remote = {key: replace(to, head=fields + to.head) for key, to in self.remote.items()}
-        self.later = [_with(copy, fields) for copy in self.later]
-        self.refused = [(_with(copy, fields), refusal) for copy, refusal in self.refused]
+            return self
+        return replace(
+            self,
+            local={key: _with(copy, fields) for key, copy in self.local.items()},
+            remote={key: replace(to, head=fields + to.head) for key, to in self.remote.items()},
+            later=[_with(copy, fields) for copy in self.later],
+            refused=[(_with(copy, fields), refusal) for copy, refusal in self.refused],
+        )
 
 
 def _with(copy: Copy, fields: str) -> Copy:

@@ -261,7 +261,7 @@ def deliver_queued(
     )
     # A message of its own in the queue: its id must be another's.
     queue_id = f"{message.queue_id}.{recipient.id}"
-    plan.begin_with(message.prefix.decode())
+    plan = plan.beginning_with(message.prefix.decode())
     copies, later = _divided(list(plan.local.values()), envelope)
     delivered, refused = _copies(unit, copies[:MOST], message.reverse_path, content, time)
     if refused and not delivered and len(refused) == len(plan.local) and not plan.remote:

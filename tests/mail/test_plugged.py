@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from imsd.mail.envelope import Envelope, Origin
+from imsd.mail import units
+from imsd.mail.envelope import Addressee, Envelope, Origin
 from imsd.store.database import Database
 from imsd.store.spool import State
 from tests.mail.test_delivery import Post, content
@@ -79,6 +80,37 @@ def test_fields_are_on_what_leaves(world: World, made: Made) -> None:
     world.work()
     assert world.far.got[0].data == SEEN + TEXT
     assert world.far.got[0].mail.split()[1] == f"SIZE={len(SEEN + TEXT)}"
+
+
+def test_fields_stay_once_on_what_waited_here(world: World, made: Made) -> None:
+    plug(world, made, received=FIELD)
+    world.directory.add_contact("x", "x@far.test")
+    world.directory.add_list("friends", "alice@example.test", "x@example.test")
+    # A list whose expansion is to be reported waits in the queue; its unit may run more than once.
+    write = world.db.write
+
+    def twice(fn: Any, *args: Any, **more: Any) -> Any:
+        if fn is not units.deliver_queued:
+            return write(fn, *args, **more)
+
+        def run_again(unit: Any, *inner: Any) -> Any:
+            fn(unit, *inner)
+            raise Again
+
+        first = write(run_again, *args, **more)
+        return first.addErrback(lambda failure: failure.trap(Again) and write(fn, *args, **more))
+
+    world.db.write = twice  # type: ignore[method-assign]
+    to = Addressee("friends@example.test", world.directory.known["friends@example.test"], ("SUCCESS",))
+    world.send(to, origin=PEER)
+    world.work()
+    assert world.far.got[0].data == SEEN + TEXT
+    copies = [each for each in world.inbox(world.alice) if each.startswith(b"Return-Path: <alice@")]
+    assert [each.count(SEEN) for each in copies] == [1]
+
+
+class Again(Exception):
+    pass
 
 
 def test_fields_and_facts_of_more_than_one_unit(database: Database, made: Made) -> None:
