@@ -28,6 +28,7 @@ async def list_plugins(core: Any) -> Json:
 
 @operation("plugins.reload", needs_server=True)
 async def reload(core: Any) -> Json:
-    """Read the modules of all plug-ins anew."""
+    """Read the modules of all plug-ins anew, that of `routing.plugin` too."""
     core.plugins.reload()
+    core.policy.plugin.reload()
     return await list_plugins(core)

@@ -27,7 +27,7 @@ def list_(admin: Administrator) -> None:
 @json_option
 @click.pass_obj
 def reload(admin: Administrator) -> None:
-    """Read the modules of all plug-ins anew, as after a change of theirs."""
+    """Read the modules of all plug-ins anew, as after a change of theirs; of routing.plugin, too."""
     _show(admin, admin.ask("plugins.reload"))
 
 

@@ -77,6 +77,11 @@ class RoutingPlugin:
     def _changed(self) -> None:
         self.plugin.use(self._settings[Rerouting].plugin)
 
+    def reload(self) -> None:
+        """Read its module anew."""
+        self.plugin.use("")
+        self._changed()
+
     def stop(self) -> None:
         self.plugin.stop()
 

@@ -302,6 +302,10 @@ def test_a_routing_program_is_asked_before_the_table(lab: Lab) -> None:
     assert answer("slow@here.test") == "250"
     lab.set(routing__plugin_failure="refuse")
     assert answer("slow@here.test") == "451"
+    (plugins / "lab_routes.py").write_text("def route(question):\n    return 'refuse:nobody at all'\n")
+    assert answer("sales@none.test") == "250"
+    lab.here.ask("plugins.reload")
+    assert answer("sales@none.test") == "550"
 
 
 def test_addresses_of_more_domains_and_with_details(lab: Lab) -> None:
