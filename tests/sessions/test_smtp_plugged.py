@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.python.failure import Failure
 
 from imsd.errors import NotAuthorized, Throttled
 from imsd.store import tracking
@@ -147,3 +150,34 @@ def test_who_logs_in_is_asked_about(site: Site, made: Made) -> None:
     assert [(one.name, one.client, one.protocol) for one in told] == [("alice", "192.0.2.9", "smtp")] * 3
     assert [one.address for one in told] == ["", "alice@example.test", "alice@example.test"]
     assert [one.reason for one in told][1:] == ["Not from there", "Not now"]
+
+
+def test_who_a_proxy_speaks_for_is_asked_about(site: Site, made: Made) -> None:
+    site.configure(smtp__xclient_hosts='["198.51.100.9"]')
+    plug(site, made, connected=lambda one: "refuse:No" if one.client == "192.0.2.66" else None, mail=None)
+    talk = site.talk(host="198.51.100.9")
+    assert talk.say(b"XCLIENT ADDR=192.0.2.66").startswith("220 ")
+    assert talk.say(b"EHLO out.example", b"MAIL FROM:<x@out.example>") == "550 5.7.1 No\r\n"
+    talk = site.talk(host="198.51.100.9")
+    talk.say(b"XCLIENT ADDR=192.0.2.7", b"EHLO out.example")
+    assert talk.say(b"MAIL FROM:<x@out.example>").startswith("250 ")
+    assert made.told["mail"][-1].connection.client == "192.0.2.7"
+
+
+def test_a_host_that_hangs_up_is_no_longer_asked_about(site: Site, made: Made) -> None:
+    asking: list[Deferred[None]] = []
+
+    def never(_: Any) -> Any:
+        asking.append(Deferred())
+        return asking[-1]
+
+    plug(site, made, connected=None)
+    (plugin,) = site.delivery.plugins.all  # type: ignore[union-attr]
+
+    async def connected(one: Any) -> None:
+        await never(one)
+
+    plugin.methods["connected"] = connected
+    talk = site.talk()
+    talk.server.connectionLost(Failure(ConnectionDone()))
+    assert len(asking) == 1 and asking[0].called, "it was cancelled"
