@@ -170,7 +170,6 @@ def _main() -> None:
     program = _serve(control)
     if program is not None:
         signal.signal(signal.SIGINT, interrupted)
-        gc.unfreeze()
         program()
 
 
