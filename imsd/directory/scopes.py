@@ -55,7 +55,10 @@ class Scopes:
             return
         for start in range(0, len(ids), PAGE):
             batch = await self._cache.many(ids[start : start + PAGE])
-            yield [entry for entry in batch if await self.within(entry, base, scope)]
+            if scope is Scope.SUBTREE and not base.parent:
+                yield batch
+            else:
+                yield [entry for entry in batch if await self.within(entry, base, scope)]
 
     async def _walk(self, base: Entry, scope: Scope) -> AsyncIterator[list[Entry]]:
         after = 0

@@ -69,7 +69,7 @@ class Search(Sight):
 
     async def run(
         self, request: SearchRequest, controls: Controls = NONE, note: Callable[[Control], None] = _ignored
-    ) -> AsyncGenerator[bytes | Answer, None]:
+    ) -> AsyncGenerator[bytes | list[bytes] | Answer, None]:
         """note: takes the controls that the end of the search carries.
 
         Raises InvalidDN, NoSuchEntry, LimitReached, AssertionFailed, Failed.
@@ -85,8 +85,11 @@ class Search(Sight):
         if controls is NONE:
             chosen, types_only = selection(request.attributes), request.types_only
             async for batch in self._matching(request, base, prepared):
-                for view in batch:
-                    yield await view.encode(chosen, types_only)
+                if batch:
+                    yield [
+                        view.encoded(chosen, types_only) or await view.encode(chosen, types_only)
+                        for view in batch
+                    ]
                 yield b""
             return
         if controls.assertion is not None:

@@ -206,12 +206,17 @@ class View:
 
     # Encoding ------------------------------------------------------------------------
 
+    def encoded(self, selection: Selection, types_only: bool) -> bytes | None:
+        """A SearchResultEntry that was made before."""
+        key = (self.entry.id, self.rights, self.suffix, self.shut, selection, types_only)
+        return self._cache.encoded.get(key)
+
     async def encode(self, selection: Selection, types_only: bool) -> bytes:
         """A SearchResultEntry."""
-        key = (self.entry.id, self.rights, self.suffix, self.shut, selection, types_only)
-        known = self._cache.encoded.get(key)
+        known = self.encoded(selection, types_only)
         if known is not None:
             return known
+        key = (self.entry.id, self.rights, self.suffix, self.shut, selection, types_only)
         before = self._cache.generation
         made = await self.render(selection, types_only)
         if before == self._cache.generation and len(made) <= _MOST_KEPT:

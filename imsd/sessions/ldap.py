@@ -227,7 +227,7 @@ class Identity:
 
     async def search(
         self, request: SearchRequest, controls: Controls = NONE, note: Callable[[Control], None] = ignored
-    ) -> AsyncGenerator[bytes | Answer, None]:
+    ) -> AsyncGenerator[bytes | list[bytes] | Answer, None]:
         if ldap_settings.holds(request.base):
             async for shown in ldap_settings.search(
                 self._directory, await self.viewer(), request, controls, note

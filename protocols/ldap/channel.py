@@ -32,6 +32,9 @@ class Channel(Protocol):
     def send(self, operation: bytes, controls: tuple[Control, ...] = ()) -> None:
         """An encoded protocolOp before the last one: a result entry, an intermediate response."""
 
+    def send_all(self, operations: list[bytes]) -> None:
+        """Several of these."""
+
     async def breathe(self) -> None:
         """Let other work run if this has had its slice, wait while the transport is full.
 

@@ -105,11 +105,11 @@ class IIdentity(Interface):
 
     def search(
         request: SearchRequest, controls: Controls = NONE, note: Callable[[Control], None] = ignored
-    ) -> AsyncGenerator[bytes | Answer, None]:
+    ) -> AsyncGenerator[bytes | list[bytes] | Answer, None]:
         """Encoded SearchResultEntry and SearchResultReference, in any order but with a sort.
 
-        An `Answer` has controls of its own, or is PERSISTING. `note` is given controls
-        of the answer that ends the search.
+        Several SearchResultEntry may come as a list. An `Answer` has controls of its own, or is
+        PERSISTING. `note` is given controls of the answer that ends the search.
 
         b"" may be given at any time as a resting point: the server then looks at the time
         limit and lets other work run. Do so at least every millisecond of work. The iterator

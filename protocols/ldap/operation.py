@@ -132,6 +132,10 @@ class Operation:
     def send(self, operation: bytes, controls: tuple[Control, ...] = ()) -> None:
         self._connection.send(message(self.message_id, operation, controls))
 
+    def send_all(self, operations: list[bytes]) -> None:
+        number = self.message_id
+        self._connection.send(b"".join([message(number, operation) for operation in operations]))
+
     async def breathe(self) -> None:
         connection = self._connection
         now = connection.clock.seconds()

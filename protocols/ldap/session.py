@@ -21,7 +21,20 @@ from protocols.ldap.syncing import Answer
 from protocols.sasl import IExchange
 from protocols.security import Security
 
-Answers = AsyncGenerator[bytes | Answer, None]
+Answers = AsyncGenerator[bytes | list[bytes] | Answer, None]
+
+
+async def singly(answers: Answers) -> AsyncGenerator[bytes | Answer, None]:
+    """The same one by one, as where a page may end anywhere."""
+    try:
+        async for answer in answers:
+            if isinstance(answer, list):
+                for each in answer:
+                    yield each
+            else:
+                yield answer
+    finally:
+        await answers.aclose()
 
 
 @dataclass(slots=True)

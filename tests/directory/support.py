@@ -19,6 +19,7 @@ from imsd.store.database import Database
 from protocols.ldap import client, ldif, responses
 from protocols.ldap.filters import Filter, parse
 from protocols.ldap.messages import Deref, Scope, SearchRequest, SearchResultEntry
+from protocols.ldap.session import singly
 from tests.support.stores import run
 
 
@@ -78,7 +79,7 @@ def found(
 
     async def gather() -> dict[str, dict[str, list[str]]]:
         entries = {}
-        async for answer in search.run(request):
+        async for answer in singly(search.run(request)):
             if answer:
                 entry = client.read(responses.message(1, answer)).operation
                 assert isinstance(entry, SearchResultEntry)

@@ -12,6 +12,7 @@ from zope.interface.verify import verifyObject
 from imsd import errors
 from imsd.auth.account import Account
 from imsd.directory.directory import Directory
+from imsd.directory.search import FEW
 from imsd.sessions.ldap import Door, Identity
 from imsd.store import credentials
 from imsd.store.ids import AccountId
@@ -34,6 +35,7 @@ from protocols.ldap.messages import (
     SearchResultEntry,
 )
 from protocols.ldap.results import ResultCode
+from protocols.ldap.session import singly
 from protocols.security import Security
 from tests.directory.support import configure, open_directory
 from tests.support.stores import StoreReactor, open_store, run
@@ -87,7 +89,7 @@ def search(identity: Identity, text: str, *attributes: str, base: str = "o=Examp
     async def gather() -> dict[str, Any]:
         found = {}
         request = SearchRequest(base, Scope.SUBTREE, Deref.NEVER, 0, 0, False, parse(text), attributes)
-        async for answer in identity.search(request):
+        async for answer in singly(identity.search(request)):
             if answer:
                 entry = client.read(responses.message(1, answer)).operation
                 assert isinstance(entry, SearchResultEntry)
@@ -241,6 +243,8 @@ def test_substring_mode_and_limits_are_settings(door: Door, directory: Directory
 
 def test_a_search_ends_with_the_right_it_was_begun_with(door: Door, directory: Directory) -> None:
     run(directory.change("ann", {"imsAdministrator": ["TRUE"]}))
+    for number in range(2 * FEW):
+        run(directory.add_contact(f"c{number}@example.test", f"c{number}@far.test"))
     for change in ({"imsAdministrator": []}, {"imsAccountDisabled": ["TRUE"]}):
         ann = bind(door, "ann", "anns")
         request = SearchRequest(

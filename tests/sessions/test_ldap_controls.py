@@ -28,6 +28,7 @@ from protocols.ldap.messages import (
     SearchRequest,
 )
 from protocols.ldap.results import Failed, ResultCode
+from protocols.ldap.session import singly
 from tests.directory.support import configure
 from tests.sessions.test_ldap import ANN, RECIPIENTS, bind, directory, door
 from tests.support.stores import run
@@ -61,7 +62,7 @@ def ask(
 
     async def gather() -> None:
         request = SearchRequest(base, scope, Deref.NEVER, 0, 0, types_only, parse(text), attributes)
-        async for answer in identity.search(request, asked, notes.append):
+        async for answer in singly(identity.search(request, asked, notes.append)):
             if answer:
                 entry: Any = client.read(responses.message(1, answer)).operation
                 entries.append((entry.dn, {each.name: each.values for each in entry.attributes}))

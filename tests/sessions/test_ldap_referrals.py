@@ -24,6 +24,7 @@ from protocols.ldap.messages import (
     SearchRequest,
 )
 from protocols.ldap.results import ResultCode
+from protocols.ldap.session import singly
 from tests.directory.support import configure
 from tests.sessions.test_ldap import ANN, HERE, RECIPIENTS, bind, directory, door
 from tests.sessions.test_ldap_controls import replace
@@ -51,7 +52,7 @@ def ask(identity: Identity, base: str, scope: Scope, controls: Controls = NONE) 
 
     async def gather() -> None:
         request = SearchRequest(base, scope, Deref.NEVER, 0, 0, False, parse("(ou=*)"), ("ref",))
-        async for answer in identity.search(request, controls):
+        async for answer in singly(identity.search(request, controls)):
             if answer:
                 assert isinstance(answer, bytes)
                 operation: Any = client.read(responses.message(1, answer)).operation

@@ -16,7 +16,7 @@ from protocols.ldap.controls import Page, page_control
 from protocols.ldap.messages import Control, Scope, SearchRequest, SearchResultDone
 from protocols.ldap.responses import ENTRY
 from protocols.ldap.results import SUCCESS, Failed, ResultCode
-from protocols.ldap.session import Answers, PagedSearch, Session
+from protocols.ldap.session import Answers, PagedSearch, Session, singly
 from protocols.ldap.special import special_answer
 from protocols.ldap.syncing import PERSISTING, Answer
 
@@ -82,7 +82,7 @@ class Search:
         else:
             notes: list[Control] = []
             identity = await session.acting(controls)
-            answers = identity.search(self.request, controls, notes.append)
+            answers = singly(identity.search(self.request, controls, notes.append))
             search = PagedSearch(self.request, controls, answers, notes)
         cookie = b""
         try:
@@ -109,6 +109,13 @@ async def _deliver(
         async for answer in answers:
             if not answer:
                 await channel.breathe()
+                continue
+            if isinstance(answer, list):
+                allowed = answer[: most - given] if most else answer
+                channel.send_all(allowed)
+                given += len(allowed)
+                if len(allowed) < len(answer):
+                    raise Failed(ResultCode.SIZE_LIMIT_EXCEEDED)
                 continue
             if isinstance(answer, Answer):
                 if answer is PERSISTING:
