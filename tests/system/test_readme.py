@@ -79,7 +79,9 @@ def environment() -> dict[str, str]:
     pip = {key: value for key, value in os.environ.items() if key.startswith(("PIP_", "SSL_", "UV_"))}
     proxies = {key: value for key, value in os.environ.items() if key.lower().endswith("_proxy")}
     own = {key: os.environ[key] for key in kept if key in os.environ}
-    return {**own, **pip, **proxies, "PATH": f"{base}{os.pathsep}{path}"}
+    # A falsy value enables it, as pip's documentation has it: what is not run need not be compiled.
+    quick = {"PIP_NO_COMPILE": "0"}
+    return {**own, **pip, **proxies, **quick, "PATH": f"{base}{os.pathsep}{path}"}
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.clients import subjects, texts
-from tests.support.servers import RunningServer
+from tests.support.servers import RunningServer, environment
 
 pytestmark = pytest.mark.system
 
@@ -32,7 +31,7 @@ def sendmail(home: RunningServer, *arguments: str, text: str, check: bool = True
         [script, *arguments],
         input=text,
         text=True,
-        env={**os.environ, "IMSD_HOME": str(home.home)},
+        env={**environment(), "IMSD_HOME": str(home.home)},
         capture_output=True,
         timeout=30,
     )

@@ -83,6 +83,7 @@ def test_the_wheel_alone_gives_a_working_server(wheel: Path, tmp_path: Path, bar
         "pip",
         "install",
         "--quiet",
+        "--no-compile",
         str(wheel),
         cwd=tmp_path,
         environment=bare,
