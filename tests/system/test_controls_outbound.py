@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import smtplib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -299,17 +299,19 @@ def test_hosts_of_connected_sites_are_written_to_over_tls(lab: Lab) -> None:
 # Queues (1.3) ---------------------------------------------------------------------------------
 
 
-def test_a_file_in_the_pickup_folder_is_sent(lab: Lab) -> None:
-    def drop(subject: str) -> Path:
-        folder = lab.away.home / "pickup"
-        folder.mkdir(exist_ok=True)
-        unfinished = folder.parent / "unfinished.eml"
-        envelope = "X-Sender: bob@example.test\r\nX-Receiver: x@here.test\r\n"
-        unfinished.write_bytes(f"{envelope}Subject: {subject}\r\n\r\nx\r\n".encode())
-        return unfinished.rename(folder / f"{subject.replace(' ', '-')}.eml")
+def drop(lab: Lab, subject: str, to: str = "x@here.test") -> Path:
+    """Put a message into the pickup folder of `away`."""
+    folder = lab.away.home / "pickup"
+    folder.mkdir(exist_ok=True)
+    unfinished = folder.parent / "unfinished.eml"
+    envelope = f"X-Sender: bob@example.test\r\nX-Receiver: {to}\r\n"
+    unfinished.write_bytes(f"{envelope}Subject: {subject}\r\n\r\nx\r\n".encode())
+    return unfinished.rename(folder / f"{subject.replace(' ', '-')}.eml")
 
+
+def test_a_file_in_the_pickup_folder_is_sent(lab: Lab) -> None:
     set_away(lab, pickup__enabled=False, pickup__seconds=0.5)
-    path = drop("picked up")
+    path = drop(lab, "picked up")
     time.sleep(0.8)
     assert path.exists()
     set_away(lab, pickup__enabled=True)
@@ -338,3 +340,64 @@ def test_a_connector_that_carries_nothing_is_told(lab: Lab) -> None:
     assert "carries nothing" not in told()
     set_away(lab, ims__address_space=[])
     assert "address_space" in told() or "carries nothing" in told()
+
+
+# Administrator's mailbox (3.1.1) -----------------------------------------------------------------
+
+
+def unknown(lab: Lab) -> None:
+    set_away(lab, pickup__seconds=0.5)
+    drop(lab, "unknown", "nobody@example.test")
+
+
+def nowhere(lab: Lab) -> None:
+    set_away(
+        lab,
+        ims__domains=[{"domain": "nowhere.test", "route": "dns"}],
+        ims__delivery__nameservers=[lab.names.address],
+    )
+    lab.send("nowhere", to=("x@nowhere.test",))
+
+
+def refused(lab: Lab) -> None:
+    lab.send("refused", to=("nobody@none.test",))
+
+
+def unconvertible(lab: Lab) -> None:
+    lab.set(smtp__disable_esmtp=True)
+    lab.send("unconvertible", header="X-Name: J\u00f6rg\r\n")
+
+
+def late(lab: Lab) -> None:
+    route(lab, LATER)
+    set_away(lab, ims__timeout__normal=0.5 * SECOND)
+    lab.send("late")
+
+
+@pytest.mark.parametrize(
+    ("kind", "happens", "reason"),
+    [
+        ("address-not-found", unknown, "Inbound Mail Failure"),
+        ("host-not-found", nowhere, "Outbound Mail Failure - The destination host could not be found."),
+        ("protocol-error", refused, "Outbound Mail Failure - A protocol error occurred."),
+        ("conversion-failed", unconvertible, "Outbound Mail Failure - The message conversion failed."),
+        ("timeout", late, "Outbound Mail Failure - The message time-out was exceeded."),
+    ],
+)
+def test_the_administrator_is_told_of_what_he_chose(
+    lab: Lab, kind: str, happens: Callable[[Lab], None], reason: str
+) -> None:
+    boss = f"boss.{kind}"
+    lab.away.add_user(boss)
+    set_away(lab, ims__admin_mailbox=lab.away.address(boss), ims__notifications__kinds=[kind])
+    happens(lab)
+    poll(lambda: subjects(lab.away, boss))
+    (subject,) = subjects(lab.away, boss)
+    assert " ".join(subject.split()) == f"Notification: {reason}"
+    # Nothing is told of what he did not choose.
+    others = {"timeout", "protocol-error", "host-not-found"} - {kind}
+    set_away(lab, ims__notifications__kinds=sorted(others))
+    before = len(subjects(lab.away, "bob"))
+    happens(lab)
+    poll(lambda: len(subjects(lab.away, "bob")) > before)
+    assert subjects(lab.away, boss) == [subject]
