@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import os
+import re
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from imsd.config import Config, ConfigError
+
+_HOST = re.compile(r"[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63}){0,10}")
 
 
 @implementer(IOpenSSLServerConnectionCreator)
@@ -127,11 +131,14 @@ def _names_in(certificate: Path) -> list[bytes]:
 
 
 def make_self_signed(hostname: str, certificate: Path, key: Path, days: int = 3650) -> None:
-    """Write an ECDSA P-256 key and a certificate signed by it, for `hostname` and localhost."""
+    """Write an ECDSA P-256 key and a certificate signed by it, for `hostname`, localhost and this machine's
+    name, which libldap puts in the place of localhost before it compares names."""
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hostname[:64])])
     now = datetime.datetime.now(datetime.UTC)
-    names: list[x509.GeneralName] = [x509.DNSName(host) for host in dict.fromkeys((hostname, "localhost"))]
+    machine = socket.gethostname()
+    hosts = (hostname, "localhost", *([machine] if _HOST.fullmatch(machine) else []))
+    names: list[x509.GeneralName] = [x509.DNSName(host) for host in dict.fromkeys(hosts)]
     names += [x509.IPAddress(ipaddress.ip_address(address)) for address in ("127.0.0.1", "::1")]
     signed = (
         x509.CertificateBuilder()

@@ -115,13 +115,16 @@ def test_critical_controls(server: RunningServer) -> None:
     assert "mail: alice" in search(server, "-MM", "(uid=alice)", "mail")
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 @pytest.mark.parametrize("way", ["StartTLS", "ldaps"])
 def test_tls_with_a_verified_certificate(
-    server: RunningServer, way: str, monkeypatch: pytest.MonkeyPatch
+    server: RunningServer, way: str, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if host == "localhost" and socket.getfqdn() not in ("localhost", socket.gethostname()):
+        pytest.skip("libldap compares the name that DNS knows this machine by")
     monkeypatch.setenv("LDAPTLS_CACERT", str(server.home / "tls/server.crt"))
     scheme, more = ("ldap", ["-ZZ"]) if way == "StartTLS" else ("ldaps", [])
-    url = f"{scheme}://127.0.0.1:{server.port(scheme)}"
+    url = f"{scheme}://{host}:{server.port(scheme)}"
     done = run(need("ldapwhoami"), "-x", "-H", url, *more, "-D", "alice", "-w", PASSWORD)
     assert done.stdout.lower().startswith("dn:cn=alice,")
 
