@@ -44,9 +44,10 @@ def nothing_left(server: RunningServer) -> Iterator[None]:
     yield
     if server.process is None:
         server.start()
-    waiting = sorted({row["id"] for row in queued(server)})
-    if waiting:
-        server.imsctl("queue", "delete", "--yes", "--no-ndr", *waiting)
+    for waiting in sorted({row["id"] for row in queued(server)}):
+        # It may leave by itself in this moment.
+        server.imsctl("queue", "delete", "--yes", "--no-ndr", waiting, check=False)
+    poll(lambda: not queued(server))
 
 
 def route(server: RunningServer, port: int) -> None:

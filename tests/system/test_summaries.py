@@ -46,7 +46,7 @@ def test_it_may_hang_and_die(server: RunningServer) -> None:
     deliver()
     os.kill(first, signal.SIGSTOP)
     # One that hangs is killed, and another takes its place.
-    poll(replaced)
+    poll(replaced, 60)
     deliver()
     client = imap(server)
     _, rows = client.fetch("1:*", "(ENVELOPE)")
