@@ -46,6 +46,14 @@ async def seven_bit(tree: Scan, read: Read, stream: Stream) -> AsyncIterator[byt
         yield piece
 
 
+async def is_seven_bit(tree: Scan, stream: Stream) -> bool:
+    """Whether the content would stay as it is."""
+    for part in tree.walk():
+        if await _needs(part, stream):
+            return False
+    return True
+
+
 async def without_nul(tree: Scan, read: Read, stream: Stream) -> AsyncIterator[bytes]:
     """The content with parts in base64 that hold NUL, and nothing else another; what they are in
     is not binary then.

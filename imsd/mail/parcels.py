@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
-from imsd.mail.downgrade import seven_bit
+from imsd.mail.downgrade import is_seven_bit, seven_bit
 from imsd.mail.relay import Parcel
 from imsd.mail.work import Active, Work
 from imsd.slices import in_slices
@@ -13,6 +14,9 @@ from imsd.store.blobs import Blobs
 from imsd.store.spool import Queued
 from protocols.message.part import Scan, StaleScan
 from protocols.message.scan import Scanner
+
+_SIGNATURES: Final = re.compile(rb"^DKIM-Signature:.*\n(?:[ \t].*\n)*", re.IGNORECASE | re.MULTILINE)
+"""Ours, of what is converted: they would be untrue (imsd.mail.signing, rule 3)."""
 
 
 class Parcels:
@@ -43,17 +47,20 @@ class Parcels:
     async def content(self, work: Work, convert: bool) -> AsyncIterator[bytes]:
         """Prefix and blob; before the end the claim must be ours (rule 4)."""
         message = work.message
-        if message.prefix:
-            yield message.prefix
-        if convert:
-            tree = await self._tree(message)
+        prefix = message.prefix
 
-            async def read(start: int, length: int) -> bytes:
-                return await self._blobs.read(message.blob, start, length)
+        async def read(start: int, length: int) -> bytes:
+            return await self._blobs.read(message.blob, start, length)
 
-            def stream(start: int, stop: int) -> AsyncIterator[bytes]:
-                return self._blobs.stream(message.blob, start, stop)
+        def stream(start: int, stop: int) -> AsyncIterator[bytes]:
+            return self._blobs.stream(message.blob, start, stop)
 
+        tree = await self._tree(message) if convert else None
+        if tree is not None and _SIGNATURES.search(prefix) and not await is_seven_bit(tree, stream):
+            prefix = _SIGNATURES.sub(b"", prefix)
+        if prefix:
+            yield prefix
+        if tree is not None:
             async for piece in seven_bit(tree, read, stream):
                 yield piece
             self._converted()

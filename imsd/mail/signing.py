@@ -5,7 +5,7 @@
 2. The domain is that of From. Each key of it signs (`dkim.keys`): RSA for all, Ed25519 for who knows it.
 3. A message is signed once, when it is accepted, and the fields stand before its content in each copy that
    leaves: what is done to it on its way is what others do. What must be encoded for a host that takes no
-   8-bit text is no longer what was signed; senders that mind send 7-bit text (5.3).
+   8-bit text is no longer what was signed, and leaves without; senders that mind send 7-bit text (5.3).
 4. Hashing and signing are a thread's work. A key that cannot be used is an error in the log (event 20031);
    the mail goes on without.
 """

@@ -50,6 +50,18 @@ def test_without_extensions_imsd_brings_its_mail_by_plain_smtp(lab: Lab) -> None
     assert "gr=C3=BC=C3=9F" in lab.came("without extensions")
 
 
+def test_a_signature_that_would_be_untrue_is_left_out(lab: Lab) -> None:
+    lab.away.imsctl("dkim", "create", "example.test")
+    lab.send("as it was signed", body="gr\u00fc\u00df")
+    assert lab.came("as it was signed").count("DKIM-Signature: ") == 2
+    lab.set(smtp__disable_esmtp=True)
+    lab.send("encoded on its way", body="gr\u00fc\u00df")
+    came = lab.came("encoded on its way")
+    assert "gr=C3=BC=C3=9F" in came and "DKIM-Signature" not in came
+    lab.send("nothing to encode")
+    assert lab.came("nothing to encode").count("DKIM-Signature: ") == 2
+
+
 def test_auth_is_not_for_port_25_where_that_is_so_chosen(lab: Lab) -> None:
     with smtplib.SMTP("localhost", lab.here.port("smtp"), timeout=10) as smtp:
         smtp.starttls(context=lab.here.tls())
