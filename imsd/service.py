@@ -63,7 +63,10 @@ GRACE: Final = 20.0
 """Seconds that sessions have to finish what they are in the middle of."""
 
 FAREWELL: Final = 2.0
-"""Seconds, once or twice, that a peer has to hang up after our goodbye. A phone that sleeps does not."""
+"""Seconds that a peer has to hang up after our goodbye. A phone that sleeps does not."""
+
+HURRY: Final = 0.25
+"""Seconds between looks at who has not."""
 
 RELOAD: Final = 60.0
 """Seconds between looks at the certificate files."""
@@ -103,7 +106,7 @@ class Server(Service):
         self._ldapi: IListeningPort | None = None
         self._pop3: Pop3Door | None = None
         self._doors: dict[str, SmtpDoor] = {}
-        self._closing: set[Connection] = set()
+        self._told: dict[Connection, float] = {}
         self._reload = LoopingCall(self.contexts.reload)
         self._reload.clock = reactor
 
@@ -385,7 +388,7 @@ class Server(Service):
             ended.append(self.queue.stop())
         hurrying = LoopingCall(self._hurry)
         hurrying.clock = self.reactor
-        hurrying.start(FAREWELL, now=False)
+        hurrying.start(HURRY)
         await self._within(GRACE, DeferredList(ended))
         hurrying.stop()
         for factory in self.factories.values():
@@ -399,11 +402,13 @@ class Server(Service):
         self.log.info("imsd is down")
 
     def _hurry(self) -> None:
-        """Cut off who was told goodbye the last time we looked and is still there."""
-        closing = {one for factory in self.factories.values() for one in factory.connections if one.closing}
-        for connection in closing & self._closing:
-            connection.abort()
-        self._closing = closing
+        """Cut off who was told goodbye `FAREWELL` ago and is still there."""
+        now = self.reactor.seconds()
+        told = {one for factory in self.factories.values() for one in factory.connections if one.closing}
+        self._told = {one: self._told.get(one, now) for one in told}
+        for connection, since in self._told.items():
+            if now - since >= FAREWELL:
+                connection.abort()
 
     async def _within(self, seconds: float, waiting: Deferred[Any]) -> None:
         done: Deferred[None] = Deferred()
