@@ -31,8 +31,9 @@ from tests.support.servers import PASSWORD, RunningServer, need, run
 
 pytestmark = pytest.mark.system
 
-COUNT = 10_000
-"""Messages of the large synchronisation, half of them here at first and half there."""
+COUNT = int(os.environ.get("IMSD_LETTERS", "5000"))
+"""Messages of the large synchronisation, half of them here at first and half there.
+They are more than a segment of the index holds."""
 
 
 @pytest.fixture
