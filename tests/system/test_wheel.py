@@ -75,12 +75,14 @@ def test_the_wheel_holds_the_plugin_and_no_tests(wheel: Path) -> None:
 
 
 def test_the_wheel_alone_gives_a_working_server(wheel: Path, tmp_path: Path, bare: dict[str, str]) -> None:
-    venv.create(tmp_path / "env", with_pip=True)
+    venv.create(tmp_path / "env", with_pip=False)
     binaries = tmp_path / "env/bin"
     run(
-        str(binaries / "python"),
+        sys.executable,
         "-m",
         "pip",
+        "--python",
+        str(binaries / "python"),
         "install",
         "--quiet",
         "--no-compile",
