@@ -22,6 +22,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -170,7 +171,28 @@ def _main() -> None:
     program = _serve(control)
     if program is not None:
         signal.signal(signal.SIGINT, interrupted)
+        _end(program)
+
+
+def _end(program: Callable[[], None]) -> None:
+    """Run it and end as an interpreter does, but for taking apart what belongs to all children."""
+    status = 0
+    try:
         program()
+    except SystemExit as ended:
+        if isinstance(ended.code, int):
+            status = ended.code
+        elif ended.code is not None:
+            print(ended.code, file=sys.stderr)
+            status = 1
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":
