@@ -239,6 +239,9 @@ class Cache:
     async def _find(self, name: DN) -> tuple[EntryId, int]:
         here = await self.the_tree()
         path, suffix = here.locate(name)
+        whole = await self._db.read_few(entries.descendant, here.root, [rdn.normal for rdn in path])
+        if whole is not None:
+            return whole, suffix
         found = here.root
         for depth, rdn in enumerate(path):
             below = await self.child(found, rdn.normal)

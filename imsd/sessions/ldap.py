@@ -365,7 +365,7 @@ class Identity:
                     Modification(Change(each.kind), each.attribute.name, each.attribute.values)
                     for each in changes
                 ]
-                if any(is_password(each.attribute) for each in modifications):
+                if _sets_a_password(request):
                     self._by_more_than_an_app_password()
                 return await directory.modifying(name, modifications, viewer, conditions)
             case DeleteRequest(name):
@@ -395,7 +395,7 @@ class Identity:
         self._look_away()
         try:
             changed = await self._directory.db.write(step)
-            if isinstance(request, ModifyRequest):
+            if _sets_a_password(request):
                 await self._stay(request.dn)
         finally:
             self._look()
@@ -413,7 +413,7 @@ class Identity:
         try:
             done = await self._directory.together(steps)
             for request, _ in updates:
-                if isinstance(request, ModifyRequest):
+                if _sets_a_password(request):
                     await self._stay(request.dn)
         except StepRefused as error:
             raise _failed(error.number, error.refusal) from None
@@ -491,6 +491,12 @@ class Identity:
             held = await self._directory.db.read_few(credentials.read, account.entry)
             fresh = held.generation
             self._account = replace(account, generation=fresh, must_change=held.must_change)
+
+
+def _sets_a_password(request: Update) -> bool:
+    return isinstance(request, ModifyRequest) and any(
+        is_password(each.attribute.name) for each in request.changes
+    )
 
 
 def _failed(number: int, error: Refusal) -> FailedUpdate:
