@@ -30,7 +30,7 @@ from imsd.directory.sorting import CannotSort, Order, Sorted, Sorter, window
 from imsd.directory.synchronizing import Content, Synchronization
 from imsd.directory.view import FETCHED, View
 from imsd.errors import AssertionFailed, InvalidDN, LimitReached, NoSuchEntry
-from imsd.store import entries
+from imsd.store import entry_index
 from imsd.store.database import Database
 from imsd.store.entries import EntryRow
 from imsd.store.ids import EntryId
@@ -115,12 +115,14 @@ class Search(Sight):
         ids: list[EntryId] | None = self._cache.derived.get("referrals")
         if ids is None:
             before = self._cache.generation
-            ids = await self._db.read_few(entries.of_kind, Kind.REFERRAL, 0, referring.MOST)
+            ids = await self._db.read_few(entry_index.equal, "objectclass", "referral", referring.MOST)
             if before == self._cache.generation:
                 self._cache.derived.keep("referrals", ids)
         made = []
         for entry in await self._cache.many(ids) if ids else ():
-            if self.view(entry, 0) is not None and await self._scopes.within(entry, base.entry, scope):
+            if entry.kind != Kind.REFERRAL or self.view(entry, 0) is None:
+                continue
+            if await self._scopes.within(entry, base.entry, scope):
                 name = await self._cache.dn(entry.id, base.suffix)
                 urls = referring.urls(entry, name, "", referring.continued(scope))
                 made.append(encode_reference(url.encode() for url in urls))
@@ -329,7 +331,7 @@ class Search(Sight):
 
     async def _aliased(self, base: View, scope: Scope) -> list[tuple[View, Scope]]:
         """More places to search: what aliases in the scope stand for, and aliases there."""
-        aliases = await self._db.read(entries.of_kind, Kind.ALIAS, 0, MOST_ALIASES)
+        aliases = await self._db.read_few(entry_index.equal, "objectclass", "alias", MOST_ALIASES)
         found: list[tuple[View, Scope]] = []
         waiting = [(base, scope)]
         seen = {base.entry.id}

@@ -75,10 +75,15 @@ def fault(error: Exception) -> Fault | None:
 
 
 class WriteConnection:
-    """The writer's connection."""
+    """The writer's connection.
+
+    There are no statistics (ANALYZE) for SQLite to plan by: it would keep those of a small store, and
+    walk a table of which it believes that it has five rows. Without them it takes the index that is there.
+    """
 
     def __init__(self, path: Path) -> None:
         self.raw = connect(path)
+        self.raw.execute("DROP TABLE IF EXISTS sqlite_stat1")
         self._execute: Any = self.raw.execute
         self.arrivals = Arrivals(self.raw)
 
@@ -121,7 +126,6 @@ class WriteConnection:
 
     def close(self) -> None:
         try:
-            self.raw.execute("PRAGMA optimize")
             self.raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error:
             pass  # The next opener checkpoints.

@@ -7,7 +7,7 @@ import pytest
 from imsd.store import contents, counting, entries, messages
 from imsd.store.sql import SQLITE
 from tests.support.mail import make_account
-from tests.support.stores import run
+from tests.support.stores import open_store, run
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,8 @@ from tests.support.stores import run
         (messages._INDEX_ROWS, "PRIMARY KEY (account=? AND mailbox=? AND uid=?)"),
         (messages._ROWS, "PRIMARY KEY (account=? AND mailbox=? AND uid=?)"),
         (entries._CHILDREN, "INDEX ix_entry_parent (parent=? AND id>?)"),
+        (entries._LOAD_MANY, "INTEGER PRIMARY KEY (rowid=?)"),
+        (entries._DESCENDANT[3], "INDEX sqlite_autoindex_entry_1 (parent=? AND rdn_normal=?)"),
         (counting._BETWEEN, "PRIMARY KEY (account=? AND mailbox=? AND uid>? AND uid<?)"),
         (
             contents._statement(contents.t.message, True, True, True, True, True),
@@ -37,4 +39,14 @@ def test_plan(sqlite_database, statement, found_by):
 
     steps = run(sqlite_database.read(plan))
     assert any(found_by in step for step in steps), steps
-    assert not any(re.match(r"SCAN (message|expunged|blob)", step) for step in steps), steps
+    assert not any(re.match(r"SCAN (message|expunged|blob|entry)", step) for step in steps), steps
+
+
+def test_nothing_is_planned_by_what_a_small_store_was_like(tmp_path):
+    database = open_store(tmp_path / "home")
+    run(database.write(lambda unit: unit._execute("ANALYZE")))
+    run(database.close())
+    database = open_store(tmp_path / "home")
+    found = run(database.read(lambda tx: tx._execute("SELECT name FROM sqlite_schema").fetchall()))
+    run(database.close())
+    assert found and not [name for (name,) in found if name.startswith("sqlite_stat")]
