@@ -23,7 +23,8 @@ scopes      entries that may match, over what planner finds in the index; search
 changes     changes as they are asked for; conditions: what they depend on; stamping: relaxed rules
 update      add, modify, delete, rename; draft: a changed entry becomes a valid one
 people      users, lists, contacts and public folders for imsctl and the console
-configuration  the settings as entries; settingtypes: as attributes
+configuration  the settings as entries; settingtypes: as attributes; settingchanges: changed;
+            settingcopies: copied
 ldif        import and export
 schemafile  our types and classes as a file
 bootstrap   the entries of a new organisation

@@ -6,39 +6,28 @@
 
 It is a naming context of its own, which the root DSE calls `configContext`: a search of the
 organisation does not pass through it, and copies of the directory do not carry it. Nothing
-is stored here: the entries are made of `LiveSettings`, and a change is checked by the page's own rules
-and written where `imsctl settings` writes. A value that is taken away is as it was before it was set.
+is stored here: the entries are made of `LiveSettings`, and a change (`settingchanges`) is checked by the
+page's own rules and written where `imsctl settings` writes. A value that is taken away is as it was before
+it was set. Copies are kept by `settingcopies`.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 from uuid import UUID, uuid5
 
 from imsd.directory import matched, schema, settingtypes
-from imsd.directory.changes import Change, Given, Modification
 from imsd.directory.narrowing import recognised
 from imsd.directory.schema import definition
-from imsd.directory.settingtypes import Setting
 from imsd.directory.sorting import CannotSort, Order, Sorted, window
 from imsd.directory.tree import SUBSCHEMA, parse
 from imsd.directory.view import asked_for
-from imsd.directory.working import Working, known
 from imsd.errors import (
     AssertionFailed,
-    ConstraintViolation,
-    EntryExists,
-    InvalidSyntax,
-    NamingViolation,
     NoSuchEntry,
-    NotAllowedOnNonLeaf,
-    ObjectClassViolation,
-    TryLater,
-    UnwillingToPerform,
 )
 from imsd.settings.live import Key, LiveSettings
 from imsd.store import settings as rows
@@ -103,42 +92,52 @@ class Configuration:
     """The entries as the settings stand. Whoever asks is an administrator: that is decided before."""
 
     def __init__(self, settings: LiveSettings) -> None:
-        self._settings = settings
-        self._nodes: dict[str, Node] = {}
-        settings.on_change(self._nodes.clear)
+        self.settings = settings
+        self._pages: dict[str, dict[str, Node]] = {}
+        settings.on_change(self._pages.clear)
+
+    def of_unit(self, unit: Unit) -> Configuration:
+        """As a unit finds the settings."""
+        return Configuration(self.settings.with_rows(rows.values(unit)))
 
     # Entries ---------------------------------------------------------------------------
 
     def nodes(self) -> dict[str, Node]:
         """Every entry by its normal name, each after the one it is below."""
-        if not self._nodes:
-            made = self._made()
-            self._nodes.update((node.name.normal, node) for node in made)
-        return self._nodes
+        found: dict[str, Node] = {}
+        for section in ("", *self.settings.sections):
+            found.update(self._page(section))
+        return found
 
-    def _made(self) -> list[Node]:
-        own: dict[str, dict[str, list[str]]] = {}
-        stored = self._settings.stored()
-        for text in stored:
-            key = Key.of(text)
-            if key.server:
-                own.setdefault(key.section, {}).setdefault(key.server, []).append(key.field)
-        pages = []
-        for section, page in self._settings.sections.items():
-            servers = own.get(section, {})
-            site = {name: self._json(f"{section}.{name}") for name in page.model_fields}
-            text = " ".join((page.__doc__ or "").split())
-            pages.append(self._node(section, "", site, text, len(servers)))
-            for server, fields in sorted(servers.items()):
-                held = {name: stored[f"{section}.{name}@{server}"] for name in sorted(fields)}
-                pages.append(self._node(section, server, held, "", 0))
+    def _page(self, section: str) -> dict[str, Node]:
+        """A page with what servers have of their own; the topmost entry for ""."""
+        known = self._pages.get(section)
+        if known is None:
+            made = self._made(section) if section else [self._top()]
+            known = self._pages[section] = {node.name.normal: node for node in made}
+        return known
+
+    def _top(self) -> Node:
         top = {"objectclass": (b"top", b"container"), "cn": (b"Configuration",)}
-        return [_completed(NAME, top, len(self._settings.sections), "container"), *pages]
+        return _completed(NAME, top, len(self.settings.sections), "container")
 
-    def _json(self, text: str) -> Any:
+    def _made(self, section: str) -> list[Node]:
+        page = self.settings.sections[section]
+        servers: dict[str, dict[str, Any]] = {}
+        for text, value in self.settings.stored().items():
+            key = Key.of(text)
+            if key.server and key.section == section:
+                servers.setdefault(key.server, {})[key.field] = value
+        site = {name: self.value(f"{section}.{name}") for name in page.model_fields}
+        text = " ".join((page.__doc__ or "").split())
+        own = [self._node(section, server, held, "", 0) for server, held in sorted(servers.items())]
+        return [self._node(section, "", site, text, len(servers)), *own]
+
+    def value(self, text: str) -> Any:
+        """What holds for the site, as JSON has it."""
         key = Key.of(text)
-        page = self._settings.sections[key.section]
-        value = self._settings.find(text)[1]
+        page = self.settings.sections[key.section]
+        value = self.settings.find(text)[1]
         return page.model_construct(**{key.field: value}).model_dump(mode="json", include={key.field})[
             key.field
         ]
@@ -159,16 +158,26 @@ class Configuration:
         name = f"cn={section},{NAME}"
         return _completed(f"cn={server},{name}" if server else name, held, below, own, section, server)
 
+    def _found(self, wanted: DN) -> Node | None:
+        """The entry of a name, of its own page alone: no other is made for that."""
+        section = wanted.rdns[-2].value.lower() if len(wanted) > 1 else ""
+        if section and section not in self.settings.sections:
+            return None
+        return self._page(section).get(wanted.normal)
+
+    def has(self, wanted: DN) -> bool:
+        return self._found(wanted) is not None
+
     def find(self, name: str) -> Node:
         """Raises InvalidDN, NoSuchEntry with the deepest entry that exists."""
         wanted = parse(name)
-        found = self.nodes().get(wanted.normal)
+        found = self._found(wanted)
         if found is not None:
             return found
         above = wanted
         while len(above) > 1:
             above = above.parent
-            nearest = self.nodes().get(above.normal)
+            nearest = self._found(above)
             if nearest is not None:
                 raise NoSuchEntry(matched=nearest.dn)
         raise NoSuchEntry
@@ -180,23 +189,27 @@ class Configuration:
     ) -> AsyncGenerator[bytes, None]:
         """As `Search.run`. Raises what that raises."""
         base = self.find(request.base)
-        if controls.sync is not None or controls.persistent is not None:
-            raise Failed(ResultCode.UNWILLING_TO_PERFORM, "Changes of settings are not followed")
         if controls.assertion is not None:
-            self._assert(base, controls.assertion)
+            self.assert_that(base, controls.assertion)
         if controls.subentries:
             return
-        test = evaluation.compiled(recognised(request.filter), schema.SCHEMA)
-        inside = [node for node in self.nodes().values() if _within(node, base, request.scope)]
-        found = [node for node in inside if test(node) is True]
+        shown = None if controls.matched_values is None else matched.Matched(controls.matched_values)
+        found = self.matching(request)
         if controls.sort:
             found = _sorted(found, controls, note)
-        shown = None if controls.matched_values is None else matched.Matched(controls.matched_values)
         for node in found:
             yield node.encoded(request.attributes, request.types_only, shown)
             yield b""
 
-    def _assert(self, node: Node, asserted: filters.Filter) -> None:
+    def matching(self, request: SearchRequest) -> list[Node]:
+        """What a search finds. Raises NoSuchEntry."""
+        base = self.find(request.base)
+        test = evaluation.compiled(recognised(request.filter), schema.SCHEMA)
+        inside = [node for node in self.nodes().values() if _within(node, base, request.scope)]
+        return [node for node in inside if test(node) is True]
+
+    def assert_that(self, node: Node, asserted: filters.Filter) -> None:
+        """Raises AssertionFailed unless the filter is True of the entry (RFC 4528)."""
         if evaluation.compiled(recognised(asserted), schema.SCHEMA)(node) is not True:
             raise AssertionFailed
 
@@ -204,100 +217,10 @@ class Configuration:
         """Raises NoSuchEntry. None: it has no such attribute."""
         node = self.find(name)
         if assertion is not None:
-            self._assert(node, assertion)
+            self.assert_that(node, assertion)
         if not node.values(item.attribute):
             return None
         return evaluation.compiled(recognised(item), schema.SCHEMA)(node)
-
-    # Writing ---------------------------------------------------------------------------
-
-    def modifying(
-        self,
-        name: str,
-        modifications: Sequence[Modification],
-        assertion: filters.Filter | None,
-        permissive: bool,
-    ) -> Callable[[Unit], None]:
-        """A change of a page as a step of a unit. Raises what an update may be refused with."""
-        node = self.find(name)
-        if assertion is not None:
-            self._assert(node, assertion)
-        if not node.section:
-            raise UnwillingToPerform("Nothing of this entry can be changed")
-        working = Working(EntryId(0), node.name.rdn)
-        working.attributes = {key: list(values) for key, values in node.values_by_key.items()}
-        touched: dict[str, Setting] = {}
-        for each in modifications:
-            wanted = known(each.attribute)
-            setting = _of_page(node, wanted.key)
-            touched[wanted.key] = setting
-            _apply(working, setting, each, permissive)
-        return self._writing(node.section, node.server, working, touched)
-
-    def adding(self, name: str, given: Given) -> Callable[[Unit], None]:
-        """Values that a server has of its own; pages are there already."""
-        wanted = parse(name)
-        if wanted.normal in self.nodes():
-            raise EntryExists
-        above = self.find(str(wanted.parent)) if len(wanted) > 1 else None
-        rdn = wanted.rdn
-        if above is None or not above.section or above.server or not rdn.normal.startswith("cn="):
-            raise NamingViolation("A server's own values stand below a page, as cn=SERVER")
-        node = Node(name, {}, 0, above.section, Key.of(f"{above.section}.@{rdn.value}").server)
-        working = Working(EntryId(0), rdn)
-        touched: dict[str, Setting] = {}
-        for description, values in given:
-            found = known(description)
-            if found.key in ("objectclass", "cn"):
-                continue
-            touched[found.key] = _of_page(node, found.key)
-            working.add(found, list(values))
-        if not touched:
-            raise ObjectClassViolation("A server has one value of its own at least")
-        return self._writing(node.section, node.server, working, touched)
-
-    def deleting(self, name: str, assertion: filters.Filter | None) -> Callable[[Unit], None]:
-        """What a server had of its own is the site's again."""
-        node = self.find(name)
-        if assertion is not None:
-            self._assert(node, assertion)
-        if node.below:
-            raise NotAllowedOnNonLeaf
-        if not node.server:
-            raise UnwillingToPerform("A page stays; take away the values that are to be as they were")
-        gone = self._settings.own(node.server, node.section)
-        return _step({}, tuple(gone), {})
-
-    def _writing(
-        self, section: str, server: str, working: Working, touched: dict[str, Setting]
-    ) -> Callable[[Unit], None]:
-        put: dict[str, str] = {}
-        gone: list[str] = []
-        stored = self._settings.stored()
-        before = {}
-        for key, setting in touched.items():
-            text = f"{section}.{setting.field}" + (f"@{server}" if server else "")
-            self._settings.find(text)  # raises where there is no such setting of servers
-            if text not in self._settings.rejected:
-                before[text] = stored.get(text)
-            values = working.attributes.get(key, [])
-            if not values:
-                gone.append(text)
-                continue
-            if setting.form.single and len(values) > 1:
-                raise ConstraintViolation(f"{setting.definition.type.name}: one value")
-            for value in values:
-                schema.check(setting.definition, value)
-            try:
-                former = stored.get(text)
-                if former is None and not server:
-                    former = self._json(text)
-                made = settingtypes.read(setting.form, values, former)
-            except ValueError as error:
-                raise InvalidSyntax(f"{setting.definition.type.name}: {error}") from None
-            row, checked = self._settings.parse(text, json.dumps(made))
-            put[row] = checked
-        return _step(put, tuple(gone), before)
 
 
 def _completed(
@@ -311,49 +234,6 @@ def _completed(
     held["numsubordinates"] = (b"%d" % below,)
     held["hassubordinates"] = (b"TRUE" if below else b"FALSE",)
     return Node(name, held, below, section, server)
-
-
-def _of_page(node: Node, key: str) -> Setting:
-    setting = settingtypes.BY_KEY.get(key)
-    if setting is None and key in node.values_by_key:
-        raise UnwillingToPerform(f"{key}: not to be changed here")
-    if setting is None or setting.section != node.section:
-        raise ObjectClassViolation(f"{key}: no setting of this page")
-    return setting
-
-
-def _apply(working: Working, setting: Setting, change: Modification, permissive: bool) -> None:
-    wanted, values = setting.definition, list(change.values)
-    present = {schema.normal(wanted.key, value) for value in working.attributes.get(wanted.key, ())}
-    if permissive and change.change in (Change.ADD, Change.DELETE):
-        adding = change.change is Change.ADD
-        left = [each for each in values if (schema.normal(wanted.key, each) in present) is not adding]
-        if (values and not left) or (not adding and not present):
-            return
-        values = left
-    match change.change:
-        case Change.ADD:
-            if not values:
-                raise InvalidSyntax(f"{wanted.type.name}: a value is needed")
-            working.add(wanted, values)
-        case Change.DELETE:
-            working.remove(wanted, values)
-        case Change.REPLACE:
-            working.replace(wanted, values)
-        case Change.INCREMENT:
-            working.increment(wanted, values)
-
-
-def _step(put: dict[str, str], gone: tuple[str, ...], before: dict[str, Any]) -> Callable[[Unit], None]:
-    def step(unit: Unit) -> None:
-        held = rows.values(unit)
-        for text, value in before.items():
-            now = held.get(text)
-            if (None if now is None else json.loads(now)) != value:
-                raise TryLater("Somebody else changed it at the same time")
-        rows.change(unit, put, gone)
-
-    return step
 
 
 def _within(node: Node, base: Node, scope: Scope) -> bool:

@@ -10,7 +10,7 @@ import hmac
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from imsd.directory import bootstrap, homes, people, protocols, update
 from imsd.directory.access import Policy, Viewer
@@ -70,6 +70,8 @@ class PasswordMaker(Protocol):
 
 Step = Callable[[Unit], Changed]
 """A change as a function over a unit."""
+
+Done = TypeVar("Done")
 
 
 class Directory:
@@ -616,13 +618,13 @@ class Directory:
             unit, name, new_rdn, delete_old, new_superior, rules, now, asking, conditions
         )
 
-    async def together(self, steps: Sequence[Step]) -> list[Changed]:
+    async def together(self, steps: Sequence[Callable[[Unit], Done]]) -> list[Done]:
         """Several changes in one unit, all or none. Raises StepRefused."""
         return await self.db.write(_together, steps)
 
 
-def _together(unit: Unit, steps: Sequence[Step]) -> list[Changed]:
-    done = []
+def _together(unit: Unit, steps: Sequence[Callable[[Unit], Done]]) -> list[Done]:
+    done: list[Done] = []
     for number, step in enumerate(steps):
         try:
             done.append(step(unit))

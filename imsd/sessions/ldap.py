@@ -40,13 +40,13 @@ from imsd.errors import (
     Refusal,
     StepRefused,
     UndefinedAttribute,
-    UnwillingToPerform,
 )
 from imsd.sessions import ldap_settings, password_policy, refusals
 from imsd.settings import LiveSettings
 from imsd.settings.directory import Ldap
 from imsd.store import credentials
 from imsd.store.ids import AccountId, EntryId
+from imsd.store.transaction import Unit
 from protocols.connection import Connection
 from protocols.errors import BadSyntax
 from protocols.ldap import evaluation, filters
@@ -228,17 +228,16 @@ class Identity:
     async def search(
         self, request: SearchRequest, controls: Controls = NONE, note: Callable[[Control], None] = ignored
     ) -> AsyncGenerator[bytes | list[bytes] | Answer, None]:
-        if ldap_settings.holds(request.base):
-            async for shown in ldap_settings.search(
-                self._directory, await self.viewer(), request, controls, note
-            ):
-                yield shown
-            return
-        search = await self._search()
-        for url in await self._elsewhere(request.base, controls, request.scope):
-            yield encode_reference([url.encode()])
-        viewer, derived = self._viewer, self._derived
         persists = controls.persistent is not None or (controls.sync is not None and controls.sync.persist)
+        answers: AsyncGenerator[bytes | list[bytes] | Answer, None]
+        if ldap_settings.holds(request.base):
+            answers = ldap_settings.search(self._directory, await self.viewer(), request, controls, note)
+        else:
+            search = await self._search()
+            for url in await self._elsewhere(request.base, controls, request.scope):
+                yield encode_reference([url.encode()])
+            answers = search.run(request, controls, note)
+        viewer, derived = self._viewer, self._derived
         if persists:
             if self._account is None:
                 raise NotPermitted("Bind first: changes are not told to strangers")
@@ -247,7 +246,6 @@ class Identity:
                 raise LimitReached("Too many searches that stay open")
             self._directory.following += 1
             self._persistent += 1
-        answers = search.run(request, controls, note)
         try:
             async for answer in answers:
                 if derived != self._directory.cache.generation:
@@ -347,8 +345,6 @@ class Identity:
 
     async def _step(self, request: Update, controls: Controls) -> Step:
         """An update as a step of a unit."""
-        if ldap_settings.holds(request.dn):
-            raise UnwillingToPerform("Settings are changed one by one")
         directory = self._directory
         if await self._sets_own_password(request, controls):
             viewer, conditions = await self._present(), PLAIN
@@ -390,7 +386,10 @@ class Identity:
 
     async def _update(self, request: Update, controls: Controls) -> Answered:
         if ldap_settings.holds(request.dn):
-            return await ldap_settings.update(self._directory, await self.viewer(), request, controls)
+            settled = ldap_settings.step(self._directory, await self.viewer(), request, controls)
+            images = await self._directory.db.write(settled)
+            await self._directory.read_settings()
+            return images
         step = await self._step(request, controls)
         self._look_away()
         try:
@@ -403,15 +402,23 @@ class Identity:
 
     async def settle(self, updates: Sequence[tuple[Update, Controls]]) -> list[Answered]:
         """RFC 5805 3.4: in one unit."""
-        steps = []
+        steps: list[Callable[[Unit], Changed | Answered]] = []
+        settings = False
         for number, (request, controls) in enumerate(updates):
             try:
-                steps.append(await self._step(request, controls))
+                if ldap_settings.holds(request.dn):
+                    settings = True
+                    viewer = await self.viewer()
+                    steps.append(ldap_settings.step(self._directory, viewer, request, controls))
+                else:
+                    steps.append(await self._step(request, controls))
             except Refusal as error:
                 raise _failed(number, error) from None
         self._look_away()
         try:
             done = await self._directory.together(steps)
+            if settings:
+                await self._directory.read_settings()
             for request, _ in updates:
                 if _sets_a_password(request):
                     await self._stay(request.dn)
@@ -420,7 +427,7 @@ class Identity:
         finally:
             self._look()
         return [
-            await self._images(changed, request.dn, controls)
+            changed if isinstance(changed, tuple) else await self._images(changed, request.dn, controls)
             for changed, (request, controls) in zip(done, updates, strict=True)
         ]
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 
-from imsd.directory import configuration
+from imsd.directory import configuration, settingchanges, update
 from imsd.directory.access import Viewer
 from imsd.directory.attributes import Visible
 from imsd.directory.changes import Change, Modification
 from imsd.directory.configuration import Configuration
 from imsd.directory.directory import Directory
+from imsd.directory.settingchanges import Rows
+from imsd.directory.settingcopies import SettingCopies
 from imsd.directory.tree import parse
 from imsd.errors import InvalidSyntax, NoSuchAttribute, NoSuchEntry, UnwillingToPerform
+from imsd.store.settings import change
 from imsd.store.transaction import Unit
 from protocols.ldap import filters
 from protocols.ldap.controls import POST_READ, PRE_READ, Controls, read_control
@@ -26,6 +29,7 @@ from protocols.ldap.messages import (
     SearchRequest,
 )
 from protocols.ldap.session import Update
+from protocols.ldap.syncing import Answer
 
 _TAIL = "configuration"
 
@@ -48,9 +52,19 @@ async def search(
     request: SearchRequest,
     controls: Controls,
     note: Callable[[Control], None],
-) -> AsyncGenerator[bytes, None]:
-    async for answer in _open(directory, viewer).search(request, controls, note):
-        yield answer
+) -> AsyncGenerator[bytes | Answer, None]:
+    found = _open(directory, viewer)
+    if controls.sync is None and controls.persistent is None:
+        answers: AsyncGenerator[bytes | Answer, None] = found.search(request, controls, note)
+    else:
+        if controls.assertion is not None:
+            found.assert_that(found.find(request.base), controls.assertion)
+        answers = SettingCopies(directory.db, found, request, controls, note).run()
+    try:
+        async for answer in answers:
+            yield answer
+    finally:
+        await answers.aclose()
 
 
 def compare(directory: Directory, viewer: Viewer, request: CompareRequest, controls: Controls) -> bool:
@@ -64,34 +78,45 @@ def compare(directory: Directory, viewer: Viewer, request: CompareRequest, contr
     return outcome
 
 
-async def update(directory: Directory, viewer: Viewer, request: Update, controls: Controls) -> Answered:
-    """It holds when this returns."""
+def step(
+    directory: Directory, viewer: Viewer, request: Update, controls: Controls
+) -> Callable[[Unit], Answered]:
+    """An update as a step of a unit; once that is written, the settings must be read again."""
     found = _open(directory, viewer)
-    images = []
-    if controls.pre_read is not None and not isinstance(request, AddRequest):
-        images.append(read_control(PRE_READ, found.find(request.dn).encoded(controls.pre_read)))
-    step = _step(found, request, controls)
-    await directory.db.write(step)
-    await directory.read_settings()
-    if controls.post_read is not None and not isinstance(request, DeleteRequest):
-        try:
-            images.append(read_control(POST_READ, found.find(request.dn).encoded(controls.post_read)))
-        except NoSuchEntry:
-            pass  # a server's last own value was taken away
-    return tuple(images)
+
+    def take(unit: Unit) -> Answered:
+        # Somebody else's change is seen whole, or this one is done again after it.
+        if update.viewer(unit, viewer).level is not Visible.ADMINISTRATOR:
+            raise NoSuchEntry
+        now = found.of_unit(unit)
+        rows = _rows(now, request, controls)
+        images = []
+        if controls.pre_read is not None and not isinstance(request, AddRequest):
+            images.append(read_control(PRE_READ, now.find(request.dn).encoded(controls.pre_read)))
+        change(unit, rows.put, rows.gone)
+        if controls.post_read is not None and not isinstance(request, DeleteRequest):
+            try:
+                after = found.of_unit(unit).find(request.dn)
+            except NoSuchEntry:
+                pass  # a server's last own value was taken away
+            else:
+                images.append(read_control(POST_READ, after.encoded(controls.post_read)))
+        return tuple(images)
+
+    return take
 
 
-def _step(found: Configuration, request: Update, controls: Controls) -> Callable[[Unit], None]:
+def _rows(found: Configuration, request: Update, controls: Controls) -> Rows:
     match request:
         case ModifyRequest(name, changes):
             modifications = [
                 Modification(Change(each.kind), each.attribute.name, each.attribute.values)
                 for each in changes
             ]
-            return found.modifying(name, modifications, controls.assertion, controls.permissive)
+            return settingchanges.modify(found, name, modifications, controls.assertion, controls.permissive)
         case AddRequest(name, attributes):
-            return found.adding(name, [(each.name, each.values) for each in attributes])
+            return settingchanges.add(found, name, [(each.name, each.values) for each in attributes])
         case DeleteRequest(name):
-            return found.deleting(name, controls.assertion)
+            return settingchanges.delete(found, name, controls.assertion)
         case ModifyDnRequest():
             raise UnwillingToPerform("Pages keep their names")

@@ -95,6 +95,12 @@ class LiveSettings:
         for watcher in list(self._watchers):
             watcher()
 
+    def with_rows(self, rows: Mapping[str, str]) -> LiveSettings:
+        """The same pages as other rows would have them; nobody watches those."""
+        made = LiveSettings(self._classes.values(), self.server, self._sealer)
+        made.replace(rows)
+        return made
+
     def _page(self, key: Key) -> type[Page] | None:
         page = self._classes.get(key.section)
         if page is None or key.field not in page.model_fields or (key.server and not page.of_servers):

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.defer import CancelledError, Deferred
 
 from imsd import errors
 from imsd.directory import settingtypes
-from imsd.directory.changes import Change as Kind
-from imsd.directory.changes import Modification
 from imsd.directory.directory import Directory
 from imsd.directory.schema import SCHEMA
 from imsd.directory.settingtypes import SETTINGS, Form
+from imsd.sessions import ldap_settings
 from imsd.sessions.ldap import Door, Identity
 from imsd.settings import PAGES
 from imsd.settings.directory import Ldap
+from imsd.store import settings as rows
 from protocols.ldap import client, responses
 from protocols.ldap.controls import NONE as PLAIN
 from protocols.ldap.controls import POST_READ, PRE_READ, Controls, ListView, SortKey
@@ -39,8 +41,10 @@ from protocols.ldap.messages import (
     SearchResultEntry,
 )
 from protocols.ldap.results import Failed, FailedUpdate, ResultCode
+from protocols.ldap.syncing import CHANGE_NOTIFICATION, PERSISTING, Answer, ChangeType, PersistentSearch
 from tests.directory.support import configure, open_directory
-from tests.sessions.test_ldap import HERE, Logins
+from tests.sessions.test_ldap import ANN, HERE, RECIPIENTS, Logins
+from tests.sessions.test_ldap_syncing import Consumer, wait_for
 from tests.support.stores import StoreReactor, open_store, run
 
 CONFIG = "cn=Configuration"
@@ -80,12 +84,12 @@ def search(
     async def gather() -> dict[str, dict[str, list[str]]]:
         found = {}
         async for answer in identity.search(request, controls, (notes if notes is not None else []).append):
-            if answer:
-                assert isinstance(answer, bytes)
-                entry = client.read(responses.message(1, answer)).operation
+            for each in answer if isinstance(answer, list) else filter(None, (answer,)):
+                assert isinstance(each, bytes)
+                entry = client.read(responses.message(1, each)).operation
                 assert isinstance(entry, SearchResultEntry)
                 found[entry.dn] = {
-                    each.name: [value.decode() for value in each.values] for each in entry.attributes
+                    one.name: [value.decode() for value in one.values] for one in entry.attributes
                 }
         return found
 
@@ -96,14 +100,20 @@ def page(identity: Identity, name: str = LDAP, *attributes: str) -> dict[str, li
     return search(identity, "(objectClass=*)", *attributes, base=name, scope=Scope.BASE)[name]
 
 
+def changing(name: str, *changes: tuple[ChangeKind, str, list[str]]) -> ModifyRequest:
+    return ModifyRequest(
+        name,
+        tuple(
+            Change(kind, Attribute(attribute, tuple(value.encode() for value in values)))
+            for kind, attribute, values in changes
+        ),
+    )
+
+
 def modify(
     identity: Identity, name: str, *changes: tuple[ChangeKind, str, list[str]], controls: Controls = PLAIN
 ) -> Any:
-    made = tuple(
-        Change(kind, Attribute(attribute, tuple(value.encode() for value in values)))
-        for kind, attribute, values in changes
-    )
-    return run(identity.modify(ModifyRequest(name, made), controls))
+    return run(identity.modify(changing(name, *changes), controls))
 
 
 REPLACE, ADD, DELETE, INCREMENT = (
@@ -301,20 +311,171 @@ def test_searching_comparing_sorting_and_reading_around_a_change(admin: Identity
     assert b"100" in before.value and b"100" not in after.value
     with pytest.raises(errors.UnwillingToPerform):
         run(admin.modify_dn(ModifyDnRequest(LDAP, "cn=x", True, None)))
-    with pytest.raises(FailedUpdate):
-        run(admin.settle([(ModifyRequest(LDAP, ()), PLAIN)]))
 
 
-def test_a_race_is_tried_again_by_the_client(admin: Identity, directory: Directory) -> None:
-    step = directory.configuration.modifying(LDAP, [], None, False)
-    run(directory.db.write(step))
-    late = directory.configuration.modifying(
-        LDAP, [Modification(Kind.REPLACE, "conf-ldap-size-limit", (b"3",))], None, False
+def test_of_two_at_once_the_second_changes_what_the_first_left(admin: Identity, directory: Directory) -> None:
+    name, attribute = f"cn=addressing,{CONFIG}", "conf-addressing-domains"
+    viewer = run(admin.viewer())
+    steps = [
+        ldap_settings.step(directory, viewer, changing(name, (ADD, attribute, [domain])), PLAIN)
+        for domain in ("b.test", "c.test")
+    ]
+    for step in steps:
+        run(directory.db.write(step))
+    run(directory.read_settings())
+    assert page(admin, name)[attribute] == ["b.test", "c.test"]
+
+
+# Transactions -----------------------------------------------------------------------------
+
+
+def test_settings_and_people_change_together(admin: Identity, directory: Directory) -> None:
+    own = f"cn=mail.example.test,{LDAP}"
+    shown = Controls(pre_read=("conf-ldap-size-limit",), post_read=("conf-ldap-size-limit",))
+    given = (Attribute("conf-ldap-size-limit", (b"5",)),)
+    answered = run(
+        admin.settle(
+            [
+                (changing(LDAP, (REPLACE, "conf-ldap-size-limit", ["7"])), PLAIN),
+                (changing(LDAP, (INCREMENT, "conf-ldap-size-limit", ["3"])), shown),
+                (changing(ANN, (REPLACE, "title", ["Cook"])), PLAIN),
+                (AddRequest(own, given), PLAIN),
+                (changing(own, (INCREMENT, "conf-ldap-size-limit", ["1"])), PLAIN),
+            ]
+        )
     )
-    configure(directory, ldap__size_limit="4")
-    with pytest.raises(errors.TryLater):
-        run(directory.db.write(late))
-    assert directory.settings[Ldap].size_limit == 4
+    assert directory.settings[Ldap].size_limit == 10
+    assert directory.settings.find("ldap.size_limit@mail.example.test")[1] == 6
+    assert search(admin, "(title=Cook)", "1.1", base=RECIPIENTS) == {ANN: {}}
+    before, after = answered[1]
+    assert b"7" in before.value and b"10" in after.value
+    assert [len(each) for each in answered] == [0, 2, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [
+        ((REPLACE, "conf-ldap-size-limit", ["-1"]), ResultCode.CONSTRAINT_VIOLATION),
+        ((ADD, "conf-ldap-size-limit", ["8"]), ResultCode.CONSTRAINT_VIOLATION),
+        ((REPLACE, "conf-pop3-enabled", ["TRUE"]), ResultCode.OBJECT_CLASS_VIOLATION),
+    ],
+)
+def test_or_none_of_them(admin: Identity, directory: Directory, last: Any, expected: ResultCode) -> None:
+    before = directory.settings.stored()
+    updates = [
+        changing(LDAP, (REPLACE, "conf-ldap-size-limit", ["7"])),
+        changing(ANN, (REPLACE, "title", ["Cook"])),
+        changing(LDAP, last),
+    ]
+    with pytest.raises(FailedUpdate) as failed:
+        run(admin.settle([(each, PLAIN) for each in updates]))
+    assert (failed.value.number, failed.value.result.code) == (2, expected)
+    assert directory.settings.stored() == before
+    assert run(directory.db.read(rows.values)).keys() == before.keys()
+    assert not search(admin, "(title=Cook)", base=RECIPIENTS)
+
+
+def test_who_gives_up_his_rights_changes_no_settings_after_that(admin: Identity, door: Door) -> None:
+    second = changing(ANN, (REPLACE, "imsAdministrator", ["TRUE"]))
+    mine = f"cn=administrator,{RECIPIENTS}"
+    run(admin.settle([(second, PLAIN)]))
+    resigned = changing(mine, (REPLACE, "imsAdministrator", ["FALSE"]))
+    page_too = changing(LDAP, (REPLACE, "conf-ldap-size-limit", ["7"]))
+    with pytest.raises(FailedUpdate) as failed:
+        run(admin.settle([(resigned, PLAIN), (page_too, PLAIN)]))
+    assert failed.value.number == 1
+    ann = run(door.bind("ann", b"anns", HERE))
+    run(ann.settle([(changing(ANN, (REPLACE, "imsAdministrator", ["FALSE"])), PLAIN)]))
+    with pytest.raises(FailedUpdate) as failed:
+        run(ann.settle([(changing(ANN, (REPLACE, "info", ["x"])), PLAIN), (page_too, PLAIN)]))
+    assert (failed.value.number, failed.value.result.code) == (1, ResultCode.NO_SUCH_OBJECT)
+
+
+# Copies -----------------------------------------------------------------------------------
+
+
+def copied(identity: Identity, cookie: bytes = b"") -> Consumer:
+    made = Consumer(identity, "(objectClass=*)", CONFIG)
+    made.attributes = ("conf-ldap-size-limit",)
+    made.cookie = cookie
+    return made
+
+
+def test_a_copy_of_the_settings_is_kept_by_polling(admin: Identity, door: Door, directory: Directory) -> None:
+    copy = copied(admin)
+    assert len(copy.poll()) == 1 + len(PAGES) == len(copy.copy)
+    assert copy.poll() == [] and len(copy.copy) == 1 + len(PAGES)
+    modify(admin, LDAP, (REPLACE, "conf-ldap-size-limit", ["7"]))
+    own = f"cn=mail.example.test,{LDAP}"
+    run(admin.add(AddRequest(own, (Attribute("conf-ldap-size-limit", (b"5",)),))))
+    assert "add mail.example.test" in copy.poll() and len(copy.copy) == 2 + len(PAGES)
+    # The state is in the cookie: another connection, and another process, go on from it.
+    again = copied(run(door.bind("administrator", b"secret", HERE)), copy.cookie)
+    assert again.poll() == []
+    run(admin.delete(DeleteRequest(own)))
+    copy.poll()
+    assert "mail.example.test" not in copy.names and len(copy.copy) == 1 + len(PAGES)
+    other = copied(admin, b"nonsense")
+    with pytest.raises(Failed) as refused:
+        other.poll()
+    assert refused.value.result.code is ResultCode.SYNC_REFRESH_REQUIRED
+    assert len(other.poll(reload=True)) == 1 + len(PAGES)
+    with pytest.raises(errors.NoSuchEntry):
+        copied(run(door.bind("ann", b"anns", HERE))).poll()
+
+
+def test_changes_of_settings_are_told(admin: Identity, directory: Directory) -> None:
+    copy = copied(admin)
+    copy.persist()
+    wait_for(directory, lambda: copy.persisting)
+    before, copy.sent = copy.cookie, []
+    modify(admin, LDAP, (REPLACE, "conf-ldap-size-limit", ["7"]))
+    wait_for(directory, lambda: copy.sent)
+    assert copy.sent == ["modify ldap"] and copy.cookie != before
+    own = f"cn=mail.example.test,{LDAP}"
+    run(admin.add(AddRequest(own, (Attribute("conf-ldap-size-limit", (b"5",)),))))
+    wait_for(directory, lambda: len(copy.sent) > 1)
+    run(admin.delete(DeleteRequest(own)))
+    wait_for(directory, lambda: len(copy.sent) > 2)
+    assert copy.sent[1:] == ["add mail.example.test", "delete mail.example.test"]
+    assert copied(admin, copy.cookie).poll() == []
+    copy.stop()
+    assert not directory.following
+
+
+def test_who_is_no_administrator_any_more_is_told_of_no_settings(
+    admin: Identity, door: Door, directory: Directory
+) -> None:
+    modify(admin, ANN, (REPLACE, "imsAdministrator", ["TRUE"]))
+    copy = copied(run(door.bind("ann", b"anns", HERE)))
+    copy.persist()
+    wait_for(directory, lambda: copy.persisting)
+    modify(admin, ANN, (REPLACE, "imsAdministrator", []))
+    copy.sent = []
+    modify(admin, LDAP, (REPLACE, "conf-ldap-size-limit", ["7"]))
+    wait_for(directory, lambda: copy.error)
+    assert isinstance(copy.error, errors.NotPermitted) and copy.sent == []
+
+
+def test_a_persistent_search_of_settings(admin: Identity, directory: Directory) -> None:
+    asked = Controls(persistent=PersistentSearch(ChangeType.MODIFY, True, True))
+    request = SearchRequest(CONFIG, Scope.ONE, Deref.NEVER, 0, 0, False, parse("(cn=*)"), ("1.1",))
+    whole = replace(request, attributes=("*",))
+    told: list[Answer] = []
+
+    async def gather() -> None:
+        async for answer in admin.search(whole, asked):
+            if isinstance(answer, Answer):
+                told.append(answer)
+
+    waiting = Deferred.fromCoroutine(gather())
+    waiting.addErrback(lambda failure: failure.trap(CancelledError))
+    wait_for(directory, lambda: told)
+    modify(admin, LDAP, (REPLACE, "conf-ldap-size-limit", ["7"]))
+    wait_for(directory, lambda: len(told) > 1)
+    assert told[0] is PERSISTING and LDAP.encode() in told[1].operation
+    assert told[1].controls[0].oid == CHANGE_NOTIFICATION
+    waiting.cancel()
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda each: each.definition.key)

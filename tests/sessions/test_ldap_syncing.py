@@ -34,6 +34,7 @@ class Consumer:
     def __init__(self, identity: Identity, text: str = "(uid=*)", base: str = RECIPIENTS) -> None:
         self.identity = identity
         self.text, self.base = text, base
+        self.attributes: tuple[str, ...] = ("uid",)
         self.copy: dict[bytes, str] = {}
         self.cookie = b""
         self.sent: list[str] = []
@@ -41,7 +42,8 @@ class Consumer:
         self._next: Deferred[Any] | None = None
 
     def _search(self, asked: SyncRequest, notes: list[Control], deref: Deref = Deref.NEVER) -> Any:
-        request = SearchRequest(self.base, Scope.SUBTREE, deref, 0, 0, False, parse(self.text), ("uid",))
+        test = parse(self.text)
+        request = SearchRequest(self.base, Scope.SUBTREE, deref, 0, 0, False, test, self.attributes)
         return self.identity.search(request, Controls(sync=asked), notes.append)
 
     def poll(self, reload: bool = False) -> list[str]:
