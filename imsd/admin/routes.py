@@ -59,7 +59,7 @@ async def explain(core: Any, address: str, sender: str = "", client: str = "", a
     """Every rule that is considered for an address, and where it leads."""
     told: list[str] = []
     by = await _submitter(core, sender, client, auth)
-    path = _path(address)
+    path = _path(address, core.policy.first_domain)
     told.append(f"{path} from {_who(by)}")
     try:
         found = await core.policy.addressee(path, NO_RCPT_PARAMETERS, by, told.append)
@@ -127,9 +127,11 @@ def _who(by: Submitter) -> str:
     return f"{who}, not logged in" + (f", at {by.peer}" if by.peer else "")
 
 
-def _path(text: str) -> Path:
+def _path(text: str, domain: str) -> Path:
+    """domain: of a name that has none."""
+    text = text.strip("<>")
     try:
-        return parse_path(text.strip("<>").encode())
+        return parse_path((text if "@" in text or not domain else f"{text}@{domain}").encode())
     except BadSyntax as error:
         raise ConstraintViolation(f"{text}: {error}") from None
 

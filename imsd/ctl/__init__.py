@@ -8,6 +8,8 @@ output      tables for people, JSON for programs
 setup, people, mailbox, sharing, directory, settings, server, queue, limits, route, link,
 tls, dkim, search, backup, deleted, factors, plugins
             the commands, by what they are about
+sendmail    imsd-sendmail, in place of sendmail(8)
+standalone  its SMTP on standard input and output
 """
 
 from __future__ import annotations

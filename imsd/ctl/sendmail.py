@@ -19,7 +19,10 @@ from typing import Final
 import click
 
 from imsd import config
+from imsd.ctl import client
 from imsd.ctl.command import DEFAULT_HOME
+from imsd.ctl.standalone import Standalone
+from imsd.errors import Refusal
 from imsd.store.pickup import PickupFolder
 from protocols.errors import BadSyntax
 from protocols.message import words
@@ -27,6 +30,9 @@ from protocols.smtp.parameters import MailParameters, RcptParameters
 
 USAGE: Final = 64
 """EX_USAGE: a word of the command line is not known, or stands there in vain."""
+
+NO_USER: Final = 67
+"""EX_NOUSER: mail for a recipient would come back."""
 
 NO_INPUT: Final = 66
 """EX_NOINPUT of sysexits(3): there is no such home."""
@@ -51,6 +57,8 @@ _FROM: Final = re.compile(rb"^From[ \t]*:", re.IGNORECASE | re.MULTILINE)
 @click.option("-V", "envid", default="", metavar="ID", help="What reports name the message by.")
 @click.option("-bm", "deliver", is_flag=True, hidden=True)
 @click.option("-bp", "queue", is_flag=True, help="Show the queue instead, as mailq does.")
+@click.option("-bs", "smtp", is_flag=True, help="Speak SMTP on standard input and output.")
+@click.option("-bv", "verify", is_flag=True, help="Tell what would become of mail for RECIPIENTS.")
 @click.option("-bi", "aliases", is_flag=True, hidden=True)
 @click.option("-q", "again", is_flag=False, flag_value="now", default="", hidden=True)
 @click.option("-U", "-n", "-G", "-m", "-v", "-x", "flags", is_flag=True, hidden=True)
@@ -74,6 +82,8 @@ def sendmail(
     ret: str,
     envid: str,
     queue: bool,
+    smtp: bool,
+    verify: bool,
     aliases: bool,
     again: str,
     recipients: Sequence[str],
@@ -86,29 +96,66 @@ def sendmail(
         _stop(NO_INPUT, f"{home} is no home of imsd; set IMSD_HOME")
     if queue:
         os.execv(sys.executable, [sys.executable, "-m", "imsd.ctl", "--home", str(home), "queue", "list"])
+    if smtp:
+        _speak(home)
+        return
     recipients = [one for each in recipients for one in each.split(",") if one.strip()]
     if (aliases or again) and not recipients and not from_header:
         # Aliases are the directory's, and the server works the queue.
         return
-    if not recipients and not from_header:
-        raise click.UsageError("Name recipients, or use -t")
-    user, host = getpass.getuser(), _hostname(home)
-    own = f"{user}@{host}"
+    if not recipients and (verify or not from_header):
+        raise click.UsageError("Name recipients" + ("" if verify else ", or use -t"))
+    if verify:
+        _verify(home, recipients, sender)
+        return
+    user = getpass.getuser()
     data = _complete(_read(ignore_dots))
     of_all = _parameters(MailParameters.parse, RET=ret, ENVID=envid)
     of_each = _parameters(RcptParameters.parse, NOTIFY=notify)
     if of_each and not recipients:
         raise click.UsageError("-N goes with recipients that are named, not with -t alone")
-    envelope = [f"X-Sender: <{_address('' if sender in ('<>', '') else sender or own)}>{of_all}"]
+    envelope = [f"X-Sender: <{_address('' if sender in ('<>', '') else sender or user)}>{of_all}"]
     envelope += [f"X-Receiver: <{_address(one)}>{of_each}" for one in recipients]
     # It counts loops, and ends the envelope: what the message says under those names is its header.
-    envelope.append(f"Received: by {host} (imsd-sendmail, from user {user}); {formatdate(localtime=True)}")
+    envelope.append(_received(home, user))
     if not _FROM.search(_HEADER_END.split(data, maxsplit=1)[0]):
-        envelope.append(f"From: {_phrase(name)}<{own}>")
+        # The server knows the domain of who has none.
+        envelope.append(f"From: {_phrase(name)}<{user}>")
     try:
         PickupFolder(home).drop("\n".join(envelope).encode() + b"\n" + data)
     except OSError as error:
         _stop(TRY_AGAIN, f"cannot hand the message over: {error}")
+
+
+def _received(home: Path, user: str) -> str:
+    host = _hostname(home)
+    return f"Received: by {host} (imsd-sendmail, from user {user}); {formatdate(localtime=True)}"
+
+
+def _speak(home: Path) -> None:
+    own = _received(home, getpass.getuser()).encode() + b"\n"
+    drop = PickupFolder(home).drop
+    Standalone(sys.stdin.buffer, sys.stdout.buffer, _hostname(home), own, drop).run()
+
+
+def _verify(home: Path, recipients: Sequence[str], sender: str | None) -> None:
+    """A line for each; exits with EX_NOUSER where one cannot be reached."""
+    failed = False
+    for one in recipients:
+        given = {"address": _address(one), "sender": "" if sender in (None, "<>") else sender}
+        try:
+            answer = client.call(home / "run" / "control.sock", "route.explain", {**given, "auth": True})
+        except (client.NotRunning, OSError) as error:
+            why = "the server does not run" if isinstance(error, client.NotRunning) else str(error)
+            _stop(TRY_AGAIN, f"cannot ask about {one}: {why}")
+        except Refusal as refusal:
+            answer = {"result": "refused", "text": refusal.text}
+        wrong = answer["result"] in ("refused", "unroutable")
+        failed = failed or wrong
+        told = "undeliverable" if wrong else "deliverable"
+        click.echo(f"{one}... {told}: {answer['result']}: {answer['text']}")
+    if failed:
+        raise SystemExit(NO_USER)
 
 
 def _parameters(parse: Callable[[dict[bytes, bytes]], object], **given: str) -> str:

@@ -13,7 +13,8 @@
 3. A file without a sender or a recipient, or refused for good, is put into the archive; one over
    the size limit, or that cannot be read or taken now, stays where it is. Both are logged, and
    neither keeps another file waiting.
-4. A name without a domain (cron writes to "root") is that of our first domain.
+4. A name without a domain (cron writes to "root") is that of our first domain, in the header, too. Where
+   nobody has the address it is the postmaster's mail: accounts of the system have no mailboxes here.
 """
 
 from __future__ import annotations
@@ -27,11 +28,12 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from imsd.errors import LoopDetected, MalformedMessage, Refusal
+from imsd.errors import LoopDetected, MalformedMessage, NoSuchRecipient, Refusal
 from imsd.mail import received, requiring, submission
 from imsd.mail.envelope import Addressee, Envelope, Origin
 from imsd.mail.intake import Intake
 from imsd.mail.policy import Policy, Submitter
+from imsd.mail.qualifying import qualified
 from imsd.settings.connectors import Ims
 from imsd.settings.pickup import Pickup as Page
 from imsd.settings.smtp import Smtp
@@ -74,7 +76,7 @@ _ENVELOPE: Final = re.compile(
 @dataclass(frozen=True, slots=True)
 class Dropped:
     """A file taken apart. reverse_path: "" is the null path; content has CRLF; required: REQUIRETLS.
-    said: of each recipient; ret, envid: of the message (RFC 3461)."""
+    said: of each recipient; ret, envid: of the message (RFC 3461). bare: recipients without a domain."""
 
     reverse_path: str
     recipients: tuple[Path, ...]
@@ -83,6 +85,7 @@ class Dropped:
     said: tuple[RcptParameters, ...] = ()
     ret: str = ""
     envid: str = ""
+    bare: frozenset[Path] = frozenset()
 
 
 def parse(data: bytes, domain: str = "") -> Dropped:
@@ -95,13 +98,17 @@ def parse(data: bytes, domain: str = "") -> Dropped:
     sender: str | None = None
     receivers: dict[Path, RcptParameters] = {}
     of_all = NO_MAIL_PARAMETERS
+    bare: set[Path] = set()
     required = False
     at = 0
     while (line := _ENVELOPE.match(content, at)) is not None:
         at = line.end()
         value, parameters = _divided(line[2])
         if line[1].lower() == b"x-receiver":
-            receivers.setdefault(_path(value, domain), _said(parameters, RcptParameters.parse))
+            path = _path(value, domain)
+            receivers.setdefault(path, _said(parameters, RcptParameters.parse))
+            if b"@" not in value:
+                bare.add(path)
         elif line[1].lower() == b"x-requiretls":
             required = value.lower() == b"yes"
         else:
@@ -123,10 +130,12 @@ def parse(data: bytes, domain: str = "") -> Dropped:
     if not receivers:
         specs = [spec for name in (b"to", b"cc", b"bcc") for spec in named.get(name, [])]
         receivers = {_path(spec, domain): NO_RCPT_PARAMETERS for spec in specs}
+        bare = {_path(spec, domain) for spec in specs if b"@" not in spec}
     if not receivers:
         raise MalformedMessage("There is no X-Receiver, To, Cc or Bcc")
+    said = tuple(receivers.values())
     return Dropped(
-        sender, tuple(receivers), content, required, tuple(receivers.values()), of_all.ret, of_all.envid
+        sender, tuple(receivers), content, required, said, of_all.ret, of_all.envid, frozenset(bare)
     )
 
 
@@ -308,7 +317,7 @@ class Pickup:
 
     async def _accept(self, dropped: Dropped, queue_id: str) -> None:
         addressees = [
-            await self._addressee(path, dropped.reverse_path, said)
+            await self._addressee(path, dropped.reverse_path, said, path in dropped.bare)
             for path, said in zip(dropped.recipients, dropped.said, strict=True)
         ]
         priority, tls = 0, ""
@@ -319,6 +328,8 @@ class Pickup:
                 raise LoopDetected
             priority = received.priority(header)
             tls = requiring.tag(header, dropped.required)
+            if self._policy.first_domain:
+                header = qualified(header, self._policy.first_domain)
             message = submission.Submitted(header)
             sender = dropped.reverse_path or f"postmaster@{self._hostname}"
             return message.complete(sender, self._hostname, queue_id, self._clock.seconds())
@@ -350,7 +361,7 @@ class Pickup:
             await self._blobs.discard(content)
             raise
 
-    async def _addressee(self, path: Path, sender: str, said: RcptParameters) -> Addressee:
+    async def _addressee(self, path: Path, sender: str, said: RcptParameters, bare: bool) -> Addressee:
         """As the routing pages have it. Who leads nowhere is queued, and the queue tells the sender."""
         try:
             by = Submitter(sender=sender, trusted=True)
@@ -358,4 +369,6 @@ class Pickup:
         except Refusal as refusal:
             if refusal.temporary:
                 raise
+            if bare and isinstance(refusal, NoSuchRecipient):
+                return await self._addressee(Path("postmaster", path.domain), sender, said, False)
             return Addressee(str(path), None, said.notify, said.orcpt_type, said.orcpt)

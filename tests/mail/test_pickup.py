@@ -159,6 +159,17 @@ def test_unknown_recipients_are_told_by_a_report(folder: Folder) -> None:
     assert folder.queue() == [("a@example.org", "gone@example.test")]
 
 
+def test_accounts_of_the_system_are_the_postmasters(folder: Folder) -> None:
+    """What cron writes to root is read by somebody, not reported to the same nobody."""
+    folder.directory.known["postmaster@example.test"] = folder.directory.known["alice@example.test"]
+    cron = b"X-Sender: <root>\nX-Receiver: <root>\nFrom: root (Cron Daemon)\nTo: root\nSubject: Cron\n\nran\n"
+    (folder.root / "one").write_bytes(cron)
+    folder.look()
+    (content,) = folder.inbox()
+    assert b"From: root@example.test (Cron Daemon)\r\nTo: root@example.test\r\n" in content
+    assert folder.queue() == []
+
+
 @pytest.mark.parametrize("name", [".hidden", "half.tmp"])
 def test_what_is_being_written_stays(folder: Folder, name: str) -> None:
     (folder.root / name).write_bytes(LETTER)

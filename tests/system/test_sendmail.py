@@ -100,7 +100,7 @@ def test_what_reports_are_asked_for(home: RunningServer) -> None:
 def test_other_words_of_sendmail(home: RunningServer) -> None:
     """What is not a letter is none, least of all one to `-bp`."""
     alice = home.address("alice")
-    for words in (("-bs",), ("-bv", alice), ("-Z", alice), ("-t", "-N", "never")):
+    for words in (("-bv",), ("-bd",), ("-Z", alice), ("-t", "-N", "never")):
         assert sendmail(home, *words, text=f"To: {alice}\nSubject: no letter\n\n", check=False) == 64
     for words in (("-bp",), ("-bi",), ("-q",), ("-q15m",)):
         assert sendmail(home, *words, text="Subject: no letter\n\n") == 0
@@ -108,6 +108,15 @@ def test_other_words_of_sendmail(home: RunningServer) -> None:
         home, "-oem", "-odi", "-Ac", "-U", "-G", "-n", "-h5", "-f", alice, alice, text="Subject: last\n\n"
     )
     assert arrived(home, "last") == 1 and "no letter" not in subjects(home, "alice")
+
+
+def test_it_speaks_smtp_and_tells_of_recipients(home: RunningServer) -> None:
+    alice = home.address("alice")
+    said = f"EHLO me\nMAIL FROM:<{alice}>\nRCPT TO:<{alice}>\nDATA\nSubject: by dialogue\n\nx\n.\nQUIT\n"
+    sendmail(home, "-bs", text=said)
+    assert arrived(home, "by dialogue") == 1
+    assert sendmail(home, "-bv", alice, "alice", text="") == 0
+    assert sendmail(home, "-bv", alice, "gone@example.test", text="", check=False) == 67
 
 
 def test_while_the_server_is_down_and_killed(home: RunningServer) -> None:
