@@ -2,11 +2,7 @@
 
 proxy = type ":" value        ; the type in capitals: primary, in small letters: secondary
 
-user format (ims_spec 4.2):
-%s %g %i %d %m   surname, given name, middle initial, display name, alias
-%<n>s ...        the first n characters
-%rxy             in what follows, x becomes y; x = y deletes x, but a dot is kept
-%%               a percent sign
+`imsd.settings.formats` has the formats that they are made by.
 """
 
 from __future__ import annotations
@@ -18,17 +14,24 @@ from dataclasses import dataclass
 
 from imsd.directory.canonical import canonical_address, canonical_domain, spelled_address
 from imsd.errors import AttributeOrValueExists, ConstraintViolation, InvalidSyntax, LimitReached
+from imsd.settings import formats
 from imsd.store.entries import NameKind
 from protocols.ldap import preparation
 
 MOST_PROXIES = 500
 """Addresses of one recipient."""
+_LONGEST = 60
+"""Characters of a name that is made; a number goes behind it."""
 
 _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9]{0,15}\Z")
-# atext of RFC 5322 3.2.3; a dot stays only where the format says so.
-_ATEXT = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-/=?^_`{|}~")
-_DOT_ATEXT = _ATEXT | {"."}
-_TOKEN = re.compile(r"%(?:(%)|r(.)(.)|([0-9]{0,3})([sgidm]))", re.DOTALL)
+# Letters that are no others with a mark, as passports and address books write them.
+_LETTERS = str.maketrans(
+    {
+        "ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "đ": "d",
+        "Đ": "D", "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th", "ł": "l", "Ł": "L", "ħ": "h", "Ħ": "H",
+        "ı": "i", "ŋ": "ng", "Ŋ": "Ng", "ŧ": "t", "Ŧ": "T", "’": "'",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,13 @@ class Naming:
 
 def local_part(user_format: str, naming: Naming) -> str:
     """The local part a format makes; the alias for an empty format; "" if nothing is left."""
+    made = _made(user_format or "%m", naming, formats.DOT_ATEXT, formats.ATEXT)
+    return ".".join(filter(None, made.split(".")))
+
+
+def _made(user_format: str, naming: Naming, legal: frozenset[str], of_names: frozenset[str]) -> str:
+    """legal: characters of what is made. of_names: those of names but the alias, where a dot is
+    punctuation and not meant. Raises InvalidSyntax."""
     values = {
         "s": naming.surname,
         "g": naming.given,
@@ -111,37 +121,42 @@ def local_part(user_format: str, naming: Naming) -> str:
         "d": naming.display,
         "m": naming.alias,
     }
+    try:
+        pieces = formats.pieces(user_format)
+    except ValueError as error:
+        raise InvalidSyntax(str(error)) from None
     swaps: dict[str, str] = {}
     made: list[str] = []
-    position = 0
-    user_format = user_format or "%m"
-    for token in _TOKEN.finditer(user_format):
-        made.append(user_format[position : token.start()])
-        position = token.end()
-        percent, old, new, count, letter = token.groups()
-        if percent:
-            made.append("%")
-        elif old is not None:
-            # Deleting a dot would be the rule, keeping it is the documented example (15-A9).
-            swaps[old] = "." if old == new == "." else "" if old == new else new
-        else:
-            # A dot in an alias is meant; elsewhere it is punctuation.
-            legal = _DOT_ATEXT if letter == "m" else _ATEXT
-            text = "".join(_swapped(character, swaps, legal) for character in _plain(values[letter]))
-            made.append(text[: int(count)] if count else text)
-    made.append(user_format[position:])
-    return ".".join(filter(None, "".join(made).split(".")))
+    for piece in pieces:
+        match piece:
+            case formats.Text(text):
+                made.extend(character for character in text if character in legal)
+            case formats.Swap(old, new):
+                swaps[old] = new if new in legal else ""
+            case formats.Name(letter, most):
+                kept = legal if letter == "m" else of_names
+                text = "".join(
+                    swaps.get(character, character if character in kept else "")
+                    for character in _plain(values[letter], swaps)
+                )
+                made.append(text[:most] if most else text)
+    return "".join(made)
 
 
-def _swapped(character: str, swaps: dict[str, str], legal: frozenset[str]) -> str:
-    if character in swaps:
-        return swaps[character]
-    return character if character in legal else ""
+def _plain(text: str, swaps: Iterable[str] = ()) -> str:
+    """Letters without their marks, in the alphabet of addresses where there is one for them."""
+    # What the format itself replaces is left as it is: %rüu before the mark is lost.
+    return "".join(
+        character if character in swaps else _unmarked(character)
+        for character in unicodedata.normalize("NFC", text)
+    )
 
 
-def _plain(text: str) -> str:
-    """Letters without their marks."""
-    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+def _unmarked(character: str) -> str:
+    if character.isascii():
+        return character
+    plain = unicodedata.normalize("NFKD", character.translate(_LETTERS))
+    return "".join(c for c in plain if not unicodedata.combining(c))
 
 
 def generate(template: str, naming: Naming, taken: Callable[[str], bool]) -> Proxy:
@@ -157,42 +172,75 @@ def generate(template: str, naming: Naming, taken: Callable[[str], bool]) -> Pro
     local = local_part(user_format, naming) or local_part("%m", naming)
     if not local:
         raise ConstraintViolation("No address can be made of this name")
-    local = local[:60]
+    local = local[:_LONGEST].rstrip(".")
+    return _free("SMTP", lambda digits: f"{local}{digits}@{domain}", taken)
+
+
+def generate_ms(site: str, naming: Naming, taken: Callable[[str], bool]) -> Proxy | None:
+    """A Microsoft Mail address, NETWORK/POSTOFFICE/USER, of ten characters each; None of a name that
+    makes none."""
+    place, user_format = formats.ms_parts(site)
+    return _within(
+        "MS", f"{place}/", user_format, naming, formats.MS_TEXT, formats.MS_LENGTH, "", taken
+    )  # fmt: skip
+
+
+def generate_ccmail(site: str, naming: Naming, taken: Callable[[str], bool]) -> Proxy | None:
+    """A cc:Mail address, user at POSTOFFICE; None of a name that makes none."""
+    place, user_format = formats.ccmail_parts(site)
+    return _within(
+        "CCMAIL", "", user_format, naming, formats.CCMAIL_TEXT, _LONGEST, f" at {place}", taken
+    )  # fmt: skip
+
+
+def _within(
+    kind: str,
+    before: str,
+    user_format: str,
+    naming: Naming,
+    legal: frozenset[str],
+    most: int,
+    behind: str,
+    taken: Callable[[str], bool],
+) -> Proxy | None:
+    name = _made(user_format, naming, legal, legal).strip() or _made("%m", naming, legal, legal).strip()
+    if not name:
+        return None
+    return _free(kind, lambda digits: f"{before}{name[: most - len(digits)].strip()}{digits}{behind}", taken)
+
+
+def generate_x400(site: str, naming: Naming, taken: Callable[[str], bool]) -> Proxy | None:
+    """An X.400 address as text: the site's part with surname and given name; None of a name that makes
+    none. A number is appended to the surname while it is taken."""
+    parts = formats.x400_parts(site)
+    if not any(key in formats.X400_PERSONAL for key, _ in parts):
+        parts += [("s", "%s"), ("g", "%g")]
+    legal = formats.PRINTABLE
+    made: dict[str, str] = {}
+    for key, text in parts:
+        personal = key in formats.X400_PERSONAL
+        value = _made(text, naming, legal, legal).strip() if personal else text
+        if not value and key in ("s", "cn"):
+            value = _made("%m", naming, legal, legal).strip()
+        if value or not personal:
+            made[key] = value[: formats.X400_LENGTHS[key]]
+    counted = next((key for key in ("s", "cn", "g") if key in made), None)
+    if counted is None:
+        return None
+
+    def text_of(digits: str) -> str:
+        short = made[counted][: formats.X400_LENGTHS[counted] - len(digits)]
+        return "".join(
+            f"{key}={short.strip() + digits if key == counted else value};" for key, value in made.items()
+        )
+
+    return _free("X400", text_of, taken)
+
+
+def _free(kind: str, made: Callable[[str], str], taken: Callable[[str], bool]) -> Proxy:
+    """The first that is nobody's. made: an address with a number, or "", in it."""
     for number in range(1, 10_000):
-        address = f"{local}{number if number > 1 else ''}@{domain}"
-        if not taken(canonical_address(address)):
-            return Proxy("SMTP", address, True)
+        proxy = Proxy(kind, made(str(number) if number > 1 else ""), True)
+        if not taken(proxy.name):
+            return proxy
     raise LimitReached("Too many addresses of this name")
-
-
-def generate_ms(place: str, naming: Naming, taken: Callable[[str], bool]) -> Proxy:
-    """A Microsoft Mail address, NETWORK/POSTOFFICE/USER, of ten characters each."""
-    return _numbered("MS", f"{place}/", _plain(naming.alias), 10, "", taken)
-
-
-def generate_ccmail(place: str, naming: Naming, taken: Callable[[str], bool]) -> Proxy:
-    """A cc:Mail address, user at POSTOFFICE."""
-    return _numbered("CCMAIL", "", _plain(naming.alias), 60, f" at {place}", taken)
-
-
-def _numbered(
-    kind: str, before: str, name: str, most: int, behind: str, taken: Callable[[str], bool]
-) -> Proxy:
-    for number in range(1, 10_000):
-        digits = str(number) if number > 1 else ""
-        made = Proxy(kind, f"{before}{name[: most - len(digits)]}{digits}{behind}", True)
-        if not taken(made.name):
-            return made
-    raise LimitReached("Too many addresses of this name")
-
-
-def generate_x400(partial: str, naming: Naming) -> Proxy:
-    """An X.400 address as text: the site's part with surname and given name."""
-    surname = _x400_value(naming.surname or naming.alias)
-    given = _x400_value(naming.given)
-    text = f"{partial.rstrip(';')};s={surname};" + (f"g={given};" if given else "")
-    return Proxy("X400", text, True)
-
-
-def _x400_value(text: str) -> str:
-    return re.sub(r"[;=,]", "", text)[:40]

@@ -6,7 +6,7 @@ them; whichever a client changed is what counts (ims_spec 4.3, 12.3).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from imsd.directory.addressing import (
     Naming,
@@ -15,6 +15,7 @@ from imsd.directory.addressing import (
     generate_ccmail,
     generate_ms,
     generate_x400,
+    local_part,
     ordered,
 )
 from imsd.directory.canonical import canonical_address
@@ -80,34 +81,39 @@ def _generated(
     working: Working, rules: Rules, taken: Callable[[str], bool], proxies: list[Proxy]
 ) -> list[Proxy]:
     """Addresses of the site's types that a new recipient does not bring along."""
-    own = {proxy.name for proxy in proxies}
     naming = _naming(working)
     if not any(proxy.type == "SMTP" and proxy.primary for proxy in proxies):
         target = working.text("target-address")
-        if working.kind is Kind.CONTACT and target[:5].upper() == "SMTP:":
+        if working.kind == Kind.CONTACT and target[:5].upper() == "SMTP:":
             proxies = [*proxies, Proxy.of("SMTP", target[5:], True)]
-        elif working.kind is not Kind.CONTACT:
-            for template in rules.templates:
-                made = generate(template, naming, lambda name: name in own or taken(name))
-                primary = not any(proxy.type == "SMTP" and proxy.primary for proxy in proxies)
-                proxies = [*proxies, Proxy("SMTP", made.value, primary)]
-                own.add(made.name)
+        elif working.kind != Kind.CONTACT or local_part("%m", naming):
+            proxies = _with_templates(rules.templates, naming, taken, proxies)
     types = {proxy.type for proxy in proxies}
     return [*proxies, *(made for made in _foreign(rules, naming, taken) if made.type not in types)]
+
+
+def _with_templates(
+    templates: Iterable[str], naming: Naming, taken: Callable[[str], bool], proxies: list[Proxy]
+) -> list[Proxy]:
+    """The addresses of the templates, the first primary, and those that are there already."""
+    made: dict[str, Proxy] = {}
+    for template in templates:
+        # Two formats may make one address of a name: it is not taken by the first of them.
+        fresh = generate(template, naming, taken)
+        made.setdefault(fresh.name, Proxy("SMTP", fresh.value, not made))
+    return [*made.values(), *(proxy for proxy in proxies if proxy.name not in made)]
 
 
 def _foreign(rules: Rules, naming: Naming, taken: Callable[[str], bool]) -> list[Proxy]:
     """Addresses of the site's other types (ims_spec 4.1)."""
     made = []
     if rules.x400:
-        x400 = generate_x400(rules.x400, naming)
-        if not taken(x400.name):
-            made.append(x400)
-    if rules.ms and naming.alias:
+        made.append(generate_x400(rules.x400, naming, taken))
+    if rules.ms:
         made.append(generate_ms(rules.ms, naming, taken))
-    if rules.ccmail and naming.alias:
+    if rules.ccmail:
         made.append(generate_ccmail(rules.ccmail, naming, taken))
-    return made
+    return [proxy for proxy in made if proxy is not None]
 
 
 def regenerated(
@@ -120,14 +126,12 @@ def regenerated(
     """
     present = [Proxy.parse(_utf8(value)) for value in working.attributes.get("proxyaddresses", ())]
     naming = _naming(working)
-    made: list[Proxy] = []
-    own: set[str] = set()
-    for template in rules.templates:
-        fresh = generate(template, naming, lambda name: name in own or taken(name))
-        made.append(Proxy("SMTP", fresh.value, not made))
-        own.add(fresh.name)
+    smtp = working.kind != Kind.CONTACT or (
+        working.text("target-address")[:5].upper() != "SMTP:" and bool(local_part("%m", naming))
+    )
+    made = _with_templates(rules.templates if smtp else (), naming, taken, [])
     made.extend(_foreign(rules, naming, taken))
-    own.update(proxy.name for proxy in made)
+    own = {proxy.name for proxy in made}
     types = {proxy.type for proxy in made if proxy.primary}
     for proxy in present:
         if proxy.name in own or (proxy.primary and proxy.type in types and not keep_old):

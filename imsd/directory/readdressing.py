@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MOST: Final = 100
 """Entries that are looked at in one batch."""
-_ADDRESSED: Final = (Kind.MAILBOX, Kind.LIST, Kind.FOLDER)
+_ADDRESSED: Final = (Kind.MAILBOX, Kind.LIST, Kind.CONTACT, Kind.FOLDER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +86,7 @@ def _one(
     unit: Unit, entry_id: EntryId, rules: Rules, now: int, keep_old: bool, rehearse: bool
 ) -> list[Readdressed]:
     entry = Entry(entries.load(unit, entry_id))
-
-    def taken(name: str) -> bool:
-        found = entries.named(unit, name)
-        return found is not None and found[0] != entry_id
-
+    taken = update.taken_by_others(unit, entry_id)
     made = proxies.regenerated(Working.of(entry.row), rules, taken, keep_old)
     if set(made) == set(entry.proxies):
         return []

@@ -103,7 +103,9 @@ def _sees(asking: Viewer, entry: Entry) -> bool:
     return access.sees(access.rights_class(asking, entry), entry, asking.shut)
 
 
-def _taken(unit: Unit, own: EntryId = entries.ROOT) -> Callable[[str], bool]:
+def taken_by_others(unit: Unit, own: EntryId = entries.ROOT) -> Callable[[str], bool]:
+    """Whether an address is somebody's who is there, or may come back."""
+
     def taken(name: str) -> bool:
         found = entries.named(unit, name)
         if found is None:
@@ -206,7 +208,7 @@ def add_below(
             working.add(definition, list(values))
     uuid = uuid or _uuid.uuid4().bytes
     parent = Kind(above.kind) if above else None
-    made = draft.finish(working, rules, _taken(unit), parent=parent, uuid=uuid, fill=True)
+    made = draft.finish(working, rules, taken_by_others(unit), parent=parent, uuid=uuid, fill=True)
     draft.place(working, parent)
     entry_id = entry_changes.add(unit, made, now, asking.entry, uuid)
     if made.kind == Kind.MAILBOX:
@@ -362,7 +364,7 @@ def _refer(
 def _store(unit: Unit, entry: Entry, working: Working, rules: Rules, now: int, asking: Viewer) -> None:
     parent = Kind(entries.kind_of(unit, working.parent)) if working.parent else None
     made = draft.finish(
-        working, rules, _taken(unit, entry.id), parent=parent, uuid=entry.row.uuid, fill=False
+        working, rules, taken_by_others(unit, entry.id), parent=parent, uuid=entry.row.uuid, fill=False
     )
     before = {name.lower() for name in entry.classes}
     if schema.structural(frozenset(working.classes())).lower() not in before:

@@ -4,6 +4,7 @@ page        what a property page is
 live        the current values, of the site and of servers, kept up to date by the change feed
 networks    networks in settings, and which of them an address is in
 domains     patterns of domains, and which of them a domain matches
+formats     formats that addresses are made by
 secrets     passwords, sealed
 others      one module per property page
 

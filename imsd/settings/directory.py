@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from imsd.settings.authentication import AUTHENTICATION, Authentication
 from imsd.settings.connectors import host_and_port
 from imsd.settings.domains import DomainPattern
+from imsd.settings.formats import CcmailFormat, MsFormat, SmtpFormat, X400Format
 from imsd.settings.page import Page
 from protocols.errors import BadSyntax
 from protocols.ldap import dn
@@ -20,26 +21,30 @@ class Addressing(Page):
 
     section = "addressing"
 
-    smtp: tuple[str, ...] = Field(
+    smtp: tuple[SmtpFormat, ...] = Field(
         (),
         max_length=100,
         description="Formats of new SMTP addresses, such as %g.%s@example.org; the first makes the primary "
         "address. %s surname, %g given name, %i initials, %d display name, %m alias, %1g one letter, "
         "%rxy replaces x by y in what follows; nothing before the @ is the alias",
     )
-    x400: str = Field(
-        "", max_length=200, description="The site's part of X.400 addresses, such as c=US;a= ;p=Org;o=Site;"
-    )
-    ms: str = Field(
+    x400: X400Format = Field(
         "",
-        pattern=r"^([^/:%]{1,10}/[^/:%]{1,10})?$",
-        description="Network and post office of Microsoft Mail addresses, such as ORG/SITE; empty: none",
+        max_length=300,
+        description="The site's part of X.400 addresses, such as c=US;a= ;p=Org;o=Site; (s=%s;g=%g; follow, "
+        "unless it says s, g, i or cn itself); empty: none",
     )
-    ccmail: str = Field(
+    ms: MsFormat = Field(
         "",
-        max_length=20,
-        pattern=r"^[^:%]*$",
-        description="Post office of cc:Mail addresses (alias at SITE); empty: none",
+        max_length=100,
+        description="Network and post office of Microsoft Mail addresses, such as ORG/SITE; empty: none. "
+        "ORG/SITE/%s has another name than the alias there",
+    )
+    ccmail: CcmailFormat = Field(
+        "",
+        max_length=100,
+        description="Post office of cc:Mail addresses (alias at SITE); empty: none. %d at SITE has another "
+        "name than the alias there",
     )
     domains: tuple[str, ...] = Field(
         (), max_length=10_000, description="Domains whose mail is ours besides those of the formats"

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imsd.directory.addressing import Naming, Proxy, generate, generate_x400, local_part, ordered
+from imsd.directory.addressing import (
+    Naming,
+    Proxy,
+    generate,
+    generate_ccmail,
+    generate_ms,
+    generate_x400,
+    local_part,
+    ordered,
+)
 from imsd.directory.canonical import canonical_address, canonical_local, quoted_local
 from imsd.errors import AttributeOrValueExists, ConstraintViolation, InvalidSyntax
+from imsd.settings.directory import Addressing
 from imsd.store.entries import NameKind
 
 MARK = Naming("markc", "Mark M. Clark", "Mark", "Clark", "M")
@@ -39,6 +51,8 @@ def test_the_documented_formats(template: str, address: str) -> None:
 def test_letters_lose_their_marks_and_what_is_left_over_is_the_alias() -> None:
     assert local_part("%d", Naming("x", "Zoë Ångström")) == "ZoeAngstrom"
     assert generate("%d@example.test", Naming("ann.b", "李雷"), free).value == "ann.b@example.test"
+    assert local_part("%g.%s", Naming("x", "", "Søren", "Müller-Groß")) == "Soren.Muller-Gross"
+    assert local_part("%rüu%röo%rue%s", Naming("x", "", "", "Müöul")) == "Muoel"
     with pytest.raises(ConstraintViolation):
         generate("%d@example.test", Naming("李雷", "李雷"), free)
 
@@ -48,9 +62,60 @@ def test_a_number_is_appended_while_the_address_is_taken() -> None:
     assert generate("@example.test", Naming("Ann"), taken.__contains__).value == "Ann3@example.test"
 
 
-def test_an_x400_address_is_text() -> None:
-    made = generate_x400("c=US;a= ;p=Org;o=Site;", MARK)
-    assert str(made) == "X400:c=US;a= ;p=Org;o=Site;s=Clark;g=Mark;"
+@pytest.mark.parametrize(
+    ("site", "naming", "address"),
+    [
+        ("c=US;a= ;p=Org;o=Site;", MARK, "c=US;a= ;p=Org;o=Site;s=Clark;g=Mark;"),
+        ("c=US;a= ;p=Org;o=Site;g=%g;i=%i;s=%s", MARK, "c=US;a= ;p=Org;o=Site;g=Mark;i=M;s=Clark;"),
+        ("c=US;a= ;cn=%d", MARK, "c=US;a= ;cn=Mark M. Clark;"),
+        ("c=US;a= ;", Naming("zoe", "", "Zoë", "Müller-Groß"), "c=US;a= ;s=Muller-Gross;g=Zoe;"),
+        ("c=US;a= ;", Naming("ivan", "", "Иван", "Петров"), "c=US;a= ;s=ivan;"),
+        ("c=US;a= ;", Naming("x", "", "g" * 20, "s=;" * 30), f"c=US;a= ;s={'s' * 30};g={'g' * 16};"),
+    ],
+)
+def test_an_x400_address_is_text(site: str, naming: Naming, address: str) -> None:
+    assert str(generate_x400(site, naming, free)) == f"X400:{address}"
+
+
+def test_every_type_is_numbered_while_it_is_taken() -> None:
+    taken: set[str] = set()
+
+    def one(site: str, make: Callable[..., Proxy | None], naming: Naming = MARK) -> str:
+        made = make(site, naming, taken.__contains__)
+        assert made is not None
+        taken.add(made.name)
+        return made.value
+
+    x400 = "c=US;a= ;p=Org;o=Site;"
+    assert [one(x400, generate_x400) for _ in range(2)] == [
+        f"{x400}s=Clark;g=Mark;", f"{x400}s=Clark2;g=Mark;"
+    ]  # fmt: skip
+    long = Naming("a/b:c;defghijklmno", "Mark M. Clark")
+    assert [one("ORG/PO", generate_ms, long) for _ in range(2)] == ["ORG/PO/abcdefghij", "ORG/PO/abcdefghi2"]
+    assert [one("PO", generate_ccmail) for _ in range(2)] == ["markc at PO", "markc2 at PO"]
+    assert one("at PO", generate_ccmail) == "markc3 at PO"
+    assert one("%d at PO", generate_ccmail) == "Mark M. Clark at PO"
+    assert one("ORG/PO/%1g%s", generate_ms) == "ORG/PO/MClark"
+    nothing = Naming("李雷", "李雷")
+    assert [make(site, nothing, free) for make, site in ((generate_x400, x400), (generate_ms, "ORG/PO"))] == [
+        None, None
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        ("smtp", ["%m"]), ("smtp", ["%q@x.test"]), ("smtp", ["%m@bad domain"]), ("smtp", ["a b%m@x.test"]),
+        ("smtp", ["%r. %d@x.test"]), ("smtp", ["%@x.test"]), ("smtp", ["@"]),
+        ("x400", "garbage"), ("x400", "p=Org;o=Site;"), ("x400", "c=US;a= ;c=DE"), ("x400", "c=USA;a= ;"),
+        ("x400", "c=US;a= ;s=%q;"), ("ms", "ORG"), ("ms", "ORG/"), ("ms", "NETWORK-TOO-LONG/PO"),
+        ("ms", "ORG/PO/%x"), ("ms", "ORG/PO/a/b"), ("ccmail", "%q at PO"), ("ccmail", "p" * 21),
+        ("ccmail", "PO@x"),
+    ],
+)  # fmt: skip
+def test_formats_that_make_no_address_are_refused(field: str, wrong: object) -> None:
+    with pytest.raises(ValueError, match=field):
+        Addressing.model_validate({field: wrong})
 
 
 def test_capitals_mark_the_primary_address() -> None:
@@ -123,5 +188,18 @@ def test_case_makes_no_difference(local: str, domain: str) -> None:
 
 @given(st.text(max_size=30), st.text(max_size=20), st.text(max_size=20))
 def test_what_a_format_makes_is_an_address(user_format: str, display: str, alias: str) -> None:
-    made = local_part(user_format, Naming(alias, display))
-    assert ".." not in made and not made.startswith(".") and not made.endswith(".")
+    try:
+        made = local_part(user_format, Naming(alias, display))
+    except InvalidSyntax:
+        return
+    if made:
+        assert quoted_local(made) == made and made.isascii()
+
+
+@given(st.text("ab.", min_size=55, max_size=64), st.integers(0, 3))
+def test_a_long_name_makes_an_address_too(given_name: str, others: int) -> None:
+    naming = Naming("x", "", given_name, "y")
+    taken = [True] * others
+    made = generate("%r..%g.%s@example.test", naming, lambda _: bool(taken) and taken.pop())
+    local = made.value.rpartition("@")[0]
+    assert quoted_local(local) == local and canonical_address(made.value)

@@ -83,12 +83,42 @@ def test_the_other_systems_addresses(directory: Directory) -> None:
         "SMTP:administrator@example.test", "MS:ORG/SITE/administra", "CCMAIL:administrator at SITE",
         "X400:c=US;a= ;p=Org;o=Site;s=Administrator;",
     }  # fmt: skip
-    # The second Mark Clark's X.400 address would be the first one's: he gets none, and keeps his others.
-    assert not any(each.startswith("X400:") for each in addresses(directory, "other"))
+    assert "X400:c=US;a= ;p=Org;o=Site;s=Clark;g=Mark;" in addresses(directory, "mark")
+    assert "X400:c=US;a= ;p=Org;o=Site;s=Clark2;g=Mark;" in addresses(directory, "other")
     assert "CCMAIL:other at SITE" in addresses(directory, "other")
     run(directory.add_user("administrators@example.test", name="Some More"))
     assert "MS:ORG/SITE/administr2" in addresses(directory, "administrators")
     assert everybody(directory) == []
+    run(directory.db.close())
+
+
+def test_contacts_have_addresses_of_the_types_their_target_has_not(directory: Directory) -> None:
+    run(directory.add_contact("far@example.test", "far@elsewhere.test", name="Far Away"))
+    configure(directory, addressing__smtp='["%g.%s@example.test"]', addressing__ms='"ORG/SITE"')
+    everybody(directory)
+    assert addresses(directory, "far") == {"SMTP:far@example.test", "MS:ORG/SITE/far"}
+    run(directory.change("far@example.test", {"Target-Address": ["X400:c=DE;a= ;s=Away;"]}))
+    everybody(directory)
+    assert addresses(directory, "far") == {
+        "SMTP:Away@example.test", "smtp:far@example.test", "MS:ORG/SITE/far"
+    }  # fmt: skip
+    run(directory.db.close())
+
+
+def test_nobody_gets_the_address_of_somebody_who_may_come_back(directory: Directory) -> None:
+    configure(directory, addressing__smtp='["%g.%s@example.test"]', deletion__keep_days="30")
+    everybody(directory)
+    run(directory.delete_user("mark", delete_mailbox=True))
+    everybody(directory)
+    assert "SMTP:Mark.Clark2@example.test" in addresses(directory, "other")
+    run(directory.db.close())
+
+
+def test_formats_that_make_the_same_address_make_one(directory: Directory) -> None:
+    run(directory.add_user("ivan@example.test", name="\u0418\u0432\u0430\u043d"))
+    configure(directory, addressing__smtp='["%d@example.test", "%m@example.test"]')
+    everybody(directory)
+    assert addresses(directory, "ivan") == {"SMTP:ivan@example.test"}
     run(directory.db.close())
 
 

@@ -124,7 +124,7 @@ def test_addresses_are_generated_by_the_site_and_numbered(directory: Directory) 
         assert shown["mail"] == [f"Zoe.Q{number}@example.test"]
         assert f"smtp$zoe{number}@b.test" in shown["otherMailbox"]
     assert entry(directory, f"cn=zoe,{RECIPIENTS}")["textEncodedORAddress"] == [
-        "c=US;a= ;p=Example;o=Main;s=Q;g=Zoë;"
+        "c=US;a= ;p=Example;o=Main;s=Q;g=Zoe;"
     ]
 
 
