@@ -24,6 +24,7 @@ from imsd.directory.domains import Domains
 from imsd.directory.entry import Entry, Kind
 from imsd.directory.imcea import distinguished_name
 from imsd.directory.restrictions import (
+    Reports,
     Restrictions,
     alternate_of,
     is_restricted,
@@ -227,9 +228,13 @@ class Recipients:
         missing: dict[EntryId, None] = {}
         refused: dict[EntryId, Recipient] = {}
         seen = {start.entry}
+        # Of each list, the one that decides who hears of its members' failures.
+        deciding = {start.entry: start}
+        told: dict[EntryId, DistributionList] = {}
         waiting = [start.entry]
         while waiting:
             group = await self._cache.entry(waiting.pop())
+            decides = deciding[group.id]
             members = [each for each in group.row.references.get("member", ()) if each not in seen]
             seen.update(members)
             for begin in range(0, len(members), _BATCH):
@@ -241,17 +246,21 @@ class Recipients:
                     except NoSuchRecipient:
                         missing[entry.id] = None
                         continue
+                    if decides is not start:
+                        told[entry.id] = decides
                     if recipient.restricted and not await admits(recipient):
                         refused[entry.id] = recipient
                         continue
                     if isinstance(recipient, DistributionList):
                         lists[entry.id] = None
+                        own = recipient.reports is not Reports.ORIGINATOR
+                        deciding[entry.id] = recipient if own else decides
                         waiting.append(entry.id)
                         continue
                     found[entry.id] = recipient
                     if len(found) > most:
                         raise TooManyRecipients
-        return Expansion(tuple(found.values()), tuple(lists), tuple(missing), tuple(refused.values()))
+        return Expansion(tuple(found.values()), tuple(lists), tuple(missing), tuple(refused.values()), told)
 
 
 def recipient_of(entry: Entry, address: str = "") -> Recipient:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from imsd.directory.restrictions import Reports
@@ -99,10 +100,12 @@ class Expansion:
     """What a list leads to, each recipient once.
 
     lists: the lists passed through (tracking). missing: members that are no recipients. refused: members
-    that do not accept from the sender; of a list among them nobody is in recipients for its sake.
+    that do not accept from the sender; of a list among them nobody is in recipients for its sake. told: whose
+    failures another list than the first decides about, the last one on the way to them that does.
     """
 
     recipients: tuple[Local | Contact | PublicFolder, ...]
     lists: tuple[EntryId, ...] = ()
     missing: tuple[EntryId, ...] = ()
     refused: tuple[Recipient, ...] = ()
+    told: Mapping[EntryId, DistributionList] = field(default_factory=dict)

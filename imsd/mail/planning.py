@@ -3,8 +3,8 @@
 1. A list is an alias in the sense of RFC 5321 3.9.1 as long as its sender hears of failures: the
    reverse-path stays, and RFC 3461 5.2.7.3 (c) says what is reported: members inherit everything but
    SUCCESS. One whose owner hears of them is a mailing list (5.2.7.1): the reverse-path is the owner's.
-   Either is expanded by the queue runner, who reports it, where SUCCESS is asked for. Lists within a
-   list follow the first.
+   Either is expanded by the queue runner, who reports it, where SUCCESS is asked for. A list within a
+   list follows it, unless it says itself who hears: so nobody learns who is on a hidden one within another.
 2. A mailbox with an alternate recipient leaves its mail to that. Where those lead in a circle, or to
    nobody, the mailbox where that shows gets it. What a contact or an alternate sends on to other domains
    gets a reverse-path of ours (imsd.mail.srs).
@@ -129,11 +129,15 @@ class Planner:
         plan.listed = plan.listed or ("alias" if to.reports is Reports.ORIGINATOR else "list")
         plan.events.append(("expanded", to.address, f"{len(found.recipients)} recipients"))
         null = not (plan.originator.address if addressee.sender is None else addressee.sender)
-        given = await self._of_list(addressee, to, null)
-        members = (*found.recipients, *found.refused)
-        await self.add_all(
-            plan, (replace(given, address=each.address, recipient=each) for each in members), depth
+        given = {to.entry: await self._of_list(addressee, to, null)}
+        for inner in found.told.values():
+            if inner.entry not in given:
+                given[inner.entry] = await self._of_list(addressee, inner, null)
+        members = (
+            replace(given[found.told.get(each.entry, to).entry], address=each.address, recipient=each)
+            for each in (*found.recipients, *found.refused)
         )
+        await self.add_all(plan, members, depth)
 
     async def _of_list(self, given: Addressee, to: DistributionList, null: bool) -> Addressee:
         """What members have of what was said of their list (rule 1). null: nobody is to be told of what

@@ -126,6 +126,25 @@ def test_lists_nest_and_cycles_are_cut(directory: Directory) -> None:
     assert len(run(directory.expand(start)).recipients) == 2
 
 
+def test_the_last_list_that_says_so_decides_who_hears_of_failures(directory: Directory) -> None:
+    run(directory.add_group("deep@example.test", members=[]))
+    for name, members in (("deep", "c"), ("hidden", "b deep"), ("plain", "d"), ("top", "a hidden plain")):
+        for each in members.split():
+            if len(each) == 1:
+                run(directory.add_user(f"{each}@example.test"))
+        named = [f"{each}@example.test" for each in members.split()]
+        if name == "deep":
+            run(directory.change_members("deep@example.test", add=named))
+        else:
+            run(directory.add_group(f"{name}@example.test", members=named))
+    run(directory.change("hidden@example.test", {"Hide-DL-Membership": ["TRUE"]}))
+    found = run(directory.expand(run(directory.resolve("top@example.test"))))
+    told = {
+        each.address: found.told[each.entry].address for each in found.recipients if each.entry in found.told
+    }
+    assert told == dict.fromkeys(("b@example.test", "c@example.test"), "hidden@example.test")
+
+
 def test_a_contact_leads_to_its_target(directory: Directory) -> None:
     entry = run(directory.add_contact("carl@example.test", "carl@elsewhere.test"))
     assert run(directory.resolve("carl@example.test")) == Contact(

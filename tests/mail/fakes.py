@@ -6,7 +6,7 @@ from typing import Any
 
 from imsd.directory.limits import Limits
 from imsd.directory.recipients import Admits, everybody
-from imsd.directory.restrictions import Restrictions
+from imsd.directory.restrictions import Reports, Restrictions
 from imsd.directory.values import (
     Contact,
     DistributionList,
@@ -150,20 +150,23 @@ class FakeDirectory:
     ) -> Expansion:
         found: dict[str, Recipient] = {}
         seen: set[str] = set()
+        told: dict[EntryId, DistributionList] = {}
 
-        def visit(address: str) -> None:
+        def visit(address: str, decides: Recipient) -> None:
             if address in seen:
                 return
             seen.add(address)
             to = self.known[address]
             if isinstance(to, DistributionList):
                 for member in self.members[address]:
-                    visit(member)
-            else:
-                found[address] = to
+                    visit(member, decides if to.reports is Reports.ORIGINATOR else to)
+                return
+            found[address] = to
+            if isinstance(decides, DistributionList) and decides is not recipient:
+                told[to.entry] = decides
 
-        visit(recipient.address)
-        return Expansion(tuple(found.values()))  # type: ignore[arg-type]
+        visit(recipient.address, recipient)
+        return Expansion(tuple(found.values()), told=told)  # type: ignore[arg-type]
 
 
 class FakeDuties:
