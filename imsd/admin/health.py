@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import datetime
 import os
-import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from cryptography import x509
@@ -18,8 +17,8 @@ from imsd.config import Config
 from imsd.directory.values import Local, PublicFolder
 from imsd.errors import NoSuchRecipient
 from imsd.mail.links import local
+from imsd.mail.names import Answer, Dns, LookupFailed
 from imsd.settings.connectors import Connector, Delivery, Ims
-from imsd.settings.directory import Addressing
 from imsd.settings.outside import Outside
 from imsd.settings.routing import Rerouting
 from imsd.settings.security import Tls
@@ -28,6 +27,8 @@ from imsd.store.verify import verify
 
 SOON = datetime.timedelta(days=14)
 SPACE = 1 << 30
+MOST_DOMAINS = 50
+"""Of ours that DNS is asked about."""
 
 
 def _finding(level: str, text: str) -> Json:
@@ -103,8 +104,9 @@ async def check(core: Any) -> Json:
     findings += _certificates(core.config)
     findings += _space(core.config)
     findings += await deferToThreadPool(
-        core.reactor, core.reactor.getThreadPool(), _names, core.config, _domains(core)
-    )
+        core.reactor, core.reactor.getThreadPool(), _names, core.config,
+        core.directory.domains.served, Dns(lambda: core.settings[Delivery].nameservers),
+    )  # fmt: skip
     order = {"error": 0, "warning": 1, "info": 2}
     return sorted(findings, key=lambda finding: order[finding["level"]])
 
@@ -185,11 +187,6 @@ async def _routing(core: Any) -> list[Json]:
     return findings
 
 
-def _domains(core: Any) -> list[str]:
-    templates = core.settings[Addressing].smtp
-    return sorted({template.rpartition("@")[2] for template in templates})
-
-
 def _certificates(config: Config) -> list[Json]:
     findings = []
     pairs = [config.tls.certificate, *(pair["certificate"] for pair in config.tls.names.values())]
@@ -218,28 +215,29 @@ def _space(config: Config) -> list[Json]:
     return []
 
 
-def _names(config: Config, domains: list[str]) -> list[Json]:
-    """What DNS says of our names; runs in a thread."""
-    import dns.exception
-    import dns.resolver
-
+def _names(config: Config, domains: Sequence[str], dns: Dns) -> list[Json]:
+    """What DNS says of our names; runs in a thread. dns: asks whom the server asks."""
     findings = []
     host = config.server.hostname.rstrip(".").lower()
     if "." not in host:
         findings.append(_finding("warning", f"server.hostname is {host}; others want a full name there"))
     try:
-        socket.getaddrinfo(host, 25)
-    except OSError as error:
-        findings.append(_finding("warning", f"{host} has no address: {error}"))
-    for domain in domains:
-        try:
-            answer = dns.resolver.resolve(domain, "MX", lifetime=5)
-        except dns.exception.DNSException as error:
-            findings.append(_finding("warning", f"{domain} has no MX record that we can see: {error}"))
-            continue
-        hosts = {str(record.exchange).rstrip(".").lower() for record in answer}
-        if host not in hosts:
-            findings.append(
-                _finding("warning", f"the MX of {domain} is {', '.join(sorted(hosts))}, not {host}")
-            )
+        if not any(dns.lookup(host, kind).records for kind in ("A", "AAAA")):
+            findings.append(_finding("warning", f"{host} has no address in DNS"))
+        for domain in domains[:MOST_DOMAINS]:
+            findings += _exchangers(host, domain, dns.lookup(domain, "MX"))
+    except LookupFailed as error:
+        findings.append(_finding("warning", f"DNS cannot be asked about our names: {error}"))
     return findings
+
+
+def _exchangers(host: str, domain: str, answer: Answer) -> list[Json]:
+    hosts = sorted(name.rstrip(".").lower() for _, name in answer.records)
+    if hosts and host not in hosts:
+        return [_finding("warning", f"the MX of {domain} is {', '.join(hosts)}, not {host}")]
+    if not hosts:
+        why = "does not exist in DNS: nobody elsewhere can send mail there"
+        if not answer.missing:
+            why = "has no MX record: mail for it goes to its own address, if it has one"
+        return [_finding("warning", f"{domain} {why}")]
+    return []
