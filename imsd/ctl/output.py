@@ -10,6 +10,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 
 def show_json(value: Any) -> None:
@@ -25,7 +26,8 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         return
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*(_text(cell) for cell in row))
+        # As text: what others say is no markup, nor is the address in mx.example.org[fd00::1].
+        table.add_row(*(Text(_text(cell)) for cell in row))
     console.print(table)
 
 
@@ -55,4 +57,9 @@ def _text(cell: Any) -> str:
         return "yes" if cell else "no"
     if isinstance(cell, list | tuple):
         return ", ".join(_text(item) for item in cell)
-    return str(cell)
+    return plain(str(cell))
+
+
+def plain(text: str) -> str:
+    """Text of one line: what other systems say must not steer the terminal, nor look like a row of ours."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else " " for each in text)

@@ -28,7 +28,7 @@ class Reply:
         if len(self.text) <= MAX_TEXT // 4 and self.text.isprintable():
             # One line, that fits whatever its characters are.
             return f"{self.code} {prefix}{self.text}\r\n".encode()
-        lines = [prefix + _cut(_printable(line)) for line in self.text.split("\n")]
+        lines = [prefix + _cut(plain(line)) for line in self.text.split("\n")]
         head = "".join(f"{self.code}-{line}\r\n" for line in lines[:-1])
         return f"{head}{self.code} {lines[-1]}\r\n".encode()
 
@@ -44,7 +44,8 @@ class Reply:
         return f"{self.code} {self.enhanced} {self.text}" if self.enhanced else f"{self.code} {self.text}"
 
 
-def _printable(line: str) -> str:
+def plain(line: str) -> str:
+    """A line without characters that steer terminals, or that end lines elsewhere."""
     return line if line.isprintable() else "".join(c if c.isprintable() else "?" for c in line)
 
 

@@ -20,7 +20,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from protocols.smtp.responses import Reply
+from protocols.smtp.responses import Reply, plain
 
 MAX_LINE = 4096  # RFC 5321 4.5.3.1.5 says 512; the field is not always so modest
 MAX_LINES = 256
@@ -143,7 +143,8 @@ class Wire(Protocol):
         if match is None or (self._lines and int(match[1]) != self._lines[0][0]):
             self.fail(BadReply(f"not a reply: {line[:80]!r}"))
             return
-        self._lines.append((int(match[1]), (match[3] or b"").decode("utf-8", "replace")))
+        text = (match[3] or b"").replace(b"\t", b" ").decode("utf-8", "replace")
+        self._lines.append((int(match[1]), plain(text)))
         if match[2] == b"-":
             if len(self._lines) >= MAX_LINES:
                 self.fail(BadReply("too many lines"))

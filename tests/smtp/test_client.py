@@ -348,6 +348,14 @@ def test_enhanced_code_must_agree_with_the_code() -> None:
     assert script.result[0].enhanced == ""
 
 
+def test_what_a_server_says_steers_nothing() -> None:
+    """It goes into reports, logs and terminals: no escape, and no line end that others take for one."""
+    script = Script()
+    script.start(script.result[0].noop())
+    script.say(b"250-2.0.0 one\x1b[2J\x07\ttwo\rX-Sent: yes\r\n250 2.0.0 \xc2\x9bthree\r\n")
+    assert script.result[0].text == "one?[2J? two?X-Sent: yes\n?three"
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     st.lists(st.sampled_from([b"a", b"\r\n", b"\r", b"\n", b".", b"\r\n.\r\n", b"\n."]), max_size=30),
