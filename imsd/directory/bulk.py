@@ -19,7 +19,7 @@ from uuid import UUID
 
 from twisted.internet.defer import Deferred, DeferredList
 
-from imsd.directory import tree, update
+from imsd.directory import deleting, tree, update
 from imsd.directory.access import SERVER
 from imsd.directory.attributes import Kept
 from imsd.directory.changes import Change, Given, Modification
@@ -317,7 +317,7 @@ class _Work:
         return Done.CHANGED
 
     def _delete(self, unit: Unit, dn: str) -> Done:
-        update.delete(unit, dn, self.rules, self.now, SERVER, self.wanted.delete_mailboxes)
+        deleting.delete(unit, dn, self.rules, self.now, SERVER, self.wanted.delete_mailboxes)
         return Done.DELETED
 
     def _rename(self, unit: Unit, record: ldif.Rename) -> Done:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any, Protocol, TypeVar
 
-from imsd.directory import bootstrap, homes, people, protocols, update
+from imsd.directory import bootstrap, deleting, homes, people, protocols, update
 from imsd.directory.access import Policy, Viewer
 from imsd.directory.attributes import Kept, Visible
 from imsd.directory.cache import Cache
@@ -590,7 +590,7 @@ class Directory:
 
     def deleting(self, name: str, asking: Viewer, conditions: Conditions) -> Step:
         rules, now = self.rules, self.now()
-        return lambda unit: update.delete(unit, name, rules, now, asking, False, conditions)
+        return lambda unit: deleting.delete(unit, name, rules, now, asking, False, conditions)
 
     async def rename_entry(
         self,

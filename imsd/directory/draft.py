@@ -33,6 +33,10 @@ _COMPANIONS = {
 }
 
 
+BY_PLACE = frozenset({"organization", "organizationalUnit", "container"})
+"""Classes of which an entry is another kind below another parent."""
+
+
 def kind_of(classes: frozenset[str], parent: Kind | None, has_target: bool, name: str) -> Kind:
     """What an entry of these classes is, below a parent of that kind."""
     if "alias" in classes:
@@ -57,6 +61,11 @@ def kind_of(classes: frozenset[str], parent: Kind | None, has_target: bool, name
     return Kind.OTHER
 
 
+def companions(kind: Kind) -> tuple[str, ...]:
+    """The classes that an entry of a kind has in any case."""
+    return _COMPANIONS.get(kind, ())
+
+
 # Finishing -------------------------------------------------------------------------------
 
 
@@ -79,10 +88,10 @@ def finish(
     if working.kind and kind != working.kind:
         raise UnwillingToPerform("An entry stays what it is; delete it and add another")
     working.kind = kind
-    companions: tuple[str, ...] = _COMPANIONS.get(kind, ())
+    others = companions(kind)
     if kind in INNER and working.attributes.get(searchrights.BY):
-        companions = (searchrights.CLASS,)
-    wanted = schema.closed(frozenset({*classes, *companions}))
+        others = (searchrights.CLASS,)
+    wanted = schema.closed(frozenset({*classes, *others}))
     working.attributes["objectclass"] = [name.encode() for name in wanted]
     _name_itself(working)
     listed: tuple[Proxy, ...]
@@ -218,9 +227,14 @@ def _index(
         plain = schema.plain(key)
         if not values or (among is not None and plain not in among) or not known(key).indexed:
             continue
-        # What cannot be normalised is there all the same: it stands as "".
-        made.update((plain, schema.index_text(plain, value) or "") for value in values)
+        made |= index_of(plain, values)
     return frozenset(made)
+
+
+def index_of(key: str, values: Iterable[bytes]) -> set[tuple[str, str]]:
+    """What is indexed of an attribute that is."""
+    # What cannot be normalised is there all the same: it stands as "".
+    return {(key, schema.index_text(key, value) or "") for value in values}
 
 
 def place(working: Working, parent: Kind | None) -> None:

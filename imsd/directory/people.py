@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from imsd.directory import update
+from imsd.directory import deleting, update
 from imsd.directory.access import SERVER
 from imsd.directory.canonical import canonical_address
 from imsd.directory.changes import Change, Modification
@@ -212,7 +212,7 @@ def delete(unit: Unit, who: str, kind: Kind | None, delete_mailbox: bool, rules:
     entry = find(unit, who)
     if kind is not None and entry.kind != kind:
         raise NoSuchEntry(f"There is no such {kind.name.lower()}: {who[:100]!a}")
-    update.delete_entry(unit, entry, rules, now, delete_mailbox)
+    deleting.delete_entry(unit, entry, rules, now, delete_mailbox)
     return entry.id
 
 

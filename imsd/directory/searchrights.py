@@ -50,7 +50,8 @@ def limited(tx: Transaction) -> bool:
 
 def holding(tx: Transaction, viewer: Viewer) -> Viewer:
     """The viewer with the containers that are shut to him, as the rows have it."""
-    return replace(viewer, shut=_shut(tx, viewer))
+    shut = _shut(tx, viewer)
+    return replace(viewer, shut=shut) if shut or viewer.shut else viewer
 
 
 def _shut(tx: Transaction, viewer: Viewer) -> frozenset[EntryId]:

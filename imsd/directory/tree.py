@@ -16,6 +16,7 @@ from typing import Final
 from imsd.directory.entry import INNER, Kind
 from imsd.errors import InvalidDN, NamingViolation, NoSuchEntry
 from imsd.store import entries
+from imsd.store.entries import EntryRow
 from imsd.store.ids import EntryId
 from imsd.store.transaction import Transaction
 from protocols.errors import BadSyntax
@@ -106,8 +107,11 @@ def relative(path: tuple[RDN, ...]) -> str:
 def read(tx: Transaction) -> Tree | None:
     """The tree of this store; None while there is none."""
     row = entries.top(tx)
-    if row is None:
-        return None
+    return None if row is None else of_top(row)
+
+
+def of_top(row: EntryRow) -> Tree:
+    """The tree below this entry."""
     suffixes = [Suffix.of(f"{row.rdn_attribute}={dn.escape(row.rdn_value)}")]
     domains = row.attributes.get("associateddomain", ())
     if domains:
@@ -117,7 +121,11 @@ def read(tx: Transaction) -> Tree | None:
 
 def require(tx: Transaction) -> Tree:
     """Raises NoSuchEntry while there is no organisation."""
-    found = read(tx)
+    return there(read(tx))
+
+
+def there(found: Tree | None) -> Tree:
+    """Raises NoSuchEntry for none."""
     if found is None:
         raise NoSuchEntry("There is no organisation yet")
     return found

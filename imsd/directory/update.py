@@ -1,4 +1,4 @@
-"""Adding, changing, deleting and renaming entries: functions over a unit.
+"""Adding, changing and renaming entries: functions over a unit (`deleting` deletes them).
 
 Rights are derived in the unit, from the rows of whoever asks (rule 18). A mailbox comes and
 goes with its entry, in the same unit.
@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import uuid as _uuid
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
-from imsd.directory import access, draft, putting_away, referring, schema, searchrights, stamping, tree
+from imsd.directory import (
+    access,
+    amending,
+    draft,
+    schema,
+    stamping,
+    tree,
+)
 from imsd.directory.access import Viewer
+from imsd.directory.asking import refer_on, seen, sees, standing
 from imsd.directory.attributes import Definition, Kept, Visible, Writer
 from imsd.directory.changes import Change as Change
 from imsd.directory.changes import Given as Given
 from imsd.directory.changes import Modification as Modification
 from imsd.directory.conditions import PLAIN, Changed, Conditions
+from imsd.directory.deleting import leaves_an_administrator
 from imsd.directory.entry import Entry, Kind
 from imsd.directory.limits import KEYS as LIMITS
 from imsd.directory.limits import limits_of
@@ -25,10 +33,8 @@ from imsd.directory.working import Rules, Working, known
 from imsd.errors import (
     AffectsOthers,
     ConstraintViolation,
-    HeldElsewhere,
     InvalidDN,
     InvalidSyntax,
-    LimitReached,
     NamingViolation,
     NoSuchEntry,
     NotPermitted,
@@ -39,7 +45,6 @@ from imsd.store import (
     deleted_entries,
     entries,
     entry_changes,
-    entry_index,
     mailboxes,
     quotas,
 )
@@ -49,58 +54,6 @@ from imsd.store.ids import AccountId, EntryId
 from imsd.store.transaction import Transaction, Unit
 from protocols.errors import BadSyntax
 from protocols.ldap import dn
-
-_ADMINISTERING = ("imsadministrator", "TRUE")
-MOST_ADMINISTRATORS = 1_000
-MOST_DELETED = 500
-"""Entries that go with one tree: they go in one unit, all or none (rule 11)."""
-
-
-def viewer(tx: Transaction, asking: Viewer) -> Viewer:
-    """Whoever asks, with the rights the rows give him now. Raises NotPermitted once deleted."""
-    if not asking.entry:
-        return searchrights.holding(tx, asking)
-    try:
-        entry = Entry(entries.load_alone(tx, asking.entry))
-    except NoSuchEntry:
-        raise NotPermitted from None
-    if entry.kind != Kind.MAILBOX or entry.flag("imsaccountdisabled"):
-        raise NotPermitted
-    found = access.viewer_of(entry)
-    # Who acts for an administrator has come without an administrator's rights.
-    return searchrights.holding(tx, replace(found, level=min(found.level, asking.level)))
-
-
-def _seen(tx: Transaction, here: Tree, name: str, asking: Viewer, manage: bool = False) -> Entry:
-    """The entry of a name, if it exists for whoever asks. Raises NoSuchEntry, HeldElsewhere."""
-    try:
-        entry = Entry(entries.load(tx, here.find(tx, tree.parse(name))))
-    except NoSuchEntry as missing:
-        if missing.matched:
-            _refer_on(tx, here, missing.matched, name, asking)
-        if asking.level is Visible.ADMINISTRATOR:
-            raise
-        # How far the name is right might tell of an entry that is not to be seen.
-        raise NoSuchEntry from None
-    if not _sees(asking, entry):
-        raise NoSuchEntry
-    if entry.kind == Kind.REFERRAL and not manage and asking != access.SERVER:
-        raise HeldElsewhere(*referring.urls(entry, name))
-    return entry
-
-
-def _refer_on(tx: Transaction, here: Tree, matched: str, name: str, asking: Viewer) -> None:
-    """Raises HeldElsewhere if the deepest entry of a name that is here is a referral."""
-    found = tree.parse(matched)
-    entry = Entry(entries.load(tx, here.find(tx, found)))
-    if entry.kind == Kind.REFERRAL and _sees(asking, entry):
-        rdns = tree.parse(name).rdns
-        below = ",".join(map(str, rdns[: len(rdns) - len(found)]))
-        raise HeldElsewhere(*referring.urls(entry, matched, below))
-
-
-def _sees(asking: Viewer, entry: Entry) -> bool:
-    return access.sees(access.rights_class(asking, entry), entry, asking.shut)
 
 
 def taken_by_others(unit: Unit, own: EntryId = entries.ROOT) -> Callable[[str], bool]:
@@ -146,10 +99,9 @@ def add(
     conditions: Conditions = PLAIN,
 ) -> Changed:
     """Add an entry, and its mailbox. Administrators only (RFC 4511 4.7)."""
-    asking = viewer(unit, asking)
+    asking, here = standing(unit, asking)
     if asking.level is not Visible.ADMINISTRATOR:
         raise NotPermitted
-    here = tree.require(unit)
     wanted = tree.parse(name)
     path, _ = here.locate(wanted)
     if not path:
@@ -159,10 +111,10 @@ def add(
         above = Entry(entries.load(unit, here.find(unit, wanted.parent)))
     except NoSuchEntry as missing:
         if missing.matched:
-            _refer_on(unit, here, missing.matched, name, asking)
+            refer_on(unit, here, missing.matched, name, asking)
         raise
     if above.kind == Kind.REFERRAL:
-        _refer_on(unit, here, str(wanted.parent), name, asking)
+        refer_on(unit, here, str(wanted.parent), name, asking)
     stamps = None
     if conditions.relax:
         given, stamps = stamping.taken_out(unit, here, given)
@@ -241,9 +193,9 @@ def modify(
     conditions: Conditions = PLAIN,
 ) -> Changed:
     """All changes, in order, or none (RFC 4511 4.6). verifier: a new password, "" takes it away."""
-    asking = viewer(unit, asking)
-    here = tree.require(unit)
-    entry = _seen(unit, here, name, asking, conditions.manage)
+    asking, here = standing(unit, asking)
+    shown = conditions.images or conditions.check is not None
+    entry = seen(unit, here, name, asking, conditions.manage, referrers=shown)
     if conditions.check is not None:
         conditions.check(unit, here, entry, asking)
     stamps = None
@@ -272,7 +224,8 @@ def modify_entry(
     permissive: bool = False,
 ) -> None:
     """permissive: to add what is there, or remove what is not, is no error."""
-    working = Working.of(entry.row)
+    alone = amending.begun(entry, modifications)
+    working = alone or Working.of(entry.row)
     changed = False
     for modification in modifications:
         definition = known(modification.attribute)
@@ -289,7 +242,9 @@ def modify_entry(
             if permissive:
                 modification = _needed(working, definition, modification)
             _apply(working, definition, modification)
-    if changed:
+    if alone is not None:
+        amending.store(unit, entry, alone, modifications, now, asking.entry, rules.tolerant)
+    elif changed:
         _store(unit, entry, working, rules, now, asking)
 
 
@@ -338,7 +293,7 @@ def _refer(
     if asking.level is not Visible.ADMINISTRATOR:
         # What is not to be seen is not found by naming it as a member either.
         for each in set(ids).difference(working.references.get(definition.key, ())):
-            if not _sees(asking, Entry(entries.load(unit, each))):
+            if not sees(asking, Entry(entries.load(unit, each))):
                 raise ConstraintViolation(f"{definition.type.name}: names no entry here")
     if permissive and modification.change in (Change.ADD, Change.DELETE):
         present = working.references.get(definition.key, ())
@@ -362,93 +317,23 @@ def _refer(
 
 
 def _store(unit: Unit, entry: Entry, working: Working, rules: Rules, now: int, asking: Viewer) -> None:
-    parent = Kind(entries.kind_of(unit, working.parent)) if working.parent else None
+    moved = working.parent != entry.parent
+    # To what stays where it is, its parent matters where that decides on what it is.
+    looked = moved or not working.classes().isdisjoint(draft.BY_PLACE)
+    parent = Kind(entries.kind_of(unit, working.parent)) if working.parent and looked else None
     made = draft.finish(
         working, rules, taken_by_others(unit, entry.id), parent=parent, uuid=entry.row.uuid, fill=False
     )
     before = {name.lower() for name in entry.classes}
     if schema.structural(frozenset(working.classes())).lower() not in before:
         raise UnwillingToPerform("The structural object class stays")
-    if working.parent != entry.parent:
+    if moved:
         draft.place(working, parent)
     entry_changes.replace(unit, entry.id, made, now, asking.entry, entry.row)
     if entry.kind == Kind.MAILBOX and any(made.attributes.get(key) != entry.user.get(key) for key in LIMITS):
         _limit(unit, AccountId(entry.id), made, rules)
     if entry.is_admin and not Entry(entries.load(unit, entry.id)).is_admin:
-        _leaves_an_administrator(unit, entry)
-
-
-def _leaves_an_administrator(unit: Unit, entry: Entry) -> None:
-    """Somebody else can administer, or it is not done: nobody locks himself out, with everybody."""
-    if entry.is_admin and not any(
-        each != entry.id and Entry(entries.load(unit, each)).is_admin
-        for each in entry_index.equal(unit, *_ADMINISTERING, MOST_ADMINISTRATORS)
-    ):
-        raise UnwillingToPerform("The last administrator: make another one first")
-
-
-# Delete --------------------------------------------------------------------------------
-
-
-def delete(
-    unit: Unit,
-    name: str,
-    rules: Rules,
-    now: int,
-    asking: Viewer,
-    delete_mailbox: bool = False,
-    conditions: Conditions = PLAIN,
-) -> Changed:
-    """Delete a leaf, or a whole tree where that is asked for. What becomes of a mailbox that is not
-    empty must have been said: by the entry's imsMailboxFate, by the setting, or by the caller.
-
-    Raises UnwillingToPerform."""
-    asking = viewer(unit, asking)
-    here = tree.require(unit)
-    entry = _seen(unit, here, name, asking, conditions.manage)
-    if conditions.check is not None:
-        conditions.check(unit, here, entry, asking)
-    if asking.level is not Visible.ADMINISTRATOR:
-        raise NotPermitted
-    if conditions.tree:
-        for each in _below(unit, entry):
-            delete_entry(unit, Entry(entries.load(unit, each)), rules, now, delete_mailbox, asking.entry)
-    delete_entry(unit, entry, rules, now, delete_mailbox, asking.entry)
-    return Changed(entry.id, entry.row)
-
-
-def _below(tx: Transaction, entry: Entry) -> list[EntryId]:
-    """Everything below an entry, leaves first. Raises LimitReached."""
-    found: list[EntryId] = []
-    waiting = [entry.id]
-    while waiting:
-        below = entries.children(tx, waiting.pop(), 0, MOST_DELETED + 1)
-        found += below
-        waiting += below
-        if len(found) > MOST_DELETED:
-            raise LimitReached(f"More than {MOST_DELETED} entries: delete the tree in parts")
-    return found[::-1]
-
-
-def delete_entry(
-    unit: Unit,
-    entry: Entry,
-    rules: Rules,
-    now: int,
-    delete_mailbox: bool,
-    actor: EntryId = entries.ROOT,
-) -> None:
-    """Recipients are put away as long as the rules say (imsd.directory.undeleting)."""
-    if entry.kind in (Kind.ORGANIZATION, Kind.SITE, Kind.CONFIGURATION):
-        raise UnwillingToPerform("The organisation needs this entry")
-    if entry.kind == Kind.MAILBOX:
-        _leaves_an_administrator(unit, entry)
-        account = AccountId(entry.id)
-        stated = entry.text("imsmailboxfate").lower()
-        allowed = delete_mailbox or stated == "delete" or (rules.delete_mailboxes and stated != "refuse")
-        if not allowed and mailboxes.usage(unit, account).messages:
-            raise UnwillingToPerform("The mailbox is not empty: say what becomes of it (imsMailboxFate)")
-    putting_away.remove(unit, entry.id, entry.kind, now, actor, rules.keep_days)
+        leaves_an_administrator(unit, entry)
 
 
 # Rename --------------------------------------------------------------------------------
@@ -466,9 +351,8 @@ def rename(
     conditions: Conditions = PLAIN,
 ) -> Changed:
     """Rename or move an entry; references to it stay (RFC 4511 4.9)."""
-    asking = viewer(unit, asking)
-    here = tree.require(unit)
-    entry = _seen(unit, here, name, asking, conditions.manage)
+    asking, here = standing(unit, asking)
+    entry = seen(unit, here, name, asking, conditions.manage)
     if conditions.check is not None:
         conditions.check(unit, here, entry, asking)
     if asking.level is not Visible.ADMINISTRATOR:

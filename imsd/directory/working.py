@@ -85,6 +85,11 @@ class Working:
             initial=initial,
         )
 
+    @classmethod
+    def nothing_of(cls, row: EntryRow) -> Working:
+        """The same without its attributes: who knows which will change puts them there."""
+        return cls(row.parent, RDN((AVA(row.rdn_attribute, row.rdn_value),)), row.kind, before=row.attributes)
+
     def differing(self) -> set[str] | None:
         """Attributes, by keys without options, whose values are not what they were; None of a new entry."""
         if self.initial is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 
-from imsd.directory import configuration, settingchanges, update
+from imsd.directory import asking, configuration, settingchanges
 from imsd.directory.access import Viewer
 from imsd.directory.attributes import Visible
 from imsd.directory.changes import Change, Modification
@@ -86,7 +86,7 @@ def step(
 
     def take(unit: Unit) -> Answered:
         # Somebody else's change is seen whole, or this one is done again after it.
-        if update.viewer(unit, viewer).level is not Visible.ADMINISTRATOR:
+        if asking.standing(unit, viewer)[0].level is not Visible.ADMINISTRATOR:
             raise NoSuchEntry
         now = found.of_unit(unit)
         rows = _rows(now, request, controls)

@@ -8,12 +8,13 @@ value is normalised is decided in `imsd.directory`, which hands over a finished 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, or_, select
 
 from imsd.errors import NoSuchEntry
 from imsd.store import entry_codec
@@ -24,6 +25,13 @@ from imsd.store.ids import EntryId
 from imsd.store.sql import among, sql
 from imsd.store.tables import store
 from imsd.store.transaction import Transaction
+
+A = TypeVar("A")
+B = TypeVar("B")
+T = TypeVar("T")
+
+_REMEMBERED: Final = 16_384
+"""Octets of attributes of a row of which it is remembered what was made of it."""
 
 ROOT = EntryId(0)
 """The parent of the topmost entries; no row has this id."""
@@ -102,14 +110,17 @@ _REFERENCES = sql(
 _REFERRERS = sql(
     select(_r.target, _r.attribute, _r.entry).where(among(_r.target, "ids")).order_by(_r.target, _r.entry)
 )
+_STANDING = sql(select(*_columns).where(or_(_e.id == bindparam("id"), _e.parent == ROOT)).order_by(_e.id))
 _REFERENCES_OF = sql(select(_r.attribute, _r.target).where(_r.entry == bindparam("id")).order_by(_r.position))
 _REFERRERS_OF = sql(select(_r.attribute, _r.entry).where(_r.target == bindparam("id")).order_by(_r.entry))
 _CHILD = sql(select(_e.id).where(_e.parent == bindparam("parent"), _e.rdn_normal == bindparam("rdn")))
 
 
-def _descendant(depth: int) -> Any:
+def _descendant(depth: int, whole: bool = False) -> Any:
     steps = [entry.alias(f"e{number}").c for number in range(depth)]
-    statement = select(steps[-1].id).where(steps[0].parent == bindparam("parent"))
+    last = steps[-1]
+    wanted = [last[column.name] for column in _columns] if whole else [last.id]
+    statement = select(*wanted).where(steps[0].parent == bindparam("parent"))
     for number, step in enumerate(steps):
         statement = statement.where(step.rdn_normal == bindparam(f"rdn{number}"))
         if number:
@@ -119,6 +130,7 @@ def _descendant(depth: int) -> Any:
 
 _STEPS = 4
 _DESCENDANT = {depth: _descendant(depth) for depth in range(1, _STEPS + 1)}
+_LOAD_DESCENDANT = {depth: _descendant(depth, True) for depth in range(1, _STEPS + 1)}
 _CHILDREN = sql(
     select(_e.id)
     .where(_e.parent == bindparam("parent"), _e.id > bindparam("after"))
@@ -176,6 +188,53 @@ def top(tx: Transaction) -> EntryRow | None:
     """The topmost entry, as `load_alone` has it."""
     row = tx.one(_TOP)
     return None if row is None else _row(row, (), ())
+
+
+@lru_cache(maxsize=256)
+def _made(make: Callable[[EntryRow], T], row: tuple[Any, ...]) -> T:
+    return make(_row(row, (), ()))
+
+
+def _making(make: Callable[[EntryRow], T], row: tuple[Any, ...]) -> T:
+    """What a function makes of a row, remembered where the row is no large one."""
+    return _made(make, row) if len(row[-1]) <= _REMEMBERED else make(_row(row, (), ()))
+
+
+def one_and_top(
+    tx: Transaction, entry_id: EntryId, make: Callable[[EntryRow], A], make_top: Callable[[EntryRow], B]
+) -> tuple[A | None, B | None]:
+    """What is made of an entry and of the topmost one, by one statement; None for one that is not there.
+
+    The functions get rows without references and referrers, and are asked again only where a row is another:
+    what they make depends on it alone, and is not changed by anybody."""
+    one, top = None, None
+    for row in tx.all(_STANDING, id=entry_id):
+        if row[0] == entry_id:
+            one = _making(make, row)
+        if row[1] == ROOT and top is None:
+            top = _making(make_top, row)
+    return one, top
+
+
+def referrers(tx: Transaction, entry_id: EntryId) -> list[EntryId]:
+    """The entries that refer to one by any attribute, one of them once for each."""
+    return [row[1] for row in tx.all(_REFERRERS_OF, id=entry_id)]
+
+
+def load_descendant(
+    tx: Transaction, parent: EntryId, path: Sequence[str], referrers: bool
+) -> EntryRow | None:
+    """The entry that a path of normalised RDNs leads to, as `descendant` has it. referrers: with those."""
+    if not 0 < len(path) <= _STEPS:
+        found = descendant(tx, parent, path)
+        row = None if found is None else tx.one(_LOAD, id=found)
+    else:
+        names = {f"rdn{depth}": rdn for depth, rdn in enumerate(path)}
+        row = tx.one(_LOAD_DESCENDANT[len(path)], parent=parent, **names)
+    if row is None:
+        return None
+    backward = tx.all(_REFERRERS_OF, id=row[0]) if referrers else ()
+    return _row(row, tx.all(_REFERENCES_OF, id=row[0]), backward)
 
 
 def kind_of(tx: Transaction, entry_id: EntryId) -> int:

@@ -15,9 +15,10 @@ from dataclasses import replace as changed
 from sqlalchemy import bindparam, delete, func, or_, select, update
 
 from imsd.errors import ConstraintViolation, EntryExists, NoSuchEntry, NotAllowedOnNonLeaf
-from imsd.store import deleted_entries, entry_codec
+from imsd.store import deleted_entries, entries, entry_codec
 from imsd.store.changes import DIRECTORY, EntriesChanged
 from imsd.store.entries import ROOT, Draft, EntryRow, ancestors, child, exists, load, named
+from imsd.store.entry_codec import Attributes
 from imsd.store.entry_index import INDEXED_LENGTH
 from imsd.store.entry_tables import entry, entry_name, entry_reference, entry_value
 from imsd.store.ids import EntryId
@@ -48,6 +49,11 @@ _UPDATE = sql(
         }
     )
 )  # fmt: skip
+_AMEND = sql(
+    update(entry)
+    .where(_e.id == bindparam("of"))
+    .values({name: bindparam(name) for name in ("version", "modified", "modifier", "attributes")})
+)
 _STAMP = sql(
     update(entry)
     .where(_e.id == bindparam("of"))
@@ -66,6 +72,11 @@ _DROP_VALUE = sql(
     delete(entry_value).where(
         _v.attribute == bindparam("attribute"), _v.value == bindparam("value"), _v.entry == bindparam("entry")
     )
+)
+_CHANGE_VALUE = sql(
+    update(entry_value)
+    .where(_v.attribute == bindparam("of"), _v.value == bindparam("old"), _v.entry == bindparam("whose"))
+    .values(value=bindparam("value"))
 )
 _ADD_NAME = insert_row(entry_name)
 _DROP_NAME = sql(delete(entry_name).where(_n.name == bindparam("name"), _n.entry == bindparam("entry")))
@@ -166,10 +177,46 @@ def replace(
     _publish(unit, previous, version, touched)
 
 
+def amend(
+    unit: Unit,
+    old: EntryRow,
+    attributes: Attributes,
+    gone: Iterable[tuple[str, str]],
+    come: Iterable[tuple[str, str]],
+    now: int,
+    actor: EntryId,
+) -> None:
+    """Give an entry other attributes and nothing else: its place, names and references stay.
+
+    old: as this unit has read it. gone, come: what was indexed of the attributes that differ, and will be.
+    """
+    previous, version = unit.advance(DIRECTORY)
+    unit.run(
+        _AMEND,
+        of=old.id,
+        version=version,
+        modified=now,
+        modifier=actor,
+        attributes=entry_codec.pack(attributes),
+    )
+    before, after = _cut(gone), _cut(come)
+    dropped, added = before - after, after - before
+    if len(dropped) == len(added) == 1:
+        ((attribute, value),), ((same, new),) = dropped, added
+        # One value for another, as it mostly is: one statement in place of two.
+        if attribute == same and unit.run(_CHANGE_VALUE, of=attribute, old=value, whose=old.id, value=new):
+            dropped = added = set()
+    if dropped:
+        unit.many(_DROP_VALUE, _value_rows(old.id, dropped))
+    if added:
+        _add_values(unit, old.id, added)
+    _publish(unit, previous, version, {old.id})
+
+
 def _renamed(unit: Unit, old: EntryRow, version: int) -> set[EntryId]:
     """Whatever shows an entry's name is as good as changed: those that refer to it, and with the name of
     an inner entry everything; for that the topmost entry stands."""
-    showing = {other for others in old.referrers.values() for other in others} - {old.id}
+    showing = set(entries.referrers(unit, old.id)) - {old.id}
     if unit.one(_HAS_CHILD, parent=old.id) is not None:
         above = ancestors(unit, old.id)
         showing |= set(above[-1:])

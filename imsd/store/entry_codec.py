@@ -11,6 +11,7 @@ Attributes are in the order of the mapping, values in the order given.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 Attributes = Mapping[str, tuple[bytes, ...]]
 
@@ -20,17 +21,33 @@ _FORMAT = 1
 def pack(attributes: Attributes) -> bytes:
     """The stored form; attributes without values are left out."""
     out = bytearray([_FORMAT])
+    append = out.append
     for name, values in attributes.items():
         if not values:
             continue
-        key = name.encode()
-        _number(out, len(key))
-        out += key
-        _number(out, len(values))
+        out += _named(name)
+        count = len(values)
+        if count < 0x80:
+            append(count)
+        else:
+            _number(out, count)
         for value in values:
-            _number(out, len(value))
+            size = len(value)
+            if size < 0x80:
+                append(size)
+            else:
+                _number(out, size)
             out += value
     return bytes(out)
+
+
+@lru_cache(maxsize=1024)
+def _named(name: str) -> bytes:
+    """The name of an attribute with its length."""
+    key = name.encode()
+    out = bytearray()
+    _number(out, len(key))
+    return bytes(out + key)
 
 
 def unpack(packed: bytes) -> dict[str, tuple[bytes, ...]]:
