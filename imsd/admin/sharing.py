@@ -8,7 +8,7 @@ from imsd.admin.operations import Json, operation
 from imsd.errors import ConstraintViolation, NoSuchEntry
 from imsd.sessions.imap4 import lists
 from imsd.store import acl, mailboxes
-from imsd.store.ids import PUBLIC, AccountId
+from imsd.store.ids import PUBLIC, AccountId, EntryId
 from imsd.store.mailboxes import Mailbox
 
 #: Words for the usual sets of rights.
@@ -71,16 +71,29 @@ async def change(core: Any, folder: str, identifier: str, rights: str, who: str 
 async def delegates(
     core: Any, who: str, identifier: str = "", how: Literal["add", "remove", "show"] = "show"
 ) -> Json:
-    """Who has the whole mailbox of a person (Public-Delegates of the entry)."""
+    """Who has the whole mailbox of a person, and writes on his behalf (Public-Delegates of the entry)."""
     person = await core.directory.person_by_login(who)
     if person is None:
         raise NoSuchEntry(f"There is nobody called {who}")
-    named = set(await core.directory.delegates(person.account))
+    return await _named(core, person.entry, "Public-Delegates", identifier, how)
+
+
+@operation("send-as.change")
+async def send_as(
+    core: Any, who: str, identifier: str = "", how: Literal["add", "remove", "show"] = "show"
+) -> Json:
+    """Who writes mail as a recipient: a person, a list, a public folder (imsSendAs of the entry)."""
+    _, entry = await core.directory.cache.locate((await core.directory.attributes(who))[0])
+    return await _named(core, entry, "imsSendAs", identifier, how)
+
+
+async def _named(core: Any, entry: EntryId, attribute: str, identifier: str, how: str) -> Json:
+    named = set(await core.directory.named(entry, attribute.lower()))
     if how != "show":
         grantee = await core.directory.grantee(identifier)
-        if grantee < 0 or grantee == person.entry:
+        if grantee < 0 or grantee == entry:
             raise ConstraintViolation("A delegate is another person, or a distribution list")
         named = named | {grantee} if how == "add" else named - {grantee}
         dns = [await core.directory.cache.dn(each) for each in sorted(named)]
-        await core.directory.change(person.dn, {"Public-Delegates": dns})
+        await core.directory.change(await core.directory.cache.dn(entry), {attribute: dns})
     return [await core.directory.identifier(each) for each in sorted(named)]

@@ -60,13 +60,35 @@ def mailbox_delegates(
 ) -> None:
     """Show who has the whole mailbox of ADDRESS, and change it.
 
-    A delegate sees INBOX and all folders under "Other Users" in IMAP, and may log in to the mailbox as
-    DOMAIN/user/alias by POP3 and IMAP.
+    A delegate sees INBOX and all folders under "Other Users" in IMAP, may log in to the mailbox as
+    DOMAIN/user/alias by POP3 and IMAP, and writes mail on behalf of ADDRESS: From names it, Sender him.
     """
+    _name(admin, "delegates.change", address, added, removed)
+
+
+@mailbox.command("send-as")
+@click.argument("address")
+@click.option("--add", "added", multiple=True, metavar="WHO", help="A person, or a list of people.")
+@click.option("--remove", "removed", multiple=True, metavar="WHO", help="Who writes so no more.")
+@json_option
+@click.pass_obj
+def mailbox_send_as(
+    admin: Administrator, address: str, added: tuple[str, ...], removed: tuple[str, ...]
+) -> None:
+    """Show who writes mail as ADDRESS (a person, a list, a public folder), and change it.
+
+    Who does is not named in the message. He sees nothing of the mailbox by that.
+    """
+    _name(admin, "send-as.change", address, added, removed)
+
+
+def _name(
+    admin: Administrator, operation: str, address: str, added: tuple[str, ...], removed: tuple[str, ...]
+) -> None:
     for how, names in (("add", added), ("remove", removed)):
         for name in names:
-            admin.ask("delegates.change", who=address, identifier=name, how=how)
-    found = admin.ask("delegates.change", who=address)
+            admin.ask(operation, who=address, identifier=name, how=how)
+    found = admin.ask(operation, who=address)
     if admin.as_json:
         show_json(found)
     else:

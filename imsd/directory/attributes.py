@@ -376,6 +376,8 @@ OURS: Final = (
     # The search right of a container.
     _ours(62, "imsSearchableBy", single=True, visible=_M, most=64, indexed=True),
     _ours(63, "imsSearchers", "name", visible=_M, kept=Kept.REFERENCE),
+    # Who writes mail in this recipient's name alone.
+    _ours(64, "imsSendAs", "name", visible=_O, kept=Kept.REFERENCE),
     # In place of ims.sending for one mailbox; 0: nothing leaves, -1: any number.
     _ours(70, "imsSendMessagesPerHour", "integer", single=True, visible=_O),
     _ours(71, "imsSendMessagesPerDay", "integer", single=True, visible=_O),

@@ -24,7 +24,7 @@ from imsd.directory.domains import Domains, rules_of, visibility_of
 from imsd.directory.elsewhere import Elsewhere
 from imsd.directory.entry import Entry, Kind
 from imsd.directory.limits import Limits, limits_of
-from imsd.directory.membership import Membership
+from imsd.directory.membership import Membership, Writes
 from imsd.directory.passwords import PasswordState, not_again, replacement, state
 from imsd.directory.recipients import Admits, Recipients, everybody, recipient_of
 from imsd.directory.restrictions import Restrictions
@@ -347,6 +347,14 @@ class Directory:
     async def delegates(self, owner: AccountId) -> frozenset[EntryId]:
         """Whom a person named as delegates (Public-Delegates): people or lists."""
         return await self._membership.delegates(owner)
+
+    async def writes_for(self, who: EntryId, whose: EntryId) -> Writes:
+        """Whether somebody may write mail in a recipient's name."""
+        return await self._membership.writes_for(who, whose)
+
+    async def named(self, entry_id: EntryId, key: str) -> tuple[EntryId, ...]:
+        """Whom an entry names by the attribute of that key."""
+        return await self._membership.named(entry_id, key)
 
     async def delegators(self, ids: Collection[EntryId]) -> list[AccountId]:
         """Who named one of these as a delegate."""

@@ -7,6 +7,7 @@ any entry changes, like everything that is derived from entries.
 from __future__ import annotations
 
 from collections.abc import Collection
+from enum import IntEnum
 from typing import Final
 
 from imsd.directory.cache import Cache
@@ -20,6 +21,7 @@ from protocols.errors import BadSyntax
 from protocols.ldap import preparation
 
 DELEGATES: Final = "public-delegates"
+SEND_AS: Final = "imssendas"
 MOST_GROUPS: Final = 10_000
 """Groups that somebody is in; more of them are not looked at."""
 _BATCH = 200
@@ -32,6 +34,16 @@ SPECIAL: Final = {
 }
 _SPELLED: Final = {entry: name for name, entry in reversed(SPECIAL.items())}
 GROUP: Final = "$"
+
+
+class Writes(IntEnum):
+    """What somebody may do with another's name in mail (ims_spec 8, 12.3)."""
+
+    NOT = 0
+    ON_BEHALF = 1
+    """As the author, with himself as the sender (Public-Delegates)."""
+    AS = 2
+    """As if he were the other (imsSendAs)."""
 
 
 class Membership:
@@ -67,6 +79,22 @@ class Membership:
         except NoSuchEntry:
             return frozenset()
         return frozenset(entry.row.references.get(DELEGATES, ()))
+
+    async def writes_for(self, who: EntryId, whose: EntryId) -> Writes:
+        """Whether somebody may write mail in a recipient's name: named himself, or a list that he is in."""
+        try:
+            named = (await self._cache.entry(whose)).row.references
+        except NoSuchEntry:
+            return Writes.NOT
+        for key, right in ((SEND_AS, Writes.AS), (DELEGATES, Writes.ON_BEHALF)):
+            ids = named.get(key, ())
+            if ids and (who in ids or not (await self.groups_of(who)).isdisjoint(ids)):
+                return right
+        return Writes.NOT
+
+    async def named(self, entry_id: EntryId, key: str) -> tuple[EntryId, ...]:
+        """Whom an entry names as its delegates (DELEGATES), or as those who write as it (SEND_AS)."""
+        return (await self._cache.entry(entry_id)).row.references.get(key, ())
 
     async def delegators(self, ids: Collection[EntryId]) -> list[AccountId]:
         """Who named one of these as a delegate, ascending."""

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from imsd.directory.imcea import Foreign, decode
+from imsd.directory.membership import Writes
 from imsd.directory.values import Local, PublicFolder, Recipient
 from imsd.errors import (
     HostRejected,
@@ -301,22 +302,27 @@ class Policy:
         if not account.addresses or (address and not isinstance(sender, Local)):
             raise NotHomed(f"Mailbox is not local: {address or account.dn}")
 
-    async def check_sender(self, account: Account, address: str, submission: bool = True) -> None:
-        """The address must be the account's own; "" is the null reverse-path and always may be.
+    async def check_sender(self, account: Account, address: str, submission: bool = True) -> Writes:
+        """The address must be the account's own, or of somebody who has let it write in his name; "" is the
+        null reverse-path and always may be.
 
-        Raises SenderNotPermitted (RFC 6409 6.1).
+        ON_BEHALF: as an author, or the reverse-path. Raises SenderNotPermitted (RFC 6409 6.1).
         """
         when = self._settings[Accept].match_sender
         if not address or when == "never" or (when == "submission" and not submission):
-            return
+            return Writes.AS
         if address.lower() in account.addresses:
-            return
+            return Writes.AS
         try:
             recipient = await self._directory.resolve(address)
         except NoSuchRecipient:
-            recipient = None
-        if not isinstance(recipient, Local) or recipient.account != account.id:
+            raise SenderNotPermitted from None
+        if isinstance(recipient, Local) and recipient.account == account.id:
+            return Writes.AS
+        writes = await self._directory.writes_for(account.entry, recipient.entry)
+        if writes is Writes.NOT:
             raise SenderNotPermitted
+        return writes
 
 
 def _addressee(address: str, recipient: Recipient | None, given: RcptParameters) -> Addressee:

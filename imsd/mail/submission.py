@@ -1,6 +1,7 @@
 """What is added to and removed from a submitted message (RFC 6409 8).
 
-Added where they are missing: From, Date, Message-ID, and Sender when several people wrote it. Removed:
+Added where they are missing: From, Date, Message-ID, and Sender when several people wrote it, or somebody
+on behalf of another. Removed:
 Bcc and Resent-Bcc (RFC 5322 3.6.3), Return-Path (RFC 5321 4.4). Nothing else is touched, so that
 signatures over the rest stay valid.
 
@@ -67,8 +68,11 @@ class Submitted:
     def has_from(self) -> bool:
         return b"from" in self._names
 
-    def complete(self, address: str, hostname: str, identifier: str, seconds: float) -> bytes:
-        """The header block as it is to be stored. address: the submitter's own."""
+    def complete(
+        self, address: str, hostname: str, identifier: str, seconds: float, behalf: bool = False
+    ) -> bytes:
+        """The header block as it is to be stored. address: the submitter's own. behalf: an author is
+        somebody else, who lets him write on his behalf."""
         header = self._header
         if _HAS_REMOVED.search(header):
             header = without(header, REMOVED)
@@ -76,8 +80,8 @@ class Submitted:
         added: list[bytes] = []
         if b"from" not in names:
             added.append(b"From: <%b>\r\n" % address.encode("utf-8"))
-        if len(self.authors) > 1 and not self.senders:
-            # RFC 5322 3.6.2: several authors need one sender.
+        if (len(self.authors) > 1 or behalf) and not self.senders:
+            # RFC 5322 3.6.2: several authors need one sender, and so has an author who did not send.
             added.append(b"Sender: <%b>\r\n" % address.encode("utf-8"))
         if b"date" not in names:
             added.append(b"Date: %b\r\n" % dates.format(seconds))

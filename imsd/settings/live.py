@@ -137,11 +137,14 @@ class LiveSettings:
             value = json.loads(typed)
         except ValueError:
             value = typed
+        reason = ""
         for candidate in (value, typed):
             try:
                 checked = page.model_validate({key.field: candidate}, context={"sealer": self._sealer})
             except ValidationError as error:
-                reason = "; ".join(str(item["msg"]) for item in error.errors())
+                # What is wrong within a list says more than that its text is none.
+                if not reason or not isinstance(value, (list, dict)):
+                    reason = "; ".join(str(item["msg"]) for item in error.errors())
                 continue
             return str(key), json.dumps(checked.model_dump(mode="json")[key.field])
         raise ConstraintViolation(f"{key}: {reason}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from imsd.directory.limits import Limits
+from imsd.directory.membership import Writes
 from imsd.directory.recipients import Admits, everybody
 from imsd.directory.restrictions import Reports, Restrictions
 from imsd.directory.values import (
@@ -52,6 +53,7 @@ class FakeDirectory:
         self.restricted: dict[EntryId, Restrictions] = {}
         self.languages: dict[AccountId, str] = {}
         self.rests = 0
+        self.writers: dict[tuple[EntryId, EntryId], Writes] = {}
 
     def known_recipient(self, address: str) -> None:
         """It has to be asked."""
@@ -94,6 +96,9 @@ class FakeDirectory:
 
     def add_foreign(self, kind: str, value: str, alias: str) -> None:
         self.foreign[kind, value] = self.known[f"{alias}@{DOMAIN}"]
+
+    async def writes_for(self, who: EntryId, whose: EntryId) -> Writes:
+        return self.writers.get((who, whose), Writes.NOT)
 
     async def rest(self) -> None:
         self.rests += 1

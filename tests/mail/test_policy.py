@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from imsd.auth.account import Account
+from imsd.directory.membership import Writes
 from imsd.errors import NoSuchRecipient, Refusal, RelayDenied, SenderNotPermitted
 from imsd.mail.policy import Policy, Submitter
 from imsd.settings import PAGES, LiveSettings
@@ -115,6 +116,15 @@ def test_own_addresses_may_be_used(address: str) -> None:
 def test_other_addresses_may_not(address: str) -> None:
     with pytest.raises(SenderNotPermitted):
         run(make().check_sender(ALICE, address))
+
+
+def test_names_of_others_may_who_was_let() -> None:
+    policy = make()
+    directory = policy._directory
+    assert isinstance(directory, FakeDirectory)
+    directory.writers[EntryId(7), EntryId(8)] = Writes.ON_BEHALF
+    assert run(policy.check_sender(ALICE, "root@example.test")) is Writes.ON_BEHALF
+    assert run(policy.check_sender(ALICE, "alice@example.test")) is Writes.AS
 
 
 def test_refusals_are_the_documented_ones() -> None:

@@ -464,6 +464,43 @@ def test_the_account_matches_the_sender_where_that_is_asked_for(site: Site) -> N
     assert (mail(Role.SUBMISSION), mail(Role.MX)) == ("250", "250")
 
 
+def test_delegates_write_on_behalf_and_others_as_who_lets_them(site: Site) -> None:
+    def change(who: str, attribute: str, *names: str) -> None:
+        run(
+            site.directory.change(
+                who, {attribute: [f"cn={n},cn=Recipients,ou=Main,o=Example" for n in names]}
+            )
+        )
+
+    def send(author: str, sender: bytes = b"", reverse_path: bytes = b"alice@example.test") -> str:
+        talk = site.submission()
+        answer = talk.say(b"MAIL FROM:<%b>" % reverse_path, b"RCPT TO:<bob@example.test>", b"DATA")
+        if not answer.startswith("354"):
+            return "550"
+        sender = b"Sender: %b\r\n" % sender if sender else b""
+        answer = talk.say(b"From: %b\r\n%bSubject: x\r\n\r\nhi\r\n." % (author.encode(), sender))
+        if not answer.startswith("250"):
+            return answer[:3]
+        return site.text(site.inbox(site.bob)[-1]).partition(b"\r\n\r\n")[0].decode()
+
+    run(site.directory.add_group("team@example.test", members=["alice@example.test"]))
+    run(site.directory.add_group("desk@example.test"))
+    assert send("bob@example.test") == "550"
+    change("bob", "Public-Delegates", "team")
+    assert "\r\nSender: <alice@example.test>\r\n" in "\r\n" + send("bob@example.test") + "\r\n"
+    assert "\r\nSender: <alice@example.test>" in send("bob@example.test", reverse_path=b"bob@example.test")
+    assert send("bob@example.test", b"alice@example.test").count("Sender:") == 1
+    assert send("bob@example.test", b"bob@example.test") == "550"
+    assert send("desk@example.test") == "550"
+    change("desk@example.test", "imsSendAs", "alice")
+    assert "Sender:" not in send("desk@example.test", reverse_path=b"desk@example.test")
+    change("bob", "imsSendAs", "alice")
+    assert "Sender:" not in send("bob@example.test")
+    change("bob", "imsSendAs")
+    change("bob", "Public-Delegates")
+    assert send("bob@example.test") == send("alice@example.test", reverse_path=b"bob@example.test") == "550"
+
+
 def test_a_held_domain_is_started_by_etrn(site: Site) -> None:
     site.configure(ims__domains='[{"domain": "held.test", "route": "etrn"}]')
     talk = site.submission()

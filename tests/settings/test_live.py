@@ -44,6 +44,8 @@ def test_what_a_person_types_is_checked() -> None:
         settings.parse("admission.connections", "many")
     with pytest.raises(NoSuchEntry):
         settings.parse("admission.nothing", "1")
+    with pytest.raises(ConstraintViolation, match="is none of %s"):
+        settings.parse("addressing.smtp", '["%q@example.test"]')
 
 
 def test_every_setting_has_a_default_and_a_help_text() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from zope.interface import implementer
 
 from imsd.auth.account import Account
+from imsd.directory.membership import Writes
 from imsd.errors import (
     Filtered,
     LoopDetected,
@@ -184,14 +185,22 @@ class Transaction:
         return header if self._account is not None else submission.without_return_path(header)
 
     async def _submitted(self, header: bytes, account: Account, seconds: float) -> bytes:
-        """Every author, sender and resender that is named is the account (RFC 6409 6.1, 8)."""
+        """Every author, sender and resender that is named is the account, or has let it write in his name
+        (RFC 6409 6.1, 8). On behalf of an author alone: the message then says who sent it."""
         door = self._session.door
         message = submission.Submitted(header)
-        for address in (*message.authors, *message.senders, *message.resenders):
-            await door.policy.check_sender(account, address, door.role.submission)
-        if not message.authors and (message.has_from or not account.address):
+        behalf = False
+        for address in message.authors:
+            writes = await door.policy.check_sender(account, address, door.role.submission)
+            behalf = behalf or writes is Writes.ON_BEHALF
+        for address in (*message.senders, *message.resenders):
+            if await door.policy.check_sender(account, address, door.role.submission) is not Writes.AS:
+                raise SenderNotPermitted
+        if not account.address and (behalf or not message.authors):
             raise SenderNotPermitted
-        return message.complete(account.address, door.hostname, self._queue_id, seconds)
+        if not message.authors and message.has_from:
+            raise SenderNotPermitted
+        return message.complete(account.address, door.hostname, self._queue_id, seconds, behalf)
 
     async def _completed(self) -> tuple[Envelope, NewBlob]:
         """The content has come: what was agreed about it, and what is to be stored."""
