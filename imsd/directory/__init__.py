@@ -21,7 +21,8 @@ synchronizing  copies that clients keep (RFC 4533)
 sight       what exists for one viewer, by its names; asserted: what filters say of entries
 scopes      entries that may match, over what planner finds in the index; search: searches in slices
 changes     changes as they are asked for; conditions: what they depend on; stamping: relaxed rules
-update      add, modify, delete, rename; draft: a changed entry becomes a valid one
+update      add, modify, delete, rename; adding: one entry, or many; draft: a changed entry becomes valid
+bulk        many LDIF records at once
 people      users, lists, contacts and public folders for imsctl and the console
 configuration  the settings as entries; settingtypes: as attributes; settingchanges: changed;
             settingcopies: copied

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from imsd.directory import people, tree, update
+from imsd.directory import adding, people, tree
 from imsd.directory.access import SERVER
 from imsd.directory.canonical import canonical_domain
 from imsd.directory.entry import Entry
@@ -34,7 +34,7 @@ def create_organisation(
     def below(above: EntryId | None, attribute: str, value: str, *classes: str, **more: str) -> EntryId:
         parent = None if above is None else Entry(entries.load(unit, above))
         given = {"objectClass": classes, **{key: (text,) for key, text in more.items()}}
-        return update.add_below(
+        return adding.add_below(
             unit,
             tree.read(unit),
             parent,

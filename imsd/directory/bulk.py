@@ -1,9 +1,9 @@
 """Many LDIF records at once, in small units (design rule 11).
 
 A file is put in by pieces of some hundred records, each piece wholly or said not to be; whoever
-sends the pieces remembers how far he came. Within a piece a few records share a unit: they cost
-a third of what they would alone. Where one of them is refused, each is tried by itself, so that
-one refusal is one record's.
+sends the pieces remembers how far he came. Within a piece some records share a unit, and what is added
+there is written together (`adding.NewEntries`). Who is refused before anything of him is written hinders
+nobody; where something may have been written, the unit is undone and each is tried by itself.
 
 Entries come first and the names they refer to in a second pass, since a list may stand before
 its members. Records of changes are applied as they stand, in order.
@@ -19,7 +19,7 @@ from uuid import UUID
 
 from twisted.internet.defer import Deferred, DeferredList
 
-from imsd.directory import deleting, tree, update
+from imsd.directory import adding, deleting, tree, update
 from imsd.directory.access import SERVER
 from imsd.directory.attributes import Kept
 from imsd.directory.changes import Change, Given, Modification
@@ -40,14 +40,15 @@ from imsd.store.credentials import NewPassword
 from imsd.store.transaction import Unit
 from protocols.errors import BadSyntax
 from protocols.ldap import ldif
+from protocols.ldap.dn import DN
 
 if TYPE_CHECKING:
     from imsd.directory.directory import Directory
 
 MOST: Final = 1_000
 """Records in one piece."""
-_TOGETHER: Final = 12
-"""Records in one unit: under 10 ms."""
+_TOGETHER: Final = 30
+"""Records in one unit: about 10 ms."""
 
 
 class Done(StrEnum):
@@ -161,12 +162,14 @@ async def _alone(directory: Directory, prepared: _Prepared, wanted: Wanted) -> O
         return _refused(refusal)
 
 
-def _outcome(prepared: _Prepared, done: Done, wanted: Wanted) -> Outcome:
+def _outcome(prepared: _Prepared, done: Done | Refusal, wanted: Wanted) -> Outcome:
+    if isinstance(done, Refusal):
+        return _refused(done)
     touched = done in (Done.ADDED, Done.CHANGED) or (done is Done.THERE and wanted.repeated)
     return Outcome(done, later=wanted.step is Pass.ENTRIES and bool(prepared.references) and touched)
 
 
-async def _unit(directory: Directory, some: Sequence[_Prepared], wanted: Wanted) -> list[Done]:
+async def _unit(directory: Directory, some: Sequence[_Prepared], wanted: Wanted) -> list[Done | Refusal]:
     work = _Work(directory.rules, directory.now(), wanted)
     try:
         return await directory.db.write(work.run, some)
@@ -235,75 +238,58 @@ class _Work:
     rules: Rules
     now: int
     wanted: Wanted
-    done: list[Done] = field(default_factory=list)
+    done: list[Done | Refusal] = field(default_factory=list)
 
-    def run(self, unit: Unit, some: Sequence[_Prepared]) -> list[Done]:
+    def run(self, unit: Unit, some: Sequence[_Prepared]) -> list[Done | Refusal]:
+        """Raises the refusal of a record that may have done something; what did nothing is said not to be."""
         here = tree.require(unit)
-        above: dict[str, Entry] = {}
-        self.done = [self._one(unit, here, above, prepared) for prepared in some]
+        if self.wanted.step is Pass.ENTRIES and isinstance(some[0].record, ldif.Content):
+            self.done = _Contents(unit, here, len(some), self).put(some)
+        else:
+            self.done = [self._one(unit, here, prepared) for prepared in some]
         if self.wanted.rehearse:
             raise _Rehearsed
         return self.done
 
-    def _one(self, unit: Unit, here: Tree, above: dict[str, Entry], prepared: _Prepared) -> Done:
+    def _one(self, unit: Unit, here: Tree, prepared: _Prepared) -> Done:
         match prepared.record:
-            case ldif.Content(dn) if self.wanted.step is Pass.REFERENCES:
-                return self._refer(unit, here, dn, prepared.references)
             case ldif.Content(dn):
-                if self._add(unit, here, above, dn, prepared):
-                    return Done.ADDED
-                if not self.wanted.replace:
-                    return Done.THERE
-                changes = list(_replacing(prepared.now))
-                return self._modify(unit, dn, changes, prepared.verifier, self._rules(prepared))
+                return self._refer(unit, here, dn, prepared.references)
             case ldif.Add(dn):
-                if self._add(unit, here, above, dn, prepared):
-                    return Done.ADDED
-                if self.wanted.repeated:
-                    return Done.THERE
-                raise EntryExists
+                return self._add(unit, here, dn, prepared)
             case ldif.Modify(dn, asked):
                 modifications = [
                     Modification(Change[operation.upper()], attribute, values)
                     for operation, attribute, values in asked
                 ]
-                return self._again(lambda: self._modify(unit, dn, modifications, prepared.verifier))
+                return self._again(lambda: self.modify(unit, dn, modifications, prepared.verifier))
             case ldif.Delete(dn):
                 return self._again(lambda: self._delete(unit, dn))
             case ldif.Rename() as record:
                 return self._again(lambda: self._rename(unit, record))
 
-    def _add(self, unit: Unit, here: Tree, above: dict[str, Entry], dn: str, prepared: _Prepared) -> bool:
-        """Add the entry; False where one of that name is."""
-        name = tree.parse(dn)
-        path, _ = here.locate(name)
-        if not path:
-            return False  # the organisation itself
-        tree.check_rdn(name.rdn)
-        parent = above.get(name.parent.normal)
-        if parent is None:
+    def _add(self, unit: Unit, here: Tree, dn: str, prepared: _Prepared) -> Done:
+        name = _name(here, dn)
+        if name is not None:
             parent = Entry(entries.load(unit, here.find(unit, name.parent)))
-            above[name.parent.normal] = parent
-        if entries.child(unit, parent.id, name.rdn.normal) is not None:
-            return False
-        update.add_below(
-            unit, here, parent, name.rdn, prepared.now, self._rules(prepared), self.now, SERVER,
-            prepared.verifier, prepared.uuid,
-        )  # fmt: skip
-        return True
+            if entries.child(unit, parent.id, name.rdn.normal) is None:
+                adding.add_below(
+                    unit, here, parent, name.rdn, prepared.now, self.rules, self.now, SERVER,
+                    prepared.verifier, prepared.uuid,
+                )  # fmt: skip
+                return Done.ADDED
+        if self.wanted.repeated:
+            return Done.THERE
+        raise EntryExists
 
     def _refer(self, unit: Unit, here: Tree, dn: str, references: Given) -> Done:
         """Those of an entry that stays as it is are left alone: it has them already."""
         if not self.wanted.replace:
             present = entries.load(unit, here.find(unit, tree.parse(dn))).references
             references = [(name, values) for name, values in references if known(name).key not in present]
-        return self._modify(unit, dn, list(_replacing(references)), None)
+        return self.modify(unit, dn, list(_replacing(references)), None)
 
-    def _rules(self, prepared: _Prepared) -> Rules:
-        """A content record tells how things are elsewhere; a change record is a change like others."""
-        return replace(self.rules, tolerant=isinstance(prepared.record, ldif.Content))
-
-    def _modify(
+    def modify(
         self,
         unit: Unit,
         dn: str,
@@ -341,3 +327,62 @@ class _Work:
 def _replacing(attributes: Given) -> Iterator[Modification]:
     for name, values in attributes:
         yield Modification(Change.REPLACE, name, tuple(values))
+
+
+class _Contents:
+    """Content records of one unit: what is added is written together."""
+
+    def __init__(self, unit: Unit, here: Tree, most: int, work: _Work) -> None:
+        self._unit = unit
+        self._here = here
+        self._work = work
+        # A content record tells how things are elsewhere; a change record is a change like others.
+        self._rules = replace(work.rules, tolerant=True)
+        self._new = adding.NewEntries(unit, here, most, self._rules, work.now)
+        self._above: dict[str, Entry] = {}
+
+    def put(self, some: Sequence[_Prepared]) -> list[Done | Refusal]:
+        done: list[Done | Refusal] = []
+        for prepared in some:
+            try:
+                added = self._add(prepared)
+            except Refusal as refusal:
+                if refusal.temporary:
+                    raise
+                done.append(refusal)
+                continue
+            if added or not self._work.wanted.replace:
+                done.append(Done.ADDED if added else Done.THERE)
+                continue
+            self._new.write()  # what is changed may depend on it
+            changes = list(_replacing(prepared.now))
+            dn = prepared.record.dn
+            done.append(self._work.modify(self._unit, dn, changes, prepared.verifier, self._rules))
+        self._new.write()
+        return done
+
+    def _add(self, prepared: _Prepared) -> bool:
+        """Add the entry; False where one of that name is. Raises refusals, having done nothing."""
+        name = _name(self._here, prepared.record.dn)
+        if name is None:
+            return False
+        above = name.parent
+        parent = self._above.get(above.normal)
+        if parent is None:
+            self._new.write()
+            parent = Entry(entries.load(self._unit, self._here.find(self._unit, above)))
+            self._above[above.normal] = parent
+        if self._new.child(parent.id, name.rdn.normal):
+            return False
+        self._new.add(parent, name.rdn, prepared.now, prepared.verifier, prepared.uuid)
+        return True
+
+
+def _name(here: Tree, dn: str) -> DN | None:
+    """The name of an entry that may be added; None: the organisation's itself."""
+    name = tree.parse(dn)
+    path, _ = here.locate(name)
+    if not path:
+        return None
+    tree.check_rdn(name.rdn)
+    return name

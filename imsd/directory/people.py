@@ -1,6 +1,6 @@
 """Adding users, lists, contacts and public folders the way a person asks for them.
 
-Each is attributes handed to `update.add_below`: what LDAP adds and what imsctl adds is the
+Each is attributes handed to `adding.add_below`: what LDAP adds and what imsctl adds is the
 same. Members and owners are given as addresses, aliases or DNs.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from imsd.directory import deleting, update
+from imsd.directory import adding, deleting, update
 from imsd.directory.access import SERVER
 from imsd.directory.canonical import canonical_address
 from imsd.directory.changes import Change, Modification
@@ -61,13 +61,13 @@ def add(
 ) -> EntryId:
     """Add a recipient below cn=Recipients, by the alias or one with a number (no alias given).
 
-    name: a directory name to begin with. Raises what `update.add_below` does.
+    name: a directory name to begin with. Raises what `adding.add_below` does.
     """
     here = require(unit)
     above = container(unit, here)
     wanted = alias or _free_name(unit, above.id, name)
     given = {**attributes, "uid": [wanted]}
-    return update.add_below(
+    return adding.add_below(
         unit,
         here,
         above,

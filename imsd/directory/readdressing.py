@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from imsd.directory import proxies, tree, update
+from imsd.directory import adding, proxies, tree, update
 from imsd.directory.access import SERVER
 from imsd.directory.addressing import Proxy
 from imsd.directory.entry import Entry, Kind
@@ -86,7 +86,7 @@ def _one(
     unit: Unit, entry_id: EntryId, rules: Rules, now: int, keep_old: bool, rehearse: bool
 ) -> list[Readdressed]:
     entry = Entry(entries.load(unit, entry_id))
-    taken = update.taken_by_others(unit, entry_id)
+    taken = adding.taken_by_others(unit, entry_id)
     made = proxies.regenerated(Working.of(entry.row), rules, taken, keep_old)
     if set(made) == set(entry.proxies):
         return []

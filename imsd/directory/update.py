@@ -6,11 +6,11 @@ goes with its entry, in the same unit.
 
 from __future__ import annotations
 
-import uuid as _uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from imsd.directory import (
     access,
+    adding,
     amending,
     draft,
     schema,
@@ -27,7 +27,6 @@ from imsd.directory.conditions import PLAIN, Changed, Conditions
 from imsd.directory.deleting import leaves_an_administrator
 from imsd.directory.entry import Entry, Kind
 from imsd.directory.limits import KEYS as LIMITS
-from imsd.directory.limits import limits_of
 from imsd.directory.tree import Tree
 from imsd.directory.working import Rules, Working, known
 from imsd.errors import (
@@ -42,47 +41,14 @@ from imsd.errors import (
 )
 from imsd.store import (
     credentials,
-    deleted_entries,
     entries,
     entry_changes,
-    mailboxes,
-    quotas,
 )
 from imsd.store.credentials import NewPassword
-from imsd.store.entries import Draft
 from imsd.store.ids import AccountId, EntryId
-from imsd.store.transaction import Transaction, Unit
+from imsd.store.transaction import Unit
 from protocols.errors import BadSyntax
 from protocols.ldap import dn
-
-
-def taken_by_others(unit: Unit, own: EntryId = entries.ROOT) -> Callable[[str], bool]:
-    """Whether an address is somebody's who is there, or may come back."""
-
-    def taken(name: str) -> bool:
-        found = entries.named(unit, name)
-        if found is None:
-            # No address is made that somebody had who may come back.
-            return deleted_entries.named(unit, name) is not None
-        return found[0] != own
-
-    return taken
-
-
-def _references(
-    tx: Transaction, here: Tree, definition: Definition, values: Sequence[bytes]
-) -> list[EntryId]:
-    """The entries that DN values name. Raises InvalidSyntax, ConstraintViolation."""
-    found = []
-    for value in values:
-        try:
-            found.append(here.find(tx, dn.parse(value.decode())))
-        except (BadSyntax, UnicodeDecodeError):
-            raise InvalidSyntax(f"{definition.type.name}: not a name") from None
-        except NoSuchEntry:
-            raise ConstraintViolation(f"{definition.type.name}: names no entry here") from None
-    return found
-
 
 # Add -----------------------------------------------------------------------------------
 
@@ -119,7 +85,7 @@ def add(
     if conditions.relax:
         given, stamps = stamping.taken_out(unit, here, given)
         uuid = stamps.uuid or uuid
-    entry_id = add_below(unit, here, above, wanted.rdn, given, rules, now, asking, verifier, uuid)
+    entry_id = adding.add_below(unit, here, above, wanted.rdn, given, rules, now, asking, verifier, uuid)
     if stamps is not None:
         stamping.stamp(unit, entry_id, stamps)
     return _changed(unit, conditions, entry_id)
@@ -129,54 +95,6 @@ def _changed(unit: Unit, conditions: Conditions, entry_id: EntryId, before: Entr
     if not conditions.images:
         return Changed(entry_id)
     return Changed(entry_id, before.row if before else None, entries.load(unit, entry_id))
-
-
-def add_below(
-    unit: Unit,
-    here: Tree | None,
-    above: Entry | None,
-    rdn: dn.RDN,
-    given: Given,
-    rules: Rules,
-    now: int,
-    asking: Viewer,
-    verifier: NewPassword | None = None,
-    uuid: bytes | None = None,
-) -> EntryId:
-    """Add an entry below one that was found; the topmost one below nothing."""
-    working = Working(above.id if above else entries.ROOT, rdn)
-    for description, values in given:
-        definition = known(description)
-        if definition.kept in (Kept.COMPUTED, Kept.BACKLINK) or definition.writer is Writer.SYSTEM:
-            raise ConstraintViolation(f"{definition.type.name}: not to be given")
-        if definition.kept is Kept.CREDENTIAL:
-            continue
-        if not values:
-            raise InvalidSyntax(f"{definition.type.name}: a value is needed")
-        if definition.kept is Kept.REFERENCE:
-            assert here is not None
-            working.refer(definition, _references(unit, here, definition, values))
-        else:
-            working.add(definition, list(values))
-    uuid = uuid or _uuid.uuid4().bytes
-    parent = Kind(above.kind) if above else None
-    made = draft.finish(working, rules, taken_by_others(unit), parent=parent, uuid=uuid, fill=True)
-    draft.place(working, parent)
-    entry_id = entry_changes.add(unit, made, now, asking.entry, uuid)
-    if made.kind == Kind.MAILBOX:
-        mailboxes.create_account_mailboxes(unit, AccountId(entry_id), now, rules.furniture)
-        _limit(unit, AccountId(entry_id), made, rules)
-        if verifier is not None:
-            credentials.set_password(unit, entry_id, verifier)
-    elif verifier is not None:
-        raise ConstraintViolation("userPassword: mailboxes alone have one")
-    return entry_id
-
-
-def _limit(unit: Unit, account: AccountId, made: Draft, rules: Rules) -> None:
-    """Have the store enforce what the entry, or the site, says of the mailbox."""
-    limits = limits_of(made.attributes, rules.bounds)
-    quotas.limit(unit, account, limits.bounds, limits.own)
 
 
 # Modify --------------------------------------------------------------------------------
@@ -208,7 +126,7 @@ def modify(
         stamping.stamp(unit, entry.id, stamps)
     if verifier is not None:
         if entry.kind != Kind.MAILBOX:
-            raise ConstraintViolation("userPassword: mailboxes alone have one")
+            raise ConstraintViolation(adding.NO_PASSWORD)
         credentials.set_password(unit, entry.id, verifier)
     return _changed(unit, conditions, entry.id, entry)
 
@@ -289,7 +207,7 @@ def _refer(
     asking: Viewer,
     permissive: bool = False,
 ) -> None:
-    ids = _references(unit, here, definition, modification.values)
+    ids = adding.references(unit, here, definition, modification.values)
     if asking.level is not Visible.ADMINISTRATOR:
         # What is not to be seen is not found by naming it as a member either.
         for each in set(ids).difference(working.references.get(definition.key, ())):
@@ -297,9 +215,9 @@ def _refer(
                 raise ConstraintViolation(f"{definition.type.name}: names no entry here")
     if permissive and modification.change in (Change.ADD, Change.DELETE):
         present = working.references.get(definition.key, ())
-        adding = modification.change is Change.ADD
-        left = [each for each in dict.fromkeys(ids) if (each in present) is not adding]
-        if (ids and not left) or (not adding and not present):
+        comes = modification.change is Change.ADD
+        left = [each for each in dict.fromkeys(ids) if (each in present) is not comes]
+        if (ids and not left) or (not comes and not present):
             return
         ids = left
     match modification.change:
@@ -321,9 +239,8 @@ def _store(unit: Unit, entry: Entry, working: Working, rules: Rules, now: int, a
     # To what stays where it is, its parent matters where that decides on what it is.
     looked = moved or not working.classes().isdisjoint(draft.BY_PLACE)
     parent = Kind(entries.kind_of(unit, working.parent)) if working.parent and looked else None
-    made = draft.finish(
-        working, rules, taken_by_others(unit, entry.id), parent=parent, uuid=entry.row.uuid, fill=False
-    )
+    taken = adding.taken_by_others(unit, entry.id)
+    made = draft.finish(working, rules, taken, parent=parent, uuid=entry.row.uuid, fill=False)
     before = {name.lower() for name in entry.classes}
     if schema.structural(frozenset(working.classes())).lower() not in before:
         raise UnwillingToPerform("The structural object class stays")
@@ -331,7 +248,7 @@ def _store(unit: Unit, entry: Entry, working: Working, rules: Rules, now: int, a
         draft.place(working, parent)
     entry_changes.replace(unit, entry.id, made, now, asking.entry, entry.row)
     if entry.kind == Kind.MAILBOX and any(made.attributes.get(key) != entry.user.get(key) for key in LIMITS):
-        _limit(unit, AccountId(entry.id), made, rules)
+        adding.limit(unit, AccountId(entry.id), made, rules)
     if entry.is_admin and not Entry(entries.load(unit, entry.id)).is_admin:
         leaves_an_administrator(unit, entry)
 

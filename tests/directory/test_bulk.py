@@ -10,7 +10,7 @@ from imsd.directory import bulk
 from imsd.directory.bulk import Done, Pass, Wanted
 from imsd.directory.directory import Directory
 from imsd.errors import NoSuchRecipient
-from imsd.store import mailboxes
+from imsd.store import credentials, mailboxes
 from imsd.store.ids import AccountId
 from tests.directory.support import found, open_directory
 from tests.support.stores import StoreReactor, open_store, run
@@ -97,4 +97,48 @@ def test_references_are_put_in_later_and_those_that_are_there_stay(directory: Di
     replaced = run(bulk.apply(directory, [group], Wanted(Pass.REFERENCES, replace=True)))
     assert replaced[0].done is Done.CHANGED
     assert len(found(directory, "(cn=team)", "member")[f"cn=team,{BELOW}"]["member"]) == 2
+    run(directory.db.close())
+
+
+def test_records_of_one_unit_may_rest_on_each_other(directory: Directory) -> None:
+    staff = f"cn=Staff,{BELOW}"
+    outcomes = put(
+        directory,
+        f"dn: {staff}\nobjectClass: container\n".encode(),
+        person("a", "mail: a@example.test"),
+        f"dn: cn=b,{staff}\nobjectClass: inetOrgPerson\nsn: B\nuid: b\n".encode(),
+        f"dn: cn=also,{staff}\nobjectClass: alias\nobjectClass: extensibleObject\n"
+        f"aliasedObjectName: cn=a,{BELOW}\n".encode(),
+        f"dn: cn=c,cn=Nowhere,{BELOW}\nobjectClass: inetOrgPerson\nsn: C\n".encode(),
+        person("d", "mail: a@example.test"),
+        person("d", "mail: d@example.test"),
+        person("e", "userPassword: secret of e", "imsMessageQuota: 7"),
+    )
+    assert [one.done for one in outcomes] == [
+        Done.ADDED, Done.ADDED, Done.ADDED, Done.ADDED, Done.REFUSED, Done.REFUSED, Done.ADDED, Done.ADDED,
+    ]  # fmt: skip
+    assert [one.kind for one in outcomes if one.kind] == ["NoSuchEntry", "ConstraintViolation"]
+    assert list(found(directory, "(uid=b)")) == [f"cn=b,{staff}"]
+    assert found(directory, "(mail=*)", "mail", base=BELOW)[f"cn=d,{BELOW}"]["mail"] == ["d@example.test"]
+    last = run(directory.person_by_login("e"))
+    assert last is not None
+    account = AccountId(last.account)
+    assert run(directory.db.read(mailboxes.usage, account)).quota_messages == 7
+    assert run(directory.db.read(credentials.read, last.entry)).password == "plain:secret of e"
+    run(directory.db.close())
+
+
+def test_what_is_replaced_may_take_what_a_record_before_it_took(directory: Directory) -> None:
+    assert put(directory, person("a"))[0].done is Done.ADDED
+    outcomes = put(
+        directory,
+        person("b", "mail: shared@example.test"),
+        person("a", "mail: shared@example.test"),
+        person("a", "mail: own@example.test"),
+        person("c"),
+        replace=True,
+    )
+    assert [one.done for one in outcomes] == [Done.ADDED, Done.REFUSED, Done.CHANGED, Done.ADDED]
+    names = found(directory, "(mail=own@example.test)")
+    assert list(names) == [f"cn=a,{BELOW}"]
     run(directory.db.close())
