@@ -17,8 +17,10 @@ from typing import Any, Final
 
 from protocols.ldap import ldif
 
-PIECE: Final = 60
-"""Records: a few milliseconds of the server's."""
+PIECE: Final = 480
+"""Entries in one piece: while the server works on them it waits for nobody."""
+PIECE_OF_CHANGES: Final = 60
+"""Changes in one piece, each of which the server writes by itself."""
 PIECE_OCTETS: Final = 4 << 20
 ENTRIES: Final = "entries"
 REFERENCES: Final = "references"
@@ -59,10 +61,10 @@ class RecordFile:
     def pieces(self, numbers: Iterable[int]) -> Iterator[dict[int, bytes]]:
         """The records of these numbers, some at a time."""
         piece: dict[int, bytes] = {}
-        size = 0
+        size, most = 0, PIECE_OF_CHANGES if self.has_changes else PIECE
         for number in numbers:
             text = self.text(number)
-            if piece and (len(piece) >= PIECE or size + len(text) > PIECE_OCTETS):
+            if piece and (len(piece) >= most or size + len(text) > PIECE_OCTETS):
                 yield piece
                 piece, size = {}, 0
             piece[number] = text

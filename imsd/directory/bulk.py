@@ -11,6 +11,7 @@ its members. Records of changes are applied as they stand, in order.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -41,6 +42,7 @@ from imsd.store.transaction import Unit
 from protocols.errors import BadSyntax
 from protocols.ldap import ldif
 from protocols.ldap.dn import DN
+from protocols.turns import SLICE, another_turn
 
 if TYPE_CHECKING:
     from imsd.directory.directory import Directory
@@ -49,6 +51,8 @@ MOST: Final = 1_000
 """Records in one piece."""
 _TOGETHER: Final = 30
 """Records in one unit: about 10 ms."""
+_HEAVY: Final = 500
+"""Octets for which a record counts as one more: a list has its members looked up."""
 
 
 class Done(StrEnum):
@@ -116,40 +120,69 @@ _Numbered = list[tuple[int, _Prepared]]
 
 async def apply(directory: Directory, texts: Sequence[bytes], wanted: Wanted) -> list[Outcome]:
     """Put records in; what became of each. Raises temporary refusals: what came before is kept."""
-    outcomes: dict[int, Outcome] = {}
-    ready: _Numbered = []
+    work = _Piece(directory, wanted)
+    since = time.perf_counter()
     for number, text in enumerate(texts):
         try:
-            ready.append((number, await _prepared(directory, ldif.record(text), wanted)))
+            prepared = await _prepared(directory, ldif.record(text), wanted)
         except BadSyntax as error:
             line = f"line {error.position} of the record: " if error.position > 0 else ""
-            outcomes[number] = Outcome(Done.REFUSED, "InvalidSyntax", f"{line}{error.what} is wanted")
+            refused = Outcome(Done.REFUSED, "InvalidSyntax", f"{line}{error.what} is wanted")
+            work.outcomes[number] = refused
         except Refusal as refusal:
-            outcomes[number] = _refused(refusal)
-    if all(isinstance(prepared.record, ldif.Content) for _, prepared in ready):
-        await _contents(directory, ready, wanted, outcomes)
-    else:
-        for number, prepared in ready:
-            outcomes[number] = await _alone(directory, prepared, wanted)
-    return [outcomes[number] for number in range(len(texts))]
+            work.outcomes[number] = _refused(refusal)
+        else:
+            await work.take(number, prepared, len(text))
+        if time.perf_counter() - since > SLICE:
+            await another_turn(directory.db.reactor)
+            since = time.perf_counter()
+    await work.settle()
+    return [work.outcomes[number] for number in range(len(texts))]
 
 
-async def _contents(
-    directory: Directory, ready: _Numbered, wanted: Wanted, outcomes: dict[int, Outcome]
-) -> None:
-    """Content records: their units are in one queue, and share its commits."""
-    groups = [ready[at : at + _TOGETHER] for at in range(0, len(ready), _TOGETHER)]
-    units = [Deferred.fromCoroutine(_unit(directory, [one for _, one in group], wanted)) for group in groups]
-    results: list[tuple[bool, Any]] = await DeferredList(units, consumeErrors=True)
-    for group, (well, result) in zip(groups, results, strict=True):
-        if well:
-            for (number, prepared), done in zip(group, result, strict=True):
-                outcomes[number] = _outcome(prepared, done, wanted)
-            continue
-        if not isinstance(result.value, Refusal):
-            result.raiseException()
-        for number, prepared in group:
-            outcomes[number] = await _alone(directory, prepared, wanted)
+class _Piece:
+    """The units of one piece. Those of content records are in the writer's queue while others are read
+    from their text, and share its commits; a record of a change waits for all before it."""
+
+    def __init__(self, directory: Directory, wanted: Wanted) -> None:
+        self.outcomes: dict[int, Outcome] = {}
+        self._directory = directory
+        self._wanted = wanted
+        self._ready: _Numbered = []
+        self._weight = 0
+        self._units: list[tuple[_Numbered, Deferred[list[Done | Refusal]]]] = []
+
+    async def take(self, number: int, prepared: _Prepared, octets: int) -> None:
+        if not isinstance(prepared.record, ldif.Content):
+            await self.settle()
+            self.outcomes[number] = await _alone(self._directory, prepared, self._wanted)
+            return
+        self._ready.append((number, prepared))
+        self._weight += 1 + octets // _HEAVY
+        if self._weight >= _TOGETHER:
+            self._begin()
+
+    def _begin(self) -> None:
+        if self._ready:
+            some = [prepared for _, prepared in self._ready]
+            unit = Deferred.fromCoroutine(_unit(self._directory, some, self._wanted))
+            self._units.append((self._ready, unit))
+            self._ready, self._weight = [], 0
+
+    async def settle(self) -> None:
+        """Wait for all units; a group that was refused is tried one by one."""
+        self._begin()
+        units, self._units = self._units, []
+        results: list[tuple[bool, Any]] = await DeferredList([unit for _, unit in units], consumeErrors=True)
+        for (group, _), (well, result) in zip(units, results, strict=True):
+            if well:
+                for (number, prepared), done in zip(group, result, strict=True):
+                    self.outcomes[number] = _outcome(prepared, done, self._wanted)
+                continue
+            if not isinstance(result.value, Refusal):
+                result.raiseException()
+            for number, prepared in group:
+                self.outcomes[number] = await _alone(self._directory, prepared, self._wanted)
 
 
 async def _alone(directory: Directory, prepared: _Prepared, wanted: Wanted) -> Outcome:
