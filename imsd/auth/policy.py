@@ -71,7 +71,7 @@ class Policy:
         if found.must_change and protocol != CHANGING:
             raise PasswordMustChange
         if found.expired and not await self._db.write(
-            credentials.grace_used, person.entry, page.grace_logins
+            credentials.grace_used, person.entry, page.grace_logins, now
         ):
             raise PasswordExpired
         lasts = not found.expires or found.expires - now > self._logins().cache_seconds * SECOND

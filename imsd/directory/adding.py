@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from imsd.directory import draft
 from imsd.directory.access import Viewer
-from imsd.directory.attributes import Definition, Kept, Writer
+from imsd.directory.attributes import COMPUTED, Definition, Kept, Writer
 from imsd.directory.changes import Given
 from imsd.directory.entry import Entry, Kind
 from imsd.directory.limits import limits_of
@@ -96,7 +96,7 @@ def _drafted(
     working = Working(above.id if above else entries.ROOT, rdn)
     for description, values in given:
         definition = known(description)
-        if definition.kept in (Kept.COMPUTED, Kept.BACKLINK) or definition.writer is Writer.SYSTEM:
+        if definition.kept in COMPUTED or definition.writer is Writer.SYSTEM:
             raise ConstraintViolation(f"{definition.type.name}: not to be given")
         if definition.kept is Kept.CREDENTIAL:
             continue

@@ -61,6 +61,12 @@ class Kept(IntEnum):
     """Computed, never written."""
     CREDENTIAL = 5
     """Written to the credentials, never read."""
+    STATE = 6
+    """What is known of a password: read and changed with the credentials."""
+
+
+COMPUTED: Final = (Kept.COMPUTED, Kept.BACKLINK, Kept.STATE)
+"""What is no part of an entry that is added or changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +272,11 @@ def _operational(names: str, syntax: str, oid: str, single: bool = True, **more:
     return _define(names, syntax, oid=oid, **values)  # type: ignore[arg-type]
 
 
+def _state(name: str, syntax: str, number: int, **more: object) -> Definition:
+    oid = f"1.3.6.1.4.1.42.2.27.8.1.{number}"
+    return _operational(name, syntax, oid, **{"visible": _O, "kept": Kept.STATE, **more})  # type: ignore[arg-type]
+
+
 def _of_server(names: str, syntax: str, oid: str, **more: object) -> Definition:
     return _operational(names, syntax, oid, single=False, usage=Usage.DSA, **more)
 
@@ -288,6 +299,13 @@ OPERATIONAL: Final = (
         "memberOf", "name", "1.2.840.113556.1.2.102", single=False, visible=_A, kept=Kept.BACKLINK,
         backlink_of="member",
     ),
+    # draft-behera-ldap-password-policy-10 5.3: the state of a password (`passwords.shown`)
+    _state("pwdChangedTime", "time", 16),
+    _state("pwdAccountLockedTime", "time", 17, writer=_ADMIN),
+    _state("pwdFailureTime", "time", 19, single=False),
+    _state("pwdGraceUseTime", "time", 21, single=False),
+    _state("pwdReset", "boolean", 22, writer=_ADMIN),
+    _state("pwdPolicySubentry", "name", 23, visible=_M),
     # RFC 4512 5.1: the root DSE
     _of_server("namingContexts", "name", _ENTRYWISE + "5"),
     # What OpenLDAP calls the place of its settings, and so do we

@@ -10,17 +10,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred
 
 from imsd.directory import tree
-from imsd.directory.entry import Entry, Kind
+from imsd.directory.entry import Entry, Kind, Values
 from imsd.directory.tree import Tree
 from imsd.errors import NoSuchEntry
-from imsd.store import entries, entry_index
+from imsd.store import credentials, entries, entry_index
 from imsd.store.changes import DIRECTORY, Change, EntriesChanged
+from imsd.store.credentials import Credentials
 from imsd.store.database import Database
 from imsd.store.ids import EntryId
 from imsd.store.transaction import Transaction
@@ -57,6 +58,10 @@ def _number(tx: Transaction) -> int:
     return tx.counter(DIRECTORY)
 
 
+def _nothing_shown(entry: Entry, held: Credentials) -> Mapping[str, Values]:
+    return {}
+
+
 class Cache:
     """What one process knows of the directory."""
 
@@ -76,6 +81,8 @@ class Cache:
         self.ordered: Bounded[Hashable, Any] = Bounded(MOST_ORDERED)
         self._watch: Any = None
         self._told: list[Callable[[tuple[EntryId, ...] | None], None]] = []
+        self.shown_of_password: Callable[[Entry, Credentials], Mapping[str, Values]] = _nothing_shown
+        """What attributes show of somebody's password."""
 
     async def start(self) -> None:
         """Watch, then read the tree; in this order nothing is missed."""
@@ -209,6 +216,12 @@ class Cache:
             if before == self.generation:
                 self.derived.keep(key, known)
         return known
+
+    async def password_state(self, entry: Entry) -> Mapping[str, Values]:
+        """The values of attributes that show the state of a password; never kept."""
+        if entry.kind != Kind.MAILBOX:
+            return {}
+        return self.shown_of_password(entry, await self._db.read_few(credentials.read, entry.id))
 
     async def catch_up(self) -> None:
         """Know what every node has committed until now."""

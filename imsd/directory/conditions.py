@@ -7,25 +7,27 @@ its transaction.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from imsd.directory import schema
 from imsd.directory.access import Policy, Viewer, rights_class, sees
-from imsd.directory.attributes import Definition
+from imsd.directory.attributes import Definition, Kept
 from imsd.directory.cache import HIDING, Cache
 from imsd.directory.entry import Entry, Kind
 from imsd.directory.tree import Tree
 from imsd.directory.view import View
 from imsd.errors import AssertionFailed, NoSuchEntry
-from imsd.store import entries
+from imsd.store import credentials, entries
+from imsd.store.credentials import Credentials
 from imsd.store.entries import EntryRow
 from imsd.store.ids import EntryId
 from imsd.store.transaction import Transaction
 from protocols.ldap.evaluation import Test
 
 Check = Callable[[Transaction, Tree, Entry, Viewer], None]
+Shown = Callable[[Entry, Credentials], Mapping[str, tuple[bytes, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +68,20 @@ def asserting(cache: Cache, policy: Policy, test: Test, fetched: frozenset[str])
         for key in fetched:
             wanted = schema.definition(key)
             if wanted is not None and view.reads(wanted):
-                view.hold(key, _fetched(tx, here, view, wanted))
+                view.hold(key, _fetched(tx, here, view, wanted, cache.shown_of_password))
         if test(view) is not True:
             raise AssertionFailed
 
     return check
 
 
-def _fetched(tx: Transaction, here: Tree, view: View, wanted: Definition) -> tuple[bytes, ...]:
+def _fetched(tx: Transaction, here: Tree, view: View, wanted: Definition, shown: Shown) -> tuple[bytes, ...]:
     """What `View.prepare` has at hand, by rows."""
     row = view.entry.row
+    if wanted.kept is Kept.STATE:
+        if view.entry.kind != Kind.MAILBOX:
+            return ()
+        return shown(view.entry, credentials.read(tx, row.id)).get(wanted.key, ())
     match wanted.key:
         case "entrydn":
             return (_name(tx, here, row.id),)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any, Protocol, TypeVar
 
-from imsd.directory import bootstrap, deleting, homes, people, protocols, update
+from imsd.directory import bootstrap, deleting, homes, passwords, people, protocols, update
 from imsd.directory.access import Policy, Viewer
 from imsd.directory.attributes import Kept, Visible
 from imsd.directory.cache import Cache
@@ -22,7 +22,7 @@ from imsd.directory.conditions import PLAIN, Changed, Conditions
 from imsd.directory.configuration import Configuration
 from imsd.directory.domains import Domains, rules_of, visibility_of
 from imsd.directory.elsewhere import Elsewhere
-from imsd.directory.entry import Entry, Kind
+from imsd.directory.entry import Entry, Kind, Values
 from imsd.directory.limits import Limits, limits_of
 from imsd.directory.membership import Membership, Writes
 from imsd.directory.passwords import PasswordState, not_again, replacement, state
@@ -85,6 +85,7 @@ class Directory:
         self.settings = settings
         self.clock = clock
         self.cache = Cache(db)
+        self.cache.shown_of_password = self._shown_of_password
         self.following = 0
         """Searches that stay open and tell of changes."""
         self._passwords = passwords
@@ -465,6 +466,10 @@ class Directory:
         """What the policy says of somebody's password now."""
         held = await self.db.read_few(credentials.read, entry)
         return state(held, self.settings[PasswordPolicy], self.now())
+
+    def _shown_of_password(self, entry: Entry, held: Credentials) -> Mapping[str, Values]:
+        disabled = entry.flag("imsaccountdisabled")
+        return passwords.shown(held, self.settings[PasswordPolicy], self.now(), disabled)
 
     async def unlock(self, account: AccountId) -> None:
         """Forget wrong passwords. Raises NoSuchEntry."""

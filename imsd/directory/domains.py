@@ -16,6 +16,7 @@ from imsd.settings.deletion import Deletion
 from imsd.settings.directory import Addressing, Ldap
 from imsd.settings.domains import DomainTable
 from imsd.settings.folders import Folders
+from imsd.settings.passwords import PasswordPolicy
 from imsd.settings.quotas import Quotas
 from imsd.settings.routing import Rerouting, TableRow
 
@@ -95,6 +96,7 @@ def rules_of(settings: LiveSettings, domains: Domains) -> Rules:
         keep_days=settings[Deletion].keep_days,
         bounds=site_bounds(settings[Quotas]),
         furniture=folders.furniture,
+        passwords=settings[PasswordPolicy],
     )
 
 

@@ -126,7 +126,7 @@ def _present(entry: Entry) -> set[str]:
     computed = {
         each.key
         for each in schema.definitions()
-        if each.kept is Kept.COMPUTED and each.type.usage.value == "directoryOperation"
+        if each.kept in (Kept.COMPUTED, Kept.STATE) and each.type.usage.value == "directoryOperation"
     }
     unserved = {"objectclasses", "attributetypes", "matchingrules", "matchingruleuse", "ditcontentrules"}
     return {*entry.user, *entry.row.references, *linked, *computed} - unserved - {"ldapsyntaxes"}

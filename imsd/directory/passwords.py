@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from imsd.settings.passwords import PasswordPolicy
@@ -52,6 +54,45 @@ def state(held: Credentials, page: PasswordPolicy, now: int) -> PasswordState:
         locked=held.failed if locked else 0,
         unlocks=unlocks if locked else 0,
     )
+
+
+FOR_GOOD: Final = b"000001010000Z"
+"""pwdAccountLockedTime of an account that an administrator alone unlocks (5.3.3)."""
+POLICY: Final = b"cn=passwords,cn=Configuration"
+"""The page that is the policy (`imsd.directory.configuration`)."""
+
+
+def shown(
+    held: Credentials, page: PasswordPolicy, now: int, disabled: bool
+) -> Mapping[str, tuple[bytes, ...]]:
+    """The values of the attributes of draft-behera 5.3 that there are. pwdHistory is nobody's to read."""
+    found: dict[str, tuple[bytes, ...]] = {"pwdpolicysubentry": (POLICY,)}
+    if disabled:
+        found["pwdaccountlockedtime"] = (FOR_GOOD,)
+    if not held.password:
+        return found
+    found["pwdchangedtime"] = (_second(held.changed),)
+    locked = state(held, page, now).locked
+    if locked and not disabled:
+        found["pwdaccountlockedtime"] = (_second(locked),)
+    if held.failures:
+        found["pwdfailuretime"] = _moments(held.failure_times or (held.failed,))
+    if held.grace_times:
+        found["pwdgraceusetime"] = _moments(held.grace_times)
+    if held.must_change:
+        found["pwdreset"] = (b"TRUE",)
+    return found
+
+
+def _second(microseconds: int) -> bytes:
+    """GeneralizedTime (RFC 4517 3.3.13) in whole seconds."""
+    return f"{datetime.fromtimestamp(microseconds // SECOND, UTC):%Y%m%d%H%M%SZ}".encode()
+
+
+def _moments(times: Iterable[int]) -> tuple[bytes, ...]:
+    """The same with microseconds: those that came within a second are several."""
+    made = (datetime.fromtimestamp(each // SECOND, UTC).replace(microsecond=each % SECOND) for each in times)
+    return tuple(dict.fromkeys(f"{each:%Y%m%d%H%M%S.%fZ}".encode() for each in made))
 
 
 def replacement(verifier: str, page: PasswordPolicy, reset: bool) -> NewPassword:

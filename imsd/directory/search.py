@@ -28,7 +28,7 @@ from imsd.directory.scopes import PAGE, Scopes
 from imsd.directory.sight import Sight
 from imsd.directory.sorting import CannotSort, Order, Sorted, Sorter, window
 from imsd.directory.synchronizing import Content, Synchronization
-from imsd.directory.view import FETCHED, View
+from imsd.directory.view import FETCHED, MOVING, View
 from imsd.errors import AssertionFailed, InvalidDN, LimitReached, NoSuchEntry
 from imsd.store import entry_index
 from imsd.store.database import Database
@@ -195,7 +195,11 @@ class Search(Sight):
         """How an entry is encoded: whole, or with the values that match (RFC 3876)."""
         chosen, types_only = selection(request.attributes), request.types_only
         asked = controls.matched_values
+        # A copy has not the state of passwords: it changes with every login.
+        copied = controls.sync is not None and (chosen.operational or bool(MOVING & chosen.names))
         if asked is None or types_only or request.attributes == ("1.1",):
+            if copied:
+                return lambda view: view.render(chosen, types_only, copied=True)
             return lambda view: view.encode(chosen, types_only)
         names: dict[bytes, bytes] = {}
         for item in asked:
@@ -209,7 +213,7 @@ class Search(Sight):
                 if suffix != base_suffix:
                     names[value] = (await self._cache.dn(entry_id, base_suffix)).encode()
         matched = Matched(translated(asked, names))
-        return lambda view: view.render(chosen, False, matched)
+        return lambda view: view.render(chosen, False, matched, copied=copied)
 
     # Following changes -------------------------------------------------------------------
 
@@ -280,7 +284,8 @@ class Search(Sight):
                 async for some in self._sorted(request, base, prepared, order):
                     ordered += some
                     yield b""
-                if asked is not None and before == self._cache.generation:
+                moving = not MOVING.isdisjoint(order.fetched | prepared.fetched)
+                if asked is not None and before == self._cache.generation and not moving:
                     self._cache.ordered.keep(key, ordered)
         except CannotSort as error:
             note(sort_control(error.result, error.attribute))

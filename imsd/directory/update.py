@@ -13,13 +13,14 @@ from imsd.directory import (
     adding,
     amending,
     draft,
+    passwordchanges,
     schema,
     stamping,
     tree,
 )
 from imsd.directory.access import Viewer
 from imsd.directory.asking import refer_on, seen, sees, standing
-from imsd.directory.attributes import Definition, Kept, Visible, Writer
+from imsd.directory.attributes import COMPUTED, Definition, Kept, Visible, Writer
 from imsd.directory.changes import Change as Change
 from imsd.directory.changes import Given as Given
 from imsd.directory.changes import Modification as Modification
@@ -85,7 +86,9 @@ def add(
     if conditions.relax:
         given, stamps = stamping.taken_out(unit, here, given)
         uuid = stamps.uuid or uuid
+    given, state = passwordchanges.taken_out(given)
     entry_id = adding.add_below(unit, here, above, wanted.rdn, given, rules, now, asking, verifier, uuid)
+    passwordchanges.apply(unit, entry_id, state)
     if stamps is not None:
         stamping.stamp(unit, entry_id, stamps)
     return _changed(unit, conditions, entry_id)
@@ -121,6 +124,13 @@ def modify(
         if asking.level is not Visible.ADMINISTRATOR:
             raise NotPermitted
         modifications, stamps = stamping.taken_off(unit, here, modifications)
+    state = passwordchanges.NONE
+    if any(passwordchanges.is_state(each.attribute) for each in modifications):
+        if asking.level is not Visible.ADMINISTRATOR:
+            raise NotPermitted("The state of a password is not yours to change")
+        modifications, state = passwordchanges.taken_off(
+            unit, entry, modifications, rules.passwords, now, conditions.permissive
+        )
     modify_entry(unit, here, entry, modifications, rules, now, asking, conditions.permissive)
     if stamps is not None:
         stamping.stamp(unit, entry.id, stamps)
@@ -128,6 +138,7 @@ def modify(
         if entry.kind != Kind.MAILBOX:
             raise ConstraintViolation(adding.NO_PASSWORD)
         credentials.set_password(unit, entry.id, verifier)
+    passwordchanges.apply(unit, entry.id, state)
     return _changed(unit, conditions, entry.id, entry)
 
 
@@ -147,7 +158,7 @@ def modify_entry(
     changed = False
     for modification in modifications:
         definition = known(modification.attribute)
-        if definition.kept in (Kept.COMPUTED, Kept.BACKLINK) or definition.writer is Writer.SYSTEM:
+        if definition.kept in COMPUTED or definition.writer is Writer.SYSTEM:
             raise ConstraintViolation(f"{definition.type.name}: not to be changed")
         if not access.writes(asking, entry, definition):
             raise NotPermitted(f"{definition.type.name}: not yours to change")

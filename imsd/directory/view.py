@@ -7,7 +7,7 @@ the next change (rule 14).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Protocol
@@ -28,12 +28,15 @@ from protocols.ldap.selection import Selection
 FETCHED = frozenset(
     each.key
     for each in schema.definitions()
-    if each.kept in (Kept.REFERENCE, Kept.BACKLINK)
+    if each.kept in (Kept.REFERENCE, Kept.BACKLINK, Kept.STATE)
     or each.key in ("entrydn", "creatorsname", "modifiersname", "numsubordinates", "hassubordinates")
 )
 """Attributes whose values need more than the entry."""
 
-_COMPUTED = tuple(each.key for each in schema.definitions() if each.kept is Kept.COMPUTED)
+_COMPUTED = tuple(each.key for each in schema.definitions() if each.kept in (Kept.COMPUTED, Kept.STATE))
+STATE = tuple(each for each in schema.definitions() if each.kept is Kept.STATE)
+"""What changes with the credentials, of which nobody is told: answers with it are not kept."""
+MOVING = frozenset(each.key for each in STATE)
 _BATCH = 200
 
 
@@ -47,7 +50,7 @@ class View:
     """Implements `protocols.ldap.evaluation.Readable`. suffix: under which names are written. shut: the
     containers that are shut to the viewer."""
 
-    __slots__ = ("_cache", "_fetched", "_policy", "entry", "rights", "shut", "suffix")
+    __slots__ = ("_cache", "_fetched", "_policy", "_state", "entry", "rights", "shut", "suffix")
 
     def __init__(
         self,
@@ -65,6 +68,7 @@ class View:
         self.suffix = suffix
         self.shut = shut
         self._fetched: dict[str, tuple[bytes, ...]] = {}
+        self._state: Mapping[str, tuple[bytes, ...]] | None = None
 
     # Reading -------------------------------------------------------------------------
 
@@ -159,6 +163,10 @@ class View:
 
     async def _fetch(self, wanted: Definition) -> tuple[bytes, ...]:
         row = self.entry.row
+        if wanted.kept is Kept.STATE:
+            if self._state is None:
+                self._state = await self._cache.password_state(self.entry)
+            return self._state.get(wanted.key, ())
         match wanted.key:
             case "entrydn":
                 return (await self._name(row.id),)
@@ -219,9 +227,14 @@ class View:
         key = (self.entry.id, self.rights, self.suffix, self.shut, selection, types_only)
         before = self._cache.generation
         made = await self.render(selection, types_only)
-        if before == self._cache.generation and len(made) <= _MOST_KEPT:
+        if before == self._cache.generation and len(made) <= _MOST_KEPT and not self._moving(selection):
             self._cache.encoded.keep(key, made)
         return made
+
+    def _moving(self, selection: Selection) -> bool:
+        """Is something in the answer that changes without a change of the entry?"""
+        wanted = keys_of(selection)
+        return any(self.reads(each) and _chosen(selection, wanted, each) for each in STATE)
 
     async def render(
         self,
@@ -229,9 +242,13 @@ class View:
         types_only: bool = False,
         matched: MatchedValues | None = None,
         name: bytes | None = None,
+        copied: bool = False,
     ) -> bytes:
-        """The same, made anew. matched: which values are shown (RFC 3876). name: where it is known."""
+        """The same, made anew. matched: which values are shown (RFC 3876). name: where it is known.
+        copied: without what changes while nobody is told."""
         keys = self._selected(selection)
+        if copied:
+            keys = [key for key in keys if key not in MOVING]
         await self.prepare(each for each in keys if each in FETCHED)
         parts = []
         for each in keys:

@@ -21,6 +21,7 @@ from imsd.errors import (
     NotAllowedOnRdn,
     UndefinedAttribute,
 )
+from imsd.settings.passwords import PasswordPolicy
 from imsd.store.entries import EntryRow
 from imsd.store.ids import EntryId
 from imsd.store.mailboxes import FURNITURE
@@ -51,6 +52,7 @@ class Rules:
     """Certificates are taken as they are: of a directory that is read in, as it was elsewhere."""
     furniture: tuple[tuple[str, str], ...] = FURNITURE
     """Folders of a new mailbox, with their special use."""
+    passwords: PasswordPolicy = field(default_factory=PasswordPolicy)
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """What proves a person's identity: one password verifier and any number of app passwords.
 
 Beside the password stands what its policy needs (`imsd.auth.policy`): former verifiers, whether it must
-be changed, how many grace logins were used, how often in a row and when last a wrong one was given.
+be changed, when grace logins were used, and when, in a row, a wrong one was given.
 
 A verifier is text that says how it was made (`imsd.auth.passwords`); nothing here looks
 inside. The generation of a person grows with every change that must end his sessions: a new
@@ -51,6 +51,9 @@ credential = Table(
     Column("totp", String, nullable=False, server_default=""),
     Column("recovery", String, nullable=False, server_default=""),
     Column("totp_step", Number, nullable=False, server_default="0"),
+    # Microseconds, each behind a space.
+    Column("failure_times", String, nullable=False, server_default=""),
+    Column("grace_times", String, nullable=False, server_default=""),
     sqlite_with_rowid=False,
 )
 """The row of slot 0 is kept once it exists: it carries the generation; its verifier may be empty."""
@@ -90,8 +93,9 @@ class Credentials:
 
     password: the verifier, empty when there is none. changed: when it was set. former: verifiers, the
     latest first. grace: logins with it since it expired. failures, failed: wrong ones in a row, and when
-    the last was given. Times: microseconds since the epoch. totp: the sealed secret of a second factor, ""
-    for none; pending: one that waits for its first code. recovery: hashes of codes for emergencies.
+    the last was given; failure_times, grace_times: when each was. Times: microseconds since the epoch. totp:
+    the sealed secret of a second factor, "" for none; pending: one that waits for its first code. recovery:
+    hashes of codes for emergencies.
     """
 
     generation: int = 0
@@ -106,6 +110,8 @@ class Credentials:
     totp: str = ""
     pending: str = ""
     recovery: tuple[str, ...] = ()
+    failure_times: tuple[int, ...] = ()
+    grace_times: tuple[int, ...] = ()
 
 
 _OF_ENTRY = credential.c.entry == bindparam("entry_id")
@@ -129,6 +135,8 @@ _READ = sql(
         credential.c.failed,
         credential.c.totp,
         credential.c.recovery,
+        credential.c.failure_times,
+        credential.c.grace_times,
     )
     .where(_OF_ENTRY)
     .order_by(credential.c.slot)
@@ -160,6 +168,8 @@ _SET = sql(
             "grace": 0,
             "failures": 0,
             "failed": 0,
+            "failure_times": "",
+            "grace_times": "",
             "generation": credential.c.generation + 1,
         },
     )
@@ -168,15 +178,32 @@ _OLD = credential.c.failed < bindparam("since")
 _FAIL = sql(
     update(credential)
     .where(_OF_ENTRY, credential.c.slot == _PASSWORD, or_(credential.c.failures < bindparam("most"), _OLD))
-    .values(failures=case((_OLD, 1), else_=credential.c.failures + 1), failed=bindparam("when"))
+    .values(
+        failures=case((_OLD, 1), else_=credential.c.failures + 1),
+        failed=bindparam("when"),
+        failure_times=case(
+            (_OLD, bindparam("stamp", type_=String)),
+            else_=credential.c.failure_times + bindparam("stamp", type_=String),
+        ),
+    )
 )
 _SUCCEED = sql(
-    update(credential).where(_OF_ENTRY, credential.c.slot == _PASSWORD).values(failures=0, failed=0)
+    update(credential)
+    .where(_OF_ENTRY, credential.c.slot == _PASSWORD)
+    .values(failures=0, failed=0, failure_times="")
+)
+_REQUIRE = sql(
+    update(credential)
+    .where(_OF_ENTRY, credential.c.slot == _PASSWORD, credential.c.verifier != "")
+    .values(must_change=bindparam("must_change"))
 )
 _GRACE = sql(
     update(credential)
     .where(_OF_ENTRY, credential.c.slot == _PASSWORD, credential.c.grace < bindparam("most"))
-    .values(grace=credential.c.grace + 1)
+    .values(
+        grace=credential.c.grace + 1,
+        grace_times=credential.c.grace_times + bindparam("stamp", type_=String),
+    )
 )
 _ADVANCE = sql(
     _INSERT.on_conflict_do_update(
@@ -219,13 +246,15 @@ def read(tx: Transaction, entry: EntryId) -> Credentials:
     for row in tx.all(_READ, entry_id=entry):
         slot, verifier, label, created, number, protocols, networks, expires, used, *more = row
         if slot == _PASSWORD:
-            former, must_change, grace, failures, when, totp, recovery = more
+            former, must_change, grace, failures, when, totp, recovery, wrong, late = more
             kept = tuple(former.split("\n")) if former else ()
             held = Credentials(
                 number, verifier, (), created, kept, bool(must_change), grace, failures, when,
                 "" if totp.startswith(PENDING) else totp,
                 totp[1:] if totp.startswith(PENDING) else "",
                 tuple(recovery.split()),
+                tuple(map(int, wrong.split())),
+                tuple(map(int, late.split())),
             )  # fmt: skip
         else:
             scope = tuple(protocols.split()), tuple(networks.split())
@@ -266,7 +295,7 @@ def failed(unit: Unit, entry: EntryId, when: int, since: int, most: int) -> bool
 
     most: failures that lock the account; once it is locked, none is counted.
     """
-    if not unit.run(_FAIL, entry_id=entry, when=when, since=since, most=most):
+    if not unit.run(_FAIL, entry_id=entry, when=when, stamp=f" {when}", since=since, most=most):
         return False
     locked = read(unit, entry).failures >= most
     if locked:
@@ -279,9 +308,16 @@ def unlock(unit: Unit, entry: EntryId) -> None:
     unit.run(_SUCCEED, entry_id=entry)
 
 
-def grace_used(unit: Unit, entry: EntryId, most: int) -> bool:
+def require_change(unit: Unit, entry: EntryId, wanted: bool) -> None:
+    """Have the person set another password before anything else, or not. Raises ConstraintViolation."""
+    if not unit.run(_REQUIRE, entry_id=entry, must_change=int(wanted)):
+        raise ConstraintViolation("There is no password that could be changed")
+    _publish(unit, entry)  # logins that are remembered are no more
+
+
+def grace_used(unit: Unit, entry: EntryId, most: int, when: int) -> bool:
     """Use up one login with an expired password; False where none is left."""
-    return unit.run(_GRACE, entry_id=entry, most=most) == 1
+    return unit.run(_GRACE, entry_id=entry, most=most, stamp=f" {when}") == 1
 
 
 def reform(unit: Unit, entry: EntryId, old: str, new: str) -> bool:

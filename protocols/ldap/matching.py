@@ -140,6 +140,9 @@ def boolean(value: bytes) -> bool:
     return value.upper() == b"TRUE"
 
 
+_BEFORE: Final = datetime.min.replace(tzinfo=UTC)
+
+
 def generalized_time(value: bytes) -> datetime:
     """RFC 4517 3.3.13, in UTC."""
     match = _TIME.fullmatch(value.decode("ascii", "replace"))
@@ -148,10 +151,11 @@ def generalized_time(value: bytes) -> datetime:
     year, month, day, hour, minute, second, fraction, zone, sign, zone_hour, zone_minute = match.groups()
     unit = 3600 if minute is None else 60 if second is None else 1
     leap = second == "60"
+    before = year == "0000"  # what `datetime` does not have, and password policies write for "for ever"
     try:
         moment = datetime(
-            int(year), int(month), int(day), int(hour), int(minute or 0), 59 if leap else int(second or 0),
-            tzinfo=UTC,
+            4 if before else int(year), int(month), int(day), int(hour), int(minute or 0),
+            59 if leap else int(second or 0), tzinfo=UTC,
         )  # fmt: skip
         moment += timedelta(seconds=leap + unit * float(f"0.{fraction or 0}"))
         if zone != "Z":
@@ -159,7 +163,7 @@ def generalized_time(value: bytes) -> datetime:
             moment = moment - offset if sign == "+" else moment + offset
     except (ValueError, OverflowError):
         raise BadSyntax("a time that exists") from None
-    return moment
+    return _BEFORE if before else moment
 
 
 def octet_string(value: bytes) -> bytes:

@@ -47,6 +47,8 @@ from protocols.ldap.schema import AttributeType, Schema
         ("generalizedTimeMatch", "2026010112.5Z", "20260101123000Z", True),
         ("generalizedTimeMatch", "20261231235960Z", "20270101000000Z", True),
         ("generalizedTimeMatch", "20260101120000.5Z", "20260101120000Z", False),
+        ("generalizedTimeMatch", "000001010000Z", "00000101000000Z", True),
+        ("generalizedTimeMatch", "000001010000Z", "20260101120000Z", False),
         ("UUIDMatch", "F81D4FAE-7DEC-11D0-A765-00A0C91E6BF6", "f81d4fae-7dec-11d0-a765-00a0c91e6bf6", True),
     ],
 )

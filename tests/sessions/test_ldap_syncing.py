@@ -16,10 +16,11 @@ from imsd.directory import synchronizing
 from imsd.directory.directory import Directory
 from imsd.sessions.ldap import Door, Identity
 from protocols.ldap import ber, client, responses, syncing
-from protocols.ldap.controls import Controls
+from protocols.ldap.controls import NONE, Controls
 from protocols.ldap.filters import parse
 from protocols.ldap.messages import Control, Deref, Scope, SearchRequest
 from protocols.ldap.results import Failed, ResultCode
+from protocols.ldap.session import singly
 from protocols.ldap.syncing import PERSISTING, Answer, PersistentSearch, SyncRequest
 from tests.directory.support import configure
 from tests.sessions.test_ldap import HERE, RECIPIENTS, bind, directory, door
@@ -198,6 +199,28 @@ def test_cookies_are_read_as_they_were_written(number: int, garbage: bytes) -> N
     assert synchronizing.number_of(synchronizing.cookie(number, "abcdef"), "abcdef") == number
     assert synchronizing.number_of(synchronizing.cookie(number, "abcdef"), "abcdee") is None
     synchronizing.number_of(garbage, "abcdef")
+
+
+def test_a_copy_has_not_the_state_of_passwords(admin: Identity) -> None:
+    """It changes with logins, of which no feed tells."""
+
+    def written(asked: Controls) -> bytes:
+        request = SearchRequest(
+            RECIPIENTS, Scope.ONE, Deref.NEVER, 0, 0, False, parse("(uid=*)"), ("+", "pwdReset")
+        )
+
+        async def gather() -> bytes:
+            found = [
+                each.operation if isinstance(each, Answer) else each
+                async for each in singly(admin.search(request, asked))
+            ]
+            return b"".join(found)
+
+        return run(gather())
+
+    assert b"pwdChangedTime" in written(NONE)
+    copied = written(Controls(sync=SyncRequest(False)))
+    assert b"entryUUID" in copied and b"pwd" not in copied
 
 
 def test_aliases_are_not_followed_while_searching(admin: Identity) -> None:
