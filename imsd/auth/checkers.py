@@ -35,7 +35,14 @@ from imsd.auth.policy import Policy
 from imsd.auth.throttle import Throttle
 from imsd.auth.verified import Verified
 from imsd.directory.values import Person
-from imsd.errors import AccountDisabled, AccountLocked, AuthenticationFailed, Refusal, UnwillingToPerform
+from imsd.errors import (
+    AccountDisabled,
+    AccountLocked,
+    AuthenticationFailed,
+    Refusal,
+    TryLater,
+    UnwillingToPerform,
+)
 from imsd.settings.logins import Logins
 from imsd.store import credentials
 from imsd.store.credentials import AppPassword
@@ -72,7 +79,11 @@ async def counted(
 
 @implementer(ICredentialsChecker)
 class PasswordChecker:
-    """Passwords and app passwords. What was verified lately costs a keyed hash."""
+    """Passwords and app passwords. What was verified lately costs a keyed hash.
+
+    While another directory knows passwords, a wrong one costs a question there and a hash here, whoever's
+    it is, nobody's too: how long it takes, and what is said when nobody answers there, tells nobody apart.
+    """
 
     log = Logger()
     credentialInterfaces = (IPasswordLogin,)
@@ -128,7 +139,9 @@ class PasswordChecker:
             return await counted(self._throttle, name, login.peer, lambda: self._decide(person, login, mark))
         except AccountLocked:
             raise  # it may be right, later
-        except AuthenticationFailed:
+        except AuthenticationFailed as failure:
+            if isinstance(failure.__cause__, TryLater):
+                raise failure.__cause__ from None
             if self._verified.epoch == epoch:
                 self._verified.was_wrong(mark)
             raise
@@ -144,20 +157,30 @@ class PasswordChecker:
         if held.totp:
             password, code = totp.divided(password)
         if person is not None and self._outside.knows(person, bool(held.password)):
+            right = False
+            try:
+                right = await self._outside.right(person.uid, person.address, password)
+                right = right and (not held.totp or await self._factors.used(person, held, code))
+            finally:
+                if not right:
+                    await self._passwords.verify(password, fake_verifier(self._key, self._settings()))
+            if not right:
+                raise AuthenticationFailed
             if login.changing:
                 raise UnwillingToPerform("The password is kept in another directory: change it there")
-            if not await self._outside.right(person, password):
-                raise AuthenticationFailed
-            if held.totp and not await self._factors.used(person, held, code):
-                raise AuthenticationFailed
             return await self._still(person, held.generation, None if held.totp else mark, epoch)
         verifier = held.password or fake_verifier(self._key, self._settings())
         right, reformed = await self._passwords.verify(password, verifier)
-        if person is None or not held.password:
+        known = person if held.password else None
+        if known is None or not right or (held.totp and not await self._factors.used(known, held, code)):
+            if known is not None:
+                await self._policy.failed(known, held)
+            try:
+                await self._outside.ask_of_nobody()
+            except TryLater as later:
+                raise AuthenticationFailed from later  # he has guessed, whatever he is told
             raise AuthenticationFailed
-        if not right or (held.totp and not await self._factors.used(person, held, code)):
-            await self._policy.failed(person, held)
-            raise AuthenticationFailed
+        person = known
         must_change, lasts = await self._policy.passed(person, held, login.protocol, login.changing)
         if reformed:
             try:

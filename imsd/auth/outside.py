@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -84,14 +85,22 @@ class OutsidePasswords:
             return not (person.is_admin and has_password)
         return who == "without_password" and not has_password
 
-    async def right(self, person: Person, password: str) -> bool:
-        """Whether it is his password. Raises TryLater."""
+    async def ask_of_nobody(self) -> None:
+        """Ask about somebody who is nowhere, where others are asked about. Raises TryLater."""
+        if self.on:
+            name = f"nobody-{secrets.token_hex(8)}"
+            await self.right(name, f"{name}@invalid", secrets.token_urlsafe(12))
+
+    async def right(self, uid: str, address: str, password: str) -> bool:
+        """Whether it is the password of who has that login name and address. Raises TryLater."""
         if not password:
+            await self.ask_of_nobody()
             return False
+        values = _values(uid, address)
         page = self._settings()
         reasons = [page.lacks] if page.lacks else []
         for url in page.servers if not page.lacks else ():
-            asking = Deferred.fromCoroutine(self._ask(page, place(url), person, password))
+            asking = Deferred.fromCoroutine(self._ask(page, place(url), values, password))
             asking.addTimeout(page.seconds, self._reactor)
             try:
                 return await asking
@@ -105,11 +114,11 @@ class OutsidePasswords:
         self.log.error("nobody says whether a password is right: {why}", why=why, event_id=20_040)
         raise TryLater("Passwords cannot be verified now")
 
-    async def _ask(self, page: Outside, where: Place, person: Person, password: str) -> bool:
+    async def _ask(self, page: Outside, where: Place, values: dict[str, str], password: str) -> bool:
         async with self._connected(page, where) as wire:
-            name = filled(page.name, _values(person, dn.escape))
+            name = filled(page.name, {key: dn.escape(text) for key, text in values.items()})
             if not name:
-                found = await self._search(page, wire, person)
+                found = await self._search(page, wire, values)
                 if found is None:
                     return False
                 name = found
@@ -120,19 +129,19 @@ class OutsidePasswords:
                 raise Unanswered(f"{ResultCode(code).name} {text}")
             return True
 
-    async def _search(self, page: Outside, wire: _Wire, person: Person) -> str | None:
+    async def _search(self, page: Outside, wire: _Wire, values: dict[str, str]) -> str | None:
         if page.search_name:
             code, text = await wire.bind(page.search_name, self._open(page.search_password))
             if code != ResultCode.SUCCESS:
                 raise Unanswered(f"outside.search_name may not log in: {ResultCode(code).name} {text}")
-        values = _values(person, lambda text: filters.escape(text.encode()))
-        wanted = filters.parse(filled(page.filter, values))
+        escaped = {key: filters.escape(text.encode()) for key, text in values.items()}
+        wanted = filters.parse(filled(page.filter, escaped))
         request = SearchRequest(
             page.base, Scope.SUBTREE, Deref.ALWAYS, 2, page.seconds, False, wanted, ("1.1",)
         )
         names, code, text = await wire.search(request)
         if len(names) > 1 or code == ResultCode.SIZE_LIMIT_EXCEEDED:
-            self.log.warn("outside.filter finds several entries for {who}", who=person.dn)
+            self.log.warn("outside.filter finds several entries for {who}", who=values["%u"])
             return None
         if code not in (ResultCode.SUCCESS, ResultCode.NO_SUCH_OBJECT):
             raise Unanswered(f"searching: {ResultCode(code).name} {text}")
@@ -155,10 +164,9 @@ class OutsidePasswords:
             wire.end()
 
 
-def _values(person: Person, escape: Callable[[str], str]) -> dict[str, str]:
-    local, _, domain = person.address.rpartition("@")
-    given = {"%u": person.uid, "%a": person.address, "%l": local, "%d": domain}
-    return {place: escape(value) for place, value in given.items()}
+def _values(uid: str, address: str) -> dict[str, str]:
+    local, _, domain = address.rpartition("@")
+    return {"%u": uid, "%a": address, "%l": local, "%d": domain}
 
 
 def _trusted(file: str) -> Any:

@@ -102,6 +102,36 @@ def test_equal_work_for_unknown_users_with_argon2(sqlite_database: Database) -> 
     assert office.hashed == 1
 
 
+@pytest.mark.parametrize("who", ["without_password", "everybody"])
+@pytest.mark.parametrize("password", ["wrong", ""])
+def test_equal_work_while_another_directory_knows_passwords(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch, who: str, password: str
+) -> None:
+    office = office_with_alice(sqlite_database, outside__who=who, outside__servers=["ldap://there.test"],
+                               outside__name="uid=%u,o=There")  # fmt: skip
+    asked: list[str] = []
+    answers = [True]
+
+    async def ask(_self: object, _page: object, _where: object, values: dict[str, str], given: str) -> bool:
+        assert given, "an empty password is never sent"
+        asked.append(values["%u"])
+        if not answers:
+            raise OSError("nobody there")
+        return values["%u"] == "bob" and given == "known there"
+
+    monkeypatch.setattr("imsd.auth.outside.OutsidePasswords._ask", ask)
+    assert office.login("bob", "known there").id == 2
+    # alice has a password here; bob and root have none, one is there, one is nowhere.
+    for name in ("alice", "bob", "root", "nobody"):
+        for error in (AuthenticationFailed, TryLater):
+            office.hashed, asked[:], answers[:] = 0, [], [True] * (error is AuthenticationFailed)
+            with pytest.raises(error):
+                office.login(name, password and f"{password} {error.__name__}")
+            assert (office.hashed, len(asked)) == (1, 1), (name, error)
+            office.authenticator._verified.clear()
+    assert all(name in ("alice", "bob", "root") or name.startswith("nobody-") for name in asked)
+
+
 def test_a_foreign_password_is_replaced_at_the_first_success(database: Database) -> None:
     office = Office(database)
     run(database.write(credentials.set_password, EntryId(1), SSHA))

@@ -109,6 +109,9 @@ def test_what_cannot_be_asked_is_no_wrong_password(lab: Lab, wrong: dict[str, An
     lab.page(**wrong)
     assert "UNAVAILABLE" in lab.login("ann", THEIRS) or "INUSE" in lab.login("ann", THEIRS)
     assert "nobody says whether a password is right" in lab.here.log
+    for unknown in ("ann", "nobody-at-all", "bob"):
+        answer = lab.login(unknown, "wrong")
+        assert "UNAVAILABLE" in answer or "INUSE" in answer, "an outage tells nobody who is verified where"
     lab.page()
     assert lab.login("ann", THEIRS) == "OK", "nobody is held back for it"
 
