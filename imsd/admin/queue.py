@@ -212,12 +212,14 @@ async def delete(
     domain: str = "",
     destination: str = "",
     originator: str = "",
+    everything: bool = False,
 ) -> Json:
-    """Give up on messages, named or of rows that are chosen; with `ndr` their originators are told."""
+    """Give up on messages, named or of rows that are chosen, or on all; with `ndr` their originators are
+    told."""
     wanted = Wanted((), domain, destination, originator)
     chosen = dict.fromkeys(messages or ())
     after = 0
-    while wanted != Wanted():
+    while everything or wanted != Wanted():
         rows, after = await core.db.read(queue_rows.rows, wanted, after)
         chosen.update(dict.fromkeys(row.message.queue_id for row in rows))
         if not after:

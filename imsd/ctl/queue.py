@@ -19,7 +19,8 @@ COLUMNS = (
 )
 WANTED = ("none", "may", "encrypt", "verify", "dane", "sts", "sts-testing", "requiretls")
 VERIFIED = ("pkix", "dane", "sts")
-TIMES = ("submitted", "next_attempt", "expires")
+EACH = ("recipient", "queue", "host", "state", "attempts", "last_attempt", "next_attempt", "last_error")
+TIMES = ("submitted", "last_attempt", "next_attempt", "expires", "deliver_by", "future_release")
 
 
 def chosen(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -87,8 +88,14 @@ def show(admin: Administrator, message: str) -> None:
     answer = admin.ask("queue.show", message=message)
     if admin.as_json:
         show_json(answer)
-    else:
-        show_fields(answer)
+        return
+    recipients = answer.pop("recipients")
+    show_fields({name: moment(value) if name in TIMES else value for name, value in answer.items()})
+    click.echo()
+    show_table(
+        [column.upper() for column in EACH],
+        [[moment(row[name]) if name in TIMES else row[name] for name in EACH] for row in recipients],
+    )
 
 
 @queue.command("counts")
@@ -155,8 +162,9 @@ def release(
 @queue.command("delete")
 @click.argument("messages", nargs=-1)
 @chosen
+@click.option("--all", "everything", is_flag=True, help="Everything in the queue.")
 @click.option("--ndr/--no-ndr", default=True, show_default=True, help="Tell the originator.")
-@click.confirmation_option(prompt="Delete all selected messages?")
+@click.option("--yes", is_flag=True, help="Confirm the action without prompting.")
 @click.pass_obj
 def delete(
     admin: Administrator,
@@ -164,10 +172,16 @@ def delete(
     domain: str,
     destination: str,
     originator: str,
+    everything: bool,
     ndr: bool,
+    yes: bool,
 ) -> None:
     """Give up on MESSAGES, or on those with a recipient that is chosen."""
-    some = _some(messages, False, domain, destination, originator)
+    some = _some(messages, everything, domain, destination, originator)
+    if not yes:
+        click.confirm("Delete all selected messages?", abort=True)
+    if everything:
+        some["everything"] = True
     click.echo(f"{admin.ask('queue.delete', ndr=ndr, **some)} messages are deleted")
 
 
