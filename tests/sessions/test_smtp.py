@@ -501,6 +501,19 @@ def test_delegates_write_on_behalf_and_others_as_who_lets_them(site: Site) -> No
     assert send("bob@example.test") == send("alice@example.test", reverse_path=b"bob@example.test") == "550"
 
 
+def test_a_relay_server_that_logs_in_brings_mail_of_others(site: Site) -> None:
+    site.configure(ims__accept__hosts='[{"network": "127.0.0.1", "relay_server": true}]')
+    talk = site.talk()
+    talk.say(b"EHLO hub.example", b"AUTH PLAIN " + base64.b64encode(b"\0alice\0pw of alice"))
+    talk.say(b"MAIL FROM:<x@example.org>", b"RCPT TO:<y@example.net>", b"RCPT TO:<bob@example.test>", b"DATA")
+    assert talk.say(b"Return-Path: <x@example.org>\r\nSubject: of others\r\n\r\nhi\r\n.").startswith("250 ")
+    (row,) = site.inbox(site.bob)
+    letter = site.text(row)
+    assert b"\r\nFrom:" not in letter and letter.count(b"Return-Path") == 1 and b"alice" not in letter
+    (queued,) = run(site.db.read(spool.listed))
+    assert queued.reverse_path == "x@example.org" and queued.account is None
+
+
 def test_a_held_domain_is_started_by_etrn(site: Site) -> None:
     site.configure(ims__domains='[{"domain": "held.test", "route": "etrn"}]')
     talk = site.submission()

@@ -64,6 +64,8 @@ class Session:
         mx = door.role is Role.MX
         self.meter = door.inbound.meter(security.peer) if mx else None
         """What counts for the peer while nobody has logged in; None for one that is trusted."""
+        self.relays = False
+        """Whether it brings mail of others, though it may have logged in (ims_spec 3.4.4)."""
         page = door.settings[Smtp]
         self.patience = page.greeting_delay if self.meter is not None else 0.0
         self.proxied = door.role is not Role.LMTP and page.may_announce(security.peer)
@@ -129,9 +131,10 @@ class Session:
         exempt = self.door.role is Role.LMTP
         if self.door.role is Role.MX:
             exempt = policy.check_host(security.peer, security.encrypted, account is not None)
+        self.relays = exempt and self.door.role is Role.MX
         if not exempt:
             await policy.check_home(account, address)
-        if account is not None:
+        if account is not None and not self.relays:
             await policy.check_sender(account, address, self.door.role.submission)
         return exempt or account is not None
 

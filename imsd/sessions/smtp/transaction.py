@@ -61,6 +61,8 @@ class Transaction:
         self._reverse_path = reverse_path
         self._parameters = parameters
         self._account = session.account
+        # Whose mail it is: a relay server brings that of others, logged in or not (ims_spec 3.4.4).
+        self._author = None if session.relays else session.account
         self._addressees: list[Addressee] = []
         self._intake: Intake | None = None
         self._queue_id = ""
@@ -145,10 +147,10 @@ class Transaction:
         elif self._mt_priority is not None:
             self._priority = priorities.class_of(self._mt_priority)
         seconds = door.clock.seconds()
-        if self._account is not None:
-            header = await self._submitted(header, self._account, seconds)
+        if self._author is not None:
+            header = await self._submitted(header, self._author, seconds)
         routing = door.settings[Rerouting]
-        if routing.resolve_headers and (self._account is not None or routing.resolve_for == "all"):
+        if routing.resolve_headers and (self._author is not None or routing.resolve_for == "all"):
             header = await resolved(header, routing.resolve_headers, door.policy.directory)
         facts = self._session.facts
         if facts is not None:
@@ -182,7 +184,7 @@ class Transaction:
         suppressed = self._session.door.settings[Ims].suppress_dr
         if not suppressed and receipts.asked(header, self._reverse_path):
             self._addressees = receipts.with_receipts(self._addressees)
-        return header if self._account is not None else submission.without_return_path(header)
+        return header if self._author is not None else submission.without_return_path(header)
 
     async def _submitted(self, header: bytes, account: Account, seconds: float) -> bytes:
         """Every author, sender and resender that is named is the account, or has let it write in his name
@@ -209,8 +211,8 @@ class Transaction:
         try:
             ours = any(each.recipient is not None for each in self._addressees)
             content = await (intake.kept(self._session.door.blobs) if ours else intake.finish())
-            if self._account is not None:
-                await self._session.door.policy.room.may_send(self._account.id, content.size)
+            if self._author is not None:
+                await self._session.door.policy.room.may_send(self._author.id, content.size)
         except BaseException as error:
             intake.abandon()
             if isinstance(error, Refusal):
@@ -228,7 +230,7 @@ class Transaction:
             parameters.smtputf8,
             parameters.ret,
             parameters.envid,
-            self._account.id if self._account is not None else None,
+            self._author.id if self._author is not None else None,
             Origin(self._word, client.peer, client.hello, facts.name if facts is not None else ""),
             self._priority,
             self._mt_priority,
