@@ -43,6 +43,13 @@ Values = dict[str, dict[str, Any]]
 """Field to value, by section."""
 
 
+def _said(error: Any) -> str:
+    """What is wrong, and in which row and field of a list."""
+    text = str(error["msg"]).removeprefix("Value error, ").replace("valid tuple", "list, as JSON")
+    where = [f"row {at + 1}" if isinstance(at, int) else str(at) for at in error["loc"][1:] if at != "[key]"]
+    return f"{', '.join(where)}: {text}" if where else text
+
+
 class LiveSettings:
     """Pages by class, always current; `settings[Page]` is the page as it holds on this server.
 
@@ -144,7 +151,7 @@ class LiveSettings:
             except ValidationError as error:
                 # What is wrong within a list says more than that its text is none.
                 if not reason or not isinstance(value, (list, dict)):
-                    reason = "; ".join(str(item["msg"]) for item in error.errors())
+                    reason = "; ".join(map(_said, error.errors()))
                 continue
             return str(key), json.dumps(checked.model_dump(mode="json")[key.field])
         raise ConstraintViolation(f"{key}: {reason}")

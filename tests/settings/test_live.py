@@ -27,6 +27,29 @@ def test_a_bad_row_is_named_and_does_not_spoil_its_page() -> None:
     assert set(settings.rejected) == {"admission.connections", "no.such"}
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("ims.accept.hosts", "x", "Input should be a list, as JSON"),
+        (
+            "ims.accept.hosts",
+            '[{"network": "::1"}, {"network": "10.0.0.0/99"}]',
+            "row 2, network: '10.0.0.0/99' does",
+        ),
+        (
+            "ims.connectors",
+            '[{"name": "x", "address_space": [{"cost": 101}]}]',
+            "row 1, address_space, row 1, cost: In",
+        ),
+        ("addressing.share_domain_with", '{"x y": "z"}', "x y: x y is no domain"),
+    ],
+)
+def test_what_does_not_fit_is_said_by_row_and_field(key: str, value: str, said: str) -> None:
+    with pytest.raises(ConstraintViolation) as refused:
+        LiveSettings(PAGES).parse(key, value)
+    assert refused.value.text.startswith(f"{key}: {said}")
+
+
 def test_watchers_hear_of_changes_until_they_stop() -> None:
     settings = LiveSettings(PAGES)
     heard: list[int] = []
