@@ -5,7 +5,7 @@ A mailbox comes with its entry, in the same unit.
 
 from __future__ import annotations
 
-import uuid as _uuid
+import os
 from collections.abc import Callable, Sequence
 
 from imsd.directory import draft
@@ -13,7 +13,7 @@ from imsd.directory.access import Viewer
 from imsd.directory.attributes import COMPUTED, Definition, Kept, Writer
 from imsd.directory.changes import Given
 from imsd.directory.entry import Entry, Kind
-from imsd.directory.limits import limits_of
+from imsd.directory.limits import bounds_of
 from imsd.directory.tree import Tree
 from imsd.directory.working import Rules, Working, known
 from imsd.errors import ConstraintViolation, InvalidSyntax, NoSuchEntry
@@ -69,8 +69,13 @@ def add_below(
     uuid: bytes | None = None,
 ) -> EntryId:
     """Add an entry below one that was found; the topmost one below nothing."""
-    uuid = uuid or _uuid.uuid4().bytes
-    made = _drafted(unit, here, above, rdn, given, rules, taken_by_others(unit), uuid)
+    uuid = uuid or new_uuid()
+
+    def refer(definition: Definition, values: Sequence[bytes]) -> list[EntryId]:
+        assert here is not None
+        return references(unit, here, definition, values)
+
+    made = _drafted(above, rdn, given, rules, taken_by_others(unit), refer, uuid)
     entry_id = entry_changes.add(unit, made, now, asking.entry, uuid)
     if made.kind == Kind.MAILBOX:
         mailboxes.create_account_mailboxes(unit, AccountId(entry_id), now, rules.furniture)
@@ -82,29 +87,36 @@ def add_below(
     return entry_id
 
 
+def new_uuid() -> bytes:
+    """Of random octets (RFC 9562 5.4)."""
+    made = bytearray(os.urandom(16))
+    made[6] = made[6] & 0x0F | 0x40
+    made[8] = made[8] & 0x3F | 0x80
+    return bytes(made)
+
+
 def _drafted(
-    tx: Transaction,
-    here: Tree | None,
     above: Entry | None,
     rdn: dn.RDN,
     given: Given,
     rules: Rules,
     is_taken: Callable[[str], bool],
+    refer: Callable[[Definition, Sequence[bytes]], list[EntryId]],
     uuid: bytes,
 ) -> Draft:
-    """What a new entry is to be."""
+    """What a new entry is to be. refer: the entries that values name."""
     working = Working(above.id if above else entries.ROOT, rdn)
     for description, values in given:
         definition = known(description)
-        if definition.kept in COMPUTED or definition.writer is Writer.SYSTEM:
+        kept = definition.kept
+        if kept in COMPUTED or definition.writer is Writer.SYSTEM:
             raise ConstraintViolation(f"{definition.type.name}: not to be given")
-        if definition.kept is Kept.CREDENTIAL:
+        if kept is Kept.CREDENTIAL:
             continue
         if not values:
             raise InvalidSyntax(f"{definition.type.name}: a value is needed")
-        if definition.kept is Kept.REFERENCE:
-            assert here is not None
-            working.refer(definition, references(tx, here, definition, values))
+        if kept is Kept.REFERENCE:
+            working.refer(definition, refer(definition, values))
         else:
             working.add(definition, list(values))
     parent = Kind(above.kind) if above else None
@@ -115,8 +127,7 @@ def _drafted(
 
 def limit(unit: Unit, account: AccountId, made: Draft, rules: Rules) -> None:
     """Have the store enforce what the entry, or the site, says of the mailbox."""
-    limits = limits_of(made.attributes, rules.bounds)
-    quotas.limit(unit, account, limits.bounds, limits.own)
+    quotas.limit(unit, account, *bounds_of(made.attributes, rules.bounds))
 
 
 class NewEntries:
@@ -142,17 +153,13 @@ class NewEntries:
         self, above: Entry, rdn: dn.RDN, given: Given, verifier: NewPassword | None, uuid: bytes | None
     ) -> None:
         """Add an entry below one that is stored. Raises what `add_below` does."""
-        if any(known(description).kept is Kept.REFERENCE for description, _ in given):
-            self.write()  # it may refer to one of these
-        additions = self._gathered()
-        uuid = uuid or _uuid.uuid4().bytes
-        made = _drafted(self._unit, self._here, above, rdn, given, self._rules, self._is_taken, uuid)
+        uuid = uuid or new_uuid()
+        made = _drafted(above, rdn, given, self._rules, self._is_taken, self._refer, uuid)
         if verifier is not None and made.kind != Kind.MAILBOX:
             raise ConstraintViolation(NO_PASSWORD)
-        entry_id = additions.add(made, uuid)
+        entry_id = self._gathered().add(made, uuid)
         if made.kind == Kind.MAILBOX:
-            limits = limits_of(made.attributes, self._rules.bounds)
-            self._accounts.append((AccountId(entry_id), limits.bounds, limits.own))
+            self._accounts.append((AccountId(entry_id), *bounds_of(made.attributes, self._rules.bounds)))
             if verifier is not None:
                 self._passwords.append((entry_id, verifier))
 
@@ -171,6 +178,10 @@ class NewEntries:
         if self._additions is None:
             self._additions = Additions(self._unit, self._most, self._now)
         return self._additions
+
+    def _refer(self, definition: Definition, values: Sequence[bytes]) -> list[EntryId]:
+        self.write()  # it may refer to one of these
+        return references(self._unit, self._here, definition, values)
 
     def _is_taken(self, name: str) -> bool:
         # No address is made that somebody had who may come back.

@@ -89,7 +89,7 @@ def ordered(proxies: Iterable[Proxy]) -> tuple[Proxy, ...]:
     if len(primaries) != len(set(primaries)):
         raise ConstraintViolation("One primary address of each type")
     names = [proxy.name for proxy in listed]
-    if len(names) != len(set(names)):
+    if len(names) > 1 and len(names) != len(set(names)):
         raise AttributeOrValueExists("The entry has the address already")
     return tuple(listed)
 

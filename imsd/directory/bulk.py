@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -22,7 +23,7 @@ from twisted.internet.defer import Deferred, DeferredList
 
 from imsd.directory import adding, deleting, tree, update
 from imsd.directory.access import SERVER
-from imsd.directory.attributes import Kept
+from imsd.directory.attributes import Definition, Kept
 from imsd.directory.changes import Change, Given, Modification
 from imsd.directory.entry import Entry
 from imsd.directory.tree import Tree
@@ -248,17 +249,25 @@ def _split(attributes: ldif.Attributes) -> tuple[Given, Given, bytes | None]:
         for value in values
     )
     for name, values in attributes:
-        definition = known(name)
-        if definition.key == "entryuuid":
+        definition, stays = _told(name)
+        if stays:
+            now.append((name, list(values)))
+        elif definition.key == "entryuuid":
             try:
                 uuid = UUID(values[0].decode("ascii", "replace")).bytes
             except ValueError:
                 raise InvalidSyntax("entryUUID: no UUID") from None
-        elif definition.kept is Kept.REFERENCE and not is_alias:
-            later.append((name, list(values)))
-        elif not definition.type.operational and definition.kept not in (Kept.COMPUTED, Kept.BACKLINK):
-            now.append((name, list(values)))
+        elif definition.kept is Kept.REFERENCE:
+            (now if is_alias else later).append((name, list(values)))
     return now, later, uuid
+
+
+@lru_cache(maxsize=1024)
+def _told(name: str) -> tuple[Definition, bool]:
+    """What a description names, and whether it is a value that a new entry takes along."""
+    definition = known(name)
+    kept = (Kept.VALUE, Kept.VIEW, Kept.CREDENTIAL)
+    return definition, definition.kept in kept and not definition.type.operational
 
 
 # In the unit -----------------------------------------------------------------------------
@@ -396,15 +405,17 @@ class _Contents:
 
     def _add(self, prepared: _Prepared) -> bool:
         """Add the entry; False where one of that name is. Raises refusals, having done nothing."""
-        name = _name(self._here, prepared.record.dn)
-        if name is None:
-            return False
-        above = name.parent
-        parent = self._above.get(above.normal)
+        name = tree.parse(prepared.record.dn)
+        above = name.normal[len(name.rdn.normal) + 1 :] if name else ""
+        parent = self._above.get(above)
         if parent is None:
+            if _name(self._here, prepared.record.dn) is None:
+                return False
             self._new.write()
-            parent = Entry(entries.load(self._unit, self._here.find(self._unit, above)))
-            self._above[above.normal] = parent
+            parent = Entry(entries.load(self._unit, self._here.find(self._unit, name.parent)))
+            self._above[above] = parent
+        else:
+            tree.check_rdn(name.rdn)
         if self._new.child(parent.id, name.rdn.normal):
             return False
         self._new.add(parent, name.rdn, prepared.now, prepared.verifier, prepared.uuid)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 import idna
 
@@ -50,6 +51,7 @@ def canonical_local(local: str) -> str:
     return folded
 
 
+@lru_cache(maxsize=1024)
 def canonical_domain(domain: str) -> str:
     """A domain in A-labels, or an address literal, as it is compared. Raises InvalidSyntax."""
     if domain.startswith("["):
@@ -68,6 +70,7 @@ def canonical_domain(domain: str) -> str:
     return domain
 
 
+@lru_cache(maxsize=2048)
 def canonical_address(address: str) -> str:
     """`local@domain` as it is compared and stored. Raises InvalidSyntax."""
     local, at, domain = address.rpartition("@")

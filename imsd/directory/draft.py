@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 
 from imsd.directory import certificates, protocols, proxies, referring, schema, searchrights, subschema, tree
 from imsd.directory.addressing import Proxy
@@ -91,8 +92,8 @@ def finish(
     others = companions(kind)
     if kind in INNER and working.attributes.get(searchrights.BY):
         others = (searchrights.CLASS,)
-    wanted = schema.closed(frozenset({*classes, *others}))
-    working.attributes["objectclass"] = [name.encode() for name in wanted]
+    wanted = schema.closed(classes.union(others))
+    working.attributes["objectclass"] = list(_spelled(wanted))
     _name_itself(working)
     listed: tuple[Proxy, ...]
     if kind in RECIPIENTS:
@@ -129,11 +130,18 @@ def finish(
     )
 
 
+@lru_cache(maxsize=256)
+def _spelled(classes: tuple[str, ...]) -> tuple[bytes, ...]:
+    return tuple(name.encode() for name in classes)
+
+
 def _name_itself(working: Working) -> None:
     """The distinguished value is among the values of its attribute (RFC 4512 2.3.2)."""
     definition = known(working.rdn.type)
     value = working.rdn.value.encode()
     values = working.attributes.setdefault(definition.key, [])
+    if value in values:
+        return
     made = schema.normal(definition.key, value)
     if all(schema.normal(definition.key, each) != made for each in values):
         values.append(value)
@@ -179,38 +187,45 @@ def _check(working: Working, classes: frozenset[str], tolerant: bool) -> None:
     """The entry against the schema (RFC 4512 2.3, 2.4)."""
     # A class that did not fit before is no reason to refuse a change of something else.
     subschema.check_content(schema.structural(classes), classes - working.classes_before())
-    must, may = schema.allowed(classes)
     present = {key for key, values in working.attributes.items() if values}
-    present |= {key for key, ids in working.references.items() if ids}
+    present.update(key for key, ids in working.references.items() if ids)
+    _check_types(frozenset(present), classes, working.rdn.type.lower())
+    initial, before = working.initial, working.before
+    for key, values in working.attributes.items():
+        definition = known(key)
+        if len(values) > 1 and (len(values) > MOST_VALUES or definition.type.single):
+            raise ConstraintViolation(f"{definition.type.name}: too many values")
+        # What classes there are was made of the schema by `finish` itself.
+        differs = initial is None or tuple(values) != initial.get(key, ())
+        if differs and key != "objectclass" and definition.kept in (Kept.VALUE, Kept.VIEW):
+            for value in values:
+                schema.check(definition, value)
+        if key in certificates.KEYS and not tolerant:
+            for value in set(values).difference(before.get(key, ())):
+                certificates.check(key, value)
+    for key, ids in working.references.items():
+        if known(key).type.single and len(ids) > 1:
+            raise ConstraintViolation(f"{known(key).type.name}: too many values")
+
+
+@lru_cache(maxsize=256)
+def _check_types(present: frozenset[str], classes: frozenset[str], named_by: str) -> None:
+    """May an entry of these classes have attributes of these keys?"""
+    must, may = schema.allowed(classes)
     tagged = {key for key in present if ";" in key}
     if len(tagged) > MOST_TAGGED:
         raise ConstraintViolation("Too many attributes with options")
     # One with options is a subtype of that without (RFC 4512 2.5.2), and does for it.
-    present = {schema.plain(key) for key in present}
+    present = frozenset(schema.plain(key) for key in present)
     lacking = must - present
     if lacking:
         raise ObjectClassViolation(f"Missing: {', '.join(sorted(lacking))}")
     outside = present - must - may
     # RFC 4512 4.3: an extensible object has what it likes. A referral is named by what the object is
     # named by that it stands for.
-    named = {working.rdn.type.lower()} if "referral" in classes else set()
+    named = {named_by} if "referral" in classes else set()
     if outside - named and "extensibleObject" not in classes:
         raise ObjectClassViolation(f"Not allowed: {', '.join(sorted(outside))}")
-    for key, values in working.attributes.items():
-        definition = known(key)
-        if len(values) > MOST_VALUES or (definition.type.single and len(values) > 1):
-            raise ConstraintViolation(f"{definition.type.name}: too many values")
-        # What classes there are was made of the schema by `finish` itself.
-        was = working.initial.get(key, ()) if working.initial is not None else ()
-        if definition.kept in (Kept.VALUE, Kept.VIEW) and key != "objectclass" and tuple(values) != was:
-            for value in values:
-                schema.check(definition, value)
-        if key in certificates.KEYS and not tolerant:
-            for value in set(values).difference(working.before.get(key, ())):
-                certificates.check(key, value)
-    for key, ids in working.references.items():
-        if known(key).type.single and len(ids) > 1:
-            raise ConstraintViolation(f"{known(key).type.name}: too many values")
 
 
 def indexed(working: Working, uuid: bytes) -> frozenset[tuple[str, str]]:
@@ -227,8 +242,13 @@ def _index(
         plain = schema.plain(key)
         if not values or (among is not None and plain not in among) or not known(key).indexed:
             continue
-        made |= index_of(plain, values)
+        made |= _classes_indexed(tuple(values)) if key == "objectclass" else index_of(plain, values)
     return frozenset(made)
+
+
+@lru_cache(maxsize=64)
+def _classes_indexed(values: tuple[bytes, ...]) -> frozenset[tuple[str, str]]:
+    return frozenset(index_of("objectclass", values))
 
 
 def index_of(key: str, values: Iterable[bytes]) -> set[tuple[str, str]]:

@@ -62,14 +62,17 @@ def has_own(values: Values) -> bool:
     return any(values.get(key) for key in (WARN, SEND, MOST, MESSAGES))
 
 
+def bounds_of(values: Values, site: Bounds) -> tuple[Bounds, bool]:
+    """The bounds of `Limits`, and whether they are the mailbox's own."""
+    if not has_own(values):
+        return site, False
+    units = ((WARN, KB), (SEND, KB), (MOST, KB), (MESSAGES, 1))
+    return Bounds(*(_bound(values, key, unit) for key, unit in units)), True
+
+
 def limits_of(values: Values, site: Bounds) -> Limits:
     """Of an entry's attributes, by key."""
-    own = has_own(values)
-    bounds = site
-    if own:
-        bounds = Bounds(
-            *(_bound(values, key, unit) for key, unit in ((WARN, KB), (SEND, KB), (MOST, KB), (MESSAGES, 1)))
-        )
+    bounds, own = bounds_of(values, site)
     sizes = [_number(values, key) for key in ("deliv-cont-length", "incoming-msg-size-limit")]
     received = [size * KB for size in sizes if size is not None]
     sent = _number(values, "submission-cont-length")

@@ -25,6 +25,8 @@ from imsd.errors import ConstraintViolation, InvalidSyntax, ObjectClassViolation
 from imsd.store.entries import NameKind
 from protocols.ldap import preparation
 
+_ADDRESSES = VIEWS - {"rdn", "displayname"}
+
 
 def _naming(working: Working) -> Naming:
     return Naming(
@@ -62,7 +64,7 @@ def bring_together(
     if fill:
         proxies = _generated(working, rules, taken, proxies)
     listed = ordered(proxies)
-    for key in VIEWS - {"rdn", "displayname"}:
+    for key in _ADDRESSES:
         attributes.pop(key, None)
     attributes["proxyaddresses"] = [str(proxy).encode() for proxy in listed]
     made = views(working.kind, working.rdn.value, {"proxyaddresses": tuple(attributes["proxyaddresses"])})
@@ -81,8 +83,11 @@ def _generated(
     working: Working, rules: Rules, taken: Callable[[str], bool], proxies: list[Proxy]
 ) -> list[Proxy]:
     """Addresses of the site's types that a new recipient does not bring along."""
+    named = any(proxy.type == "SMTP" and proxy.primary for proxy in proxies)
+    if named and not (rules.x400 or rules.ms or rules.ccmail):
+        return proxies
     naming = _naming(working)
-    if not any(proxy.type == "SMTP" and proxy.primary for proxy in proxies):
+    if not named:
         target = working.text("target-address")
         if working.kind == Kind.CONTACT and target[:5].upper() == "SMTP:":
             proxies = [*proxies, Proxy.of("SMTP", target[5:], True)]

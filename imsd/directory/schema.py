@@ -105,7 +105,7 @@ def index_text(key: str, value: bytes) -> str | None:
         return None
     made = normal(key, value)
     if isinstance(made, str):
-        return made.replace("\0", "")
+        return made.replace("\0", "") if "\0" in made else made
     if isinstance(made, bool):
         return "TRUE" if made else "FALSE"
     return None if isinstance(made, bytes) and len(made) != 16 else _hexadecimal(made)
@@ -144,12 +144,15 @@ _READERS: Final = {
     _SYNTAX + "36": matching.numeric_string,
     _SYNTAX + "38": matching.object_identifier,
 }
+_PRINTED: Final = {_SYNTAX + "44"}
 _TEXTS: Final = {_SYNTAX + number for number in ("15", "26", "41", "44", "50", "11")}
 
 
 def check(wanted: Definition, value: bytes) -> None:
     """Is this a value of the attribute's syntax (RFC 4517 3.3)? Raises InvalidSyntax."""
-    found = _type(wanted.key)
+    found, most = _type(wanted.key)
+    if 0 < len(value) <= most and value.isascii() and b"\0" not in value:
+        return
     syntax, name = found.syntax, wanted.type.name
     if found.length and len(value) > found.length * (1 if syntax in _BINARY else 4):
         raise InvalidSyntax(f"{name}: at most {found.length} characters")
@@ -164,10 +167,11 @@ def check(wanted: Definition, value: bytes) -> None:
 
 
 @lru_cache(maxsize=4096)
-def _type(key: str) -> AttributeType:
+def _type(key: str) -> tuple[AttributeType, int]:
+    """With the octets of ASCII that are a value whatever they are; 0 where they have to be looked at."""
     found = SCHEMA.attribute(key)
     assert found is not None
-    return found
+    return found, (found.length or 1 << 20) if found.syntax in _LANGUAGES - _PRINTED else 0
 
 
 def _check_text(name: str, syntax: str, value: bytes, most: int) -> None:

@@ -66,6 +66,7 @@ def content_rules() -> dict[str, DitContentRule]:
     }
 
 
+@lru_cache(maxsize=256)
 def check_content(structural: str, classes: frozenset[str]) -> None:
     """Do the auxiliary classes go with the structural one? Raises ObjectClassViolation."""
     allowed = content_rules()[structural].auxiliary

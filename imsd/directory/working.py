@@ -106,6 +106,9 @@ class Working:
     def add(self, definition: Definition, values: list[bytes]) -> None:
         """Raises AttributeOrValueExists."""
         present = self.attributes.setdefault(definition.key, [])
+        if not present and len(values) == 1:
+            present.append(values[0])
+            return
         known = {schema.normal(definition.key, value) for value in present}
         for value in values:
             made = schema.normal(definition.key, value)

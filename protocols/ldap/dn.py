@@ -172,7 +172,7 @@ def parse(text: str) -> DN:
         simple = _SIMPLE.match(text, position)
         stop = simple.end() if simple else 0
         if simple and (stop == len(text) or text[stop] == ","):
-            rdns.append(RDN((AVA(simple[1], simple[2]),)))
+            rdns.append(_plain(simple[1], simple[2]))
         else:
             avas, stop = _rdn(text, position)
             rdns.append(RDN(tuple(avas)))
@@ -181,6 +181,12 @@ def parse(text: str) -> DN:
         if stop == len(text):
             return DN(tuple(rdns))
         position = stop + 1
+
+
+@lru_cache(maxsize=1024)
+def _plain(kind: str, value: str) -> RDN:
+    """The same few stand at the end of most names."""
+    return RDN((AVA(kind, value),))
 
 
 def parse_rdn(text: str) -> RDN:
