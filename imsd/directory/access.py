@@ -60,6 +60,23 @@ def sees(rights: Visible, entry: Entry, shut: frozenset[EntryId]) -> bool:
     return rights is not Visible.EVERYONE or entry.kind not in (Kind.OTHER, Kind.REFERRAL)
 
 
+def seen_as(viewer: Viewer, entry: Entry) -> Visible | None:
+    """The viewer's class, None if the entry does not exist for him: both of the above, for each of many."""
+    level = viewer.level
+    if level is Visible.ADMINISTRATOR:
+        return level
+    own = viewer.entry
+    if own and (own == entry.id or own in entry.owners):
+        level = Visible.OWNER
+    if entry.kind in _NOT_FOR_ALL or entry.hidden or (viewer.shut and entry.parent in viewer.shut):
+        return level if sees(level, entry, viewer.shut) else None
+    return level
+
+
+_NOT_FOR_ALL = frozenset({Kind.CONFIGURATION, Kind.OTHER, Kind.REFERRAL})
+"""Kinds of entries that do not exist for every class."""
+
+
 class Policy:
     """Least classes of attributes: the schema's, with what the settings change."""
 

@@ -9,11 +9,13 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
 from imsd.directory import schema
-from imsd.directory.attributes import Definition, Kept
+from imsd.directory.access import Policy
+from imsd.directory.attributes import Definition, Kept, Visible
 from imsd.directory.planner import Names, Plan
 from imsd.directory.view import View
-from protocols.ldap import filters
-from protocols.ldap.evaluation import Readable, Test
+from protocols.errors import BadSyntax
+from protocols.ldap import evaluation, filters
+from protocols.ldap.evaluation import Readable, Test, ValueTest
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,5 +73,62 @@ def by_entry(item: filters.Filter, names: Names) -> Test | None:
         if wanted.key == "entrydn":
             return view.entry.id == target
         return target is not None and target in view.ids(wanted)
+
+    return test
+
+
+def by_value(item: filters.Filter, policy: Policy) -> Test | None:
+    """The test of an attribute whose values stand in the entry, without the detours of `View.values`."""
+    attribute = getattr(item, "attribute", None)
+    wanted = schema.definition(attribute) if attribute and not isinstance(item, filters.Extensible) else None
+    if (
+        attribute is None
+        or wanted is None
+        or wanted.kept not in (Kept.VALUE, Kept.VIEW)
+        or wanted.options
+        or len(schema.covered(wanted.key)) > 1
+    ):
+        return None
+    key, least = wanted.key, policy.least(wanted)
+    if isinstance(item, filters.Present):
+        return _present(attribute, key, least)
+    try:
+        matches = evaluation.value_test(item, schema.SCHEMA)  # type: ignore[arg-type]
+    except BadSyntax:
+        return None
+    return None if matches is None else _some(attribute, key, least, matches)
+
+
+def _present(attribute: str, key: str, least: Visible) -> Test:
+    otherwise = evaluation.present(attribute)
+
+    def test(view: Readable) -> bool | None:
+        assert isinstance(view, View)
+        entry = view.entry
+        if entry.tagged:
+            return otherwise(view)
+        return None if view.rights < least else bool(entry.user.get(key))
+
+    return test
+
+
+def _some(attribute: str, key: str, least: Visible, matches: ValueTest) -> Test:
+    otherwise = evaluation.some(attribute, matches)
+
+    def test(view: Readable) -> bool | None:
+        assert isinstance(view, View)
+        entry = view.entry
+        if entry.tagged:
+            return otherwise(view)
+        if view.rights < least:
+            return None
+        outcome: bool | None = False
+        for value in entry.user.get(key, ()):
+            try:
+                if matches(value):
+                    return True
+            except BadSyntax:
+                outcome = None
+        return outcome
 
     return test

@@ -32,6 +32,8 @@ V = TypeVar("V")
 
 MOST_ENTRIES = 20_000
 MOST_ANSWERS = 20_000
+MOST_SHEETS = 512
+"""Ways of showing entries: suffixes, attributes asked for, what is shut to whom."""
 MOST_ORDERED = 8
 """Sorted lists that clients leaf through; each may be long."""
 HIDING = ("hide-from-address-book", "TRUE")
@@ -52,6 +54,35 @@ class Bounded(dict[K, V], Generic[K, V]):
             for old in list(self)[: max(1, self._most // 4)]:
                 del self[old]
         self[key] = value
+
+
+class Sheets:
+    """Encoded entries: for each way of showing them a sheet, by entry and rights class. A full one is emptied
+    whole: rights classes and ways that are asked for again make it anew."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._count = 0
+        self._sheets: dict[Hashable, dict[tuple[EntryId, int], bytes]] = {}
+
+    def sheet(self, way: Hashable) -> dict[tuple[EntryId, int], bytes]:
+        """The sheet of a way; to be read, and only until the next change."""
+        found = self._sheets.get(way)
+        if found is None:
+            if len(self._sheets) >= MOST_SHEETS:
+                self.clear()
+            found = self._sheets[way] = {}
+        return found
+
+    def keep(self, way: Hashable, entry: EntryId, rights: int, encoded: bytes) -> None:
+        if self._count >= self._most:
+            self.clear()
+        self.sheet(way)[entry, rights] = encoded
+        self._count += 1
+
+    def clear(self) -> None:
+        self._sheets.clear()
+        self._count = 0
 
 
 def _number(tx: Transaction) -> int:
@@ -76,7 +107,7 @@ class Cache:
         self._located: Bounded[str, tuple[EntryId, int]] = Bounded(MOST_ANSWERS)
         self._names: Bounded[str, Any] = Bounded(MOST_ANSWERS)
         self.lookups: Bounded[Hashable, tuple[EntryId, ...] | None] = Bounded(MOST_ANSWERS)
-        self.encoded: Bounded[Hashable, bytes] = Bounded(MOST_ANSWERS)
+        self.encoded = Sheets(MOST_ANSWERS)
         self.derived: Bounded[Hashable, Any] = Bounded(MOST_ANSWERS)
         self.ordered: Bounded[Hashable, Any] = Bounded(MOST_ORDERED)
         self._watch: Any = None
@@ -117,7 +148,7 @@ class Cache:
     def forget_answers(self) -> None:
         """Drop what is derived; also when a setting changed."""
         self.generation += 1
-        parts: tuple[dict[Any, Any], ...] = (
+        parts: tuple[dict[Any, Any] | Sheets, ...] = (
             self.relative, self._children, self._located, self._names, self.lookups, self.encoded,
             self.derived, self.ordered,
         )  # fmt: skip
@@ -234,6 +265,19 @@ class Cache:
         await turn
 
     # Names ---------------------------------------------------------------------------
+
+    def located(self, text: str) -> tuple[EntryId, int] | None:
+        """What `locate` says, where it has lately been asked."""
+        return self._located.get(text)
+
+    def under_if_known(self, entry: Entry, ancestor: EntryId) -> bool | None:
+        """What `under` says; None where an entry between the two must be read."""
+        at: Entry | None = entry
+        while at is not None and at.id != ancestor:
+            if not at.parent:
+                return False
+            at = self.entries.get(at.parent)
+        return None if at is None else True
 
     async def locate(self, text: str) -> tuple[EntryId, int]:
         """The entry of a DN, and which suffix it was written with.

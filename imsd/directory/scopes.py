@@ -60,6 +60,46 @@ class Scopes:
             else:
                 yield [entry for entry in batch if await self.within(entry, base, scope)]
 
+    def at_hand(self, base: Entry, scope: Scope, plan: Plan | None) -> list[Entry] | None:
+        """The same, of other scopes than the base alone, where nothing must be read for it."""
+        if plan is None:
+            return None
+        cache, lookups = self._cache, plan.lookups
+        if len(lookups) == 1:
+            ids: Iterable[EntryId] | None = cache.lookups.get(lookups[0])
+        else:
+            united: set[EntryId] = set()
+            for lookup in lookups:
+                some = cache.lookups.get(lookup)
+                if some is None:
+                    return None
+                united.update(some)
+            ids = sorted(united)
+        if ids is None:
+            return None
+        whole = scope is Scope.SUBTREE and not base.parent
+        found = []
+        for each in ids:
+            entry = cache.entries.get(each)
+            if entry is None:
+                return None
+            if not whole:
+                inside = self._inside(entry, base, scope)
+                if inside is None:
+                    return None
+                if not inside:
+                    continue
+            found.append(entry)
+        return found
+
+    def _inside(self, entry: Entry, base: Entry, scope: Scope) -> bool | None:
+        """What `within` says; None where something must be read for that."""
+        if scope is Scope.ONE:
+            return entry.parent == base.id
+        if scope is Scope.CHILDREN and entry.id == base.id:
+            return False
+        return True if not base.parent else self._cache.under_if_known(entry, base.id)
+
     async def _walk(self, base: Entry, scope: Scope) -> AsyncIterator[list[Entry]]:
         after = 0
         whole = scope is not Scope.ONE

@@ -16,25 +16,22 @@ from dataclasses import replace
 
 from imsd.directory import referring, schema, tree
 from imsd.directory.access import Policy, Viewer
-from imsd.directory.asserted import Prepared, by_entry, equal_to, items, names_entries
-from imsd.directory.attributes import Definition, Visible
+from imsd.directory.asserted import Prepared, equal_to, names_entries
 from imsd.directory.cache import Cache
 from imsd.directory.conditions import Check, asserting
 from imsd.directory.entry import Entry, Kind
 from imsd.directory.matched import Matched, translated
-from imsd.directory.narrowing import narrowed, recognised
-from imsd.directory.planner import Names, Planner
+from imsd.directory.preparing import Preparing
 from imsd.directory.scopes import PAGE, Scopes
-from imsd.directory.sight import Sight
 from imsd.directory.sorting import CannotSort, Order, Sorted, Sorter, window
 from imsd.directory.synchronizing import Content, Synchronization
-from imsd.directory.view import FETCHED, MOVING, View
+from imsd.directory.view import MOVING, View
 from imsd.errors import AssertionFailed, InvalidDN, LimitReached, NoSuchEntry
 from imsd.store import entry_index
 from imsd.store.database import Database
 from imsd.store.entries import EntryRow
 from imsd.store.ids import EntryId
-from protocols.ldap import evaluation, filters
+from protocols.ldap import filters
 from protocols.ldap.controls import NONE, Controls, sort_control, view_control
 from protocols.ldap.messages import Control, Deref, Scope, SearchRequest
 from protocols.ldap.responses import encode_reference
@@ -54,14 +51,13 @@ def _ignored(control: Control) -> None:
     """A note that nobody takes."""
 
 
-class Search(Sight):
+class Search(Preparing):
     """Searches for one viewer, as the settings stand."""
 
     def __init__(self, db: Database, cache: Cache, policy: Policy, viewer: Viewer) -> None:
         super().__init__(cache, policy, viewer)
         self._db = db
         self._scopes = Scopes(db, cache)
-        self.substring = "all"
         self.look_through = 1_000_000
         self.sort_limit = 100_000
 
@@ -86,10 +82,7 @@ class Search(Sight):
             chosen, types_only = selection(request.attributes), request.types_only
             async for batch in self._matching(request, base, prepared):
                 if batch:
-                    yield [
-                        view.encoded(chosen, types_only) or await view.encode(chosen, types_only)
-                        for view in batch
-                    ]
+                    yield [await view.encode(chosen, types_only) for view in batch]
                 yield b""
             return
         if controls.assertion is not None:
@@ -109,6 +102,36 @@ class Search(Sight):
             for view in batch:
                 yield await show(view)
             yield b""
+
+    def at_hand(self, request: SearchRequest) -> list[bytes] | None:
+        """All that `run` gives without controls, where that is a few entries that are in memory with all that
+        is asked of them: most searches are for one entry or ten. None where it is to be run."""
+        cache = self._cache
+        located = cache.located(request.base)
+        prepared = self.prepared(request.filter)
+        if located is None or prepared is None or request.deref is not Deref.NEVER:
+            return None
+        start = cache.entries.get(located[0])
+        base = None if start is None else self.view(start, located[1])
+        if start is None or base is None or start.kind == Kind.REFERRAL or prepared.fetched:
+            return None
+        scope = request.scope
+        some = [start] if scope is Scope.BASE else self._scopes.at_hand(start, scope, prepared.plan)
+        if some is None or len(some) > min(FEW, self.look_through):
+            return None
+        if scope is not Scope.BASE and cache.derived.get("referrals") != []:
+            return None
+        sheet = cache.encoded.sheet(base.way(selection(request.attributes), request.types_only))
+        suffix, test = base.suffix, prepared.test
+        answers = []
+        for entry in some:
+            view = self.view(entry, suffix)
+            if view is not None and test(view):
+                encoded = sheet.get((entry.id, view.rights))
+                if encoded is None:
+                    return None
+                answers.append(encoded)
+        return answers
 
     async def _references(self, base: View, scope: Scope) -> list[bytes]:
         """Continuations for the referrals in a scope, whatever the filter is (RFC 3296 5.4)."""
@@ -357,61 +380,3 @@ class Search(Sight):
                     if within is not Scope.ONE:
                         waiting.append(place)
         return found
-
-    # Filters -------------------------------------------------------------------------
-
-    async def prepare(self, asked: filters.Filter) -> Prepared:
-        """The filter, compiled and planned; kept until the next change."""
-        key = (asked, self._viewer, self.substring)
-        known: Prepared | None = self._cache.derived.get(key)
-        if known is not None:
-            return known
-        before = self._cache.generation
-        made = replace(await self._prepare(asked), key=key)
-        if before == self._cache.generation:
-            self._cache.derived.keep(key, made)
-        return made
-
-    async def _prepare(self, asked: filters.Filter) -> Prepared:
-        item = recognised(narrowed(asked, self.substring))
-        names: Names = {}
-        fetched: set[str] = set()
-        for each in items(item):
-            await self._note(each, names, fetched)
-        planner = Planner(lambda wanted: self._policy.reads(self._viewer.level, wanted), names)
-        test = evaluation.compiled(item, schema.SCHEMA, lambda leaf: by_entry(leaf, names))
-        return Prepared(test, planner.plan(item), frozenset(fetched))
-
-    async def _note(self, item: filters.Filter, names: Names, fetched: set[str]) -> None:
-        """Locate the entry a DN assertion names; note what else must be fetched."""
-        if isinstance(item, filters.Extensible):
-            if item.dn_attributes:
-                fetched.add("entrydn")
-            if item.attribute is None:
-                fetched |= FETCHED
-                return
-        attribute = getattr(item, "attribute", None)
-        wanted = schema.definition(attribute) if attribute else None
-        if wanted is None:
-            return
-        value = equal_to(item)
-        if value is not None and names_entries(wanted):
-            try:
-                names[wanted.key, value] = await self._shown(value, wanted)
-            except (InvalidDN, UnicodeDecodeError):
-                return  # Undefined
-        else:
-            fetched |= schema.covered(wanted.key) & FETCHED
-
-    async def _shown(self, value: bytes, wanted: Definition) -> EntryId | None:
-        """The entry of a DN, if the viewer may know that it is there."""
-        try:
-            manage, self.manage = self.manage, True
-            try:
-                view = await self.located(value.decode())
-            finally:
-                self.manage = manage
-        except NoSuchEntry:
-            return None
-        hidden = view.entry.flag("hide-dl-membership") and view.rights is not Visible.ADMINISTRATOR
-        return None if hidden and wanted.backlink_of == "member" else view.entry.id

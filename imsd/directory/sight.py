@@ -6,7 +6,7 @@ A name that leads to what he does not see fails as one that leads nowhere does.
 from __future__ import annotations
 
 from imsd.directory import referring, tree
-from imsd.directory.access import Policy, Viewer, rights_class, sees
+from imsd.directory.access import Policy, Viewer, rights_class, seen_as
 from imsd.directory.attributes import Visible
 from imsd.directory.cache import Cache
 from imsd.directory.entry import Entry, Kind
@@ -30,10 +30,11 @@ class Sight:
 
     def view(self, entry: Entry, suffix: int) -> View | None:
         """The entry as the viewer sees it; None if it does not exist for him."""
-        rights = rights_class(self._viewer, entry)
-        if not sees(rights, entry, self._viewer.shut):
+        viewer = self._viewer
+        rights = seen_as(viewer, entry)
+        if rights is None:
             return None
-        return self._view(entry, rights, suffix)
+        return View(self._cache, self._policy, entry, rights, suffix, viewer.shut)
 
     def _view(self, entry: Entry, rights: Visible, suffix: int) -> View:
         return View(self._cache, self._policy, entry, rights, suffix, self._viewer.shut)

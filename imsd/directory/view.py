@@ -7,7 +7,7 @@ the next change (rule 14).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Protocol
@@ -214,21 +214,20 @@ class View:
 
     # Encoding ------------------------------------------------------------------------
 
-    def encoded(self, selection: Selection, types_only: bool) -> bytes | None:
-        """A SearchResultEntry that was made before."""
-        key = (self.entry.id, self.rights, self.suffix, self.shut, selection, types_only)
-        return self._cache.encoded.get(key)
+    def way(self, selection: Selection, types_only: bool) -> Hashable:
+        """How it is shown, besides to whom."""
+        return (selection, types_only, self.suffix, self.shut, self._policy)
 
     async def encode(self, selection: Selection, types_only: bool) -> bytes:
         """A SearchResultEntry."""
-        known = self.encoded(selection, types_only)
+        cache, way = self._cache, self.way(selection, types_only)
+        known = cache.encoded.sheet(way).get((self.entry.id, self.rights))
         if known is not None:
             return known
-        key = (self.entry.id, self.rights, self.suffix, self.shut, selection, types_only)
-        before = self._cache.generation
+        before = cache.generation
         made = await self.render(selection, types_only)
-        if before == self._cache.generation and len(made) <= _MOST_KEPT and not self._moving(selection):
-            self._cache.encoded.keep(key, made)
+        if before == cache.generation and len(made) <= _MOST_KEPT and not self._moving(selection):
+            cache.encoded.keep(way, self.entry.id, self.rights, made)
         return made
 
     def _moving(self, selection: Selection) -> bool:

@@ -44,6 +44,7 @@ from imsd.errors import (
 from imsd.sessions import ldap_settings, password_policy, refusals
 from imsd.settings import LiveSettings
 from imsd.settings.directory import Ldap
+from imsd.settings.logins import Logins
 from imsd.store import credentials
 from imsd.store.ids import AccountId, EntryId
 from imsd.store.transaction import Unit
@@ -110,6 +111,9 @@ class Identity:
         self._security = security
         self._derived = -1
         self._viewer = ANONYMOUS
+        self._page: Ldap | None = None
+        """The settings that `_limits` are of."""
+        self._limits = SearchLimits()
         self._persistent = 0
         self._ended: Callable[[], None] | None = None
         self._watch: RightsWatch | None = None
@@ -143,8 +147,10 @@ class Identity:
     @property
     def limits(self) -> SearchLimits:
         page = self._settings[Ldap]
-        paged = page.size_limit if self._account is None else page.paged_limit
-        return SearchLimits(page.size_limit, paged, page.time_limit)
+        if page is not self._page:
+            paged = page.size_limit if self._account is None else page.paged_limit
+            self._page, self._limits = page, SearchLimits(page.size_limit, paged, page.time_limit)
+        return self._limits
 
     def who_am_i(self) -> str:
         return "" if self._account is None else f"dn:{self._account.dn}"
@@ -236,6 +242,12 @@ class Identity:
             search = await self._search()
             for url in await self._elsewhere(request.base, controls, request.scope):
                 yield encode_reference([url.encode()])
+            if controls is NONE:
+                there = search.at_hand(request)
+                if there is not None:
+                    if there:
+                        yield there
+                    return
             answers = search.run(request, controls, note)
         viewer, derived = self._viewer, self._derived
         if persists:
@@ -527,15 +539,19 @@ class Door:
         self._directory = directory
         self._settings = settings
         self.authenticator = authenticator
+        self._pages: tuple[Ldap | None, Logins | None] = None, None
+        """The settings that `_limits` are of."""
+        self._limits = Limits()
 
     @property
     def limits(self) -> Limits:
-        page = self._settings[Ldap]
-        return Limits(
-            operations=page.operations,
-            idle=page.idle_minutes * 60.0,
-            clear_text=protocols.methods_of(self._settings, Ldap)().clear,
-        )
+        pages = self._settings[Ldap], self._settings[Logins]
+        if pages[0] is not self._pages[0] or pages[1] is not self._pages[1]:
+            page, logins = pages
+            clear = protocols.methods(logins, page.authentication).clear
+            self._pages = pages
+            self._limits = Limits(operations=page.operations, idle=page.idle_minutes * 60.0, clear_text=clear)
+        return self._limits
 
     def root_dse(self) -> SpecialEntry:
         here = self._directory.cache.tree

@@ -53,7 +53,7 @@ def compiled(
         return own
     match filter:
         case filters.Present(attribute):
-            return _undefined if schema.attribute(attribute) is None else _present(attribute)
+            return _undefined if schema.attribute(attribute) is None else present(attribute)
         case filters.Extensible(rule, attribute, value, dn_attributes):
             return _extensible(schema, rule, attribute, value, dn_attributes)
         case _:
@@ -61,7 +61,7 @@ def compiled(
                 test = value_test(filter, schema)
             except BadSyntax:
                 return _undefined
-            return _undefined if test is None else _some(filter.attribute, test)
+            return _undefined if test is None else some(filter.attribute, test)
 
 
 def value_test(
@@ -106,7 +106,9 @@ def _undefined(entry: Readable) -> None:
     return None
 
 
-def _present(attribute: str) -> Test:
+def present(attribute: str) -> Test:
+    """Whether there is any value."""
+
     def test(entry: Readable) -> bool | None:
         values = entry.values(attribute)
         return None if values is None else any(True for _ in values)
@@ -114,7 +116,9 @@ def _present(attribute: str) -> Test:
     return test
 
 
-def _some(attribute: str, matches: ValueTest) -> Test:
+def some(attribute: str, matches: ValueTest) -> Test:
+    """Whether any value matches."""
+
     def test(entry: Readable) -> bool | None:
         values = entry.values(attribute)
         return None if values is None else _any_value(values, matches)

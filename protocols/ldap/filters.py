@@ -6,34 +6,34 @@ Evaluation against an entry is in `evaluation`; the BER form in `requests`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from protocols.errors import BadSyntax
+from protocols.values import value
 
 MAX_TEXT_DEPTH: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class And:
     """All of `filters`; with none, true (RFC 4526)."""
 
     filters: tuple[Filter, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Or:
     """Any of `filters`; with none, false (RFC 4526)."""
 
     filters: tuple[Filter, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Not:
     filter: Filter
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Equal:
     """equalityMatch."""
 
@@ -41,7 +41,7 @@ class Equal:
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Substrings:
     """At least one of the three is given; None means not asked for."""
 
@@ -51,24 +51,24 @@ class Substrings:
     final: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class GreaterOrEqual:
     attribute: str
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class LessOrEqual:
     attribute: str
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Present:
     attribute: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Approx:
     """approxMatch; served as equality."""
 
@@ -76,7 +76,7 @@ class Approx:
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Extensible:
     """extensibleMatch: `rule` or `attribute` or both (RFC 4511 4.5.1.7.7)."""
 

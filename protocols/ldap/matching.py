@@ -62,6 +62,11 @@ class Substring:
         parts = [self.middle(part) for part in middle]
         last = "" if final is None else self.final(final)
         whole = self.whole
+        if len(parts) == 1 and not first and not last:
+            (part,) = parts
+            return lambda value: part in whole(value)
+        if not parts and not last:
+            return lambda value: whole(value).startswith(first)
 
         def found(value: bytes) -> bool:
             text = whole(value)

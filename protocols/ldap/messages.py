@@ -6,15 +6,15 @@ bytes. `requests` and `responses` turn these values into BER and back.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeAlias
 
 from protocols.ldap.filters import Filter
 from protocols.ldap.results import Result
+from protocols.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Control:
     """RFC 4511 4.1.11."""
 
@@ -26,14 +26,14 @@ class Control:
 # Requests ------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Simple:
     """simple authentication (RFC 4513 5.1)."""
 
     password: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Sasl:
     """sasl authentication; `credentials` None and b"" differ (RFC 4511 4.2)."""
 
@@ -41,7 +41,7 @@ class Sasl:
     credentials: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class BindRequest:
     """RFC 4511 4.2. `authentication` is None for a choice that is not known here."""
 
@@ -50,7 +50,7 @@ class BindRequest:
     authentication: Simple | Sasl | None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class UnbindRequest:
     """RFC 4511 4.3."""
 
@@ -74,7 +74,7 @@ class Deref(IntEnum):
     ALWAYS = 3
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SearchRequest:
     """RFC 4511 4.5.1. Limits are entries and seconds; 0 means none asked for."""
 
@@ -97,7 +97,7 @@ class ChangeKind(IntEnum):
     INCREMENT = 3
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Attribute:
     """An attribute description with values (PartialAttribute, RFC 4511 4.1.7)."""
 
@@ -105,7 +105,7 @@ class Attribute:
     values: tuple[bytes, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Change:
     """One change of a ModifyRequest."""
 
@@ -113,7 +113,7 @@ class Change:
     attribute: Attribute
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ModifyRequest:
     """RFC 4511 4.6: all changes or none, in order."""
 
@@ -121,7 +121,7 @@ class ModifyRequest:
     changes: tuple[Change, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AddRequest:
     """RFC 4511 4.7."""
 
@@ -129,14 +129,14 @@ class AddRequest:
     attributes: tuple[Attribute, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class DeleteRequest:
     """RFC 4511 4.8."""
 
     dn: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ModifyDnRequest:
     """RFC 4511 4.9. `new_superior` None keeps the parent."""
 
@@ -146,7 +146,7 @@ class ModifyDnRequest:
     new_superior: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CompareRequest:
     """RFC 4511 4.10."""
 
@@ -155,14 +155,14 @@ class CompareRequest:
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AbandonRequest:
     """RFC 4511 4.11."""
 
     message_id: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ExtendedRequest:
     """RFC 4511 4.12."""
 
@@ -170,7 +170,7 @@ class ExtendedRequest:
     value: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PasswordModify:
     """The value of a Password Modify request (RFC 3062 2).
 
@@ -186,7 +186,7 @@ class PasswordModify:
 # Responses -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class BindResponse:
     """RFC 4511 4.2.2."""
 
@@ -194,7 +194,7 @@ class BindResponse:
     credentials: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SearchResultEntry:
     """RFC 4511 4.5.2."""
 
@@ -202,46 +202,46 @@ class SearchResultEntry:
     attributes: tuple[Attribute, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SearchResultReference:
     """Continuation: LDAP URLs (RFC 4511 4.5.3)."""
 
     urls: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SearchResultDone:
     """RFC 4511 4.5.2."""
 
     result: Result
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ModifyResponse:
     result: Result
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AddResponse:
     result: Result
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class DeleteResponse:
     result: Result
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ModifyDnResponse:
     result: Result
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CompareResponse:
     result: Result
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ExtendedResponse:
     """RFC 4511 4.12; with message id 0 an unsolicited notification (4.4)."""
 
@@ -250,7 +250,7 @@ class ExtendedResponse:
     value: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class IntermediateResponse:
     """RFC 4511 4.13."""
 
@@ -286,7 +286,7 @@ Response: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Message:
     """An LDAPMessage (RFC 4511 4.1.1)."""
 

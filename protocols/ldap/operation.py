@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from protocols.ldap.channel import Command, Kind
 from protocols.ldap.controls import Controls
 from protocols.ldap.messages import Control, Response
-from protocols.ldap.responses import message
+from protocols.ldap.responses import message, messages
 from protocols.ldap.results import Failed, Result, ResultCode
 
 if TYPE_CHECKING:
@@ -133,8 +133,7 @@ class Operation:
         self._connection.send(message(self.message_id, operation, controls))
 
     def send_all(self, operations: list[bytes]) -> None:
-        number = self.message_id
-        self._connection.send(b"".join([message(number, operation) for operation in operations]))
+        self._connection.send(messages(self.message_id, operations))
 
     async def breathe(self) -> None:
         connection = self._connection

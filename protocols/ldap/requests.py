@@ -7,7 +7,6 @@ its tag has in `READERS`. Lists a peer can grow are counted; filters are nested 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from protocols.ldap import ber, filters
@@ -34,6 +33,7 @@ from protocols.ldap.messages import (
     Simple,
     UnbindRequest,
 )
+from protocols.values import value
 
 FILTER_DEPTH: Final = 64
 FILTER_ITEMS: Final = 1024
@@ -50,7 +50,7 @@ _SCOPES: Final = tuple(Scope)
 _DEREFS: Final = tuple(Deref)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Envelope:
     """An LDAPMessage whose operation has not been decoded (RFC 4511 4.1.1).
 
@@ -226,20 +226,34 @@ def _assertion(data: bytes, at: int, end: int) -> tuple[str, bytes]:
 
 def _substrings(data: bytes, at: int, end: int) -> filters.Substrings:
     """initial first, final last, each at most once, none empty (RFC 4511 4.5.1.7.2)."""
-    cursor = Cursor(data, at, end)
-    attribute = cursor.octets().decode()
-    inside = cursor.enter()
-    initial = inside.next(0x80)
+    tag, start, stop = element(data, at, end)
+    if tag != 0x04:
+        raise BadEncoding("an attribute description", at)
+    attribute = data[start:stop].decode()
+    tag, start, last = element(data, stop, end)
+    if tag != 0x30:
+        raise BadEncoding("a list of substrings", stop)
+    if last != end:
+        raise BadValue("one list of substrings", last)
+    initial = final = None
     middle = []
-    while (part := inside.next(0x81)) is not None:
-        middle.append(part)
-    final = inside.next(0x82)
-    if inside.more or cursor.more:
-        raise BadValue("initial, any, final in this order", inside.at)
-    parts = [part for part in (initial, *middle, final) if part is not None]
-    if not parts or not all(parts):
+    while start < last:
+        tag, begin, stop = element(data, start, last)
+        if begin == stop:
+            raise BadValue("substrings that are not empty", start)
+        if tag == 0x81 and final is None:
+            middle.append(data[begin:stop])
+        elif tag == 0x82 and final is None:
+            final = data[begin:stop]
+        elif tag == 0x80 and initial is None and not middle and final is None:
+            initial = data[begin:stop]
+        else:
+            raise BadValue("initial, any, final in this order", start)
+        start = stop
+    count = len(middle) + (initial is not None) + (final is not None)
+    if not count:
         raise BadValue("substrings that are not empty", at)
-    if len(parts) > FILTER_ITEMS:
+    if count > FILTER_ITEMS:
         raise BadValue(f"at most {FILTER_ITEMS} substrings", at)
     return filters.Substrings(attribute, initial, tuple(middle), final)
 

@@ -130,3 +130,22 @@ def message(message_id: int, operation: bytes, controls: tuple[Control, ...] = (
         return b"\x30%c\x02\x01%c%b" % (size + 3, message_id, operation)
     identifier = ber.integer(message_id)
     return b"\x30%b%b%b" % (ber.length(len(identifier) + size), identifier, operation)
+
+
+def messages(message_id: int, operations: Iterable[bytes]) -> bytes:
+    """Several of these, one behind the other."""
+    identifier = ber.integer(message_id)
+    more = len(identifier)
+    parts: list[bytes] = []
+    for operation in operations:
+        size = more + len(operation)
+        if size < 0x80:
+            head = b"\x30%c" % size
+        elif size < 0x100:
+            head = b"\x30\x81%c" % size
+        elif size < 0x10000:
+            head = b"\x30\x82%c%c" % (size >> 8, size & 0xFF)
+        else:
+            head = b"\x30" + ber.length(size)
+        parts += (head, identifier, operation)
+    return b"".join(parts)

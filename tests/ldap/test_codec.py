@@ -244,3 +244,12 @@ def test_substrings_are_in_order_and_not_empty(substrings: bytes) -> None:
     operation = b"\x63%c%b" % (len(operation) - 2, operation[2:])
     with pytest.raises(BadValue):
         READERS[0x63](Envelope.read(writing.message(1, operation)).cursor)
+
+
+@pytest.mark.parametrize("number", [1, 127, 128, 0x7FFFFFFF])
+def test_several_messages_are_the_same_as_each(number: int) -> None:
+    sizes = (0, 1, *(edge + more for edge in (0x80, 0x100, 0x10000) for more in range(-9, 3)), 0x1000000)
+    operations = [bytes(size) for size in sizes]
+    assert writing.messages(number, operations) == b"".join(
+        writing.message(number, each) for each in operations
+    )
