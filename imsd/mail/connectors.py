@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from imsd.directory.imcea import Foreign, encode, site_of
 from imsd.directory.values import Contact, Local, Recipient
@@ -55,6 +55,10 @@ class Originator:
     address: str = ""
     system: bool = False
     peer: str = ""
+
+
+NOTHING_NEW: Final = "takes nothing new (transfer mode)"
+"""Why mail waits that came in mode none; what came before leaves (ims_spec 15-A4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,7 @@ class Connectors:
         if not connector.sends:
             return f"Connector {connector.name} sends nothing (transfer mode)"
         if new and not connector.takes:
-            return f"Connector {connector.name} takes nothing new (transfer mode)"
+            return f"Connector {connector.name} {NOTHING_NEW}"
         return self.waits_for(connector.delivery.link)
 
     def waits_for(self, link: str) -> str:

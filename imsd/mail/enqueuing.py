@@ -35,8 +35,8 @@ def _row(each: Addressee | Copy, time: int, turn: int, held: bool, kept: str) ->
         turn=turn,
         held=held,
         # Whoever releases it wants it tried; then it is parked again where it is to be asked for.
-        parked=(each.parked or bool(kept)) and not held,
-        why="" if held or each.parked else kept,
+        parked=bool(each.parked or kept) and not held,
+        why="" if held else each.parked or kept,
     )
 
 

@@ -14,8 +14,8 @@ class Addressee:
 
     address: local@domain as it goes on the wire. recipient: what the directory knows it as;
     None for an address that is not ours. notify, orcpt_type, orcpt: as given (RFC 3461 4).
-    destination: where it is bound for (imsd.mail.destinations), "": its domain. parked: it waits
-    in the queue until somebody asks for it. sender: the reverse-path of this copy, None for the envelope's;
+    destination: where it is bound for (imsd.mail.destinations), "": its domain. parked: why it
+    waits in the queue, "" if it need not. sender: the reverse-path of this copy, None for the envelope's;
     anew: nothing else of it is the original's either (RFC 3461 5.2.7.1 b). head: fields that this copy begins
     with.
     """
@@ -26,7 +26,7 @@ class Addressee:
     orcpt_type: str = ""
     orcpt: str = ""
     destination: str = ""
-    parked: bool = False
+    parked: str = ""
     sender: str | None = None
     anew: bool = False
     head: str = ""

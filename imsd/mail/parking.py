@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from imsd.mail.connectors import Connectors
+from imsd.mail.connectors import NOTHING_NEW, Connectors
 from imsd.mail.delivery import LOCAL
 from imsd.mail.destinations import Destination
 from imsd.mail.flow import WHY, FlowGate
 from imsd.store import spool
+from imsd.store.spool import Parked
 
 if TYPE_CHECKING:
     from imsd.store.database import Database
@@ -40,7 +41,7 @@ class Parking:
             after = found[-1].id
             for queue_id in dict.fromkeys(each.queue_id for each in found if self._flow.overdue(each)):
                 await self._give_up(queue_id)
-            start = [each for each in found if self._starts(each.destination, each.expires <= time)]
+            start = [each for each in found if self._starts(each, each.expires <= time)]
             kept = [each for each in start if each.why == WHY and each.expires > time]
             if kept:
                 # The oldest first, as there is room.
@@ -51,8 +52,9 @@ class Parking:
         if reparking and self._anything_parks():
             await self._repark()
 
-    def _starts(self, text: str, expired: bool) -> bool:
-        why = self.why(text, new=True)
+    def _starts(self, each: Parked, expired: bool) -> bool:
+        # What waits for another reason came before the connector took nothing new.
+        why = self.why(each.destination, new=not each.why or each.why.endswith(NOTHING_NEW))
         return not why or (expired and not self._connectors.all[0].frozen)
 
     async def _repark(self) -> None:

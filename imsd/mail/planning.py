@@ -115,7 +115,7 @@ class Planner:
         if not out.parked and not out.destination.connector:
             return addressee
         bound = str(out.destination) if out.destination.connector else ""
-        return replace(addressee, address=out.address, destination=bound, parked=bool(out.parked))
+        return replace(addressee, address=out.address, destination=bound, parked=out.parked)
 
     async def _expand(self, plan: Plan, addressee: Addressee, to: DistributionList, depth: int) -> None:
         async def admits(member: Recipient) -> bool:
@@ -162,11 +162,11 @@ class Planner:
         plan.events.append(("redirected", to.address, to.target))
         sender = addressee.sender
         next_to: Recipient | None = None
-        address, destination, parked = to.target, "", False
+        address, destination, parked = to.target, "", ""
         if to.kind != "SMTP":
             try:
                 out = await self.connectors.out_contact(to, plan.originator)
-                address, destination, parked = out.address, str(out.destination), bool(out.parked)
+                address, destination, parked = out.address, str(out.destination), out.parked
             except (NoRoute, PolicyRejected) as refusal:
                 # An address of ours that nobody has: the queue runner tells the sender.
                 address, plan.nowhere = self._nowhere(to), refusal

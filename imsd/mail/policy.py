@@ -331,9 +331,7 @@ def _addressee(address: str, recipient: Recipient | None, given: RcptParameters)
 
 def _outward(out: Out, recipient: Recipient | None, given: RcptParameters) -> Addressee:
     bound = str(out.destination) if out.destination.connector else ""
-    return Addressee(
-        out.address, recipient, given.notify, given.orcpt_type, given.orcpt, bound, bool(out.parked)
-    )
+    return Addressee(out.address, recipient, given.notify, given.orcpt_type, given.orcpt, bound, out.parked)
 
 
 def _handed(path: Path, host: str, given: RcptParameters) -> Addressee:

@@ -8,6 +8,7 @@ import pytest
 
 from imsd.gates import SmtpGate
 from imsd.mail.work import HOUR
+from imsd.store import spool
 from imsd.store.database import Database
 from imsd.store.spool import State
 from tests.mail.peers import MailReactor
@@ -73,6 +74,23 @@ def test_what_is_frozen_is_not_given_up(world: World) -> None:
     world.set(ims__timeout__normal=72)
     world.work()
     assert world.queued() == {} and len(world.far.got) == 1
+
+
+@pytest.mark.parametrize("before", ["inbound", "hold"])
+def test_mode_none_flushes_what_waited_before_it(world: World, before: str) -> None:
+    """ims_spec 3.4.1: how a connector that was inbound only is emptied before it is removed."""
+    world.set(ims__transfer_mode=before)
+    world.send("old@far.test")
+    world.work()
+    (message,) = run(world.db.read(spool.listed))
+    (row,) = run(world.db.read(spool.recipients_of, message.id))
+    assert row.last_error == "Connector ims sends nothing (transfer mode)"
+    world.set(ims__transfer_mode="none")
+    world.send("new@far.test")
+    world.work()
+    world.later(1.1)
+    assert [list(got.rcpt) for got in world.far.got] == [["<old@far.test>"]]
+    assert world.queued() == {"new@far.test": State.PARKED}
 
 
 def test_what_is_kept_in_mode_none_is_given_up_in_its_time(world: World) -> None:
