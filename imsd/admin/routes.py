@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from imsd.admin.operations import Json, operation
 from imsd.admin.protection import protections
+from imsd.directory.recipients import primary_address
+from imsd.directory.values import Contact, DistributionList, Local, PublicFolder, Recipient
 from imsd.errors import ConstraintViolation, Refusal
 from imsd.mail.connectors import Connectors
 from imsd.mail.destinations import Destination
@@ -71,7 +73,8 @@ async def explain(core: Any, address: str, sender: str = "", client: str = "", a
         if (asked := [event for event in QUESTIONS if each.takes(event)])
     ]
     if found.recipient is not None:
-        return {"rules": told, "result": "here", "text": _here(found), "targets": []}
+        text = await _here(core, found.recipient, str(path), told)
+        return {"rules": told, "result": "here", "text": text, "targets": []}
     return {"rules": told, **await _outward(core, found, by, told)}
 
 
@@ -136,5 +139,41 @@ def _path(text: str, domain: str) -> Path:
         raise ConstraintViolation(f"{text}: {error}") from None
 
 
-def _here(found: Addressee) -> str:
-    return f"{type(found.recipient).__name__} {found.address}"
+_CALLED: Final[dict[type, str]] = {
+    Local: "mailbox",
+    DistributionList: "list",
+    Contact: "contact",
+    PublicFolder: "public folder",
+}
+
+
+async def _here(core: Any, found: Recipient, asked: str, told: list[str]) -> str:
+    """Whose it is, and what else becomes of it."""
+    cache = core.directory.cache
+    entry, dn = await cache.entry(found.entry), await cache.dn(found.entry)
+    kind, primary = _CALLED[type(found)], primary_address(entry)
+    if isinstance(found, Local) and found.detail:
+        told.append(f"addressing.separator: {found.detail} is a detail of {primary}")
+    elif found.address not in {each.value.lower() for each in entry.proxies}:
+        told.append(_instead(found, asked))
+    if found.restricted:
+        told.append(f"the {kind} does not accept from everybody (Auth-Orig, Unauth-Orig)")
+    if isinstance(found, Local) and found.alternate is not None:
+        other = await cache.dn(found.alternate)
+        told.append(f"Alt-Recipient: {other} gets the mail{', too' if found.keeps else ''}")
+    if isinstance(found, Contact):
+        told.append(f"Target-Address: {found.kind}:{found.target}")
+    if isinstance(found, DistributionList):
+        expansion = await core.directory.expand(found)
+        told.append(f"it leads to {len(expansion.recipients)} recipients")
+    return f"{kind} {primary or found.address}, {dn}"
+
+
+def _instead(found: Recipient, asked: str) -> str:
+    """Why somebody gets mail for an address that nobody has."""
+    local, _, domain = found.address.rpartition("@")
+    if local in ("postmaster", "abuse"):
+        return (
+            f"{local}: ims.admin_mailbox, else who is postmaster of a domain of ours, else an administrator"
+        )
+    return f"routing.catch_all, {domain}: nobody has {asked}"

@@ -208,7 +208,7 @@ class Policy:
         recipient = self._directory.known_recipient(str(path)) or await self._local(path)
         if recipient is not None:
             if tell is not silent:
-                tell(f"{path} is {type(recipient).__name__} {recipient.address}")
+                tell(f"{path} reaches somebody here")
             return _addressee(recipient.address, recipient, parameters)
         tell(f"{path} is nobody's address")
         inner: Path | Foreign | Recipient | None

@@ -211,7 +211,23 @@ def test_route_explains_shows_and_tests(lab: Lab) -> None:
         assert line in told
     told = lab.here.imsctl("route", "explain", "jean@old.test", "--client", "192.0.2.1").stdout
     assert told.endswith("refused: Relaying is prohibited\n")
-    assert "here: Local bob@example.test" in lab.here.imsctl("route", "explain", "bob@example.test").stdout
+    for address, *lines in (
+        ("bob@example.test", "here: mailbox bob@example.test, cn=bob,cn=Recipients,"),
+        ("bob", "here: mailbox bob@example.test, "),
+        (
+            "bob+x@example.test",
+            "addressing.separator: x is a detail of bob@example.test",
+            "here: mailbox bob@",
+        ),
+        ("abuse@example.test", "abuse: ims.admin_mailbox, else who is ", "here: mailbox "),
+    ):
+        told = lab.here.imsctl("route", "explain", address).stdout
+        assert all(line in told for line in lines), told
+    lab.set(lab.here, routing__catch_all={"example.test": "bob@example.test"})
+    told = lab.here.imsctl("route", "explain", "who@example.test").stdout
+    assert "routing.catch_all, example.test: nobody has who@example.test" in told
+    assert "here: mailbox bob@example.test" in told
+    lab.set(lab.here, routing__catch_all={})
     shown = lab.here.imsctl("route", "show").stdout
     assert "old.test" in shown and "reroute:paris.test" in shown and "#example.test" in shown
     assert lab.here.imsctl("route", "test-relay", "--client", "127.0.0.1").stdout.startswith("refused: ")
