@@ -7,8 +7,10 @@ been taken without having been noted, and is sent as one that may be a repetitio
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -120,13 +122,22 @@ class Journal:
             try:
                 self.standing.take(json.loads(line))
             except ValueError:
-                break  # cut off in the writing: that piece is sent again
-        self._file = self.path.open("a" if self.resumed else "w", encoding="utf-8")
+                continue  # cut off in the writing: that piece was sent again, and has a line further down
+        self._file = self.path.open("r+" if self.path.exists() else "x", encoding="utf-8")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OSError(f"{source} is being imported already") from None
+        if not self.resumed:
+            self._file.truncate()
+        self._file.seek(0, os.SEEK_END)
         self._file.write("\n" if self.resumed else self._mark + "\n")
 
     def take(self, piece: dict[str, Any]) -> None:
         self._file.write(json.dumps(piece) + "\n")
         self._file.flush()
+        # One piece at most may have been taken without a line, whatever has stopped.
+        os.fsync(self._file.fileno())
         self.standing.take(piece)
 
     def close(self, finished: bool) -> None:

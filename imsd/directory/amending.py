@@ -27,7 +27,7 @@ from imsd.store.transaction import Unit
 _MEANING: Final = VIEWS | limits.KEYS | frozenset(
     {
         "objectclass", "cn", "uid", "target-address", "ref", "imsadministrator", "imsaccountdisabled",
-        "associateddomain", protocols.KEY, searchrights.BY,
+        "associateddomain", "imsmailboxfate", protocols.KEY, searchrights.BY,
     }
 )  # fmt: skip
 """Attributes that something else follows from."""

@@ -43,6 +43,7 @@ from imsd.store.transaction import Unit
 from protocols.errors import BadSyntax
 from protocols.ldap import ldif
 from protocols.ldap.dn import DN
+from protocols.ldap.schema import Usage
 from protocols.turns import SLICE, another_turn
 
 if TYPE_CHECKING:
@@ -267,7 +268,9 @@ def _told(name: str) -> tuple[Definition, bool]:
     """What a description names, and whether it is a value that a new entry takes along."""
     definition = known(name)
     kept = (Kept.VALUE, Kept.VIEW, Kept.CREDENTIAL)
-    return definition, definition.kept in kept and not definition.type.operational
+    # `ref` is what a referral is about (RFC 3296 2.2), though it is no attribute of users.
+    given = not definition.type.operational or definition.type.usage is Usage.DISTRIBUTED
+    return definition, definition.kept in kept and given
 
 
 # In the unit -----------------------------------------------------------------------------

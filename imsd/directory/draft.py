@@ -109,6 +109,8 @@ def finish(
     names: dict[str, NameKind] = {proxy.name: proxy.kind for proxy in listed}
     if kind is Kind.MAILBOX:
         names.update(proxies.logins(working, names))
+    if working.text("imsmailboxfate").lower() not in ("", "delete", "refuse"):
+        raise ConstraintViolation("imsMailboxFate: delete or refuse")
     protocols.parse_all(
         value.decode("utf-8", "replace") for value in working.attributes.get(protocols.KEY, ())
     )

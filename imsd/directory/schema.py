@@ -209,9 +209,11 @@ def closed(names: frozenset[str]) -> tuple[str, ...]:
 
     Raises ObjectClassViolation.
     """
+    whole = {each.name for name in names if object_class(name) for each in SCHEMA.superclasses(name)}
+    above = {sup.name for name in whole for sup in SCHEMA.superclasses(name) if sup.name != name}
     found: dict[str, None] = {"top": None}
-    for name in sorted(names):
-        object_class(name)
+    # In an order that does not depend on which of them were given.
+    for name in sorted(whole - above):
         for each in reversed(SCHEMA.superclasses(name)):
             found[each.name] = None
     return tuple(found)

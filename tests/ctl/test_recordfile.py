@@ -95,6 +95,29 @@ def test_an_import_that_was_stopped_goes_on(source: Path, stop: int) -> None:
     assert not again.path.exists()
 
 
+def test_an_import_that_was_stopped_again_and_again_goes_on(source: Path) -> None:
+    later: list[bool] = []
+    for _ in range(10):
+        journal = Journal(source, "options", afresh=False)
+        server = Server(2)
+        try:
+            send(RecordFile(source), server, journal.standing, journal.take, lambda _: None, journal.resumed)
+        except ConnectionError:
+            later += [piece[2] for piece in server.pieces]
+            journal.close(finished=False)
+            continue
+        break
+    assert journal.standing.counts == {"added": 4} and len(journal.standing.refused) == 1
+    assert later == [False, True, True]
+
+
+def test_one_import_of_a_file_at_a_time(source: Path) -> None:
+    journal = Journal(source, "options", afresh=False)
+    with pytest.raises(OSError, match="being imported already"):
+        Journal(source, "options", afresh=False)
+    journal.close(finished=True)
+
+
 def test_another_file_or_other_options_begin_at_the_start(source: Path) -> None:
     journal = Journal(source, "options", afresh=False)
     journal.take({"step": "entries", "next": 2, "counts": {}, "later": [], "refused": []})

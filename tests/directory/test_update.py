@@ -412,6 +412,8 @@ def test_a_setting_says_the_fate_of_all_mailboxes(
 ) -> None:
     monkeypatch.setattr(mailboxes, "usage", lambda tx, account: mailboxes.Usage(1, 1, 0, 0))
     configure(directory, ldap__delete_mailboxes="true")
+    with pytest.raises(ConstraintViolation, match="delete or refuse"):
+        change(directory, ANN, ("replace", "imsMailboxFate", ["burn"]))
     change(directory, ANN, ("replace", "imsMailboxFate", ["refuse"]))
     with pytest.raises(UnwillingToPerform):
         run(directory.delete_entry(ANN, SERVER))
