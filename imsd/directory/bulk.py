@@ -223,8 +223,9 @@ async def _prepared(directory: Directory, record: ldif.Record, wanted: Wanted) -
     """Raises refusals for what can be judged without the store."""
     if isinstance(record, ldif.Content):
         now, references, uuid = _split(record.attributes)
-        entry = wanted.step is Pass.ENTRIES
-        verifier = await directory.verifier_of(now) if entry and not wanted.rehearse else None
+        entry = wanted.step is Pass.ENTRIES and not wanted.rehearse
+        secret = entry and any(_told(name)[0].kept is Kept.CREDENTIAL for name, _ in now)
+        verifier = await directory.verifier_of(now) if secret else None
         return _Prepared(record, now, references, uuid, verifier)
     if isinstance(record, ldif.Add):
         given = [(name, list(values)) for name, values in record.attributes]
@@ -243,12 +244,10 @@ def _split(attributes: ldif.Attributes) -> tuple[Given, Given, bytes | None]:
     now: list[tuple[str, list[bytes]]] = []
     later: list[tuple[str, list[bytes]]] = []
     uuid = None
-    is_alias = any(
-        value.lower() == b"alias"
-        for name, values in attributes
-        if name.lower() == "objectclass"
-        for value in values
-    )
+    is_alias = False
+    for name, values in attributes:
+        if name.lower() == "objectclass":
+            is_alias = any(value.lower() == b"alias" for value in values)
     for name, values in attributes:
         definition, stays = _told(name)
         if stays:

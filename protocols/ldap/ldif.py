@@ -18,6 +18,7 @@ import binascii
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from protocols.errors import BadSyntax
@@ -157,21 +158,41 @@ def _lines(text: bytes) -> list[tuple[int, str, bytes | None]]:
     found: list[tuple[int, str, bytes | None]] = []
     # A comment may be folded as well: its folds go with it.
     for number, line in _logical(text):
-        if line.startswith(b"#"):
+        described, colon, rest = line.partition(b":")
+        name = _described(described) if colon and len(described) <= _LONG else ""
+        if not name and line.startswith(b"#"):
             continue
         if len(found) >= MAX_LINES:
             raise BadSyntax(f"at most {MAX_LINES} lines in a record", number)
-        if line.strip() == b"-":
+        if name:
+            found.append((number, name, _value(rest, number)))
+        elif line.strip() == b"-":
             found.append((number, "-", None))
-            continue
-        described, colon, rest = line.partition(b":")
-        if not colon or not _DESCRIPTION.fullmatch(described):
+        elif colon and _DESCRIPTION.fullmatch(described):
+            found.append((number, described.decode("ascii"), _value(rest, number)))
+        else:
             raise BadSyntax("attribute: value", number)
-        found.append((number, described.decode("ascii"), _value(rest, number)))
     return found
 
 
-def _logical(text: bytes) -> Iterator[tuple[int, bytes]]:
+_LONG: Final = 100
+"""Octets of a description that is worth remembering."""
+
+
+@lru_cache(maxsize=1024)
+def _described(described: bytes) -> str:
+    """A description of an attribute; "" for what is none."""
+    return described.decode("ascii") if _DESCRIPTION.fullmatch(described) else ""
+
+
+def _logical(text: bytes) -> Iterable[tuple[int, bytes]]:
+    """Lines that are not empty, by the number of their first; folded ones are one."""
+    if b"\n " in text or b"\r" in text or text[:1] == b" ":
+        return _unfolded(text)
+    return [(number, line) for number, line in enumerate(text.split(b"\n"), 1) if line]
+
+
+def _unfolded(text: bytes) -> Iterator[tuple[int, bytes]]:
     number, held, first = 0, b"", 0
     for raw in text.replace(b"\r\n", b"\n").split(b"\n"):
         number += 1
@@ -188,12 +209,13 @@ def _logical(text: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _value(rest: bytes, number: int) -> bytes:
-    if rest.startswith(b":"):
+    first = rest[:1]
+    if first == b":":
         try:
             return base64.b64decode(rest[1:].strip(b" "), validate=True)
         except (binascii.Error, ValueError):
             raise BadSyntax("base64 behind two colons", number) from None
-    if rest.startswith(b"<"):
+    if first == b"<":
         raise BadSyntax("no URLs: put the value in as base64", number)
     return rest.lstrip(b" ")
 
@@ -206,14 +228,23 @@ def _text(value: bytes | None, number: int) -> str:
 
 
 def _attributes(lines: list[tuple[int, str, bytes | None]], number: int) -> Attributes:
-    found: dict[str, tuple[str, list[bytes]]] = {}
+    found: dict[str, tuple[str, tuple[bytes, ...]]] = {}
+    several: dict[str, list[bytes]] = {}
     for line, description, value in lines:
         if value is None:
             raise BadSyntax("attribute: value", line)
-        found.setdefault(description.lower(), (description, []))[1].append(value)
+        key = description.lower()
+        if key not in found:
+            found[key] = (description, (value,))
+        elif key in several:
+            several[key].append(value)
+        else:
+            several[key] = [*found[key][1], value]
     if not found:
         raise BadSyntax("attributes of the entry", number)
-    return tuple((description, tuple(values)) for description, values in found.values())
+    for key, values in several.items():
+        found[key] = (found[key][0], tuple(values))
+    return tuple(found.values())
 
 
 def _change(dn: str, kind: str, lines: list[tuple[int, str, bytes | None]], number: int) -> Record:
