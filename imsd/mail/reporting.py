@@ -205,6 +205,9 @@ class Reporter:
             (to,),
             body="7BIT" if data.isascii() else "8BITMIME",
             smtputf8=not data.isascii() and (summary.raw or not to.address.isascii()),
+            # RFC 6710 4.6: as urgent as what it is about.
+            priority=message.priority,
+            mt_priority=message.mt_priority,
             tls=message.tls,
         )
         accepted = await self._delivery.accept(envelope, new_blob(data, summary))

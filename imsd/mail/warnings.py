@@ -14,13 +14,13 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import LoopingCall
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from imsd.directory.limits import site_bounds
-from imsd.errors import NoSuchEntry, NoSuchMailbox, Refusal
+from imsd.errors import NoSuchEntry, NoSuchMailbox
 from imsd.mail import texts
+from imsd.rounds import Rounds
 from imsd.settings.quotas import Quotas
 from imsd.store import messages, quotas, tracking
 from imsd.store.blobs import NewBlob, new_blob
@@ -69,35 +69,23 @@ class Warner:
         self._reactor = reactor
         self._site: Bounds | None = None
         self._unwatch: Any = None
-        self._running: Deferred[Any] | None = None
-        self._loop = LoopingCall(self._round)
-        self._loop.clock = reactor
+        failed = "limits of mailboxes could not be kept; it is tried again"
+        self._rounds = Rounds(self.look, reactor, self.log, failed)
 
     def start(self) -> None:
         self._unwatch = self._settings.on_change(self._changed)
-        self._loop.start(ROUND)
+        self._rounds.start(ROUND)
 
     def stop(self) -> None:
         """Nothing further is begun."""
         if self._unwatch is not None:
             self._unwatch()
-        if self._loop.running:
-            self._loop.stop()
-        if self._running is not None:
-            self._running.cancel()
+        self._rounds.stop()
 
     def _changed(self) -> None:
-        if self._loop.running and site_bounds(self._settings[Quotas]) != self._site:
-            self._loop.reset()
-            Deferred.fromCoroutine(self.put_defaults()).addErrback(self._failed)
-
-    def _round(self) -> Deferred[Any]:
-        self._running = Deferred.fromCoroutine(self.look())
-        return self._running.addErrback(self._failed)
-
-    def _failed(self, failure: Any) -> None:
-        if not failure.check(CancelledError, Refusal):
-            self.log.failure("limits of mailboxes could not be kept; it is tried again", failure)
+        if self._rounds.running and site_bounds(self._settings[Quotas]) != self._site:
+            self._rounds.reset()
+            Deferred.fromCoroutine(self.put_defaults()).addErrback(self._rounds.tell)
 
     async def put_defaults(self) -> None:
         """Have the site's limits enforced where mailboxes have none of their own."""

@@ -63,6 +63,16 @@ def test_a_priority_is_relayed_by_the_parameter_or_by_the_field(world: World) ->
     assert f"SIZE={len(TEXT) + len(field)}" in world.far.got[0].mail
 
 
+def test_a_report_is_as_urgent_as_what_it_is_about(world: World) -> None:
+    """RFC 6710 4.6."""
+    world.near.extensions = ("MT-PRIORITY STANAG4406", "SIZE")
+    world.far.end = "550 5.7.1 no"
+    world.send("y@far.test", sender="x@near.test", mt_priority=6, priority=1)
+    world.work()
+    (report,) = world.near.got
+    assert report.mail.startswith("<> ") and report.mail.endswith(" MT-PRIORITY=6")
+
+
 def test_what_is_left_of_a_deadline_is_relayed(world: World) -> None:
     world.near.extensions = ("DELIVERBY 60", "DSN")
     world.send("x@near.test", timing=by(world, 10, "R"))

@@ -14,12 +14,12 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import LoopingCall
+from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from imsd.directory.values import Local, PublicFolder
 from imsd.errors import NoSuchMailbox, NoSuchRecipient, Refusal
+from imsd.rounds import Rounds
 from imsd.settings.tls_reports import TlsReports
 from imsd.store import mailboxes, messages, tls_received
 from imsd.store.changes import MailboxScope
@@ -64,61 +64,31 @@ class TlsInbox:
         self._directory = directory
         self._settings = settings
         self._blobs = blobs
-        self._reactor = reactor
         self._watched: MailboxScope | None = None
         self._watch: Any = None
-        self._soon: Any = None
-        self._running: Deferred[Any] | None = None
         self._unwatch: Callable[[], None] | None = None
         self._address = ""
-        self._loop = LoopingCall(self._round)
-        self._loop.clock = reactor
+        failed = "reports on TLS could not be read; it is tried again"
+        self._rounds = Rounds(self.look, reactor, self.log, failed)
 
     def start(self) -> None:
         self._unwatch = self._settings.on_change(self._changed)
-        self._loop.start(ROUND)
+        self._rounds.start(ROUND)
 
     def stop(self) -> None:
         """Nothing further is begun."""
         if self._unwatch is not None:
             self._unwatch()
-        if self._loop.running:
-            self._loop.stop()
-        if self._soon is not None:
-            self._soon.cancel()
-            self._soon = None
         if self._watch is not None:
             self._watch.stop()
-        if self._running is not None:
-            self._running.cancel()
+        self._rounds.stop()
 
     def _changed(self) -> None:
         if self._settings[TlsReports].address != self._address:
             self._come()
 
     def _come(self, *_: Any) -> None:
-        if self._soon is None and self._loop.running:
-            self._soon = self._reactor.callLater(SOON, self._look_soon)
-
-    def _look_soon(self) -> None:
-        self._soon = None
-        if self._running is None:
-            self._round()
-        else:
-            self._come()
-
-    def _round(self) -> Deferred[Any]:
-        if self._running is not None:
-            return Deferred.fromCoroutine(_nothing())
-        self._running = Deferred.fromCoroutine(self.look())
-        return self._running.addErrback(self._failed).addBoth(self._ended)
-
-    def _ended(self, _: Any) -> None:
-        self._running = None
-
-    def _failed(self, failure: Any) -> None:
-        if not failure.check(CancelledError, Refusal):
-            self.log.failure("reports on TLS could not be read; it is tried again", failure)
+        self._rounds.soon(SOON)
 
     async def look(self) -> int:
         """Read what has come; how many reports are new."""
@@ -191,10 +161,6 @@ class TlsInbox:
             read.total("failures"),
             content,
         )
-
-
-async def _nothing() -> None:
-    return None
 
 
 def _begin(tx: Transaction, account: AccountId, mailbox: MailboxId) -> int:

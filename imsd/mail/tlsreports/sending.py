@@ -18,7 +18,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from imsd.errors import NoSuchEntry, Refusal
@@ -27,6 +26,7 @@ from imsd.mail.names import LookupFailed, Names
 from imsd.mail.requiring import REPORT
 from imsd.mail.tlsreports.letter import letter
 from imsd.mail.tlsreports.posting import Undelivered
+from imsd.rounds import Rounds
 from imsd.settings.tls_reports import TlsReports
 from imsd.store import tls_received
 from imsd.store import tls_results as rows
@@ -79,28 +79,16 @@ class TlsReporter:
         self._names = names
         self._post = post
         self._now = now
-        self._running: Deferred[Any] | None = None
         self._tidied = -1
-        self._loop = LoopingCall(self._round)
-        self._loop.clock = reactor
+        failed = "reports on TLS could not be sent; it is tried again"
+        self._rounds = Rounds(self.look, reactor, self.log, failed)
 
     def start(self) -> None:
-        self._loop.start(ROUND)
+        self._rounds.start(ROUND)
 
     def stop(self) -> None:
         """Nothing further is begun; what is being sent is claimed, and comes again."""
-        if self._loop.running:
-            self._loop.stop()
-        if self._running is not None:
-            self._running.cancel()
-
-    def _round(self) -> Deferred[Any]:
-        self._running = Deferred.fromCoroutine(self.look())
-        return self._running.addErrback(self._failed)
-
-    def _failed(self, failure: Any) -> None:
-        if not failure.check(CancelledError, Refusal):
-            self.log.failure("reports on TLS could not be sent; it is tried again", failure)
+        self._rounds.stop()
 
     async def look(self) -> None:
         """Do what is due."""
