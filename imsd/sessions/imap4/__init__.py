@@ -21,7 +21,8 @@ arranging   SORT and THREAD: what they ask of messages
 arranged    SORT and THREAD: orders and answers, kept for the next time
 trees       who hears of what happens in the mailboxes of an account
 doubts      NOTIFY: whether a session is who it was to the owners of mailboxes
-notices     NOTIFY: what a session hears of mailboxes that it has not selected
+heard       NOTIFY: what happened in mailboxes that a session has not selected, until it is told
+notices     NOTIFY: what it is told of them
 narrowing   SEARCH: what the search index says of the texts
 columns     SEARCH: keys evaluated on the columns of the mailbox index
 remembered  SEARCH: dates and fields of content, for the next search

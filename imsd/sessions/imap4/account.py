@@ -121,11 +121,11 @@ class ImapAccount:
                 self.made.update(own[key])
 
         gone = {} if left is None else left
-        with nullcontext() if self.notices is None else self.notices.making(own, gone):
+        with nullcontext() if self.notices is None else self.notices.heard.making(own, gone):
             yield made
 
     def _changing(self, account: AccountId, *changed: str) -> AbstractContextManager[None]:
-        return nullcontext() if self.notices is None else self.notices.changing(account, *changed)
+        return nullcontext() if self.notices is None else self.notices.heard.changing(account, *changed)
 
     @property
     def reader(self) -> AccountId:
@@ -305,7 +305,7 @@ class ImapAccount:
 
     def annotating(self, *keys: tuple[AccountId, MailboxId]) -> AbstractContextManager[None]:
         """While this session changes annotations, of which it need not be told."""
-        return nullcontext() if self.notices is None else self.notices.annotating(*keys)
+        return nullcontext() if self.notices is None else self.notices.heard.annotating(*keys)
 
     # Changing the tree -----------------------------------------------------------------
 

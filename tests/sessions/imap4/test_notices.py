@@ -7,7 +7,8 @@ import time
 import pytest
 from zope.interface.verify import verifyObject
 
-from imsd.sessions.imap4 import doubts, naming, notices
+from imsd.sessions.imap4 import doubts, naming
+from imsd.sessions.imap4 import heard as marking
 from imsd.store import acl, jobs, mailboxes
 from imsd.store.changes import DIRECTORY, EntriesChanged, MailboxScope, MessagesAdded
 from imsd.store.flags import DELETED, SEEN, IndexRow
@@ -295,7 +296,7 @@ def test_one_notice_for_a_burst(held, database):
 
 
 def test_too_much_is_told_to_be_too_much(held, database, monkeypatch):
-    monkeypatch.setattr(notices, "MOST", 5)
+    monkeypatch.setattr(marking, "MOST", 5)
     heard = listen(session(held), group())
     for number in range(7):
         box(database, f"box{number}")
@@ -318,14 +319,14 @@ def test_who_ended_is_not_called(held, database):
 def test_many_mailboxes_cost_a_mark_each(held, database):
     """10,000 mailboxes: nothing is kept of those where nothing happens; a change costs microseconds."""
     heard = listen(session(held), group(events=Event.MESSAGES))
-    assert not heard._marks
+    assert not heard.heard.marks
     row = IndexRow(Uid(1), 0, 0, ModSeq(2), 1, 1, BlobId(1))
     began = time.perf_counter()
     for number in range(10_000):
         scope = MailboxScope(ALICE, MailboxId(number + 100))
         database.feed.publish(MessagesAdded(scope, 1, 2, (row,)))
     assert time.perf_counter() - began < 2.0
-    assert len(heard._marks) == 10_000 and not heard.overflowed
+    assert len(heard.heard.marks) == 10_000 and not heard.overflowed
     assert told(heard) == []
 
 
