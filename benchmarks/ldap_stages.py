@@ -131,25 +131,22 @@ class Stages:
         database: Any = self.database
         database.write = written
         talks, units, commits = [], [], []
+        outcomes: list[Any] = []
         for _ in range(self.rounds * TURNS // GROUP):
             spent = 0.0
-            outcomes: list[Any] = []
-            for _ in range(GROUP):
+            for number in range(GROUP):
                 before = time.thread_time()
                 server.dataReceived(next(requests))
+                # Each finds that there was a change since the one before it.
+                for change in outcomes[number].changes if outcomes else ():
+                    feed.publish(change)
                 spent += time.thread_time() - before
-                # Each is told of on its own, as one that others wait behind.
-                if outcomes:
-                    before = time.thread_time()
-                    for change in outcomes.pop().changes:
-                        feed.publish(change)
-                    spent += time.thread_time() - before
-                elif len(taken) == GROUP // 2:
-                    took, committed, outcomes = unit(taken)
-                    taken.clear()
-                    units.append(took)
-                    commits.append(committed)
+                self._settle(server)
             talks.append(spent / GROUP * 1e6)
+            took, committed, outcomes = unit(taken)
+            taken.clear()
+            units.append(took)
+            commits.append(committed)
         database.write = write
         connection.close()
         assert b"\x67\x07\x0a\x01\x00" in transport.value()

@@ -1,8 +1,9 @@
 """Entries, names and answers in the process, kept true by the change feed.
 
 1. An entry is dropped when a change names it; everything derived from entries (names,
-   lookups, encoded answers, recipients, people) is dropped whole with every change, for it is
-   cheap to make again and hard to know what it rests on.
+   lookups, encoded answers, recipients, people) is dropped whole with it, for it is cheap to make
+   again and hard to know what it rests on. Where a change is of `DESCRIPTIVE` attributes alone it is known:
+   the entry, what is shown of it, who found it by these attributes, and what is in their order.
 2. What was read is kept only if no change came while it was read (`generation`).
 3. A change the feed missed makes everything cold.
 4. Each part is bounded; a full one is emptied by its oldest quarter.
@@ -11,12 +12,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from twisted.internet.defer import Deferred
 
 from imsd.directory import tree
 from imsd.directory.entry import Entry, Kind, Values
+from imsd.directory.kept import DESCRIPTIVE, Bounded, Grouped, Numbers
 from imsd.directory.tree import Tree
 from imsd.errors import NoSuchEntry
 from imsd.store import credentials, entries, entry_index
@@ -27,12 +29,9 @@ from imsd.store.ids import EntryId
 from imsd.store.transaction import Transaction
 from protocols.ldap.dn import DN
 
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
-
 MOST_ENTRIES = 20_000
 MOST_ANSWERS = 20_000
-MOST_SHEETS = 512
+MOST_WAYS = 512
 """Ways of showing entries: suffixes, attributes asked for, what is shut to whom."""
 MOST_ORDERED = 8
 """Sorted lists that clients leaf through; each may be long."""
@@ -40,49 +39,6 @@ HIDING = ("hide-from-address-book", "TRUE")
 """The indexed value of entries that are not shown to all."""
 AT_ONCE = 32
 """Entries that are a bounded few rows; more of them are read in a thread."""
-
-
-class Bounded(dict[K, V], Generic[K, V]):
-    """A dictionary that forgets its oldest quarter when it is full."""
-
-    def __init__(self, most: int) -> None:
-        super().__init__()
-        self._most = most
-
-    def keep(self, key: K, value: V) -> None:
-        if len(self) >= self._most:
-            for old in list(self)[: max(1, self._most // 4)]:
-                del self[old]
-        self[key] = value
-
-
-class Sheets:
-    """Encoded entries: for each way of showing them a sheet, by entry and rights class. A full one is emptied
-    whole: rights classes and ways that are asked for again make it anew."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._count = 0
-        self._sheets: dict[Hashable, dict[tuple[EntryId, int], bytes]] = {}
-
-    def sheet(self, way: Hashable) -> dict[tuple[EntryId, int], bytes]:
-        """The sheet of a way; to be read, and only until the next change."""
-        found = self._sheets.get(way)
-        if found is None:
-            if len(self._sheets) >= MOST_SHEETS:
-                self.clear()
-            found = self._sheets[way] = {}
-        return found
-
-    def keep(self, way: Hashable, entry: EntryId, rights: int, encoded: bytes) -> None:
-        if self._count >= self._most:
-            self.clear()
-        self.sheet(way)[entry, rights] = encoded
-        self._count += 1
-
-    def clear(self) -> None:
-        self._sheets.clear()
-        self._count = 0
 
 
 def _number(tx: Transaction) -> int:
@@ -99,6 +55,9 @@ class Cache:
     def __init__(self, db: Database) -> None:
         self._db = db
         self.generation = 0
+        """Moves with every change."""
+        self.standing = 0
+        """Moves with every change that somebody's rights may rest on."""
         self.tree: Tree | None = None
         self._tree_is_old = False
         self.entries: Bounded[EntryId, Entry] = Bounded(MOST_ENTRIES)
@@ -106,8 +65,11 @@ class Cache:
         self._children: Bounded[tuple[EntryId, str], EntryId | None] = Bounded(MOST_ANSWERS)
         self._located: Bounded[str, tuple[EntryId, int]] = Bounded(MOST_ANSWERS)
         self._names: Bounded[str, Any] = Bounded(MOST_ANSWERS)
-        self.lookups: Bounded[Hashable, tuple[EntryId, ...] | None] = Bounded(MOST_ANSWERS)
-        self.encoded = Sheets(MOST_ANSWERS)
+        self.lookups: Grouped[str, Hashable, tuple[EntryId, ...]] = Grouped(MOST_ANSWERS)
+        """By attribute."""
+        self.encoded: Grouped[EntryId, int, bytes] = Grouped(MOST_ANSWERS)
+        """By entry, and a number of `ways`."""
+        self.ways = Numbers(MOST_WAYS)
         self.derived: Bounded[Hashable, Any] = Bounded(MOST_ANSWERS)
         self.ordered: Bounded[Hashable, Any] = Bounded(MOST_ORDERED)
         self._watch: Any = None
@@ -141,14 +103,30 @@ class Cache:
                 self.entries.pop(entry_id, None)
             if self.tree is not None and self.tree.root in ids:
                 self._tree_is_old = True
-        self.forget_answers()
+        attributes = change.attributes if isinstance(change, EntriesChanged) else None
+        if ids is not None and attributes is not None and attributes <= DESCRIPTIVE:
+            self._forget_descriptions(ids, attributes)
+        else:
+            self.forget_answers()
         for told in self._told:
             told(ids)
+
+    def _forget_descriptions(self, ids: Iterable[EntryId], attributes: Iterable[str]) -> None:
+        """Drop what rests on these attributes of these entries."""
+        self.generation += 1
+        for entry_id in ids:
+            self.encoded.forget(entry_id)
+            # It tells the version of the entry.
+            self.derived.pop(("person", entry_id), None)
+        for key in attributes:
+            self.lookups.forget(key)
+        self.ordered.clear()
 
     def forget_answers(self) -> None:
         """Drop what is derived; also when a setting changed."""
         self.generation += 1
-        parts: tuple[dict[Any, Any] | Sheets, ...] = (
+        self.standing += 1
+        parts: tuple[dict[Any, Any] | Grouped[Any, Any, Any], ...] = (
             self.relative, self._children, self._located, self._names, self.lookups, self.encoded,
             self.derived, self.ordered,
         )  # fmt: skip
@@ -225,13 +203,12 @@ class Cache:
 
     async def equal(self, attribute: str, value: str) -> tuple[EntryId, ...]:
         """Entries that may hold an indexed value; a bounded few."""
-        key = (attribute, value)
-        known = self.lookups.get(key)
+        known = self.lookups.of(attribute).get(value)
         if known is None:
             before = self.generation
             known = tuple(await self._db.read_few(entry_index.equal, attribute, value, 1000))
             if before == self.generation:
-                self.lookups.keep(key, known)
+                self.lookups.keep(attribute, value, known)
         return known
 
     async def count_children(self, parent: EntryId, every: bool) -> int:

@@ -191,14 +191,14 @@ class Directory:
     async def person_by_login(self, name: str) -> Person | None:
         r"""By alias, any SMTP address, DN in either suffix, or DOMAIN\alias; None if unknown."""
         key = ("login", name)
-        known: Person | None = self.cache.derived.get(key)
+        known: AccountId | None = self.cache.derived.get(key)
         if known is not None:
-            return known
+            return await self.person(known)
         before = self.cache.generation
         entry_id = await self._login(name)
         person = None if entry_id is None else await self.person(AccountId(entry_id))
         if person is not None and before == self.cache.generation:
-            self.cache.derived.keep(key, person)
+            self.cache.derived.keep(key, person.account)
         return person
 
     async def _login(self, name: str) -> EntryId | None:

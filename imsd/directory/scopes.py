@@ -66,11 +66,11 @@ class Scopes:
             return None
         cache, lookups = self._cache, plan.lookups
         if len(lookups) == 1:
-            ids: Iterable[EntryId] | None = cache.lookups.get(lookups[0])
+            ids: Iterable[EntryId] | None = cache.lookups.of(lookups[0].key).get(lookups[0])
         else:
             united: set[EntryId] = set()
             for lookup in lookups:
-                some = cache.lookups.get(lookup)
+                some = cache.lookups.of(lookup.key).get(lookup)
                 if some is None:
                     return None
                 united.update(some)
@@ -122,14 +122,14 @@ class Scopes:
         """Every entry one of them finds, ascending; None if walking is better."""
         found: dict[EntryId, None] = {}
         for lookup in lookups:
-            ids = self._cache.lookups.get(lookup)
+            ids = self._cache.lookups.of(lookup.key).get(lookup)
             if ids is None:
                 before = self._cache.generation
                 ids = await self._look(lookup)
                 if len(ids) > MOST_FOUND:
                     return None
                 if before == self._cache.generation and len(ids) <= MOST_KEPT:
-                    self._cache.lookups.keep(lookup, ids)
+                    self._cache.lookups.keep(lookup.key, lookup, ids)
             found.update(dict.fromkeys(ids))
         return sorted(found) if len(found) > 1 else list(found)
 

@@ -121,13 +121,13 @@ class Search(Preparing):
             return None
         if scope is not Scope.BASE and cache.derived.get("referrals") != []:
             return None
-        sheet = cache.encoded.sheet(base.way(selection(request.attributes), request.types_only))
-        suffix, test = base.suffix, prepared.test
+        way = base.way(selection(request.attributes), request.types_only)
+        suffix, test, shown = base.suffix, prepared.test, cache.encoded.of
         answers = []
         for entry in some:
             view = self.view(entry, suffix)
             if view is not None and test(view):
-                encoded = sheet.get((entry.id, view.rights))
+                encoded = shown(entry.id).get(way + view.rights)
                 if encoded is None:
                     return None
                 answers.append(encoded)

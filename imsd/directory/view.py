@@ -7,7 +7,7 @@ the next change (rule 14).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Protocol
@@ -38,6 +38,7 @@ STATE = tuple(each for each in schema.definitions() if each.kept is Kept.STATE)
 """What changes with the credentials, of which nobody is told: answers with it are not kept."""
 MOVING = frozenset(each.key for each in STATE)
 _BATCH = 200
+_CLASSES = len(Visible)
 
 
 class MatchedValues(Protocol):
@@ -214,20 +215,21 @@ class View:
 
     # Encoding ------------------------------------------------------------------------
 
-    def way(self, selection: Selection, types_only: bool) -> Hashable:
-        """How it is shown, besides to whom."""
-        return (selection, types_only, self.suffix, self.shut, self._policy)
+    def way(self, selection: Selection, types_only: bool) -> int:
+        """How it is shown, as a number that leaves room for the rights class."""
+        way = (selection, types_only, self.suffix, self.shut, self._policy)
+        return self._cache.ways.of(way) * _CLASSES
 
     async def encode(self, selection: Selection, types_only: bool) -> bytes:
         """A SearchResultEntry."""
-        cache, way = self._cache, self.way(selection, types_only)
-        known = cache.encoded.sheet(way).get((self.entry.id, self.rights))
+        cache, way = self._cache, self.way(selection, types_only) + self.rights
+        known = cache.encoded.of(self.entry.id).get(way)
         if known is not None:
             return known
         before = cache.generation
         made = await self.render(selection, types_only)
         if before == cache.generation and len(made) <= _MOST_KEPT and not self._moving(selection):
-            cache.encoded.keep(way, self.entry.id, self.rights, made)
+            cache.encoded.keep(self.entry.id, way, made)
         return made
 
     def _moving(self, selection: Selection) -> bool:

@@ -1,7 +1,7 @@
 """LDAP over the directory: the door of a connection, and the directory as one identity sees it.
 
-Rights are derived anew whenever anything in the directory changed (rule 18): an identity holds
-an account, never a right. One whose account is gone, disabled, or has another password finds
+Rights are derived anew whenever anything in the directory changed that they may rest on (rule 18): an
+identity holds an account, never a right. One whose account is gone, disabled, or has another password finds
 itself refused with the next request.
 """
 
@@ -163,10 +163,10 @@ class Identity:
 
     async def _present(self) -> Viewer:
         """The same, for setting one's own password, too."""
-        generation = self._directory.cache.generation
-        if generation != self._derived:
+        standing = self._directory.cache.standing
+        if standing != self._derived:
             self._viewer = await self._derive()
-            self._derived = generation
+            self._derived = standing
         return self._viewer
 
     async def _derive(self) -> Viewer:
@@ -260,7 +260,7 @@ class Identity:
             self._persistent += 1
         try:
             async for answer in answers:
-                if derived != self._directory.cache.generation:
+                if derived != self._directory.cache.standing:
                     # In a long search, or between two pages, rights may be lost.
                     if await self.viewer() != viewer:
                         raise NotPermitted("Other rights than when the search began")

@@ -144,7 +144,11 @@ class AnnotationsChanged(Change):
 
 @value(frozen=True, slots=True)
 class EntriesChanged(Change):
+    """attributes: of these alone other values were given, and nothing else became of the entries; None where
+    any of it may have."""
+
     ids: tuple[EntryId, ...]
+    attributes: frozenset[str] | None = None
 
 
 @value(frozen=True, slots=True)

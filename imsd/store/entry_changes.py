@@ -210,7 +210,9 @@ def amend(
         unit.many(_DROP_VALUE, _value_rows(old.id, dropped))
     if added:
         _add_values(unit, old.id, added)
-    _publish(unit, previous, version, {old.id})
+    was = old.attributes
+    changed = frozenset(key for key in was.keys() | attributes.keys() if was.get(key) != attributes.get(key))
+    unit.changed(EntriesChanged(DIRECTORY, previous, version, (old.id,), changed))
 
 
 def _renamed(unit: Unit, old: EntryRow, version: int) -> set[EntryId]:
