@@ -8,7 +8,7 @@ import pytest
 
 from protocols.ldap.results import ResultCode
 from tests.directory.test_options import certificate
-from tests.support.servers import RunningServer
+from tests.support.servers import PASSWORD, RunningServer, need, run
 from tests.system.test_ldap import ALICE, BASE, RECIPIENTS, search, tool
 
 pytestmark = pytest.mark.system
@@ -150,3 +150,31 @@ def test_settings_are_entries(server: RunningServer) -> None:
         tool(server, "ldapmodify", input=f"dn: {page}\nchangetype: modify\ndelete: conf-ldap-size-limit\n")
     assert server.ask("settings.get", key="ldap.size_limit")["value"] == 100
     assert code(server, "ldapsearch", "-b", page, user="alice") == ResultCode.NO_SUCH_OBJECT
+
+
+def test_postfix_looks_up_its_recipients(server: RunningServer, tmp_path: Path) -> None:
+    """ldap_table(5), over STARTTLS, as somebody who is no administrator."""
+    staff = (
+        f"dn: cn=postmen,{RECIPIENTS}\nobjectClass: groupOfNames\nmail: postmen@example.test\nmember: {BOB}\n"
+    )
+    tool(server, "ldapadd", input=f"{staff}member: {ALICE}\n")
+    (tmp_path / "main.cf").write_text("compatibility_level = 3.6\n")
+    table = tmp_path / "table.cf"
+    table.write_text(
+        f"server_host = ldap://127.0.0.1:{server.port('ldap')}\nversion = 3\nstart_tls = yes\n"
+        f"tls_require_cert = yes\ntls_ca_cert_file = {server.home}/tls/server.crt\n"
+        f"bind_dn = {BOB}\nbind_pw = {PASSWORD}\nsearch_base = {BASE}\n"
+        "query_filter = (&(objectClass=Mail-Recipient)(|(mail=%s)(otherMailbox=smtp$%s)))\n"
+        "result_attribute = mail\nleaf_result_attribute = mail\nspecial_result_attribute = member\n"
+    )
+
+    def lookup(address: str) -> tuple[int, str]:
+        done = run(need("postmap"), "-c", str(tmp_path), "-q", address, f"ldap:{table}", check=False)
+        assert "warning" not in done.stderr and "fatal" not in done.stderr, done.stderr
+        return done.returncode, done.stdout.strip()
+
+    assert lookup("Bob@Example.Test") == (0, "bob@example.test")
+    assert lookup("postmen@example.test") == (0, "bob@example.test,alice@example.test")
+    for nobody in ("nobody@example.test", "*@example.test", r"a(b)\*@example.test"):
+        assert lookup(nobody) == (1, "")
+    tool(server, "ldapdelete", f"cn=postmen,{RECIPIENTS}")
