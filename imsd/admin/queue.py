@@ -172,8 +172,10 @@ async def retry(
     destination: str = "",
     originator: str = "",
 ) -> Json:
-    """Make what waits due now, all of it or what is chosen; how many recipients."""
-    return await _do(core, Deed.RETRY, Wanted(tuple(messages or ()), domain, destination, originator))
+    """Make what waits due now, all of it or what is chosen; how many recipients. What is kept back until a
+    time of its own (FUTURERELEASE) must be named."""
+    deed = Deed.NOW if messages else Deed.RETRY
+    return await _do(core, deed, Wanted(tuple(messages or ()), domain, destination, originator))
 
 
 @operation("queue.hold")

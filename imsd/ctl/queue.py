@@ -117,7 +117,10 @@ def counts(admin: Administrator) -> None:
 def retry(
     admin: Administrator, messages: tuple[str, ...], domain: str, destination: str, originator: str
 ) -> None:
-    """Try again now: MESSAGES, what is chosen, or everything that waits."""
+    """Try again now: MESSAGES, what is chosen, or everything that waits.
+
+    What its sender wants kept back (FUTURERELEASE) leaves before its time only where it is named.
+    """
     count = admin.ask("queue.retry", **_some(messages, True, domain, destination, originator))
     click.echo(f"{count} recipients are due now")
 

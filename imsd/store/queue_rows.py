@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from sqlalchemy import and_, bindparam, case, func, select, update
+from sqlalchemy import and_, bindparam, case, func, not_, or_, select, update
 
 from imsd.store.spool import (
     MESSAGE,
     RECIPIENT,
     SLICE,
+    ZERO,
     Queued,
     QueuedRecipient,
     State,
@@ -25,6 +26,7 @@ from imsd.store.spool import (
     read_recipient,
 )
 from imsd.store.sql import among, sql
+from imsd.store.tables import Number
 from imsd.store.transaction import Transaction, Unit
 
 _m, _r = queue_message.c, queue_recipient.c
@@ -66,11 +68,13 @@ def _place(destination: str) -> str:
 
 class Deed(Enum):
     """What is done to rows. HOLD: they stay until they are released. RELEASE: what is held is due now. RETRY:
-    what waits is due now, and what is parked is tried."""
+    what waits is due now, and what is parked is tried. What is kept back until a time of its own (RFC 4865)
+    leaves before that by none of these, but by NOW, for what is named."""
 
     HOLD = "hold"
     RELEASE = "release"
     RETRY = "retry"
+    NOW = "now"
 
 
 _ROWS = sql(
@@ -88,23 +92,24 @@ _BY_IDS = sql(
     .limit(bindparam("limit"))
 )
 # What is claimed is due when its claim lapses, whatever becomes of it meanwhile.
-_DUE = case((_r.lease > 0, _r.due), else_=bindparam("now"))
+_NOW = bindparam("now", type_=Number)
+_DUE = case((_r.lease > ZERO, _r.due), else_=_NOW)
+_KEPT = and_(_r.attempts == ZERO, _r.lease == ZERO, _r.due > _NOW)
+_NOT_BEFORE = case((or_(_r.lease > ZERO, _KEPT), _r.due), else_=_NOW)
 _HOLD = sql(
     update(queue_recipient)
     .where(among(_r.id, "ids"), _OPEN)
-    .values(state=State.HELD.value, due=_DUE, ready=0)
+    .values(state=State.HELD.value, due=_NOT_BEFORE, ready=0)
 )
 _RELEASE = sql(
     update(queue_recipient)
     .where(among(_r.id, "ids"), _r.state == State.HELD.value)
-    .values(state=State.WAITING.value, due=_DUE, ready=0)
+    .values(state=State.WAITING.value, due=_NOT_BEFORE, ready=0)
 )
-_RETRY = sql(
-    update(queue_recipient)
-    .where(among(_r.id, "ids"), _r.state <= State.WAITING.value)
-    .values(state=State.WAITING.value, due=_DUE, ready=0)
-)
-_DO = {Deed.HOLD: _HOLD, Deed.RELEASE: _RELEASE, Deed.RETRY: _RETRY}
+_TRIED = update(queue_recipient).where(among(_r.id, "ids"), _r.state <= State.WAITING.value)
+_RETRY = sql(_TRIED.where(not_(_KEPT)).values(state=State.WAITING.value, due=_DUE, ready=0))
+_AT_ONCE = sql(_TRIED.values(state=State.WAITING.value, due=_DUE, ready=0))
+_DO = {Deed.HOLD: _HOLD, Deed.RELEASE: _RELEASE, Deed.RETRY: _RETRY, Deed.NOW: _AT_ONCE}
 _COUNTS = sql(
     select(
         _r.state,

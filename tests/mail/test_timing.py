@@ -9,8 +9,9 @@ import pytest
 from imsd.mail import priorities
 from imsd.mail.envelope import Addressee, Timing
 from imsd.mail.work import HOUR
-from imsd.store import spool
+from imsd.store import queue_rows, spool
 from imsd.store.database import Database
+from imsd.store.queue_rows import Deed
 from imsd.store.spool import State
 from tests.mail.peers import MailReactor
 from tests.mail.test_queue import TEXT, World, status, store_reactor
@@ -181,6 +182,22 @@ def test_what_is_kept_back_is_nobodys_before_its_time(world: World) -> None:
     world.later(0.2)
     assert len(world.far.got) == 1 and len(world.inbox(world.root)) == 1
     assert world.queued() == {}
+
+
+def test_an_administrator_who_names_nothing_lets_nothing_go_before_its_time(world: World) -> None:
+    release = world.now() + HOUR
+    queue_id = world.send("x@far.test", timing=Timing(release=release, future="for;3600"))
+
+    def do(deed: Deed) -> int:
+        rows, _ = run(world.db.read(queue_rows.rows, queue_rows.Wanted((queue_id,))))
+        count = run(world.db.write(queue_rows.do, deed, [row.recipient.id for row in rows], world.now()))
+        world.work()
+        return count
+
+    assert [do(deed) for deed in (Deed.RETRY, Deed.HOLD, Deed.RELEASE)] == [0, 1, 1]
+    assert world.far.got == [] and world.queued() == {"x@far.test": State.WAITING}
+    assert do(Deed.NOW) == 1
+    assert len(world.far.got) == 1
 
 
 def test_the_report_says_that_it_was_kept_back(world: World) -> None:
