@@ -28,6 +28,7 @@ from imsd import __version__
 from imsd.admin import control
 from imsd.config import STANDARD_PORTS, Config, ConfigError
 from imsd.core import Core
+from imsd.descriptors import Room, raise_limit
 from imsd.directory.undeleting import purge_all_due
 from imsd.errors import NoSuchEntry, Refusal
 from imsd.garbage import Garbage
@@ -88,6 +89,11 @@ class Server(Service):
         self.contexts = ServerContexts(config)
         self.listeners = Listeners(config)
         self.factories: dict[str, ConnectionFactory] = {}
+        self.room = Room(
+            raise_limit(),
+            lambda: sum(len(factory.connections) for factory in self.factories.values()),
+            reactor.seconds,
+        )
         self.core: Core | None = None
         self.queue: QueueRunner | None = None
         self.ready = False
@@ -287,7 +293,7 @@ class Server(Service):
         admission = Admission(self.reactor, limits)
         if name == "smtp":
             admission = Arrivals(self.reactor, limits, core.limits)
-        return ConnectionFactory(build, admission, full, gate)
+        return ConnectionFactory(build, admission, full, gate, self.room)
 
     def _builder(self, name: str, core: Core) -> tuple[Callable[[], Connection], bytes]:
         """What makes the protocol of a listener, and what a peer is told when it is full."""

@@ -35,6 +35,11 @@ NEVER: Final = 10 * 365 * 86_400.0
 LINGER: Final = 15.0
 """Seconds a peer has to take the last bytes before the connection is aborted."""
 
+PARTING: Final = 5.0
+"""Seconds that who is turned away has to take the reason, a TLS handshake included."""
+MOST_PARTING: Final = 100
+"""Who are told the reason at once, on one listener; others are cut off without it."""
+
 FLUSH_AT: Final = 64 * 1024
 
 
@@ -61,7 +66,7 @@ class Admission:
     """Counts the connections of a listener and turns away what is too much."""
 
     def __init__(self, clock: IReactorTime, limits: Callable[[], Limits]) -> None:
-        self._clock = clock
+        self.clock = clock
         self._limits = limits
         self._open: Counter[str] = Counter()
         self._recent: Counter[str] = Counter()
@@ -74,7 +79,7 @@ class Admission:
         if limits.loopback_exempt and is_loopback(address):
             return ""
         ticket = network_of(address)
-        minute = int(self._clock.seconds() // 60)
+        minute = int(self.clock.seconds() // 60)
         if minute != self._minute:
             self._minute = minute
             self._recent.clear()
@@ -337,15 +342,35 @@ class Connection(Protocol):
 
 
 class _TurnedAway(Protocol):
-    """Says that there is no room, and closes."""
+    """Says that there is no room, and closes. Such connections are in no limit, and so do not stay."""
 
-    def __init__(self, notice: bytes) -> None:
+    transport: Any = None
+
+    def __init__(self, notice: bytes, clock: IReactorTime, parting: set[Protocol]) -> None:
         self._notice = notice
+        self._clock = clock
+        self._parting = parting
+        self._timer: Any = None
 
     def connectionMade(self) -> None:
-        assert self.transport is not None
+        if len(self._parting) >= MOST_PARTING:
+            self.transport.abortConnection()
+            return
+        self._parting.add(self)
+        # Under TLS the end waits for the peer's part of the handshake.
+        self._timer = self._clock.callLater(PARTING, self._cut)
         self.transport.write(self._notice)
         self.transport.loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._parting.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _cut(self) -> None:
+        self._timer = None
+        self.transport.abortConnection()
 
 
 class Builds(Typed):
@@ -358,7 +383,8 @@ class ConnectionFactory(ServerFactory):
     """Builds connections within the limits of a listener, and knows those that are open.
 
     full: what a peer is told when there is no room (bytes on the wire, may be empty). refused: the
-    same for an address that may not connect at all; None for one that may.
+    same for an address that may not connect at all; None for one that may. room: whether the process
+    can take a connection more.
     """
 
     noisy = False
@@ -369,12 +395,15 @@ class ConnectionFactory(ServerFactory):
         admission: Admission,
         full: bytes = b"",
         refused: Callable[[str], bytes | None] | None = None,
+        room: Callable[[], bool] = lambda: True,
     ) -> None:
         self._build = build
+        self._room = room
         self._admission = admission
         self._full = full
         self._refused = refused
         self._idle: list[Deferred[None]] = []
+        self._parting: set[Protocol] = set()
         self.connections: set[Connection] = set()
         self.stopping = False
 
@@ -383,16 +412,19 @@ class ConnectionFactory(ServerFactory):
         if self._refused is not None:
             notice = self._refused(peer)
             if notice is not None:
-                return _TurnedAway(notice)
+                return self._turned_away(notice)
         ticket = self._admission.admit(peer)
-        if ticket is None or self.stopping:
+        if ticket is None or self.stopping or not self._room():
             if ticket is not None:
                 self._admission.leave(ticket)
-            return _TurnedAway(self._full)
+            return self._turned_away(self._full)
         connection = self._build()
         connection.factory = self
         connection._ticket = ticket
         return connection
+
+    def _turned_away(self, notice: bytes) -> Protocol:
+        return _TurnedAway(notice, self._admission.clock, self._parting)
 
     def gone(self, connection: Connection) -> None:
         self.connections.discard(connection)

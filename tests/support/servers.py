@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -128,12 +128,13 @@ def run(*command: str, input: str | None = None, timeout: float = 60, check: boo
 
 @dataclass
 class RunningServer:
-    """One home and the process that serves it."""
+    """One home and the process that serves it. prefix: a program, with arguments, that runs it."""
 
     home: Path
     offset: int
     process: subprocess.Popen[bytes] | prepared.Forked | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    prefix: Sequence[str] = ()
 
     def port(self, name: str) -> int:
         return config.STANDARD_PORTS[name] + self.offset
@@ -152,7 +153,7 @@ class RunningServer:
         more = {**self.environment, **extra}
         command, variables = self._command(), {**environment(), **more}
         with (self.home / "twistd.out").open("ab") as out, Path(os.devnull).open("rb") as nothing:
-            if prepared.possible(more):
+            if not self.prefix and prepared.possible(more):
                 self.process = prepared.fork(command, variables, self.home, nothing, out, out)
             else:
                 self.process = subprocess.Popen(
@@ -175,7 +176,7 @@ class RunningServer:
 
     def _command(self) -> list[str]:
         twistd = Path(sys.executable).with_name("twistd")
-        return [str(twistd), "--nodaemon", "--pidfile=", "imsd", "--home", str(self.home)]
+        return [*self.prefix, str(twistd), "--nodaemon", "--pidfile=", "imsd", "--home", str(self.home)]
 
     def wait_until_up(self) -> None:
         give_up = time.monotonic() + START

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.servers import PASSWORD, RunningServer
+from tests.support.clients import imap, poll
+from tests.support.servers import PASSWORD, RunningServer, need
 
 pytestmark = pytest.mark.system
 
@@ -74,3 +75,26 @@ def test_endless_garbage_costs_no_memory_and_no_service(
         wire.write(f"USER {target.address('alice')}\r\nPASS {PASSWORD}\r\nSTAT\r\n".encode())
         assert [wire.readline()[:3] for _ in range(3)] == [b"+OK"] * 3
     assert "Traceback" not in target.log, target.log[-3000:]
+
+
+def test_connections_never_take_every_descriptor(make_server: Callable[..., RunningServer]) -> None:
+    """Strangers who connect keep nobody from large content, which is in files."""
+    server = make_server(start=False)
+    server.prefix = (need("prlimit"), "--nofile=200:200")
+    server.start()
+    server.add_user("alice")
+    client = imap(server, "alice")
+    held = [socket.create_connection(("127.0.0.1", server.port("imap")), timeout=20) for _ in range(150)]
+    greetings = [one.recv(100)[:6] for one in held]
+    # (200 - 200 / 4) / 2, one of which is the client's.
+    assert greetings.count(b"* OK [") == 74
+    assert greetings.count(b"* BYE ") == 76
+    large = b"Subject: large\r\n\r\n" + b"x" * 400_000
+    assert client.append("INBOX", "", "", large)[0] == "OK"
+    assert client.fetch("1", "(BODY.PEEK[])")[1][0][1] == large
+    assert "connections are turned away: 75 are open" in server.log
+    for one in held:
+        one.close()
+    poll(lambda: server.ask("status")["connections"]["imap"] == 0)
+    server.deliver(large, [server.address("alice")])
+    assert server.stop() == 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 
@@ -13,7 +12,7 @@ import pytest
 
 from tests.support import sandbox
 from tests.support.clients import poll, subjects
-from tests.support.servers import ROOT, RunningServer, environment, need, run
+from tests.support.servers import ROOT, RunningServer, need, run
 
 pytestmark = pytest.mark.system
 
@@ -31,15 +30,6 @@ def sandboxed(*command: str) -> list[str]:
     return [sys.executable, sandbox.__file__, str(UNIT), *command]
 
 
-def start(server: RunningServer) -> None:
-    command = sandboxed(*server._command())
-    with (server.home / "twistd.out").open("ab") as out:
-        server.process = subprocess.Popen(
-            command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=environment(), cwd=server.home
-        )
-    server.wait_until_up()
-
-
 def test_what_the_unit_forbids_is_forbidden() -> None:
     """Or else the test below shows nothing."""
     script = "import os, socket\n"
@@ -51,7 +41,8 @@ def test_what_the_unit_forbids_is_forbidden() -> None:
 
 def test_the_server_works_as_the_unit_confines_it(make_server: Callable[..., RunningServer]) -> None:
     server = make_server(start=False)
-    start(server)
+    server.prefix = sandboxed()
+    server.start()
     server.add_user("alice")
     server.deliver("Subject: in a box\r\n\r\nneedle\r\n", [server.address("alice")])
     assert subjects(server) == ["in a box"]
