@@ -1,6 +1,6 @@
 """IMAP4rev1 and IMAP4rev2 (RFC 3501, RFC 9051), server side.
 
-interfaces    what commands hold: door, account, view, message; and the values exchanged
+interfaces    what commands hold: door, account, view, message; values: what is exchanged
 dialect       what a connection has enabled
 sets, keys    sequence sets; search keys
 ordering      SORT: criteria, and messages in their order

@@ -13,7 +13,8 @@ from typing import Final
 from protocols.imap4 import mailboxnames
 from protocols.imap4.dialect import Dialect
 from protocols.imap4.grammar import MONTHS
-from protocols.imap4.interfaces import (
+from protocols.imap4.sets import Ranges, compact, encode_ranges
+from protocols.imap4.values import (
     AccessNow,
     Acl,
     Appended,
@@ -33,7 +34,6 @@ from protocols.imap4.interfaces import (
     Update,
     UrlKeyNow,
 )
-from protocols.imap4.sets import Ranges, compact, encode_ranges
 from protocols.languages import DEFAULT, translate
 
 _ATOM: Final = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+")

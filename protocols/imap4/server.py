@@ -33,12 +33,12 @@ from protocols.imap4.contexts import Contexts
 from protocols.imap4.dialect import PLAIN, Dialect
 from protocols.imap4.events import Wanted
 from protocols.imap4.grammar import Announced, Cursor, LiteralPending
-from protocols.imap4.interfaces import Explained
 from protocols.imap4.progress import Progress
 from protocols.imap4.reader import SKIP_LIMIT, Bounds, Frame, Reader, Refused, leading_tag
 from protocols.imap4.responses import No
 from protocols.imap4.sets import STAR, Ranges, SequenceSet
 from protocols.imap4.telling import Teller
+from protocols.imap4.values import Explained
 from protocols.imap4.verbs import VERBS, Command, Held, Verb
 from protocols.languages import DEFAULT, translate
 from protocols.lines import NEED_DATA, NeedData

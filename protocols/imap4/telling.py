@@ -21,8 +21,8 @@ from protocols.imap4.commands.fetch import tell_new
 from protocols.imap4.contexts import Contexts
 from protocols.imap4.events import Event, Selected, Wanted
 from protocols.imap4.grammar import MAX32
-from protocols.imap4.interfaces import Expunged, FlagsNow, Grown, Update
 from protocols.imap4.sets import SequenceSet
+from protocols.imap4.values import Expunged, FlagsNow, Grown, Update
 
 
 class Teller:

@@ -18,9 +18,9 @@ from protocols.imap4.commands.listing import List
 from protocols.imap4.commands.store import Store
 from protocols.imap4.dialect import Dialect
 from protocols.imap4.grammar import Announced, Cursor, announced_at_end
-from protocols.imap4.interfaces import FlagChange
 from protocols.imap4.responses import No
 from protocols.imap4.sets import SequenceSet
+from protocols.imap4.values import FlagChange
 from protocols.imap4.verbs import VERBS
 from protocols.message.sections import Kind, Section
 

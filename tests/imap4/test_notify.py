@@ -10,10 +10,10 @@ from imsd import errors
 from protocols.imap4 import contexts
 from protocols.imap4.dialect import PLAIN, Dialect
 from protocols.imap4.events import Event, Group, Mailboxes, Selected
-from protocols.imap4.interfaces import Listed, ListNow, Status, StatusNow
 from protocols.imap4.ordering import Criterion, SortKey, precedes
 from protocols.imap4.responses import notice
 from protocols.imap4.sets import without
+from protocols.imap4.values import Listed, ListNow, Status, StatusNow
 from tests.support.imap4 import Client, FakeView, message, traits_of, world_with
 
 BOTH = b"(MessageNew MessageExpunge)"

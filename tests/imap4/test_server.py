@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imsd import errors
-from protocols.imap4.interfaces import Explained
 from protocols.imap4.server import Limits
+from protocols.imap4.values import Explained
 from protocols.imap4.verbs import AFTER_LOGIN, VERBS
 from tests.support.imap4 import Client, FakeMessage, World, message, world_with
 

@@ -21,8 +21,8 @@ from imsd.store.ids import AccountId, EntryId
 from imsd.store.index import MailboxIndexes
 from imsd.store.quotas import Bounds
 from protocols.imap4.dialect import PLAIN, Dialect
-from protocols.imap4.interfaces import Expunged, FlagsNow, Grown
 from protocols.imap4.sets import SequenceSet
+from protocols.imap4.values import Expunged, FlagsNow, Grown
 from tests.support.mail import ALICE, BOB
 from tests.support.stores import run
 

@@ -21,7 +21,12 @@ from imsd.sessions.imap4.fuzzy import Lexicon, Tally, relevancy, words_of
 from protocols.imap4 import keys
 from protocols.imap4.dialect import Dialect
 from protocols.imap4.events import Wanted
-from protocols.imap4.interfaces import (
+from protocols.imap4.interfaces import IAccount, IAppend, IDoor, IMessage, INotices, IView
+from protocols.imap4.ordering import Criterion, Traits, arrange
+from protocols.imap4.server import Imap4Server
+from protocols.imap4.sets import Ranges, SequenceSet, compact, contains
+from protocols.imap4.urls import AuthorizedUrl
+from protocols.imap4.values import (
     Acl,
     Annotations,
     Appended,
@@ -33,12 +38,6 @@ from protocols.imap4.interfaces import (
     Found,
     Grantable,
     Grown,
-    IAccount,
-    IAppend,
-    IDoor,
-    IMessage,
-    INotices,
-    IView,
     KeywordsNow,
     Listed,
     Namespaces,
@@ -50,10 +49,6 @@ from protocols.imap4.interfaces import (
     Stored,
     Update,
 )
-from protocols.imap4.ordering import Criterion, Traits, arrange
-from protocols.imap4.server import Imap4Server
-from protocols.imap4.sets import Ranges, SequenceSet, compact, contains
-from protocols.imap4.urls import AuthorizedUrl
 from protocols.message import summary
 from protocols.message.collation import COMPARATORS, DEFAULT, casemap
 from protocols.message.part import Scan

@@ -35,19 +35,19 @@ from imsd.store.moving import Copied
 from imsd.store.permits import under
 from protocols.imap4.dialect import Dialect
 from protocols.imap4.events import Wanted
-from protocols.imap4.interfaces import (
+from protocols.imap4.interfaces import IAccount
+from protocols.imap4.urls import AuthorizedUrl
+from protocols.imap4.values import (
     Acl,
     Annotations,
     Explained,
     Grantable,
-    IAccount,
     Listed,
     Namespaces,
     Needs,
     Quota,
     Status,
 )
-from protocols.imap4.urls import AuthorizedUrl
 
 _NONE: frozenset[bytes] = frozenset()
 _ENDED = Explained(b"UNAVAILABLE", AccountEnded.default, bye=True)

@@ -18,8 +18,8 @@ from imsd.sessions.imap4.marks import DELETED, SEEN
 from imsd.sessions.imap4.places import Place
 from imsd.store import jobs
 from imsd.store.marking import Mark
-from protocols.imap4.interfaces import Copied, FlagChange, Row, Stored
 from protocols.imap4.sets import SequenceSet, compact
+from protocols.imap4.values import Copied, FlagChange, Row, Stored
 
 if TYPE_CHECKING:
     from imsd.sessions.imap4.view import View

@@ -23,7 +23,8 @@ from imsd.store.ids import PUBLIC, AccountId, MailboxId
 from imsd.store.moving import Kept
 from imsd.store.permits import Needs, under
 from imsd.store.transaction import Unit
-from protocols.imap4.interfaces import Appended, IAppend
+from protocols.imap4.interfaces import IAppend
+from protocols.imap4.values import Appended
 from protocols.message.summary import Summarizer, summarizing
 
 Making = Callable[[], AbstractContextManager[Callable[..., None]]]

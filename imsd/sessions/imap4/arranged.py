@@ -16,8 +16,8 @@ from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from imsd.store.ids import AccountId, MailboxId
-from protocols.imap4.interfaces import Found
 from protocols.imap4.ordering import Criterion, Traits, arrange, precedes
+from protocols.imap4.values import Found
 
 if TYPE_CHECKING:
     from imsd.sessions.imap4.view import View

@@ -16,8 +16,8 @@ from imsd.sessions.imap4.remembered import SortKeys
 from imsd.slices import SLICE
 from imsd.store import sortkeys
 from imsd.store.sortkeys import SortColumns
-from protocols.imap4.interfaces import Needs
 from protocols.imap4.ordering import Traits
+from protocols.imap4.values import Needs
 from protocols.message.collation import DEFAULT, casemap
 from protocols.message.part import SCAN_VERSION
 from protocols.message.subjects import base_subject

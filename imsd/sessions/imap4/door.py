@@ -15,7 +15,8 @@ from imsd.sessions import refusals
 from imsd.sessions.imap4.account import ImapAccount
 from imsd.sessions.imap4.held import AccountEnded, Mailstore
 from imsd.settings.imap import Imap
-from protocols.imap4.interfaces import Explained, IDoor
+from protocols.imap4.interfaces import IDoor
+from protocols.imap4.values import Explained
 from protocols.security import Security
 
 _log = Logger()

@@ -18,7 +18,7 @@ from imsd.store.ids import PUBLIC, AccountId, EntryId
 from imsd.store.mailboxes import Mailbox
 from imsd.store.permits import under
 from imsd.store.transaction import Unit
-from protocols.imap4.interfaces import Acl, Grantable
+from protocols.imap4.values import Acl, Grantable
 
 if TYPE_CHECKING:
     from imsd.sessions.imap4.account import ImapAccount

@@ -19,7 +19,7 @@ from imsd.store.ids import INBOX, PUBLIC, AccountId
 from imsd.store.mailbox_annotations import NOBODY, PRIVATE, SERVER, Target
 from imsd.store.permits import under
 from imsd.store.transaction import Unit
-from protocols.imap4.interfaces import Annotations
+from protocols.imap4.values import Annotations
 
 if TYPE_CHECKING:
     from imsd.sessions.imap4.account import ImapAccount

@@ -25,7 +25,8 @@ from imsd.store import mailboxes, names
 from imsd.store.ids import PUBLIC, AccountId
 from imsd.store.mailbox_annotations import SERVER
 from protocols.imap4.events import Event, Mailboxes, Wanted
-from protocols.imap4.interfaces import INotices, Listed, ListNow, MetadataNow, Notice, StatusNow
+from protocols.imap4.interfaces import INotices
+from protocols.imap4.values import Listed, ListNow, MetadataNow, Notice, StatusNow
 
 if TYPE_CHECKING:
     from imsd.sessions.imap4.account import ImapAccount

@@ -15,7 +15,7 @@ from imsd.errors import NoSuchMailbox, NotPermitted, Unsupported
 from imsd.store import mailboxes
 from imsd.store.ids import PUBLIC, AccountId
 from imsd.store.mailboxes import MAX_MAILBOXES, NOTHING
-from protocols.imap4.interfaces import Quota
+from protocols.imap4.values import Quota
 
 if TYPE_CHECKING:
     from imsd.sessions.imap4.account import ImapAccount

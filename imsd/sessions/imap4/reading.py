@@ -22,8 +22,9 @@ from imsd.store.contents import Content
 from imsd.store.ids import AccountId, MailboxId, Uid
 from imsd.store.transaction import Transaction
 from protocols.imap4.dialect import PLAIN, Dialect
-from protocols.imap4.interfaces import IMessage, Needs, Row
+from protocols.imap4.interfaces import IMessage
 from protocols.imap4.sets import SequenceSet
+from protocols.imap4.values import Needs, Row
 from protocols.message import envelope as envelopes
 from protocols.message import structure
 from protocols.message.part import SCAN_VERSION, Scan, StaleScan

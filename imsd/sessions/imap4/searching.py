@@ -33,9 +33,9 @@ from imsd.store import sortkeys
 from imsd.store.contents import Content
 from imsd.store.search import texts
 from protocols.imap4 import keys
-from protocols.imap4.interfaces import Found, Needs
 from protocols.imap4.keys import Key
 from protocols.imap4.sets import Ranges
+from protocols.imap4.values import Found, Needs
 from protocols.message import headers, words
 from protocols.message.collation import COMPARATORS, DEFAULT
 from protocols.message.part import MESSAGE, SCAN_VERSION, Part

@@ -23,8 +23,8 @@ from imsd.store import mailboxes, url_keys
 from imsd.store.ids import AccountId
 from imsd.store.mailboxes import Mailbox
 from imsd.store.transaction import Transaction, Unit
-from protocols.imap4.interfaces import Needs
 from protocols.imap4.urls import AuthorizedUrl
+from protocols.imap4.values import Needs
 
 if TYPE_CHECKING:
     from imsd.directory.values import Person

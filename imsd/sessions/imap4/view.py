@@ -34,7 +34,11 @@ from imsd.store.ids import PUBLIC, AccountId
 from imsd.store.mailbox_index import Pin
 from imsd.store.uidmap import UidMap
 from protocols.imap4.dialect import Dialect
-from protocols.imap4.interfaces import (
+from protocols.imap4.interfaces import IAppend, IMessage, IView
+from protocols.imap4.keys import Key
+from protocols.imap4.ordering import Criterion, Traits
+from protocols.imap4.sets import Ranges, SequenceSet
+from protocols.imap4.values import (
     AccessNow,
     Copied,
     Expunged,
@@ -42,9 +46,6 @@ from protocols.imap4.interfaces import (
     FlagsNow,
     Found,
     Grown,
-    IAppend,
-    IMessage,
-    IView,
     KeywordsNow,
     Needs,
     Row,
@@ -52,9 +53,6 @@ from protocols.imap4.interfaces import (
     Update,
     UrlKeyNow,
 )
-from protocols.imap4.keys import Key
-from protocols.imap4.ordering import Criterion, Traits
-from protocols.imap4.sets import Ranges, SequenceSet
 from protocols.message.collation import DEFAULT
 
 if TYPE_CHECKING:

@@ -19,10 +19,10 @@ from protocols.imap4.channel import Channel
 from protocols.imap4.commands.content import NoSuchPart, octets
 from protocols.imap4.commands.mailboxes import named
 from protocols.imap4.grammar import Announced, Cursor, LiteralPending
-from protocols.imap4.interfaces import Needs
 from protocols.imap4.responses import Completed, No
 from protocols.imap4.sets import SequenceSet
 from protocols.imap4.urls import MessageUrl
+from protocols.imap4.values import Needs
 
 PARTS: Final = 1000
 """Parts of the messages of one command (RFC 4469): TEXT and URL together."""

@@ -14,9 +14,9 @@ from enum import Enum
 from typing import Any, Final
 
 from protocols.imap4.channel import Channel
-from protocols.imap4.interfaces import Needs
 from protocols.imap4.responses import No
 from protocols.imap4.urls import MessageUrl
+from protocols.imap4.values import Needs
 from protocols.message import sections, transfer
 from protocols.message.sections import Extent, Kind, Section
 

@@ -16,9 +16,9 @@ from protocols.imap4.commands.content import Form, Item
 from protocols.imap4.commands.partial import Range
 from protocols.imap4.dialect import Dialect
 from protocols.imap4.grammar import MAX63, Cursor
-from protocols.imap4.interfaces import Needs, Row
 from protocols.imap4.responses import Completed
 from protocols.imap4.sets import SequenceSet, compact
+from protocols.imap4.values import Needs, Row
 from protocols.message.sections import Kind, Section
 
 # What the index knows: the shape on the wire and the place in Row.

@@ -12,8 +12,8 @@ from protocols.imap4.channel import Channel
 from protocols.imap4.commands.mailboxes import SPECIAL_USES, status_items
 from protocols.imap4.commands.metadata import entries
 from protocols.imap4.grammar import Cursor
-from protocols.imap4.interfaces import Listed
 from protocols.imap4.mailboxnames import DELIMITER, literal_prefix, matcher, with_inbox
+from protocols.imap4.values import Listed
 
 PATTERNS: Final = 100
 """Patterns of one LIST."""

@@ -10,8 +10,8 @@ from typing import Any, Final
 from protocols.imap4.commands.fetch import attribute_list
 from protocols.imap4.commands.partial import Range
 from protocols.imap4.grammar import Cursor
-from protocols.imap4.interfaces import Found
 from protocols.imap4.sets import SequenceSet, encode_numbers
+from protocols.imap4.values import Found
 
 OPTIONS: Final = frozenset({b"MIN", b"MAX", b"ALL", b"COUNT", b"SAVE", b"RELEVANCY"})
 

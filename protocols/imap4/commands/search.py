@@ -13,10 +13,10 @@ from protocols.imap4.commands.limits import Within, within
 from protocols.imap4.commands.results import Returned
 from protocols.imap4.contexts import Context
 from protocols.imap4.grammar import Cursor
-from protocols.imap4.interfaces import Found
 from protocols.imap4.keys import Key
 from protocols.imap4.responses import Completed, No
 from protocols.imap4.sets import STAR, Ranges, SequenceSet, compact
+from protocols.imap4.values import Found
 
 _EVERY: Final = SequenceSet(((1, STAR),))
 

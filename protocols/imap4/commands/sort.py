@@ -13,10 +13,10 @@ from protocols.imap4.commands import limits, searchkeys
 from protocols.imap4.commands.results import Returned
 from protocols.imap4.commands.search import Wanted
 from protocols.imap4.grammar import Cursor
-from protocols.imap4.interfaces import Found
 from protocols.imap4.ordering import Criterion, SortKey, Traits
 from protocols.imap4.responses import No
 from protocols.imap4.sets import compact
+from protocols.imap4.values import Found
 
 _KEYS: Final = {key.name.encode(): key for key in SortKey}
 _MOST: Final = 50

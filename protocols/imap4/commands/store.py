@@ -9,9 +9,9 @@ from protocols.imap4 import responses
 from protocols.imap4.channel import Channel
 from protocols.imap4.commands.limits import within
 from protocols.imap4.grammar import MAX63, Cursor
-from protocols.imap4.interfaces import FlagChange
 from protocols.imap4.responses import Completed, No
 from protocols.imap4.sets import SequenceSet
+from protocols.imap4.values import FlagChange
 
 _CHANGES = {change.value.encode(): change for change in FlagChange}
 

@@ -12,7 +12,7 @@ from imsd.settings.imap import Imap
 from imsd.store import acl, jobs, mailboxes
 from imsd.store.database import Database
 from imsd.store.ids import INBOX
-from protocols.imap4.interfaces import Needs
+from protocols.imap4.values import Needs
 from tests.support.imap import mailstore, select, session, uid_set
 from tests.support.mail import ALICE, BOB, NOW, make_account, put
 from tests.support.stores import run

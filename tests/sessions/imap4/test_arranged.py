@@ -12,8 +12,8 @@ from imsd.sessions.imap4.arranged import Answer, Arranged, Order
 from imsd.store import jobs, messages
 from imsd.store.ids import INBOX
 from protocols.imap4 import keys
-from protocols.imap4.interfaces import Found
 from protocols.imap4.ordering import Criterion, SortKey
+from protocols.imap4.values import Found
 from protocols.message.collation import DEFAULT
 from protocols.message.summary import summarize
 from tests.support.imap import mailstore, select, session

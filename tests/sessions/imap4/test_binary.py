@@ -9,7 +9,7 @@ import pytest
 from imsd.errors import UnknownEncoding
 from imsd.store.blobs import THRESHOLD
 from imsd.store.database import Database
-from protocols.imap4.interfaces import Needs
+from protocols.imap4.values import Needs
 from protocols.message import transfer
 from protocols.message.part import Part
 from tests.support.imap import mailstore, session

@@ -6,7 +6,7 @@ from typing import Any
 
 from imsd.store.database import Database
 from protocols.imap4 import keys
-from protocols.imap4.interfaces import Needs
+from protocols.imap4.values import Needs
 from tests.support.imap import mailstore, select, session, uid_set
 from tests.support.mail import make_account
 from tests.support.stores import run

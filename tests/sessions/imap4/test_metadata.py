@@ -11,7 +11,7 @@ from imsd.errors import NoPrivateAnnotations, NoSuchMailbox, NotPermitted, TooMa
 from imsd.sessions.imap4.account import ImapAccount
 from imsd.store.ids import EntryId
 from protocols.imap4.events import Event, Group, Mailboxes, Wanted
-from protocols.imap4.interfaces import MetadataNow
+from protocols.imap4.values import MetadataNow
 from tests.sessions.imap4.test_account import held  # noqa: F401  (a fixture)
 from tests.sessions.imap4.test_rights import ROOT, THEIRS, alice, bob, grant, refused  # noqa: F401
 from tests.support.imap import session

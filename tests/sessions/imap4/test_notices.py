@@ -17,7 +17,8 @@ from imsd.store.marking import Mark
 from protocols.imap4 import responses
 from protocols.imap4.dialect import PLAIN, Dialect
 from protocols.imap4.events import Event, Group, Mailboxes, Selected, Wanted
-from protocols.imap4.interfaces import INotices, ListNow, StatusNow
+from protocols.imap4.interfaces import INotices
+from protocols.imap4.values import ListNow, StatusNow
 from tests.support.imap import TEAM, mailstore, select, session, uid_set
 from tests.support.mail import ALICE, BOB, NOW, make_account, put
 from tests.support.stores import run

@@ -9,7 +9,7 @@ import pytest
 from imsd.errors import NoSuchMailbox, NotPermitted, OverQuota, Unsupported
 from imsd.store.database import Database
 from imsd.store.ids import AccountId
-from protocols.imap4.interfaces import FlagChange
+from protocols.imap4.values import FlagChange
 from tests.support.imap import mailstore, select, session, uid_set
 from tests.support.mail import ALICE, BOB, make_account, put
 from tests.support.stores import run

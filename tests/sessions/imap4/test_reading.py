@@ -10,8 +10,8 @@ from imsd.store.blobs import new_blob
 from imsd.store.ids import INBOX
 from protocols.imap4 import keys
 from protocols.imap4.dialect import Dialect
-from protocols.imap4.interfaces import Needs
 from protocols.imap4.keys import When
+from protocols.imap4.values import Needs
 from protocols.message.part import SCAN_VERSION
 from protocols.message.summary import summarize
 from tests.support.imap import EVERY, mailstore, number_set, select, session, uid_set

@@ -15,7 +15,7 @@ from imsd.sessions.imap4.door import ImapDoor
 from imsd.settings.referrals import Referrals
 from protocols.imap4.dialect import PLAIN
 from protocols.imap4.events import Event, Group, Mailboxes, Selected, Wanted
-from protocols.imap4.interfaces import Needs
+from protocols.imap4.values import Needs
 from tests.support.imap import mailstore, session
 from tests.support.imap4 import Client, world_with
 from tests.support.mail import BOB, make_account, put

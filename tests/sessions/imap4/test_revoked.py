@@ -18,7 +18,7 @@ from imsd.store.database import Database
 from imsd.store.ids import INBOX, PUBLIC, AccountId, EntryId, MailboxId
 from imsd.store.mailbox_annotations import Target
 from imsd.store.permits import under
-from protocols.imap4.interfaces import FlagChange
+from protocols.imap4.values import FlagChange
 from tests.support.imap import EVERY, PLAIN, mailstore, session, uid_set
 from tests.support.mail import ALICE, BOB, NOW, make_account, put
 from tests.support.stores import run

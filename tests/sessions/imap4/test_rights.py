@@ -10,7 +10,7 @@ from imsd.sessions.imap4.account import ImapAccount
 from imsd.store import acl, mailboxes
 from imsd.store.acl import ANYONE, AUTHENTICATED
 from imsd.store.ids import INBOX, PUBLIC, EntryId
-from protocols.imap4.interfaces import AccessNow, FlagChange, KeywordsNow
+from protocols.imap4.values import AccessNow, FlagChange, KeywordsNow
 from tests.sessions.imap4.test_account import append, held, names, put  # noqa: F401  (held: a fixture)
 from tests.support.imap import EVERY, TEAM, flat, number_set, select, session
 from tests.support.mail import ALICE, BOB

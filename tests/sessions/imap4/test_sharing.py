@@ -14,8 +14,8 @@ from imsd.store import acl
 from imsd.store.ids import INBOX, AccountId
 from protocols.imap4 import urls
 from protocols.imap4.dialect import PLAIN
-from protocols.imap4.interfaces import Needs, UrlKeyNow
 from protocols.imap4.responses import updates
+from protocols.imap4.values import Needs, UrlKeyNow
 from tests.support.imap import mailstore, select, session
 from tests.support.mail import ALICE, BOB, make_account, put
 from tests.support.stores import run

@@ -10,7 +10,7 @@ from imsd.store import jobs, mailboxes
 from imsd.store.ids import INBOX, PUBLIC
 from imsd.store.marking import Mark
 from protocols.imap4.dialect import Dialect
-from protocols.imap4.interfaces import Expunged, FlagChange, FlagsNow, Grown, KeywordsNow
+from protocols.imap4.values import Expunged, FlagChange, FlagsNow, Grown, KeywordsNow
 from tests.support.imap import EVERY, Client, flat, mailstore, number_set, select, session, uid_set
 from tests.support.mail import ALICE, BOB, NOW, make_account, put
 from tests.support.stores import run
