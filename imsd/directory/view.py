@@ -51,7 +51,7 @@ class View:
     """Implements `protocols.ldap.evaluation.Readable`. suffix: under which names are written. shut: the
     containers that are shut to the viewer."""
 
-    __slots__ = ("_cache", "_fetched", "_policy", "_state", "entry", "rights", "shut", "suffix")
+    __slots__ = ("_cache", "_fetched", "_made", "_policy", "_state", "entry", "rights", "shut", "suffix")
 
     def __init__(
         self,
@@ -64,6 +64,7 @@ class View:
     ) -> None:
         self._cache = cache
         self._policy = policy
+        self._made = cache.generation
         self.entry = entry
         self.rights = rights
         self.suffix = suffix
@@ -226,9 +227,10 @@ class View:
         known = cache.encoded.of(self.entry.id).get(way)
         if known is not None:
             return known
-        before = cache.generation
         made = await self.render(selection, types_only)
-        if before == cache.generation and len(made) <= _MOST_KEPT and not self._moving(selection):
+        # Not what was read or fetched before a change, though it be rendered after it.
+        current = self._made == cache.generation and cache.entries.get(self.entry.id) is self.entry
+        if current and len(made) <= _MOST_KEPT and not self._moving(selection):
             cache.encoded.keep(self.entry.id, way, made)
         return made
 

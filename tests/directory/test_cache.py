@@ -18,6 +18,7 @@ from imsd.store.changes import DIRECTORY, EntriesChanged, Missed
 from imsd.store.ids import AccountId, EntryId
 from protocols.ldap.filters import parse
 from protocols.ldap.messages import Deref, Scope, SearchRequest
+from protocols.ldap.selection import selection
 from tests.directory.support import PlainPasswords, found, open_directory
 from tests.support.stores import StoreReactor, open_store, run
 
@@ -168,6 +169,40 @@ def test_what_was_read_before_a_change_is_not_kept(tmp_path: Path, store_reactor
     assert run(directory.person(AccountId(admin.account))) == admin
     assert not directory.cache.entries and not directory.cache.derived and not directory.cache.relative
     database.read_few = whole  # type: ignore[method-assign]
+    run(database.close())
+
+
+def test_what_was_looked_at_before_a_change_is_shown_and_not_kept(
+    tmp_path: Path, store_reactor: StoreReactor
+) -> None:
+    database = open_store(tmp_path / "home")
+    directory = open_directory(database)
+    run(directory.add_user("ann@example.test"))
+    run(directory.add_group("one@example.test", members=["ann@example.test"]))
+    ann = run(directory.person_by_login("ann"))
+    assert ann is not None
+    search = Search(database, directory.cache, directory.policy, SERVER)
+    shown = selection(("title", "memberOf"))
+    for attribute, value, who in (("title", "Poet", "ann@example.test"), ("cn", "Two", "one@example.test")):
+        entry = run(directory.cache.entry(ann.entry))
+        before = search.view(entry, 0)
+        assert before is not None
+        run(before.prepare(["memberof"]))
+        if attribute == "cn":
+            name, _ = run(directory.attributes(who))
+            run(directory.rename_entry(name, f"cn={value}", True, None, SERVER))
+        else:
+            run(directory.change(who, {attribute: [value]}))
+        run(before.encode(shown, False))
+        assert not directory.cache.encoded
+        late = search.view(entry, 0)
+        assert late is not None
+        run(late.encode(shown, False))
+        # Of ann's own row nothing changed when a list that she is in was given another name.
+        assert bool(directory.cache.encoded) is (attribute == "cn")
+        now = search.view(run(directory.cache.entry(ann.entry)), 0)
+        assert now is not None and value.encode() in run(now.encode(shown, False))
+        assert directory.cache.encoded
     run(database.close())
 
 
