@@ -9,19 +9,20 @@ tree        organisation, site, containers; both suffixes; names of entries
 entry       one entry in memory; the attribute views (cn, mail, otherMailbox, ...)
 imcea       addresses of other types inside Internet addresses
 addressing  proxy addresses: form and generation; domains: what the settings say of them
-cache       entries and lookups in the process, fed by the change feed
+cache       entries and lookups in the process, fed by the change feed; kept: what it is made of
 directory   Directory, the facade that everything else holds
 recipients  address to recipient, expansion of lists
 access      who sees and writes what; searchrights: in which containers he finds anything; explaining: why
 view        an entry as one rights class sees it, read by filters and encoded
 referring   parts of the tree that other servers hold (RFC 3296); elsewhere: and what the settings say
-narrowing   a filter before it is planned; matched: which values an answer carries
+preparing   from a filter to what is tested; narrowing: before it is planned; matched: which values are shown
 sorting     sorted answers and windows of them
 synchronizing  copies that clients keep (RFC 4533)
 sight       what exists for one viewer, by its names; asserted: what filters say of entries
 scopes      entries that may match, over what planner finds in the index; search: searches in slices
 changes     changes as they are asked for; conditions: what they depend on; stamping: relaxed rules
-update      add, modify, delete, rename; adding: one entry, or many; draft: a changed entry becomes valid
+update      add, modify, rename; deleting; adding: one entry, or many; asking: who asks, and for what
+draft       a changed entry becomes valid; amending: changes that nothing else follows from
 bulk        many LDIF records at once
 people      users, lists, contacts and public folders for imsctl and the console
 configuration  the settings as entries; settingtypes: as attributes; settingchanges: changed;
