@@ -19,6 +19,7 @@ from twisted.internet.defer import Deferred
 from imsd.directory import tree
 from imsd.directory.entry import Entry, Kind, Values
 from imsd.directory.kept import DESCRIPTIVE, Bounded, Grouped, Numbers
+from imsd.directory.pools import Pools
 from imsd.directory.tree import Tree
 from imsd.errors import NoSuchEntry
 from imsd.store import credentials, entries, entry_index
@@ -72,6 +73,7 @@ class Cache:
         self.ways = Numbers(MOST_WAYS)
         self.derived: Bounded[Hashable, Any] = Bounded(MOST_ANSWERS)
         self.ordered: Bounded[Hashable, Any] = Bounded(MOST_ORDERED)
+        self.pools = Pools(db)
         self._watch: Any = None
         self._told: list[Callable[[tuple[EntryId, ...] | None], None]] = []
         self.shown_of_password: Callable[[Entry, Credentials], Mapping[str, Values]] = _nothing_shown
@@ -104,6 +106,7 @@ class Cache:
             if self.tree is not None and self.tree.root in ids:
                 self._tree_is_old = True
         attributes = change.attributes if isinstance(change, EntriesChanged) else None
+        self.pools.changed(ids, attributes)
         if ids is not None and attributes is not None and attributes <= DESCRIPTIVE:
             self._forget_descriptions(ids, attributes)
         else:

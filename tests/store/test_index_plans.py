@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from imsd.store import contents, counting, entries, messages
+from imsd.store import contents, counting, entries, entry_index, messages
 from imsd.store.sql import SQLITE
 from tests.support.mail import make_account
 from tests.support.stores import open_store, run
@@ -21,6 +21,8 @@ from tests.support.stores import open_store, run
         (entries._CHILDREN, "INDEX ix_entry_parent (parent=? AND id>?)"),
         (entries._LOAD_MANY, "INTEGER PRIMARY KEY (rowid=?)"),
         (entries._DESCENDANT[3], "INDEX sqlite_autoindex_entry_1 (parent=? AND rdn_normal=?)"),
+        (entry_index._VALUES, "PRIMARY KEY (attribute=? AND (value,entry)>(?,?))"),
+        (entry_index._VALUES_OF, "INDEX ix_entry_value_entry (entry=?)"),
         (counting._BETWEEN, "PRIMARY KEY (account=? AND mailbox=? AND uid>? AND uid<?)"),
         (
             contents._statement(contents.t.message, True, True, True, True, True),
