@@ -62,7 +62,8 @@ class State(Enum):
 @dataclass(slots=True)
 class Standing:
     """How a link is. Times in seconds. held: somebody brought it up. due: by its schedule.
-    elsewhere: the node that looks after it. used: when this node said that it uses it."""
+    elsewhere: the node that looks after it. used: when this node said that it uses it. row: as the settings
+    had it last."""
 
     state: State = State.DOWN
     held: bool = False
@@ -76,6 +77,7 @@ class Standing:
     elsewhere: str = ""
     used: float = 0.0
     at_work: Deferred[None] | None = None
+    row: Link | None = None
 
 
 class Links:
@@ -134,6 +136,7 @@ class Links:
 
     def _standing(self, link: Link) -> Standing:
         standing = self.standings.setdefault(link.name.lower(), Standing())
+        standing.row = link
         if standing.schedule != link.schedule:
             standing.schedule = link.schedule
             standing.due = self._next(link)
@@ -162,9 +165,7 @@ class Links:
         """Bring up what is due and take down what is idle."""
         links = self._settings[Dialup].links
         for name in self.standings.keys() - {link.name.lower() for link in links}:
-            # It is gone from the settings, and its command with it.
-            del self.standings[name]
-            self._connectors.up.discard(name)
+            await self._part(name, self.standings.pop(name))
         for link in links:
             standing = self._standing(link)
             if not await self._is_ours(link, standing):
@@ -173,6 +174,14 @@ class Links:
                 await self._look_after(link, standing)
             elif standing.state is State.DOWN and await self._is_due(link, standing):
                 self._begin(link, standing)
+
+    async def _part(self, name: str, standing: Standing) -> None:
+        """It is gone from the settings: what is up is not left so, by the command it had."""
+        if standing.at_work is not None:
+            standing.at_work.cancel()
+        self._connectors.up.discard(name)
+        if standing.row is not None and standing.state is State.UP:
+            await self._lower(standing.row, standing)
 
     async def _is_ours(self, link: Link, standing: Standing) -> bool:
         ours = await self._duties.has(_duty(link))

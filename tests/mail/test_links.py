@@ -226,6 +226,7 @@ def test_a_link_that_is_gone_from_the_settings_is_gone(world: World) -> None:
     world.settings.replace({})
     world.later(0.2)
     assert world.links.status() == [] and not world.connectors.up
+    assert world.ran == ["dial", "hang-up"], "nobody pays for a line that nobody takes down"
 
 
 def test_connectors_wait_for_their_link(world: World) -> None:
