@@ -195,6 +195,12 @@ class QueueElsewhere(Temporary):
     default = "Node does not store mail here"
 
 
+class AskedTooOften(Temporary):
+    """ETRN for a domain for which it came a moment ago, whoever it was that said it (RFC 1985 5.2)."""
+
+    default = "Asked too often"
+
+
 class RelayDenied(Refusal):
     default = "Relaying is prohibited"
 

@@ -360,6 +360,7 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
         "Nachricht durch die Richtlinie dieses Systems abgelehnt",
         "Message refusé par la politique de ce site",
     ),
+    "Asked too often": ("Zu oft gefragt", "Demandé trop souvent"),
     "Too much mail in a short time": (
         "Zu viele Nachrichten in kurzer Zeit",
         "Trop de messages en peu de temps",

@@ -27,6 +27,7 @@ from twisted.logger import Logger
 from imsd.directory.values import Local, Recipient
 from imsd.errors import (
     AmbiguousRecipient,
+    AskedTooOften,
     NoSuchEntry,
     NoSuchRecipient,
     OverQuota,
@@ -67,6 +68,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LOCAL", "Accepted", "Delivery"]
 
+ASKED = 10
+"""How often in a minute ETRN starts what is held for a domain."""
+
 
 class Delivery:
     """Takes responsibility for messages, whoever brings them."""
@@ -89,6 +93,8 @@ class Delivery:
         self.archive: Archive | None = None
         self.plugins: Plugins | None = None
         self.counters = Counters(lambda: now() / 1_000_000)
+        self._asked: dict[str, tuple[int, int]] = {}
+        """How often in a minute was asked for what is held, by row of ims.domains."""
         self._last = 0
         self._node = secrets.token_hex(2).upper()
         self._idle: list[Deferred[None]] = []
@@ -228,11 +234,18 @@ class Delivery:
     async def start_held(self, domain: str, below: bool) -> int:
         """ETRN: what is held for a domain (below: and those below it) is due; how many recipients.
 
-        Raises QueueElsewhere where nothing is held for the domain (RFC 1985 5.2).
+        Raises QueueElsewhere where nothing is held for the domain (RFC 1985 5.2), and AskedTooOften: anybody
+        may say it, and each time hosts are tried.
         """
         row = self.connectors.domain_row(domain)
         if row is None or row.route != "etrn" or not self.connectors.all[0].sends:
             raise QueueElsewhere
+        minute = now() // 60_000_000
+        asked = self._asked.get(row.domain, (minute, 0))
+        count = asked[1] + 1 if asked[0] == minute else 1
+        if count > ASKED:
+            raise AskedTooOften
+        self._asked[row.domain] = (minute, count)
         return await self._db.write(spool.start_parked, domain, below, now())
 
     def track(self, *events: Event) -> None:

@@ -61,6 +61,7 @@ TABLE: Final[dict[type[errors.Refusal], Row]] = {
     errors.HostRejected: Row(550, "5.7.1", b"", b"NOPERM", 53),
     errors.NotHomed: Row(550, "5.7.1", b"", b"NOPERM", 50),
     errors.QueueElsewhere: Row(458, "4.3.0", b"", b"CANNOT", 53),
+    errors.AskedTooOften: Row(459, "4.7.0", b"", b"LIMIT", 53),
     errors.RelayDenied: Row(550, "5.7.1", b"", b"NOPERM", 50),
     errors.SenderNotPermitted: Row(550, "5.7.1", b"", b"NOPERM", 50),
     errors.TooManyRecipients: Row(452, "4.5.3", b"", b"LIMIT", 11),

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from imsd.errors import QueueElsewhere
+from imsd.errors import AskedTooOften, QueueElsewhere
+from imsd.mail.delivery import ASKED
 from imsd.mail.envelope import Addressee, Origin
 from imsd.store import spool
 from imsd.store.database import Database
@@ -121,6 +122,22 @@ def test_a_domain_that_is_held_no_more_gets_its_mail_and_one_that_is_now_does_no
 def test_other_domains_have_no_queue_to_start(world: World) -> None:
     with pytest.raises(QueueElsewhere):
         run(world.delivery.start_held("far.test", False))
+
+
+def test_who_asks_again_and_again_makes_no_host_be_tried_each_time(world: World) -> None:
+    world.set(ims__domains=ETRN)
+    world.send("x@far.test")
+    world.work()
+    world.far.end = "451 4.3.0 not now"
+    asked = []
+    for _ in range(2 * ASKED + 1):
+        try:
+            asked.append(run(world.delivery.start_held("far.test", False)))
+        except AskedTooOften:
+            asked.append(-1)
+        world.work()
+    # A minute may end in between, one.
+    assert asked[0] == 1 and -1 in asked and asked.count(1) >= ASKED
 
 
 def test_a_connector_that_sends_nothing_keeps_its_mail(world: World) -> None:
