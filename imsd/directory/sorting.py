@@ -76,8 +76,8 @@ class Key:
         return self._made(_ABSENT if least is None else (0, least))
 
     def of(self, value: bytes) -> Part:
-        """Raises BadSyntax."""
-        return self._made((0, self.form(value)))
+        """Raises BadSyntax. Nothing typed is before every text."""
+        return self._made((0, self.form(value or b" ")))
 
     def _made(self, part: Part) -> Part:
         return Backwards(part) if self.reverse else part

@@ -97,12 +97,19 @@ _DOLLAR: Final = re.compile(r"\\(24|5[Cc])")
 _BITS: Final = re.compile(rb"'([01]*)'B")
 
 
+def _something(value: bytes) -> bytes:
+    """These syntaxes have no empty value (RFC 4517 3.3.6, 3.3.28, 3.3.29): to assert one is Undefined."""
+    if not value:
+        raise BadSyntax("a value with characters")
+    return value
+
+
 def case_ignore(value: bytes) -> str:
-    return preparation.canonical_bytes(value, True)
+    return preparation.canonical_bytes(_something(value), True)
 
 
 def case_exact(value: bytes) -> str:
-    return preparation.canonical_bytes(value, False)
+    return preparation.canonical_bytes(_something(value), False)
 
 
 def _ia5(value: bytes) -> bytes:
@@ -128,7 +135,7 @@ def numeric_string(value: bytes) -> str:
 
 
 def telephone_number(value: bytes) -> str:
-    return preparation.telephone(preparation.decoded(value))
+    return preparation.telephone(preparation.decoded(_something(value)))
 
 
 def integer(value: bytes) -> int:
@@ -235,7 +242,7 @@ def case_ignore_list(value: bytes) -> tuple[str, ...]:
 def _lines(value: bytes) -> list[str]:
     return [
         _DOLLAR.sub(lambda found: "$" if found[1] == "24" else "\\", line)
-        for line in preparation.decoded(value).split("$")
+        for line in preparation.decoded(_something(value)).split("$")
     ]
 
 

@@ -66,7 +66,8 @@ def test_equality(rule: str, value: str, asserted: str, matches: bool) -> None:
         ("generalizedTimeMatch", b"20260101"), ("generalizedTimeMatch", b"2026010112"),
         ("bitStringMatch", b"0101"), ("caseIgnoreIA5Match", "é".encode()), ("caseIgnoreMatch", b"\xff"),
         ("distinguishedNameMatch", b"x"), ("objectIdentifierMatch", b"1."), ("UUIDMatch", b"1"),
-        ("integerFirstComponentMatch", b"7"), ("integerMatch", b"9" * 5000),
+        ("caseIgnoreMatch", b""), ("caseExactMatch", b""), ("telephoneNumberMatch", b""),
+        ("caseIgnoreListMatch", b""), ("integerFirstComponentMatch", b"7"), ("integerMatch", b"9" * 5000),
     ],
 )  # fmt: skip
 def test_values_no_rule_can_read(rule: str, value: bytes) -> None:

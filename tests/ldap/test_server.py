@@ -150,6 +150,18 @@ def test_matched_dn_and_bad_names(peer: Peer) -> None:
     assert code(peer.ask(4, search("no name", Scope.BASE))[0]) is ResultCode.INVALID_DN_SYNTAX
 
 
+@pytest.mark.parametrize("value", [b"xx", b"\x30\x84\xff\xff\xff\xff", b"\x30\x02\x04\x05", None])
+@pytest.mark.parametrize("oid", ["1.3.6.1.1.8", "1.3.6.1.1.21.3", "1.3.6.1.4.1.4203.1.11.1"])
+def test_a_value_of_an_extended_operation_that_is_no_ber_ends_no_session(
+    peer: Peer, oid: str, value: bytes | None
+) -> None:
+    if value is None and oid.endswith("11.1"):
+        value = b"\x31\x00"  # nothing to say is something that may be said
+    assert code(peer.ask(1, ExtendedRequest(oid, value))[0]) is ResultCode.PROTOCOL_ERROR
+    assert code(peer.ask(2, WHO_AM_I)[0]) is ResultCode.SUCCESS
+    assert not peer.transport.disconnecting
+
+
 def test_extended_operations(peer: Peer) -> None:
     assert peer.ask(1, WHO_AM_I)[0].value == b""
     bound(peer)

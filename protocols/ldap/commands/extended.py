@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from protocols.ldap import requests
-from protocols.ldap.ber import Cursor
+from protocols.ldap.ber import BadEncoding, BadValue, Cursor
 from protocols.ldap.channel import Channel, Command, Kind
 from protocols.ldap.commands.cancel import Cancel
 from protocols.ldap.commands.password_modify import ModifyPassword
@@ -40,7 +40,13 @@ class Unknown:
 
 
 def parse(cursor: Cursor) -> Command:
-    """The command of the OID."""
+    """The command of the OID. A value that cannot be decoded is no message that cannot: the operation is
+    refused, and the session goes on."""
     request = requests.extended(cursor)
     command = EXTENDED.get(request.oid)
-    return Unknown() if command is None else command(request.value)
+    if command is None:
+        return Unknown()
+    try:
+        return command(request.value)
+    except BadEncoding as error:
+        raise BadValue(f"{error.what} in the value of {request.oid}") from None
