@@ -86,7 +86,7 @@ def other_mailbox(value: bytes) -> Proxy:
 class Entry:
     """A stored entry with all its user attributes by key; not changed once made."""
 
-    __slots__ = ("classes", "hidden", "id", "kind", "owners", "parent", "row", "tagged", "user")
+    __slots__ = ("_classes", "hidden", "id", "kind", "owners", "parent", "row", "tagged", "user")
 
     def __init__(self, row: EntryRow) -> None:
         self.row = row
@@ -99,9 +99,15 @@ class Entry:
         }
         self.tagged = tuple(key for key in row.attributes if ";" in key)
         """Keys with options (RFC 3866)."""
-        self.classes = frozenset(value.decode() for value in self.user.get("objectclass", ()))
+        self._classes: frozenset[str] | None = None
         self.hidden = self.flag("hide-from-address-book")
         self.owners: tuple[EntryId, ...] = row.references.get("owner", ())
+
+    @property
+    def classes(self) -> frozenset[str]:
+        if self._classes is None:
+            self._classes = frozenset(value.decode() for value in self.user.get("objectclass", ()))
+        return self._classes
 
     def flag(self, key: str) -> bool:
         """A boolean attribute, FALSE where it is absent."""

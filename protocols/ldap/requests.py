@@ -48,6 +48,7 @@ CONTROLS: Final = 64
 
 _SCOPES: Final = tuple(Scope)
 _DEREFS: Final = tuple(Deref)
+_KINDS: Final = tuple(ChangeKind)
 
 
 @value(frozen=True, slots=True)
@@ -286,15 +287,51 @@ def _attribute(cursor: Cursor, left: list[int]) -> Attribute:
 
 def modify(cursor: Cursor) -> ModifyRequest:
     dn = cursor.text()
-    inside = cursor.enter()
-    left = [VALUES]
+    data = cursor.data
+    tag, at, end = element(data, cursor.at, cursor.end)
+    if tag != ber.SEQUENCE:
+        raise BadEncoding("a list of changes", cursor.at)
+    cursor.at = end
+    left = VALUES
     changes = []
-    while inside.more:
-        one = inside.enter()
-        kind = ChangeKind(one.integer(ber.ENUMERATED, high=3))
-        changes.append(Change(kind, _attribute(one.enter(), left)))
+    while at < end:
+        tag, start, after = element(data, at, end)
+        if tag != ber.SEQUENCE:
+            raise BadEncoding("a change", at)
+        tag, value, there = element(data, start, after)
+        if tag != ber.ENUMERATED:
+            raise BadEncoding("an operation", start)
+        if not 0 < there - value <= 8:
+            raise BadEncoding("an integer of one to eight octets", value)
+        operation = int.from_bytes(data[value:there], "big", signed=True)
+        if not 0 <= operation <= 3:
+            raise BadValue("a number from 0 to 3", value)
+        tag, named, last = element(data, there, after)
+        if tag != ber.SEQUENCE:
+            raise BadEncoding("an attribute", there)
+        tag, named, following = element(data, named, last)
+        if tag != ber.OCTETS:
+            raise BadEncoding("an attribute description", named)
+        try:
+            name = data[named:following].decode()
+        except UnicodeDecodeError:
+            raise BadValue("UTF-8", named) from None
+        tag, start, stop = element(data, following, last)
+        if tag != ber.SET:
+            raise BadEncoding("a set of values", following)
+        values = []
+        while start < stop:
+            tag, begin, start = element(data, start, stop)
+            if tag != ber.OCTETS:
+                raise BadEncoding("a value", begin)
+            values.append(data[begin:start])
+        left -= len(values)
+        if left < 0:
+            raise BadValue(f"at most {VALUES} values", at)
+        changes.append(Change(_KINDS[operation], Attribute(name, tuple(values))))
         if len(changes) > ATTRIBUTES:
-            raise BadValue(f"at most {ATTRIBUTES} changes", one.at)
+            raise BadValue(f"at most {ATTRIBUTES} changes", at)
+        at = after
     return ModifyRequest(dn, tuple(changes))
 
 
