@@ -102,10 +102,14 @@ def import_(
     options = {"replace": replace, "delete_mailboxes": delete_mailboxes, "rehearse": dry_run}
     rejects = rejects or file.with_name(file.name + ".rejected")
     try:
-        standing, records = admin.converse(lambda ask: _import(ask, file, options, afresh))
+        standing, records, wrong = admin.converse(lambda ask: _import(ask, file, options, afresh))
     except OSError as error:
         raise click.ClickException(str(error)) from None
-    refused = [
+    refused: list[dict[str, Any]] = [
+        {"line": row.row, "record": ",".join(row.fields)[:200], "kind": "InvalidSyntax", "reason": row.reason}
+        for row in wrong
+    ]
+    refused += [
         {
             "line": _line(records, number),
             "record": _name(records.text(number)),
@@ -114,8 +118,8 @@ def import_(
         }
         for number, kind, reason in standing.refused
     ]
-    if standing.refused and not dry_run:
-        _write_rejects(rejects, records, standing)
+    if refused and not dry_run:
+        _write_rejects(rejects, records, standing, wrong)
     counts = {name: count for name, count in standing.counts.items() if name != "refused"}
     if admin.as_json:
         show_json({**counts, "refused": refused, "rejects": str(rejects) if refused and not dry_run else ""})
@@ -136,13 +140,16 @@ def import_(
         raise click.ClickException(f"{len(refused)} not taken{where}")
 
 
-def _import(ask: Ask, file: Path, options: dict[str, Any], afresh: bool) -> tuple[Standing, RecordFile]:
+def _import(
+    ask: Ask, file: Path, options: dict[str, Any], afresh: bool
+) -> tuple[Standing, RecordFile, list[spreadsheet.Wrong]]:
     source = file
+    wrong: list[spreadsheet.Wrong] = []
     if file.suffix.lower() == ".csv":
-        source = spreadsheet.as_ldif(file, ask("directory.recipients")["dn"])
+        source, wrong = spreadsheet.as_ldif(file, ask("directory.recipients")["dn"])
         options["replace"] = True  # what Update means
     records = RecordFile(source)
-    if not len(records):
+    if not len(records) and not wrong:
         raise click.ClickException(f"{file} holds no records")
 
     def put(**arguments: Any) -> Any:
@@ -154,7 +161,7 @@ def _import(ask: Ask, file: Path, options: dict[str, Any], afresh: bool) -> tupl
             send(records, put, standing, standing.take, advance, repeated=False)
         if source != file:
             source.unlink()
-        return standing, records
+        return standing, records, wrong
     journal = Journal(source, repr(sorted(options.items())), afresh)
     finished = False
     try:
@@ -169,7 +176,7 @@ def _import(ask: Ask, file: Path, options: dict[str, Any], afresh: bool) -> tupl
         journal.close(finished)
     if source != file:
         source.unlink()  # what is open can still be read
-    return standing, records
+    return standing, records, wrong
 
 
 def _line(records: RecordFile, number: int) -> int:
@@ -257,9 +264,14 @@ def _name(text: bytes) -> str:
     return named.decode("utf-8", "backslashreplace")[:200]
 
 
-def _write_rejects(path: Path, records: RecordFile, standing: Standing) -> None:
+def _write_rejects(
+    path: Path, records: RecordFile, standing: Standing, wrong: list[spreadsheet.Wrong]
+) -> None:
     with path.open("wb") as file:
         file.write(b"version: 1\n\n")
+        for row in wrong:
+            said = " ".join(",".join(row.fields).split())
+            file.write(b"# line %d: %s\n# %s\n\n" % (row.row, row.reason.encode(), said.encode()))
         for number, _, reason in standing.refused:
             file.write(b"# line %d: %s\n" % (_line(records, number), reason.encode()))
             file.write(records.text(number).rstrip(b"\r\n") + b"\n\n")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -86,19 +87,34 @@ COLUMNS: Final = (
 # Reading ---------------------------------------------------------------------------------
 
 
-def as_ldif(source: Path, recipients: str) -> Path:
-    """The file as LDIF, beside it. recipients: the name of the container cn=Recipients.
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A row that is none, why, and what it says."""
 
-    Raises click.ClickException for a file that is not such a table, with the row.
+    row: int
+    reason: str
+    fields: tuple[str, ...]
+
+
+def as_ldif(source: Path, recipients: str) -> tuple[Path, list[Wrong]]:
+    """The file as LDIF, beside it, and the rows that are not in it. recipients: the name of the
+    container cn=Recipients.
+
+    Raises click.ClickException for a file that is not such a table.
     """
     target = source.with_name(source.name + ".imsd-ldif")
-    with target.open("wb") as file:
-        file.write(b"version: 1\n\n")
-        file.writelines(_records(_rows(source), recipients))
-    return target
+    wrong: list[Wrong] = []
+    try:
+        with target.open("wb") as file:
+            file.write(b"version: 1\n\n")
+            file.writelines(_records(_rows(source, wrong), recipients, wrong))
+    except click.ClickException:
+        target.unlink()
+        raise
+    return target, wrong
 
 
-def _rows(source: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def _rows(source: Path, wrong: list[Wrong]) -> Iterator[tuple[int, dict[str, str]]]:
     """(row, fields by column in small letters)."""
     octets = source.read_bytes()
     try:
@@ -116,7 +132,8 @@ def _rows(source: Path) -> Iterator[tuple[int, dict[str, str]]]:
             if not any(field.strip() for field in fields):
                 continue
             if len(fields) > len(header):
-                raise click.ClickException(f"{source}, row {number}: more fields than columns")
+                wrong.append(Wrong(number, "more fields than columns", tuple(fields)))
+                continue
             yield (
                 number,
                 {name: field.strip() for name, field in zip(header, fields, strict=False) if field.strip()},
@@ -125,9 +142,12 @@ def _rows(source: Path) -> Iterator[tuple[int, dict[str, str]]]:
         raise click.ClickException(f"{source}, row {table.line_num}: {error}") from None
 
 
-def _records(rows: Iterable[tuple[int, dict[str, str]]], recipients: str) -> Iterator[bytes]:
+def _records(
+    rows: Iterable[tuple[int, dict[str, str]]], recipients: str, wrong: list[Wrong]
+) -> Iterator[bytes]:
     referring: list[bytes] = []
     for number, row in rows:
+        fields = tuple(row.values())
         comment = b"# row %d\n" % number
         kind, mode = (
             row.pop("obj-class").lower() if "obj-class" in row else "",
@@ -135,12 +155,14 @@ def _records(rows: Iterable[tuple[int, dict[str, str]]], recipients: str) -> Ite
         )
         classes = _CLASSES.get(kind)
         if classes is None or mode not in _MODES:
-            wrong = f"Obj-Class {kind!r}" if classes is None else f"Mode {mode!r}"
+            what = f"Obj-Class {kind!r}" if classes is None else f"Mode {mode!r}"
             known = f"Obj-Class is {', '.join(_CLASSES)}; Mode is {', '.join(sorted(_MODES))}"
-            raise click.ClickException(f"row {number}: {wrong} is not known. {known}")
+            wrong.append(Wrong(number, f"{what} is not known. {known}", fields))
+            continue
         given_name = row.pop("directory name", "") or row.pop("common-name", "") or row.get("alias name", "")
         if not given_name:
-            raise click.ClickException(f"row {number}: a Directory Name is wanted")
+            wrong.append(Wrong(number, "a Directory Name is wanted", fields))
+            continue
         name = f"cn={dn.escape(given_name)},{_container(row.pop('obj-container', ''), recipients)}"
         if mode == "delete":
             yield comment + ldif.line("dn", name.encode()) + b"changetype: delete\n\n"

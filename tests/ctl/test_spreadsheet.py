@@ -18,7 +18,10 @@ BASE = "cn=Recipients,ou=Main,o=Example"
 def records(tmp_path: Path, text: str, encoding: str = "utf-8") -> list[ldif.Record]:
     source = tmp_path / "people.csv"
     source.write_bytes(text.encode(encoding))
-    with spreadsheet.as_ldif(source, BASE).open("rb") as file:
+    path, wrong = spreadsheet.as_ldif(source, BASE)
+    for each in wrong:
+        raise click.ClickException(f"row {each.row}: {each.reason}")
+    with path.open("rb") as file:
         return [ldif.record(chunk.text) for chunk in ldif.chunks(file)]
 
 
@@ -97,3 +100,12 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert dict(zoe.attributes)["cn"] == (b"Adams, Zoe",)
     assert isinstance(team, Content) and team.dn == f"cn=team,cn=Far,{BASE}"
     assert members == Modify(team.dn, (("replace", "member", (f"cn=zoe,{BASE}".encode(),)),))
+
+
+def test_a_wrong_row_keeps_no_other_out(tmp_path: Path) -> None:
+    source = tmp_path / "people.csv"
+    source.write_text("Obj-Class,Directory Name\nrobot,x\nmailbox,zoe\nmailbox,a,b\n")
+    path, wrong = spreadsheet.as_ldif(source, BASE)
+    assert [(each.row, each.fields) for each in wrong] == [(2, ("robot", "x")), (4, ("mailbox", "a", "b"))]
+    with path.open("rb") as file:
+        assert [ldif.record(chunk.text).dn for chunk in ldif.chunks(file)] == [f"cn=zoe,{BASE}"]
