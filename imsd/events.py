@@ -73,4 +73,5 @@ EVENTS: Final[dict[int, Event]] = {
     20_040: Event(Category.INTERFACE),
     20_050: Event(Category.ARCHIVAL),
     20_060: Event(Category.TRANSFER),
+    20_070: Event(Category.ADDRESSING),
 }

@@ -45,6 +45,7 @@ from imsd.mail.retrieving import Retriever
 from imsd.mail.routes_file import RoutesFile
 from imsd.mail.tlsreports import TlsInbox
 from imsd.mail.warnings import Warner
+from imsd.readdresser import Readdresser
 from imsd.sessions.imap4 import make_imap4
 from imsd.sessions.ldap import make_ldap
 from imsd.sessions.pop3 import Pop3Door
@@ -103,6 +104,7 @@ class Server(Service):
         self.upkeep: Upkeep | None = None
         self.pickup: Pickup | None = None
         self.warner: Warner | None = None
+        self.readdresser: Readdresser | None = None
         self.tls_inbox: TlsInbox | None = None
         self.links: Links | None = None
         self.hooks: EventCommands | None = None
@@ -205,6 +207,8 @@ class Server(Service):
         self.tls_inbox.start()
         self.warner = Warner(core.db, core.directory, core.settings, self.reactor)
         self.warner.start()
+        self.readdresser = Readdresser(core.directory, core.duties, self.reactor)
+        self.readdresser.start()
         self.links = self._links(core, self.queue)
         self.links.start()
         self.indexing = Indexing(core.db, core.search, self.config.database.url, self.reactor)
@@ -381,6 +385,8 @@ class Server(Service):
             self.core.diagnosis.tell(20_002, "the service stops")
         if self.warner is not None:
             self.warner.stop()
+        if self.readdresser is not None:
+            self.readdresser.stop()
         if self.hooks is not None:
             self.hooks.stop()
         if self.tls_inbox is not None:

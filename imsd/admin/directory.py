@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import Annotated, Any
 
 from pydantic import Field
 
+from imsd import readdresser
 from imsd.admin.operations import Json, operation
 from imsd.directory import bulk, explaining, ldif, readdressing, searchrights
 from imsd.directory.access import ANONYMOUS, viewer_of
@@ -14,7 +16,9 @@ from imsd.directory.bulk import Done, Pass, Wanted
 from imsd.directory.people import container, name_of
 from imsd.directory.tree import require
 from imsd.errors import NoSuchEntry, UnwillingToPerform
+from imsd.readdresser import NAME
 from imsd.settings.directory import Ldap
+from imsd.store import long_jobs
 from imsd.store.ids import EntryId
 from imsd.store.transaction import Transaction
 
@@ -103,3 +107,37 @@ async def readdress(core: Any, after: int = 0, keep_old: bool = True, rehearse: 
         "looked": batch.looked,
         "changed": [[one.alias, one.before, one.after, one.refusal] for one in batch.changed],
     }
+
+
+@operation("address.regenerate")
+async def regenerate(core: Any, keep_old: bool = True) -> Json:
+    """Have the server make everybody's addresses anew, or go on doing so; null where no server runs.
+
+    progress: see address.progress. last: what to ask that with.
+    """
+    work = core.server.readdresser if core.server is not None else None
+    if work is None:
+        return None
+    last, _ = work.since(0)
+    return {"progress": asdict(await work.begin(keep_old)), "last": last}
+
+
+@operation("address.progress")
+async def progress(core: Any, since: int = 0) -> Json:
+    """How far the work is, null where there never was any, and what this server changed since a number."""
+    found = await core.db.read(long_jobs.read, NAME)
+    last, changed = (0, [])
+    if core.server is not None and core.server.readdresser is not None:
+        last, changed = core.server.readdresser.since(since)
+    return {
+        "progress": json.loads(found) if found else None,
+        "last": last,
+        "changed": [[one.alias, one.before, one.after, one.refusal] for one in changed],
+    }
+
+
+@operation("address.stop")
+async def halt(core: Any) -> Json:
+    """Have the work stop where it is; how far it came."""
+    await core.db.write(readdresser.halt, core.directory.now())
+    return (await progress(core))["progress"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,6 +19,8 @@ from imsd.ctl.command import Administrator, Ask, imsctl, json_option
 from imsd.ctl.output import show_json, show_table
 from imsd.ctl.recordfile import Journal, RecordFile, Standing, send
 
+_LOOK = 0.2
+"""Seconds between two looks at work of the server's."""
 _SHOWN = 20
 """Refusals shown on the terminal; all are in the file of refused records."""
 
@@ -195,38 +198,102 @@ def address() -> None:
     "--keep-old/--drop-old", default=True, show_default=True, help="Old primary addresses stay as others."
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
+@click.option("--no-wait", is_flag=True, help="Have the server do it, and do not look on.")
 @json_option
 @click.pass_obj
-def regenerate(admin: Administrator, keep_old: bool, dry_run: bool) -> None:
+def regenerate(admin: Administrator, keep_old: bool, dry_run: bool, no_wait: bool) -> None:
     """Give everybody the addresses that addressing.smtp, x400, ms and ccmail make now.
 
-    Addresses that were given besides stay. A run that was stopped is run again: who has the right addresses
-    keeps them. See: imsctl settings explain addressing.smtp
+    Addresses that were given besides stay. The server does it, whether anybody looks on or not, and goes on
+    with it when it was stopped and is started again: imsctl address status. See: imsctl settings explain
+    addressing.smtp
     """
     changed: list[list[str]] = []
 
-    def work(ask: Ask) -> None:
+    def tell(rows: list[list[str]]) -> None:
+        changed.extend(rows)
+        for alias, before, after, refusal in [] if admin.as_json else rows:
+            click.echo(
+                f"{alias}: {refusal}" if refusal else f"{alias}: {before} -> {after}", err=bool(refusal)
+            )
+
+    def work(ask: Ask) -> Any:
+        begun = None if dry_run else ask("address.regenerate", keep_old=keep_old)
+        if begun is not None:
+            return begun["progress"] if no_wait else _look_on(ask, begun, tell)
         after, more = 0, True
         with _progress("looked at", None) as advance:
             while more:
                 batch = ask("directory.readdress", after=after, keep_old=keep_old, rehearse=dry_run)
-                changed.extend(batch["changed"])
+                tell(batch["changed"])
                 advance(batch["looked"])
                 after = batch["last"]
                 more = bool(after)
+        return None
 
-    admin.converse(work)
-    refused = [row for row in changed if row[3]]
+    standing = admin.converse(work)
+    if no_wait and standing is not None:
+        _show(admin, standing)
+        return
+    refused = standing["refused"] if standing else len([row for row in changed if row[3]])
     if admin.as_json:
         names = ("alias", "before", "after", "refusal")
         show_json([dict(zip(names, row, strict=True)) for row in changed])
         return
-    for alias, before, after, refusal in changed:
-        click.echo(f"{alias}: {refusal}" if refusal else f"{alias}: {before} -> {after}", err=bool(refusal))
     verb = "would change" if dry_run else "changed"
-    click.echo(f"{len(changed) - len(refused)} recipients {verb}")
+    click.echo(f"{standing['changed'] if standing else len(changed) - refused} recipients {verb}")
     if refused:
-        raise click.ClickException(f"{len(refused)} keep their addresses")
+        raise click.ClickException(f"{refused} keep their addresses")
+
+
+def _look_on(ask: Ask, begun: Any, tell: Callable[[list[list[str]]], None]) -> Any:
+    """Wait until the server has done it. Ctrl-C ends the waiting alone."""
+    standing, last = begun["progress"], begun["last"]
+    if standing["looked"]:
+        click.echo(f"going on behind {standing['looked']} of {standing['total']} recipients", err=True)
+    done = 0
+    try:
+        with _progress("looked at", standing["total"]) as advance:
+            while True:
+                found = ask("address.progress", since=last)
+                standing, last = found["progress"], found["last"]
+                tell(found["changed"])
+                advance(standing["looked"] - done)
+                done = standing["looked"]
+                if standing["ended"]:
+                    return standing
+                time.sleep(_LOOK)
+    except KeyboardInterrupt:
+        raise click.ClickException("The server goes on with it: imsctl address status") from None
+
+
+@address.command()
+@json_option
+@click.pass_obj
+def status(admin: Administrator) -> None:
+    """Show how far `regenerate` is, or how it ended."""
+    _show(admin, admin.ask("address.progress")["progress"])
+
+
+@address.command()
+@json_option
+@click.pass_obj
+def stop(admin: Administrator) -> None:
+    """Stop `regenerate` where it is; who has new addresses keeps them."""
+    _show(admin, admin.ask("address.stop"))
+
+
+def _show(admin: Administrator, standing: Any) -> None:
+    if admin.as_json:
+        show_json(standing)
+    elif standing is None:
+        click.echo("Addresses were never made anew.")
+    else:
+        how = "goes on" if not standing["ended"] else "stopped" if standing["stopped"] else "done"
+        click.echo(
+            f"{how}: {standing['looked']} of {standing['total']} recipients, {standing['changed']} changed, "
+            f"{standing['refused']} keep their addresses"
+        )
 
 
 @directory.command()

@@ -68,6 +68,11 @@ async def readdress(
     return Batch(last, len(ids), tuple(changed))
 
 
+def count(tx: Transaction) -> int:
+    """Recipients that have addresses."""
+    return sum(entries.count_of(tx, kind) for kind in _ADDRESSED)
+
+
 class _Rehearsal(Exception):
     """Undoes a unit that was a rehearsal."""
 

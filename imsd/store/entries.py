@@ -158,6 +158,7 @@ _OF_KIND = sql(
     .order_by(_e.id)
     .limit(bindparam("most"))
 )
+_COUNT_KIND = sql(select(func.count()).select_from(entry).where(_e.kind == bindparam("kind")))
 _CHANGED = sql(select(_e.id).where(_e.version > bindparam("number")).order_by(_e.id))
 _EVERY = sql(select(_e.id).order_by(_e.id))
 _PARENT = sql(select(_e.parent).where(_e.id == bindparam("id")))
@@ -319,6 +320,12 @@ def page(tx: Transaction, after: int = 0, most: int = 1000) -> list[EntryId]:
 def of_kind(tx: Transaction, kind: int, after: int = 0, most: int = 1000) -> list[EntryId]:
     """Entries of one kind with ids above `after`, ascending."""
     return _ids(tx.all(_OF_KIND, kind=kind, after=after, most=most))
+
+
+def count_of(tx: Transaction, kind: int) -> int:
+    """How many entries there are of a kind; reads them all."""
+    count: int = tx.value(_COUNT_KIND, kind=kind)
+    return count
 
 
 def ancestors(tx: Transaction, entry_id: EntryId) -> list[EntryId]:
