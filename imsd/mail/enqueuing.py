@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from imsd.store.blobs import NewBlob
     from imsd.store.transaction import Unit
 
+HELD = "its domain is held (queue.held)"
+"""Why mail waits until it is released."""
 LONGEST = 1_000
 """Recipients of one message of the queue."""
 
 
-def _row(each: Addressee | Copy, time: int, turn: int, held: bool, kept: str) -> spool.NewRecipient:
+def _row(each: Addressee | Copy, time: int, turn: int, held: str, kept: str) -> spool.NewRecipient:
     """turn, held, kept: of who leaves (imsd.mail.fairness, imsd.mail.sending, imsd.mail.flow)."""
     notify = ",".join(each.notify)
     if isinstance(each, Copy):
@@ -33,10 +35,10 @@ def _row(each: Addressee | Copy, time: int, turn: int, held: bool, kept: str) ->
         each.orcpt_type,
         each.orcpt,
         turn=turn,
-        held=held,
+        held=bool(held),
         # Whoever releases it wants it tried; then it is parked again where it is to be asked for.
         parked=bool(each.parked or kept) and not held,
-        why="" if held else each.parked or kept,
+        why=held or each.parked or kept,
     )
 
 
@@ -89,13 +91,14 @@ def enqueue_all(
     turns: dict[str, int] = {}
     places = count()
     for own, of, some in by_sender(given, envelope, queue_id):
-        due, held = max(time, own.timing.release), bool(plan.held)
+        due = max(time, own.timing.release)
         rows = []
         for each in some:
             bound = _bound(each)
             turn = turns.setdefault(bound, (plan.turn or time) + next(places) * STEP)
-            kept_here = held or (bool(bound) and bound.rpartition(">")[2] in plan.holding)
-            rows.append(_row(each, due, turn, kept_here, plan.kept))
+            of_domain = bool(bound) and bound.rpartition(">")[2] in plan.holding
+            held = plan.held or (HELD if of_domain else "")
+            rows.append(_row(each, due, turn, held, plan.kept))
         enqueue(unit, rows, own, content, of, time, lifetime, some[0].head.encode())
         queued += [(row, of) for row in rows]
     return queued

@@ -117,8 +117,7 @@ def accept(
     events += [event("delivered", copy.address) for copy in delivered]
     events += [event("deferred", copy.address, refusal.text) for copy, refusal in refused]
     for row, of in queued:
-        held = plan.held or "its domain is held (queue.held)"
-        reason = held if row.held else f"as {of}" if of != queue_id else ""
+        reason = row.why if row.held else f"as {of}" if of != queue_id else ""
         events.append(event("held" if row.held else "queued", row.address, reason))
     tracking.track(unit, *events)
     return Accepted(queue_id, len(delivered), len(rows) + max(0, len(copies) - MOST))

@@ -20,6 +20,8 @@ def test_what_comes_for_a_held_domain_stays_until_it_is_released(world: World) -
     assert world.queued().get("z@below.far.test") is not State.HELD
     assert not world.far.connections and len(world.near.got) == 1
     assert ("held", "x@far.test") in world.events(queue_id)
+    held, _ = run(world.db.read(queue_rows.rows, queue_rows.Wanted(domain="far.test")))
+    assert [row.recipient.last_error for row in held] == ["its domain is held (queue.held)"]
     world.later(100)
     assert world.queued()["x@far.test"] is State.HELD, "it does not expire meanwhile"
     world.set(queue__held=[])
