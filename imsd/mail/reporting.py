@@ -246,7 +246,9 @@ class Reporter:
 
     async def _original(self, message: Queued, action: Action) -> Original:
         page = self._settings[Queue]
-        complete = message.ret == "FULL" or (not message.ret and message.account is not None)
+        # Of a report that nobody gets the postmaster has all: what it says is known to nobody else.
+        ours = message.account is not None or not message.reverse_path
+        complete = message.ret == "FULL" or (not message.ret and ours)
         # RFC 8689 5: what requires TLS is returned as if RET=HDRS had been said.
         complete = complete and message.tls != REQUIRED
         return await original(

@@ -497,6 +497,8 @@ def test_the_null_reverse_path_is_told_nothing_but_the_postmaster_is(world: Worl
     assert world.far.got == [] and world.inbox(world.alice) == []
     (report,) = world.reports(world.root)
     assert report["To"] == "<postmaster@example.test>" and "cannot be told" in str(report)
+    *_, returned = report.get_payload()
+    assert returned.get_content_type() == "message/rfc822", "what it says is known to nobody else"
     assert ("absorbed", "x@far.test") in world.events(queue_id)
 
 
