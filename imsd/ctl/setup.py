@@ -21,6 +21,8 @@ from imsd.errors import Refusal
 DEMONSTRATION_PASSWORD = "just-a-demo"
 PROFILES = ("prompt", "exchange55", "chapter22")
 FOLDERS = ("data", "data/blobs", "log", "run", "tls", "pickup")
+BEGUN = "data/.setup-begun"
+"""Is there from before a setup makes the store until the home is whole."""
 DOMAIN = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*", re.IGNORECASE)
 
 
@@ -161,18 +163,36 @@ def make_home(home: Path, answers: Answers, demonstration: bool = False) -> None
 
             await populate(core, answers.domain, DEMONSTRATION_PASSWORD)
 
+    begun = home / BEGUN
+    if begun.exists():
+        # A setup was killed in the middle; nobody has used what it made.
+        _remove_store(home)
     fresh = not (home / "data/imsd.db").exists()
+    if fresh:
+        begun.touch()
     try:
         offline.with_core(loaded, work)
     except BaseException as error:
         if fresh:
             # What was begun must not stand in the way of the next try.
-            for file in (home / "data").glob("imsd.db*"):
-                file.unlink()
+            _remove_store(home)
+            begun.unlink()
         if isinstance(error, Refusal):
             raise click.ClickException(error.text) from None
         raise
-    (home / config.FILE).write_text(text, "utf-8")
+    written = home / f".{config.FILE}.new"
+    with written.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    # In this order: the mark must never stand beside a store that is in use.
+    begun.unlink(missing_ok=True)
+    written.replace(home / config.FILE)
+
+
+def _remove_store(home: Path) -> None:
+    for file in (home / "data").glob("imsd.db*"):
+        file.unlink()
 
 
 def make_default_home(home: Path) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from imsd import config
 from imsd.ctl.command import MODULE_OF, imsctl
+from imsd.ctl.setup import BEGUN
 from tests.support.clients import subjects
 from tests.support.servers import PASSWORD, RunningServer, free_offset, run
 
@@ -31,6 +32,18 @@ def home(
     one.imsctl("user", "add", one.address("alice"), "--password", PASSWORD, "--name", "Alice Arden")
     yield one
     one.stop()
+
+
+def test_a_setup_that_was_killed_is_begun_anew(make_server: Callable[..., RunningServer]) -> None:
+    one = make_server(start=False)
+    (one.home / config.FILE).unlink()
+    again = ("setup", "--yes", "--domain", "other.test", "--admin-password", PASSWORD)
+    # A store that is not known to be half made is somebody's.
+    assert "There is an organisation already" in refused(one, *again)
+    (one.home / BEGUN).touch()
+    one.imsctl(*again)
+    assert "administrator@other.test" in said(one, "user", "list")
+    assert not (one.home / BEGUN).exists()
 
 
 # A command on a store at rest is the same operation in a process of its own: some show it.
