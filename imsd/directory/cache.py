@@ -247,8 +247,12 @@ class Cache:
     # Names ---------------------------------------------------------------------------
 
     def located(self, text: str) -> tuple[EntryId, int] | None:
-        """What `locate` says, where it has lately been asked."""
-        return self._located.get(text)
+        """What `locate` says, where it has lately been asked; "" is the whole tree, under the suffix that
+        today's clients expect."""
+        if text:
+            return self._located.get(text)
+        here = None if self._tree_is_old else self.tree
+        return None if here is None else (here.root, len(here.suffixes) - 1)
 
     def under_if_known(self, entry: Entry, ancestor: EntryId) -> bool | None:
         """What `under` says; None where an entry between the two must be read."""

@@ -109,7 +109,9 @@ class Search(Preparing):
         cache = self._cache
         located = cache.located(request.base)
         prepared = self.prepared(request.filter)
-        if located is None or prepared is None or request.deref is not Deref.NEVER:
+        if located is None or prepared is None:
+            return None
+        if request.deref is not Deref.NEVER and not self._has_none_of_class("alias"):
             return None
         start = cache.entries.get(located[0])
         base = None if start is None else self.view(start, located[1])
@@ -119,7 +121,7 @@ class Search(Preparing):
         some = [start] if scope is Scope.BASE else self._scopes.at_hand(start, scope, prepared.plan)
         if some is None or len(some) > min(FEW, self.look_through):
             return None
-        if scope is not Scope.BASE and cache.derived.get("referrals") != []:
+        if scope is not Scope.BASE and not self._has_none_of_class("referral"):
             return None
         way = base.way(selection(request.attributes), request.types_only)
         suffix, test, shown = base.suffix, prepared.test, cache.encoded.of
@@ -133,14 +135,25 @@ class Search(Preparing):
                 answers.append(encoded)
         return answers
 
+    async def _of_class(self, name: str, most: int) -> list[EntryId]:
+        """Entries of an object class of which there are few, mostly none."""
+        key = ("class", name)
+        known: list[EntryId] | None = self._cache.derived.get(key)
+        if known is None:
+            before = self._cache.generation
+            known = await self._db.read_few(entry_index.equal, "objectclass", name, most)
+            if before == self._cache.generation:
+                self._cache.derived.keep(key, known)
+        return known
+
+    def _has_none_of_class(self, name: str) -> bool:
+        """Is it known that there are none?"""
+        known: list[EntryId] | None = self._cache.derived.get(("class", name))
+        return known is not None and not known
+
     async def _references(self, base: View, scope: Scope) -> list[bytes]:
         """Continuations for the referrals in a scope, whatever the filter is (RFC 3296 5.4)."""
-        ids: list[EntryId] | None = self._cache.derived.get("referrals")
-        if ids is None:
-            before = self._cache.generation
-            ids = await self._db.read_few(entry_index.equal, "objectclass", "referral", referring.MOST)
-            if before == self._cache.generation:
-                self._cache.derived.keep("referrals", ids)
+        ids = await self._of_class("referral", referring.MOST)
         made = []
         for entry in await self._cache.many(ids) if ids else ():
             if entry.kind != Kind.REFERRAL or self.view(entry, 0) is None:
@@ -359,7 +372,7 @@ class Search(Preparing):
 
     async def _aliased(self, base: View, scope: Scope) -> list[tuple[View, Scope]]:
         """More places to search: what aliases in the scope stand for, and aliases there."""
-        aliases = await self._db.read_few(entry_index.equal, "objectclass", "alias", MOST_ALIASES)
+        aliases = await self._of_class("alias", MOST_ALIASES)
         found: list[tuple[View, Scope]] = []
         waiting = [(base, scope)]
         seen = {base.entry.id}

@@ -39,7 +39,7 @@ FILTERS = (
     "(nonsense=1)",
     "(uid=nobody)",
 )
-BASES = ("o=Example", "dc=example,dc=test", RECIPIENTS, f"CN=ann,{RECIPIENTS}")
+BASES = ("", "o=Example", "dc=example,dc=test", RECIPIENTS, f"CN=ann,{RECIPIENTS}")
 
 
 @pytest.fixture
@@ -100,10 +100,16 @@ def test_a_change_is_seen_at_once(directory: Directory) -> None:
 
 def test_what_must_be_run_is_not_at_hand(directory: Directory) -> None:
     ann = viewer(directory, "ann")
+    alias = [("objectClass", [b"alias", b"extensibleObject"]), ("aliasedObjectName", [b"o=Example"])]
+    request = SearchRequest("o=Example", Scope.SUBTREE, Deref.ALWAYS, 0, 0, False, parse("(uid=ann)"))
+    # Where there are no aliases, it is the same whether they are followed.
+    assert answers(directory, ann, request)[1]
+    run(directory.add_entry(f"cn=other,{RECIPIENTS}", alias, SERVER))
     for text, deref in (
         ("(uid=ann)", Deref.ALWAYS),
         ("(uid=ann)", Deref.SEARCHING),
-        ("(memberOf=cn=x,o=Example)", Deref.FINDING),
+        ("(uid=ann)", Deref.FINDING),
+        ("(cn:dn:=ann)", Deref.NEVER),
         ("(!(uid=ann))", Deref.NEVER),
         ("(numSubordinates=0)", Deref.NEVER),
     ):
