@@ -241,8 +241,9 @@ async def track(
     verified: str = "",
     hours: int = 24,
 ) -> Json:
-    """The events of a message (queue id or Message-ID) or of an address, oldest first; of those, or of the
-    last hours, such as were sent under a protection that was wanted, reached or verified so."""
+    """The events of a message (queue id or Message-ID) or of an address, oldest first, and the latest
+    where there are more; of those, or of the last hours, such as were sent under a protection that was
+    wanted, reached or verified so."""
     protection: dict[str, Any] = {"tls_wanted": wanted, "tls_reached": reached, "tls_verified": verified}
     if not what and not any(protection.values()):
         raise ConstraintViolation("Name a queue id, a Message-ID, an address or a protection")
@@ -251,7 +252,7 @@ async def track(
 
 
 def _track(tx: Transaction, what: str, limit: int, protection: dict[str, Any], since: int) -> list[Json]:
-    ask = partial(tracking.query, tx, limit=limit, since=since, **protection)
+    ask = partial(tracking.query, tx, limit=limit, since=since, latest=True, **protection)
     if not what:
         events = ask()
     elif what.startswith("<"):
@@ -282,7 +283,7 @@ def _track(tx: Transaction, what: str, limit: int, protection: dict[str, Any], s
             if event.tls_wanted
             else None,
         }
-        for event in sorted(unique.values(), key=lambda event: event.time)[:limit]
+        for event in sorted(unique.values(), key=lambda event: event.time)[-limit:]
     ]
 
 

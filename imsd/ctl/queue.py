@@ -218,7 +218,13 @@ def drain(admin: Administrator, wait: bool, timeout: float, end: bool) -> None:
 
 @imsctl.command()
 @click.argument("what", default="")
-@click.option("--limit", default=100, show_default=True, help="So many events at most.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="So many events at most, the latest.",
+)
 @click.option("--wanted", type=click.Choice(WANTED), help="What was sent where this protection was wanted.")
 @click.option("--reached", default="", help="What was sent by this: clear, TLSv1.2, TLSv1.3.")
 @click.option("--verified", type=click.Choice(VERIFIED), help="What went to hosts that this vouched for.")
@@ -250,6 +256,8 @@ def track(
     if admin.as_json:
         show_json(rows)
         return
+    if len(rows) >= limit:
+        click.echo(f"There may be more before these {limit}: --limit shows them", err=True)
     columns = ("at", "event", "queue_id", "sender", "recipient", "reason")
     show_table(
         [name.upper() for name in columns],

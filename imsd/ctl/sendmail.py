@@ -92,10 +92,13 @@ def sendmail(
 ) -> None:
     """Send the message on standard input to RECIPIENTS."""
     home = home.expanduser()
-    if not (home / config.FILE).exists():
-        _stop(NO_INPUT, f"{home} is no home of imsd; set IMSD_HOME")
-    if queue:
-        os.execv(sys.executable, [sys.executable, "-m", "imsd.ctl", "--home", str(home), "queue", "list"])
+    try:
+        if not (home / config.FILE).exists():
+            _stop(NO_INPUT, f"{home} is no home of imsd; set IMSD_HOME")
+        if queue:
+            os.execv(sys.executable, [sys.executable, "-m", "imsd.ctl", "--home", str(home), "queue", "list"])
+    except OSError as error:
+        _stop(TRY_AGAIN, f"{home} cannot be used: {error.strerror}; its owner decides who may")
     if smtp:
         _speak(home)
         return

@@ -177,8 +177,10 @@ def query(
     until: int = 2**62,
     after: int = 0,
     limit: int = 200,
+    latest: bool = False,
 ) -> list[Event]:
-    """Rows that match everything given, in order; continue after the last one's time."""
+    """Rows that match everything given, in order; continue after the last one's time. latest: where there are
+    more, the last of them, and not the first."""
     given: dict[str, Any] = {
         "queue_id": queue_id,
         "message_id": message_id,
@@ -190,20 +192,22 @@ def query(
         "tls_verified": tls_verified,
     }
     asked = {name: value for name, value in given.items() if value}
-    rows = tx.all(_question(tuple(asked)), since=max(since, after + 1), until=until, limit=limit, **asked)
-    return [Event(*row[1:]) for row in rows]
+    question = _question(tuple(asked), latest)
+    rows = tx.all(question, since=max(since, after + 1), until=until, limit=limit, **asked)
+    return [Event(*row[1:]) for row in (reversed(rows) if latest else rows)]
 
 
-_questions: dict[tuple[str, ...], Statement] = {}
+_questions: dict[tuple[tuple[str, ...], bool], Statement] = {}
 
 
-def _question(names: tuple[str, ...]) -> Statement:
-    if names not in _questions:
+def _question(names: tuple[str, ...], latest: bool) -> Statement:
+    key = (names, latest)
+    if key not in _questions:
         both = _matching(tracking, names).union_all(_matching(tracking_history, names))
-        _questions[names] = sql(
-            both.order_by(literal_column("time"), literal_column("id")).limit(bindparam("limit"))
-        )
-    return _questions[names]
+        order: list[ColumnElement[Any]] = [literal_column("time"), literal_column("id")]
+        order = [each.desc() for each in order] if latest else order
+        _questions[key] = sql(both.order_by(*order).limit(bindparam("limit")))
+    return _questions[key]
 
 
 def _matching(table: Table, names: Iterable[str]) -> Select[Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from imsd.admin.queue import _track
 from imsd.errors import NoSuchMailbox, OverQuota, PostingDenied, TooLargeHere
 from imsd.mail import enqueuing
 from imsd.mail.delivery import LOCAL, Accepted, Delivery
@@ -109,6 +110,12 @@ def test_every_step_is_tracked(post: Post) -> None:
         ("queued", "x@example.org"),
     ]
     assert events[0].message_id
+    # Of somebody who has much mail the last of it is what is looked for.
+    last = post.send("alice@example.test")
+    told = run(post.db.read(lambda tx: _track(tx, "alice@example.test", 1, {}, 0)))
+    assert [(each["queue_id"], each["event"]) for each in told] == [(last.queue_id, "delivered")]
+    told = run(post.db.read(lambda tx: _track(tx, "alice@example.test", 2, {}, 0)))
+    assert [each["queue_id"] for each in told] == [accepted.queue_id, last.queue_id]
 
 
 def test_full_mailbox_of_the_only_recipient_is_refused_and_nothing_is_kept(post: Post) -> None:

@@ -81,6 +81,7 @@ def test_nobody_named(home: RunningServer) -> None:
     assert sendmail(home, text="Subject: nobody\n\n", check=False) == 64
     assert sendmail(home, "bad address", text="Subject: nobody\n\n", check=False) == 64
     assert sendmail(home, "--home", "/nonexistent", "a@example.org", text="x", check=False) == 66
+    assert sendmail(home, "--home", f"/{'x' * 300}", "a@example.org", text="x", check=False) == 75
 
 
 def test_what_reports_are_asked_for(home: RunningServer) -> None:
