@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from imsd.directory import bulk
 from imsd.directory.bulk import Done, Pass, Wanted
 from imsd.directory.directory import Directory
-from imsd.errors import NoSuchRecipient
+from imsd.errors import NoSuchRecipient, TryLater
 from imsd.store import credentials, mailboxes
 from imsd.store.ids import AccountId
 from tests.directory.support import found, open_directory
@@ -141,4 +142,33 @@ def test_what_is_replaced_may_take_what_a_record_before_it_took(directory: Direc
     assert [one.done for one in outcomes] == [Done.ADDED, Done.REFUSED, Done.CHANGED, Done.ADDED]
     names = found(directory, "(mail=own@example.test)")
     assert list(names) == [f"cn=a,{BELOW}"]
+    run(directory.db.close())
+
+
+def test_a_piece_that_was_written_in_part_is_finished_by_its_repetition(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "_TOGETHER", 4)
+    team = f"dn: cn=team,{BELOW}\nobjectClass: groupOfNames\nmember: cn=p1,{BELOW}\n".encode()
+    texts = [team, *(person(f"p{n}") for n in range(20)), person("bad", "nonsense: x")]
+    write, calls = directory.db.write, []
+
+    def some(fn: Any, *args: Any, **more: Any) -> Any:
+        calls.append(fn)
+        if len(calls) > 3:
+            raise TryLater
+        return write(fn, *args, **more)
+
+    monkeypatch.setattr(directory.db, "write", some)
+    with pytest.raises(TryLater):
+        run(bulk.apply(directory, texts, Wanted()))
+    monkeypatch.undo()
+    there = len(found(directory, "(uid=p*)"))
+    assert 0 < there < 20
+    again = run(bulk.apply(directory, texts, Wanted(repeated=True)))
+    done = [one.done for one in again]
+    assert (done.count(Done.THERE), done.count(Done.ADDED), done[-1]) == (there + 1, 20 - there, Done.REFUSED)
+    # Whether its references were put in, nobody knows: they are, in any case.
+    assert again[0].later
+    assert len(found(directory, "(uid=p*)")) == 20
     run(directory.db.close())
