@@ -12,7 +12,7 @@ from imsd.directory import schema
 from imsd.directory.access import Policy
 from imsd.directory.attributes import Definition, Kept, Visible
 from imsd.directory.planner import Names, Plan
-from imsd.directory.view import View
+from imsd.directory.view import FOLLOWING, View
 from protocols.errors import BadSyntax
 from protocols.ldap import evaluation, filters
 from protocols.ldap.evaluation import Readable, Test, ValueTest
@@ -53,6 +53,18 @@ def items(item: filters.Filter) -> Iterator[filters.Filter]:
             yield from items(part)
         case _:
             yield item
+
+
+def follows(asked: filters.Filter) -> bool:
+    """Do other entries, or logins, decide what the filter is of an entry?"""
+    for item in items(asked):
+        attribute: str | None = getattr(item, "attribute", None)
+        if attribute is None:
+            return True  # a rule alone asks for every attribute
+        wanted = schema.definition(attribute)
+        if wanted is not None and not FOLLOWING.isdisjoint(schema.covered(wanted.key)):
+            return True
+    return False
 
 
 def by_entry(item: filters.Filter, names: Names) -> Test | None:

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from imsd.directory import referring, schema, tree
 from imsd.directory.access import Policy, Viewer
-from imsd.directory.asserted import Prepared, equal_to, names_entries
+from imsd.directory.asserted import Prepared, equal_to, follows, names_entries
 from imsd.directory.cache import Cache
 from imsd.directory.conditions import Check, asserting
 from imsd.directory.entry import Entry, Kind
@@ -25,7 +25,7 @@ from imsd.directory.preparing import Preparing
 from imsd.directory.scopes import PAGE, Scopes
 from imsd.directory.sorting import CannotSort, Order, Sorted, Sorter, window
 from imsd.directory.synchronizing import Content, Synchronization
-from imsd.directory.view import MOVING, View
+from imsd.directory.view import FOLLOWING, MOVING, View, keys_of
 from imsd.errors import AssertionFailed, InvalidDN, LimitReached, NoSuchEntry
 from imsd.store import entry_index
 from imsd.store.database import Database
@@ -231,8 +231,8 @@ class Search(Preparing):
         """How an entry is encoded: whole, or with the values that match (RFC 3876)."""
         chosen, types_only = selection(request.attributes), request.types_only
         asked = controls.matched_values
-        # A copy has not the state of passwords: it changes with every login.
-        copied = controls.sync is not None and (chosen.operational or bool(MOVING & chosen.names))
+        asked_for = chosen.operational or not FOLLOWING.isdisjoint(keys_of(chosen))
+        copied = controls.sync is not None and asked_for
         if asked is None or types_only or request.attributes == ("1.1",):
             if copied:
                 return lambda view: view.render(chosen, types_only, copied=True)
@@ -265,6 +265,9 @@ class Search(Preparing):
         """RFC 4533, and persistent searches."""
         if request.deref in (Deref.SEARCHING, Deref.ALWAYS):
             raise Failed(ResultCode.PROTOCOL_ERROR, "Aliases are not followed (RFC 4533 3.5.2)")
+        moves = follows(request.filter)
+        if moves and controls.sync is not None and controls.sync.persist:
+            raise Failed(ResultCode.UNWILLING_TO_PERFORM, "What follows from other entries is not followed")
         where = base.entry.id
 
         async def still() -> None:
@@ -287,7 +290,8 @@ class Search(Preparing):
         viewer = self._viewer
         who = (viewer.entry, viewer.level, sorted(viewer.shut))
         mark = repr((of, controls.matched_values, who, self.substring, self._policy.changed))
-        content = Content(mark, lambda: self._matching(request, base, prepared), show, again, still)
+        found = lambda: self._matching(request, base, prepared)  # noqa: E731
+        content = Content(mark, found, show, again, still, not moves)
         answers = Synchronization(self._db, self._cache, content, controls, note).run()
         try:
             async for answer in answers:

@@ -14,7 +14,10 @@ ever too old:
 3. A name may change with an entry above it: an entry counts as changed if one above it has. The
    store touches the topmost entry when an inner one is renamed, and those that refer to a
    renamed one (`entry_changes.replace`).
-4. While it persists, a search looks again at whatever the feed names; an answer that is the same as
+4. What follows from other entries (memberOf, numSubordinates) or from logins is in no copy: it changes
+   while the entry has its number. A filter that asks for it gives everything anew with each refresh, and
+   cannot persist.
+5. While it persists, a search looks again at whatever the feed names; an answer that is the same as
    the last is not given. What the feed missed, for other nodes did it, is found by its numbers. A
    change of the topmost entry, and more changes at once than a slow client takes, end it with
    e-syncRefreshRequired and a cookie.
@@ -100,7 +103,7 @@ class Content:
     """What is synchronized: `Search` answers these.
 
     matching: everything, in batches. show: an entry, encoded. again: entries by id, as far as they
-    are in the content now.
+    are in the content now. numbered: an entry comes into the content, and leaves it, by changes of its own.
     """
 
     mark: str
@@ -109,6 +112,7 @@ class Content:
     again: Callable[[list[EntryId]], Awaitable[list[View]]]
     base: Callable[[], Awaitable[None]]
     """Raises NoSuchEntry once the base is gone."""
+    numbered: bool = True
 
 
 class Synchronization:
@@ -230,7 +234,7 @@ class Synchronization:
                 if not asked.reload:
                     raise Failed(ResultCode.SYNC_REFRESH_REQUIRED, "The cookie is of another copy")
                 found = 0
-            known = found
+            known = found if self._content.numbered else 0
         persists = self._psearch is not None or (asked is not None and asked.persist)
         present: list[bytes] = []
         silent = self._psearch is not None and self._psearch.changes_only

@@ -37,6 +37,12 @@ _COMPUTED = tuple(each.key for each in schema.definitions() if each.kept in (Kep
 STATE = tuple(each for each in schema.definitions() if each.kept is Kept.STATE)
 """What changes with the credentials, of which nobody is told: answers with it are not kept."""
 MOVING = frozenset(each.key for each in STATE)
+FOLLOWING = (
+    MOVING
+    | {each.key for each in schema.definitions() if each.kept is Kept.BACKLINK}
+    | {"numsubordinates", "hassubordinates"}
+)
+"""What changes with other entries, or with logins, while the entry stays as it is: copies are without it."""
 _BATCH = 200
 _CLASSES = len(Visible)
 
@@ -248,10 +254,10 @@ class View:
         copied: bool = False,
     ) -> bytes:
         """The same, made anew. matched: which values are shown (RFC 3876). name: where it is known.
-        copied: without what changes while nobody is told."""
+        copied: without what follows from others."""
         keys = self._selected(selection)
         if copied:
-            keys = [key for key in keys if key not in MOVING]
+            keys = [key for key in keys if key not in FOLLOWING]
         await self.prepare(each for each in keys if each in FETCHED)
         parts = []
         for each in keys:

@@ -218,9 +218,26 @@ def test_a_copy_has_not_the_state_of_passwords(admin: Identity) -> None:
 
         return run(gather())
 
-    assert b"pwdChangedTime" in written(NONE)
-    copied = written(Controls(sync=SyncRequest(False)))
-    assert b"entryUUID" in copied and b"pwd" not in copied
+    plain, copied = written(NONE), written(Controls(sync=SyncRequest(False)))
+    for name in (b"pwdChangedTime", b"numSubordinates", b"hasSubordinates"):
+        assert name in plain and name not in copied
+    assert b"entryUUID" in copied
+
+
+def test_a_filter_of_what_follows_from_others_gives_everything_again(
+    admin: Identity, directory: Directory
+) -> None:
+    run(directory.add_group("staff@example.test", members=["administrator"]))
+    copy = Consumer(admin, f"(memberOf=cn=staff,{RECIPIENTS})")
+    assert copy.poll() == ["add administrator"]
+    run(directory.change_members("staff@example.test", ["ann"]))
+    assert sorted(copy.poll()) == ["add administrator", "add ann"]
+    run(directory.change_members("staff@example.test", [], ["administrator"]))
+    assert copy.poll() == ["add ann"] and copy.names == {"ann"}
+    copy.persist()
+    wait_for(directory, lambda: copy.error)
+    assert isinstance(copy.error, Failed)
+    assert copy.error.result.code is ResultCode.UNWILLING_TO_PERFORM
 
 
 def test_aliases_are_not_followed_while_searching(admin: Identity) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from protocols.ldap.results import ResultCode
-from tests.support.servers import PASSWORD, RunningServer, need, run
+from tests.support.servers import PASSWORD, ROOT, RunningServer, need, run
 from tests.system.test_ldap import BASE, RECIPIENTS, tool
 
 pytestmark = pytest.mark.system
@@ -78,18 +78,17 @@ def test_openldap_keeps_a_copy(server: RunningServer, tmp_path: Path) -> None:
     schema = "".join(
         f"include /etc/ldap/schema/{name}.schema\n" for name in ("core", "cosine", "inetorgperson")
     )
-    ours = "".join(
-        f"objectclass ( 1.1.{number} NAME '{name}' SUP top AUXILIARY )\n"
-        for number, name in enumerate(("Mail-Recipient", "Mailbox"), 1)
-    )
+    # The file that is for others, every attribute, from the top: as somebody does it first.
+    ours = (ROOT / "etc/schema/imsd.ldif").read_text().partition("cn: imsd\n")[2]
+    ours = ours.replace("olcAttributeTypes:", "attributetype").replace("olcObjectClasses:", "objectclass")
+    ours = ours.replace(" $ ", "\n $ ")  # a line of its configuration has 2,000 characters at most
     (tmp_path / "slapd.conf").write_text(
         f"{schema}{ours}pidfile {tmp_path}/slapd.pid\nargsfile {tmp_path}/slapd.args\n"
         "modulepath /usr/lib/ldap\nmoduleload back_mdb\n"
         f'database mdb\nsuffix "{BASE}"\ndirectory {tmp_path}/data\nmaxsize 16777216\n'
         f'rootdn "cn=root,{BASE}"\nrootpw secret\n'
         f"syncrepl rid=001 provider=ldap://127.0.0.1:{server.port('ldap')} type=refreshAndPersist "
-        f'retry="1 +" searchbase="{RECIPIENTS}" filter="(objectClass=inetOrgPerson)" '
-        f'attrs="objectClass,cn,sn,uid,title" schemachecking=off bindmethod=simple '
+        f'retry="1 +" searchbase="{BASE}" schemachecking=off bindmethod=simple '
         f'binddn="cn=administrator,{RECIPIENTS}" credentials="{PASSWORD}"\n'
     )
     served = subprocess.Popen(
@@ -109,6 +108,8 @@ def test_openldap_keeps_a_copy(server: RunningServer, tmp_path: Path) -> None:
         until(lambda: "cn=bob" in copy("(cn=bob)"))
         title(server, "Copied")
         until(lambda: "title: Copied" in copy("(cn=bob)"))
+        served_here = tool(server, "ldapsearch", "-LLL", "-b", BASE, "-E", "pr=100/noprompt", "1.1").stdout
+        until(lambda: copy("(objectClass=*)").count("dn: ") == served_here.count("dn: "))
     except AssertionError:
         print((tmp_path / "log").read_text()[-4000:])
         raise
