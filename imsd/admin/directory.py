@@ -59,6 +59,13 @@ async def import_(
     }
 
 
+@operation("directory.unresolved")
+async def unresolved(core: Any, records: Annotated[list[str], Field(max_length=bulk.MOST)]) -> Json:
+    """What content records refer to that is not here: number of the record, attribute, name."""
+    found = await bulk.unresolved(core.directory, [text.encode("latin-1") for text in records])
+    return [list(each) for each in found]
+
+
 @operation("directory.explain")
 async def explain(core: Any, who: str, entry: str, every: bool = False) -> Json:
     """Who may see and change what of an entry, and why. who: a login name, DN, or "" for a stranger."""

@@ -83,7 +83,8 @@ async def send_as(
     core: Any, who: str, identifier: str = "", how: Literal["add", "remove", "show"] = "show"
 ) -> Json:
     """Who writes mail as a recipient: a person, a list, a public folder (imsSendAs of the entry)."""
-    _, entry = await core.directory.cache.locate((await core.directory.attributes(who))[0])
+    name, _ = await core.directory.attributes(who)
+    entry = (await core.directory.cache.locate(name))[0]
     return await _named(core, entry, "imsSendAs", identifier, how)
 
 

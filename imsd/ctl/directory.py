@@ -14,11 +14,15 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from imsd.ctl import spreadsheet
+from imsd.ctl import rehearsal, spreadsheet
 from imsd.ctl.command import Administrator, Ask, imsctl, json_option
 from imsd.ctl.output import show_json, show_table
 from imsd.ctl.recordfile import Journal, RecordFile, Standing, send
 
+_AS_IS = {
+    "there": "there already",
+    rehearsal.UNJUDGED: "cannot be judged before others of the file are put in",
+}
 _LOOK = 0.2
 """Seconds between two looks at work of the server's."""
 _SHOWN = 20
@@ -132,11 +136,7 @@ def import_(
     if len(refused) > _SHOWN:
         click.echo(f"... and {len(refused) - _SHOWN} more", err=True)
     verb = "would be " if dry_run else ""
-    said = [
-        f"{count} {verb}{name}" if name != "there" else f"{count} there already"
-        for name, count in counts.items()
-        if count
-    ]
+    said = [f"{count} {_AS_IS.get(name, verb + name)}" for name, count in counts.items() if count]
     click.echo(", ".join(said) or "nothing to do")
     if refused:
         where = "" if dry_run else f"; they are in {rejects}"
@@ -160,8 +160,12 @@ def _import(
 
     if options["rehearse"]:
         standing = Standing()
+
+        def look(operation: str, **arguments: Any) -> Any:
+            return put(**arguments) if operation == "directory.import" else ask(operation, **arguments)
+
         with _progress("looked at", len(records)) as advance:
-            send(records, put, standing, standing.take, advance, repeated=False)
+            rehearsal.rehearse(records, look, standing, advance)
         if source != file:
             source.unlink()
         return standing, records, wrong

@@ -31,6 +31,7 @@ from imsd.directory.working import Rules, known
 from imsd.errors import (
     AttributeOrValueExists,
     EntryExists,
+    InvalidDN,
     InvalidSyntax,
     NamingViolation,
     NoSuchAttribute,
@@ -39,7 +40,7 @@ from imsd.errors import (
 )
 from imsd.store import entries
 from imsd.store.credentials import NewPassword
-from imsd.store.transaction import Unit
+from imsd.store.transaction import Transaction, Unit
 from protocols.errors import BadSyntax
 from protocols.ldap import ldif
 from protocols.ldap.dn import DN
@@ -234,6 +235,28 @@ async def _prepared(directory: Directory, record: ldif.Record, wanted: Wanted) -
         given = [(name, list(values)) for _, name, values in record.changes]
         return _Prepared(record, verifier=await directory.verifier_of(given))
     return _Prepared(record)
+
+
+async def unresolved(directory: Directory, texts: Sequence[bytes]) -> list[tuple[int, str, str]]:
+    """References of content records to what is not here: number, attribute, name."""
+    wanted: list[tuple[int, str, str]] = []
+    for number, text in enumerate(texts):
+        record = ldif.record(text)
+        if isinstance(record, ldif.Content):
+            for name, values in _split(record.attributes)[1]:
+                wanted += [(number, name, value.decode("utf-8", "replace")) for value in values]
+    return await directory.db.read(_unresolved, wanted)
+
+
+def _unresolved(tx: Transaction, wanted: Sequence[tuple[int, str, str]]) -> list[tuple[int, str, str]]:
+    here = tree.require(tx)
+    missing = []
+    for each in wanted:
+        try:
+            here.find(tx, tree.parse(each[2]))
+        except (NoSuchEntry, InvalidDN):
+            missing.append(each)
+    return missing
 
 
 def _split(attributes: ldif.Attributes) -> tuple[Given, Given, bytes | None]:

@@ -114,6 +114,17 @@ def test_a_delegate_has_the_whole_mailbox(server: RunningServer, bob: IMAPClient
     with smtplib.SMTP("127.0.0.1", server.port("submission"), timeout=20) as smtp:
         assert smtp.login(name, PASSWORD)[0] == 235
         smtp.sendmail(server.address("bob"), [server.address("bob")], MESSAGE)
+        on_behalf = f"From: {server.address('alice')}\r\nSubject: for alice\r\n\r\nhi\r\n"
+        smtp.sendmail(server.address("alice"), [server.address("bob")], on_behalf)
+    bob.select_folder("INBOX")
+    found = bob.search(["SUBJECT", "for alice"])
+    assert (
+        f"Sender: <{server.address('bob')}>".encode()
+        in bob.fetch(found, ["BODY[HEADER]"])[found[0]][b"BODY[HEADER]"]
+    )
+    for who, shown in (("alice", "bob"), ("team", "$team")):
+        args = ("mailbox", "send-as", server.address(who), "--add")
+        assert server.imsctl(*args, "bob").stdout.split() == ["bob"], shown
     server.imsctl("mailbox", "delegates", server.address("alice"), "--remove", server.address("bob"))
     with pytest.raises((IMAPClientError, OSError)):
         for _ in range(20):
