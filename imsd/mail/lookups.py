@@ -12,9 +12,11 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any, Final
 
+from twisted.internet import udp
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError
 from twisted.names import client, dns, error
+from twisted.python import log
 from twisted.python.failure import Failure
 
 from imsd.mail.names import LONGEST, MOST_KEPT, SHORTEST, WITHOUT, LookupFailed
@@ -26,6 +28,21 @@ SECONDS: Final = 2.0
 """How long a question may take (ims_spec 5.1)."""
 
 _KINDS: Final = {"A": dns.A, "AAAA": dns.AAAA, "PTR": dns.PTR, "TXT": dns.TXT}
+
+
+class _Quiet:
+    """In place of the log of twisted.internet.udp: each question has a port of its own (RFC 5452 9.2), and
+    four lines of each host that connects would hide what an administrator looks for."""
+
+    err = staticmethod(log.err)
+
+    @staticmethod
+    def msg(*_: object, **__: object) -> None:
+        """Nothing of ports."""
+
+
+vars(udp)["log"] = _Quiet()
+dns.DNSDatagramProtocol.noisy = False
 
 Kept = tuple[float, tuple[str, ...] | None]
 

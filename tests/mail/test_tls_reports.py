@@ -15,7 +15,11 @@ import dkim as oracle
 import pytest
 
 from imsd.mail.envelope import Addressee
+from imsd.mail.relay.certificates import Problem
+from imsd.mail.relay.counting import result_of
 from imsd.mail.requiring import OPTIONAL, REQUIRED
+from imsd.mail.routing import Route, Target
+from imsd.mail.security import Wanted
 from imsd.mail.signing import Signer
 from imsd.mail.tlsreports import TlsInbox
 from imsd.mail.tlsreports.posting import Poster, Undelivered
@@ -145,6 +149,24 @@ def test_what_fails_is_counted_whether_it_is_enforced_or_not(
     (row, _) = run(lab.db.read(tls_results.of, lab.now() // DAY, "far.test"))[0]
     assert (row.mx, row.receiving_ip, row.sending_ip) == ("a.far.test", "192.0.2.1", "192.0.2.99")
     assert row.policy.split("\n")[1] == f"mode: {mode}" and row.helo == "peer"
+
+
+@pytest.mark.parametrize(
+    ("kind", "failed_at", "secure", "base"),
+    [
+        ("dnssec-invalid", "real.test", True, "real.test"),
+        ("dnssec-invalid", "mx.far.test", True, "mx.far.test"),
+        ("dane-required", "", True, "real.test"),
+        ("dane-required", "", False, "mx.far.test"),
+    ],
+)
+def test_a_failure_of_dane_is_the_base_domains(kind: str, failed_at: str, secure: bool, base: str) -> None:
+    """RFC 8460 1.1: the policy domain of DANE is the TLSA base domain (RFC 7672 2.2.3)."""
+    target = Target("mx.far.test", "192.0.2.1", 25, secure, "real.test")
+    problem = Problem(kind, "look-up failed", failed_at)
+    result = result_of(target, Route("ims", "far.test"), Wanted("dane"), None, None, None, problem, None)
+    assert result is not None
+    assert (result.policy_type, result.policy_domain, result.mx) == ("tlsa", base, "mx.far.test")
 
 
 def test_a_policy_that_cannot_be_had_is_counted(lab: Lab) -> None:

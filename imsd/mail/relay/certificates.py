@@ -27,10 +27,12 @@ _EXPIRED = (9, 10)
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a host is not trusted. kind: the result type of RFC 8460 4.3."""
+    """Why a host is not trusted. kind: the result type of RFC 8460 4.3. base: the TLSA base domain, where
+    nothing of it could be looked up."""
 
     kind: str
     text: str
+    base: str = ""
 
 
 class Verified(SSL.Connection):

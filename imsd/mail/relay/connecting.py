@@ -121,7 +121,7 @@ class Transport:
             protection = await self.protections.of(target, route, wanted, policy)
         except Insecure as error:
             error.wanted = "dane" if error.kind == "dnssec-invalid" else "sts" if policy is not None else ""
-            count(None, Problem(error.kind, str(error)), None)
+            count(None, Problem(error.kind, str(error), error.base), None)
             raise
         client = await self._connected(target)
         try:

@@ -42,7 +42,10 @@ def result_of(
     of_dane = kind in ("dnssec-invalid", "dane-required")
     published = protection.published if protection is not None else ()
     if published or of_dane:
-        base = protection.server_name if protection is not None else target.host
+        base = protection.server_name if protection is not None else ""
+        base = base or (problem.base if problem is not None else "")
+        # RFC 7672 2.2.3: what the name is an alias of, where DNSSEC says so.
+        base = base or (target.canonical if target.secure else "") or target.host
         named, text = (base, "tlsa"), [str(each) for each in published[:SOME]]
         if not kind and protection is not None and not protection.tlsa:
             kind, reason = "tlsa-invalid", "no record can be used"

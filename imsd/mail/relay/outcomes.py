@@ -18,9 +18,11 @@ class Insecure(Exception):
     """The protection that is wanted cannot be had from a target. kind: RFC 8460 4.3.
 
     status: of what it is for a message; 5.x.x where nobody waits for it to get better (RFC 8689 4.2.1).
-    wanted: as in `Reached`, where that is more than the settings say."""
+    wanted: as in `Reached`, where that is more than the settings say. base: the TLSA base domain whose
+    records could not be looked up (RFC 7672 2.2.3)."""
 
     wanted = ""
+    base = ""
 
     def __init__(self, status: str, kind: str, text: str) -> None:
         super().__init__(text)

@@ -191,7 +191,9 @@ class Protections:
             try:
                 answer = await self._names.tlsa(f"_{target.port}._tcp.{base}")
             except LookupFailed as error:
-                raise Insecure("4.7.5", "dnssec-invalid", f"TLSA look-up failed: {error}") from error
+                insecure = Insecure("4.7.5", "dnssec-invalid", f"TLSA look-up failed: {error}")
+                insecure.base = base
+                raise insecure from error
             if not answer.secure or not answer.tlsa:
                 continue
             records = usable(answer.tlsa)
