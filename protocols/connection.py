@@ -27,7 +27,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from protocols.security import Security, is_loopback
+from protocols.security import Security, address_text, is_loopback
 
 STALL_TIME_OUT: Final = 300.0
 NEVER: Final = 10 * 365 * 86_400.0
@@ -105,6 +105,7 @@ class Admission:
 
 def network_of(address: str) -> str:
     """What counts as one peer: an IPv4 address, an IPv6 /64, anything else as it is."""
+    address = address_text(address)
     if ":" not in address:
         return address
     try:
@@ -408,7 +409,7 @@ class ConnectionFactory(ServerFactory):
         self.stopping = False
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
-        peer = str(getattr(addr, "host", "local"))
+        peer = address_text(getattr(addr, "host", "local"))
         if self._refused is not None:
             notice = self._refused(peer)
             if notice is not None:

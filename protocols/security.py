@@ -89,8 +89,8 @@ class Security:
     def of(cls, transport: Any, encrypted: bool) -> Security:
         """Look at a connected transport."""
         peer, host = transport.getPeer(), transport.getHost()
-        peer_address = _text(getattr(peer, "host", ""))
-        local_address = _text(getattr(host, "host", ""))
+        peer_address = address_text(getattr(peer, "host", ""))
+        local_address = address_text(getattr(host, "host", ""))
         return cls(
             encrypted=encrypted,
             loopback=not peer_address or is_loopback(peer_address),
@@ -116,7 +116,8 @@ def _user(transport: Any) -> int | None:
     return int(user)
 
 
-def _text(address: Any) -> str:
+def address_text(address: Any) -> str:
+    """An address as a transport has it; one of IPv4 on a socket of both families as what it is."""
     text = address.decode("ascii", "replace") if isinstance(address, bytes) else str(address)
     return text[7:] if text.startswith("::ffff:") and "." in text else text
 

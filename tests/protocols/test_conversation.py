@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.address import IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
-from protocols.connection import Admission, Connection, ConnectionFactory, Disconnected, Limits
+from protocols.connection import (
+    Admission,
+    Connection,
+    ConnectionFactory,
+    Disconnected,
+    Limits,
+    network_of,
+)
 from protocols.conversation import KEEP, Conversation
 
 
@@ -196,6 +204,26 @@ def test_neighbours_in_one_ipv6_network_count_as_one_peer() -> None:
     assert admission.admit("2001:db8::1")
     assert admission.admit("2001:db8::2") is None
     assert admission.admit("2001:db8:0:1::1")
+
+
+def test_ipv4_on_a_socket_of_both_families_is_no_neighbourhood() -> None:
+    """A server that listens on every address has one dual-stack socket."""
+    clock = Clock()
+    asked: list[str] = []
+    factory = ConnectionFactory(
+        lambda: Echo(clock),
+        Admission(clock, lambda: Limits(per_address=1)),
+        refused=asked.append,
+    )
+    here = [IPv6Address("TCP", f"::ffff:192.0.2.{number}", 4_000) for number in (1, 2, 1)]
+    assert [isinstance(factory.buildProtocol(peer), Echo) for peer in here] == [True, True, False]
+    assert asked == ["192.0.2.1", "192.0.2.2", "192.0.2.1"]
+    # The loopback is this machine in this form, too.
+    exempt = Admission(clock, lambda: Limits(per_address=1, loopback_exempt=True))
+    local = ConnectionFactory(lambda: Echo(clock), exempt)
+    mine = IPv6Address("TCP", "::ffff:127.0.0.1", 4_000)
+    assert all(isinstance(local.buildProtocol(mine), Echo) for _ in range(3))
+    assert network_of("::ffff:192.0.2.1") == "192.0.2.1"
 
 
 def test_a_stopping_factory_waits_for_its_connections() -> None:
