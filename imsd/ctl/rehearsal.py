@@ -17,6 +17,7 @@ from protocols.ldap import dn, ldif
 
 UNJUDGED: Final = "unjudged"
 _NO_ENTRY: Final = "names no entry here"
+_TAKEN: Final = "The address or alias is taken"
 
 
 def rehearse(
@@ -24,6 +25,7 @@ def rehearse(
 ) -> None:
     """ask: an operation by its name, `directory.import` or `directory.unresolved`. Raises what it does."""
     made: set[str] = set()
+    owners: dict[str, str] = {}
     for piece in records.pieces(range(len(records))):
         numbers = list(piece)
         texts = [text.decode("latin-1") for text in piece.values()]
@@ -34,6 +36,14 @@ def rehearse(
             record = _record(piece[number])
             if record is None or (at in refused and not _follows(record, refused[at], made)):
                 continue
+            if at not in refused and (given := _addresses(record)) is not None:
+                own = _normal(record.dn)
+                if any(owners.setdefault(address, own) != own for address in given):
+                    # Of the same file: what the server has, it has said itself.
+                    refused[at] = ("ConstraintViolation", _TAKEN)
+                    counts[next(name for name in ("added", "changed", "there") if counts.get(name))] -= 1
+                    counts["refused"] += 1
+                    continue
             if refused.pop(at, None):
                 counts["refused"] -= 1
                 counts[UNJUDGED] = counts.get(UNJUDGED, 0) + 1
@@ -64,6 +74,22 @@ def _record(text: bytes) -> ldif.Record | None:
         return ldif.record(text)
     except BadSyntax:
         return None
+
+
+def _addresses(record: ldif.Record) -> set[str] | None:
+    """The Internet addresses that a record gives; None of one that adds nothing."""
+    if not isinstance(record, (ldif.Content, ldif.Add)):
+        return None
+    found = set()
+    for name, values in record.attributes:
+        sign = {"mail": "", "rfc822mailbox": "", "othermailbox": "smtp$", "proxyaddresses": "smtp:"}.get(
+            name.lower()
+        )
+        for value in values if sign is not None else ():
+            text = value.decode("utf-8", "replace").casefold()
+            if text.startswith(sign or ""):
+                found.add(text[len(sign or "") :])
+    return found
 
 
 def _follows(record: ldif.Record, refused: tuple[str, str], made: set[str]) -> bool:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from imsd.settings.authentication import AUTHENTICATION, Authentication
 from imsd.settings.connectors import host_and_port
 from imsd.settings.domains import DomainPattern
-from imsd.settings.formats import CcmailFormat, MsFormat, SmtpFormat, X400Format
+from imsd.settings.formats import CcmailFormat, DomainName, MsFormat, SmtpFormat, X400Format
 from imsd.settings.page import Page
 from protocols.errors import BadSyntax
 from protocols.ldap import dn
@@ -46,7 +46,7 @@ class Addressing(Page):
         description="Post office of cc:Mail addresses (alias at SITE); empty: none. %d at SITE has another "
         "name than the alias there",
     )
-    domains: tuple[str, ...] = Field(
+    domains: tuple[DomainName, ...] = Field(
         (), max_length=10_000, description="Domains whose mail is ours besides those of the formats"
     )
     share_domain_with: dict[DomainPattern, str] = Field(

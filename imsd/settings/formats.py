@@ -174,6 +174,12 @@ def _ccmail(text: str) -> str:
     return text.strip()
 
 
+def _domain(text: str) -> str:
+    normal_domain(text)
+    return text.strip()
+
+
+DomainName = Annotated[str, AfterValidator(_domain)]
 SmtpFormat = Annotated[str, AfterValidator(_smtp)]
 X400Format = Annotated[str, AfterValidator(_x400)]
 MsFormat = Annotated[str, AfterValidator(_ms)]

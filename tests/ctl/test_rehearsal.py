@@ -64,6 +64,20 @@ def test_entries_that_refer_to_each_other(directory: Directory, tmp_path: Path) 
     run(directory.db.close())
 
 
+def test_an_address_is_given_once_in_a_file(directory: Directory, tmp_path: Path) -> None:
+    counts, refused = rehearsed(
+        directory,
+        tmp_path,
+        f"dn: cn=a,{BASE}\n{PERSON}mail: x@example.test\nproxyAddresses: SMTP:x@example.test\n\n"
+        f"dn: cn=b,{BASE}\n{PERSON}otherMailbox: smtp$X@example.test\n\n"
+        f"dn: cn=c,{BASE}\n{PERSON}otherMailbox: MS$X@example.test\n\n"
+        f"dn: cn=d,{BASE}\n{PERSON}mail: administrator@example.test\n\n",
+    )
+    assert counts == {"added": 2, "refused": 2}
+    assert set(refused) == {"b", "d"}
+    run(directory.db.close())
+
+
 def test_changes_that_follow_each_other(directory: Directory, tmp_path: Path) -> None:
     counts, refused = rehearsed(
         directory,

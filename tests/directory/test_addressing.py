@@ -110,7 +110,7 @@ def test_every_type_is_numbered_while_it_is_taken() -> None:
         ("x400", "garbage"), ("x400", "p=Org;o=Site;"), ("x400", "c=US;a= ;c=DE"), ("x400", "c=USA;a= ;"),
         ("x400", "c=US;a= ;s=%q;"), ("ms", "ORG"), ("ms", "ORG/"), ("ms", "NETWORK-TOO-LONG/PO"),
         ("ms", "ORG/PO/%x"), ("ms", "ORG/PO/a/b"), ("ccmail", "%q at PO"), ("ccmail", "p" * 21),
-        ("ccmail", "PO@x"),
+        ("ccmail", "PO@x"), ("domains", ["bad domain"]), ("domains", ["a@x.test"]), ("domains", ["*.x.test"]),
     ],
 )  # fmt: skip
 def test_formats_that_make_no_address_are_refused(field: str, wrong: object) -> None:
