@@ -123,10 +123,11 @@ def _present(entry: Entry) -> set[str]:
         for each in schema.definitions()
         if each.kept is Kept.BACKLINK and entry.row.referrers.get(each.backlink_of.lower())
     }
+    kinds = (Kept.COMPUTED, Kept.STATE) if entry.kind == Kind.MAILBOX else (Kept.COMPUTED,)
     computed = {
         each.key
         for each in schema.definitions()
-        if each.kept in (Kept.COMPUTED, Kept.STATE) and each.type.usage.value == "directoryOperation"
+        if each.kept in kinds and each.type.usage.value == "directoryOperation"
     }
     unserved = {"objectclasses", "attributetypes", "matchingrules", "matchingruleuse", "ditcontentrules"}
     return {*entry.user, *entry.row.references, *linked, *computed} - unserved - {"ldapsyntaxes"}

@@ -142,3 +142,8 @@ def test_nothing_is_learnt_of_what_is_hidden(directory: Directory, who: str) -> 
     (above,) = found(directory, "(cn=Recipients)", "numSubordinates", asking=SERVER).values()
     (seen,) = found(directory, "(cn=Recipients)", "numSubordinates", asking=asking).values()
     assert int(above["numSubordinates"][0]) - int(seen["numSubordinates"][0]) == 1
+
+
+def test_a_list_has_no_password(directory: Directory) -> None:
+    shown = {name: str(ask(directory, "ann", f"cn={name},{RECIPIENTS}")) for name in ("ann", "staff")}
+    assert "pwdChangedTime" in shown["ann"] and "pwdChangedTime" not in shown["staff"]

@@ -132,6 +132,16 @@ def drawn_filter(model: Model) -> st.SearchStrategy[tuple[filters.Filter, Test]]
             lambda node: any(norm(each) >= norm(text) for each in node.description),
         )
 
+    def of_one(at: int) -> tuple[filters.Filter, Test]:
+        """All that one node holds: it at least is found."""
+        node = model.nodes[at % len(model.nodes)]
+        facts = [
+            equal(attribute, text)
+            for attribute in ("cn", "description")
+            for text in texts_of(node, attribute)
+        ]
+        return joined(facts, True)
+
     plain = st.sampled_from([text for text in (*TEXTS, *NAMES) if text == text.strip()])
     words = st.sampled_from(["on", "wo", "é", "fi", "a", "*", "(", "b c", "e w"])
     attribute = st.sampled_from(["cn", "description"])
@@ -143,6 +153,7 @@ def drawn_filter(model: Model) -> st.SearchStrategy[tuple[filters.Filter, Test]]
         st.builds(seeing, st.integers(0, 30)),
         st.builds(unknown, plain),
         st.builds(ordered, plain),
+        st.builds(of_one, st.integers(0, 30)),
     )
 
     def negated(part: tuple[filters.Filter, Test]) -> tuple[filters.Filter, Test]:
@@ -310,8 +321,12 @@ def machine(directory: Directory) -> type[RuleBasedStateMachine]:
 
         @rule(at=at, scope=st.sampled_from(list(Scope)), suffix=suffix, planned=st.booleans(), data=st.data())
         def search(self, at: int, scope: Scope, suffix: str, planned: bool, data: st.DataObject) -> None:
-            base = self.pick(at)
-            item, test = data.draw(drawn_filter(self.model))
+            for _ in range(3):
+                self.look(self.pick(at), scope, suffix, planned, *data.draw(drawn_filter(self.model)))
+
+        def look(
+            self, base: Node, scope: Scope, suffix: str, planned: bool, item: filters.Filter, test: Test
+        ) -> None:
             wanted = {
                 normal(node.dn(suffix))
                 for node in self.model.nodes
