@@ -16,6 +16,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import lru_cache
+from typing import Final
 
 from imsd.directory.addressing import Proxy
 from imsd.directory.cache import Cache
@@ -36,6 +37,16 @@ from imsd.errors import InvalidDN, InvalidSyntax, NoSuchEntry, NoSuchRecipient, 
 from imsd.store.entries import NameKind
 from imsd.store.ids import AccountId, EntryId
 from protocols.errors import BadSyntax
+from protocols.message.flatten import Form
+
+FORMS: Final[dict[int, Form]] = {
+    393216: "plain",
+    917504: "html",
+    1441792: "both",
+    2228224: "uuencode",
+    131072: "binhex",
+}
+"""Values of Internet-Encoding (ims_spec 8)."""
 
 _SMTP = (NameKind.PRIMARY, NameKind.SECONDARY)
 MOST_RESTRICTED = 1_000_000
@@ -281,18 +292,25 @@ def recipient_of(entry: Entry, address: str = "") -> Recipient:
             )
         case Kind.LIST:
             owner = entry.owners[0] if entry.owners else None
-            return DistributionList(entry.id, address, is_restricted(entry), reports_of(entry), owner)
+            return DistributionList(
+                entry.id, address, is_restricted(entry), reports_of(entry), owner, form_of(entry)
+            )
         case Kind.CONTACT:
             kind, _, target = entry.text("target-address").partition(":")
-            if kind.upper() == "SMTP" and target:
-                return Contact(entry.id, address or target, target, restricted=is_restricted(entry))
             if kind and target:
-                asked = address or f"{kind.upper()}:{target}"
-                return Contact(entry.id, asked, target, kind.upper(), is_restricted(entry))
+                kind = kind.upper()
+                asked = address or (target if kind == "SMTP" else f"{kind}:{target}")
+                return Contact(entry.id, asked, target, kind, is_restricted(entry), form_of(entry))
         case Kind.FOLDER if address:
             pathname = entry.text("folder-pathname") or entry.row.rdn_value
             return PublicFolder(entry.id, address, pathname, is_restricted(entry))
     raise NoSuchRecipient
+
+
+def form_of(entry: Entry) -> Form | None:
+    """Internet-Encoding; None where it says nothing, as its 1310720 does."""
+    text = entry.text("internet-encoding")
+    return FORMS.get(int(text)) if text else None
 
 
 def primary_address(entry: Entry) -> str:

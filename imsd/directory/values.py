@@ -11,6 +11,7 @@ from imsd.directory.restrictions import Reports
 if TYPE_CHECKING:
     from imsd.directory.protocols import ProtocolSettings
     from imsd.store.ids import AccountId, EntryId
+    from protocols.message.flatten import Form
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +63,28 @@ class Local:
 
 @dataclass(frozen=True, slots=True)
 class DistributionList:
-    """reports: who hears of failures; owner: of the list, if there is one."""
+    """reports: who hears of failures; owner: of the list, if there is one; form: as of a contact, for whoever
+    gets mail through it."""
 
     entry: EntryId
     address: str
     restricted: bool = False
     reports: Reports = Reports.ORIGINATOR
     owner: EntryId | None = None
+    form: Form | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """A custom recipient. target: the address that mail for it is sent to; kind: of which type."""
+    """A custom recipient. target: the address that mail for it is sent to; kind: of which type. form: what
+    people here write to it leaves in that form, None as composed (ims_spec 8)."""
 
     entry: EntryId
     address: str
     target: str
     kind: str = "SMTP"
     restricted: bool = False
+    form: Form | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from imsd.mail.envelope import Addressee, Envelope
 from imsd.mail.fairness import STEP
 from imsd.mail.plan import LOCAL, Copy, Plan
 from imsd.store import blobs, spool
+from protocols.smtp.parameters import EIGHT_BIT, SEVEN_BIT
 
 if TYPE_CHECKING:
     from imsd.store.blobs import NewBlob
@@ -47,6 +48,10 @@ def _bound(each: Addressee | Copy) -> str:
     return LOCAL if isinstance(each, Copy) else each.destination or _domain_of(each)
 
 
+def _form(each: Addressee | Copy) -> str:
+    return "" if isinstance(each, Copy) else each.form or ""
+
+
 def _domain_of(each: Addressee) -> str:
     return each.address.rpartition("@")[2].lower()
 
@@ -57,14 +62,17 @@ T = TypeVar("T", Addressee, Copy, Addressee | Copy)
 def by_sender(
     given: Iterable[T], envelope: Envelope, queue_id: str
 ) -> Iterator[tuple[Envelope, str, list[T]]]:
-    """What shares a reverse-path is one message of the queue, or some; each but the first needs an id of its
-    own. They are never longer than `LONGEST`, so that nothing that is done with one takes long."""
-    groups: dict[tuple[str | None, bool, str], list[T]] = {}
+    """What shares a reverse-path and a form is one message of the queue, or some; each but the first needs an
+    id of its own. They are never longer than `LONGEST`, so that nothing that is done with one takes long."""
+    groups: dict[tuple[str | None, bool, str, str], list[T]] = {}
     for each in given:
-        groups.setdefault((each.sender, each.anew, each.head), []).append(each)
+        groups.setdefault((each.sender, each.anew, each.head, _form(each)), []).append(each)
     number = 0
-    for (sender, anew, _), some in groups.items():
+    for (sender, anew, _, form), some in groups.items():
         own = envelope if sender is None else replace(envelope, reverse_path=sender)
+        if form and own.body == SEVEN_BIT:
+            # Text in another form need not be.
+            own = replace(own, body=EIGHT_BIT)
         if anew:
             own = replace(own, ret="", envid="")
         if len(some) > LONGEST:
@@ -99,7 +107,8 @@ def enqueue_all(
             of_domain = bool(bound) and bound.rpartition(">")[2] in plan.holding
             held = plan.held or (HELD if of_domain else "")
             rows.append(_row(each, due, turn, held, plan.kept))
-        enqueue(unit, rows, own, content, of, time, lifetime, some[0].head.encode())
+        first = some[0]
+        enqueue(unit, rows, own, content, of, time, lifetime, first.head.encode(), _form(first))
         queued += [(row, of) for row in rows]
     return queued
 
@@ -113,6 +122,7 @@ def enqueue(
     time: int,
     lifetime: int,
     prefix: bytes = b"",
+    form: str = "",
 ) -> None:
     timing = envelope.timing
     message = spool.NewMessage(
@@ -136,5 +146,6 @@ def enqueue(
         solicit=",".join(envelope.solicit),
         peer=envelope.origin.address,
         prefix=prefix,
+        form=form,
     )
     spool.enqueue(unit, message, rows)

@@ -17,7 +17,7 @@ class Addressee:
     destination: where it is bound for (imsd.mail.destinations), "": its domain. parked: why it
     waits in the queue, "" if it need not. sender: the reverse-path of this copy, None for the envelope's;
     anew: nothing else of it is the original's either (RFC 3461 5.2.7.1 b). head: fields that this copy begins
-    with.
+    with. form: of protocols.message.flatten, "" as composed; None: nobody has said yet.
     """
 
     address: str
@@ -30,6 +30,7 @@ class Addressee:
     sender: str | None = None
     anew: bool = False
     head: str = ""
+    form: str | None = None
 
 
 @value(frozen=True, slots=True)

@@ -8,7 +8,9 @@
 2. A mailbox with an alternate recipient leaves its mail to that. Where those lead in a circle, or to
    nobody, the mailbox where that shows gets it. What a contact or an alternate sends on to other domains
    gets a reverse-path of ours (imsd.mail.srs).
-3. Who does not accept from the sender gets no copy: RCPT is refused, and what a list leads to is
+3. What people here write leaves for a contact in the form that its Internet-Encoding asks for; through a
+   list, in that of the list (ims_spec 8). What came from elsewhere keeps its own.
+4. Who does not accept from the sender gets no copy: RCPT is refused, and what a list leads to is
    reported (imsd.mail.posting).
 """
 
@@ -129,6 +131,7 @@ class Planner:
         plan.listed = plan.listed or ("alias" if to.reports is Reports.ORIGINATOR else "list")
         plan.events.append(("expanded", to.address, f"{len(found.recipients)} recipients"))
         null = not (plan.originator.address if addressee.sender is None else addressee.sender)
+        addressee = replace(addressee, form=self._form(plan, addressee, to))
         given = {to.entry: await self._of_list(addressee, to, null)}
         for inner in found.told.values():
             if inner.entry not in given:
@@ -193,8 +196,16 @@ class Planner:
             destination=destination,
             parked=parked,
             sender=sender,
+            form=self._form(plan, addressee, to),
         )
         await self.add(plan, onward, next_to, depth + 1)
+
+    @staticmethod
+    def _form(plan: Plan, given: Addressee, to: Contact | DistributionList) -> str | None:
+        """What was said first holds."""
+        if given.form is not None or plan.originator.account is None:
+            return given.form
+        return to.form or ""
 
     def _nowhere(self, to: Contact) -> str:
         domain = (self._directory.domains.served or ("invalid",))[0]

@@ -101,6 +101,8 @@ queue_message = Table(
     _added_text("solicit"),
     # The IP address of the host that brought it, "" for none.
     _added_text("peer"),
+    # The form of protocols.message.flatten that it leaves in, "" as composed.
+    _added_text("form"),
     Index("ix_queue_message_queue_id", "queue_id", unique=True),
     sqlite_autoincrement=True,
 )
@@ -204,6 +206,7 @@ class NewMessage:
     tls: str = ""
     solicit: str = ""
     peer: str = ""
+    form: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +248,7 @@ MESSAGE = tuple(
     for name in (
         *("queue_id", "blob", "size", "reverse_path", "arrived", "expires", "prefix", "envid"),
         *("ret", "body", "smtputf8", "account", "priority", "mt_priority", "deliver_by", "by_mode"),
-        *("future", "tls", "solicit", "peer", "id"),
+        *("future", "tls", "solicit", "peer", "form", "id"),
     )
 )
 RECIPIENT = tuple(
@@ -259,7 +262,7 @@ _PUT_MESSAGE = insert_row(
     queue_message,
     *("queue_id", "blob", "prefix", "size", "reverse_path", "envid", "ret", "body", "smtputf8"),
     *("account", "arrived", "expires", "priority", "mt_priority", "deliver_by", "by_mode", "future"),
-    *("tls", "solicit", "peer"),
+    *("tls", "solicit", "peer", "form"),
 )
 _PUT_RECIPIENT = insert_row(
     queue_recipient,
@@ -392,6 +395,7 @@ def enqueue(unit: Unit, message: NewMessage, recipients: Iterable[NewRecipient])
             tls=message.tls,
             solicit=clean(message.solicit),
             peer=clean(message.peer),
+            form=message.form,
         )
     )
     rows: list[dict[str, Any]] = [

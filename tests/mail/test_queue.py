@@ -548,6 +548,26 @@ def test_eight_bit_content_is_converted_where_it_must_be(world: World) -> None:
     assert world.near.got[0].mail.endswith(" BODY=8BITMIME")
 
 
+def test_what_leaves_in_another_form_is_seven_bit_where_it_must_be(world: World) -> None:
+    signed = "DKIM-Signature: v=1; a=rsa-sha256;\r\n b=x\r\nX-Kept: 1\r\n"
+    data = "Subject: x\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p>Grüße</p>\r\n".encode()
+    near = Addressee("x@near.test", form="uuencode", head=signed)
+    far = Addressee("x@far.test", form="uuencode", head=signed)
+    world.far.extensions = ("PIPELINING", "SIZE 1000")
+    world.send(near, far, Addressee("y@near.test", head=signed), data=data, body="8BITMIME")
+    world.work()
+    got_by = {" ".join(got.rcpt): got.data for got in (*world.near.got, *world.far.got)}
+    assert len(got_by) == 3
+    forms = [data for rcpt, data in got_by.items() if "x@" in rcpt]
+    assert [got for rcpt, got in got_by.items() if "y@" in rcpt] == [signed.encode() + data]
+    for got in forms:
+        assert got.startswith(b"X-Kept: 1\r\nSubject: x\r\n")  # The signature would be untrue.
+        made = email.message_from_bytes(got)
+        assert made.get_content_type() == "text/plain"
+        assert made.get_payload(decode=True) == "Grüße\r\n".encode()
+    assert sorted(got.isascii() for got in forms) == [False, True]
+
+
 def test_what_cannot_be_made_seven_bit_comes_back(world: World) -> None:
     world.far.extensions = ("PIPELINING",)
     world.send("x@far.test", data="Subject: Grüße\r\n\r\nx\r\n".encode(), body="8BITMIME")

@@ -6,6 +6,7 @@ import json
 import smtplib
 import ssl
 from collections.abc import Callable, Iterator
+from email import message_from_bytes
 from typing import Any
 
 import ldap3
@@ -16,6 +17,8 @@ from tests.support.remote import Remote
 from tests.support.servers import PASSWORD, RunningServer
 
 pytestmark = pytest.mark.system
+
+DATA = "application/octet-stream"
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +109,89 @@ def test_what_is_forwarded_comes_back_to_its_sender_when_it_fails(
         with pytest.raises(smtplib.SMTPRecipientsRefused) as caught:
             server.deliver("Subject: no\r\n\r\n", [forged], sender=sender)
         assert caught.value.recipients[forged][0] == 550
+
+
+BOTH = """\
+From: bob@example.test\r
+Subject: both\r
+MIME-Version: 1.0\r
+Content-Type: multipart/mixed; boundary=m\r
+\r
+--m\r
+Content-Type: multipart/alternative; boundary=a\r
+\r
+--a\r
+Content-Type: text/plain; charset=utf-8\r
+\r
+Grüße\r
+--a\r
+Content-Type: text/html; charset=utf-8\r
+\r
+<b>Grüße</b>\r
+--a--\r
+--m\r
+Content-Type: application/octet-stream; name=data.bin\r
+Content-Transfer-Encoding: base64\r
+\r
+AAECAw==\r
+--m--\r
+""".encode()
+
+
+def parts(data: bytes) -> list[str]:
+    return [part.get_content_type() for part in message_from_bytes(data).walk()]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "expected"),
+    [
+        ("1310720", ["multipart/mixed", "multipart/alternative", "text/plain", "text/html", DATA]),
+        ("393216", ["multipart/mixed", "text/plain", DATA]),
+        ("917504", ["multipart/mixed", "text/html", DATA]),
+        ("2228224", ["text/plain"]),
+        ("131072", ["text/plain"]),
+    ],
+    ids=["as composed", "plain", "HTML", "uuencode", "BinHex"],
+)
+def test_a_contact_has_what_people_here_write_in_the_form_that_it_asks_for(
+    server: RunningServer, remote: Remote, encoding: str, expected: list[str]
+) -> None:
+    write(server, "friend@example.test", Internet_Encoding=[encoding])
+    try:
+        with smtplib.SMTP("localhost", server.port("submission"), timeout=20) as smtp:
+            smtp.starttls(context=server.tls())
+            smtp.login("bob@example.test", PASSWORD)
+            to = ["friend@example.test", "carol@example.test", "other@far.test"]
+            smtp.sendmail("bob@example.test", to, BOTH, ["BODY=8BITMIME"])
+        poll(lambda: sum(len(taken.recipients) for taken in remote.taken) == 2)
+        found = {address: taken.data for taken in remote.taken for address in taken.recipients}
+        assert parts(found["friend@far.test"]) == expected
+        assert "Grüße".encode() in found["friend@far.test"]
+        marks = {"2228224": b"begin 644 data.bin", "131072": b"(This file must be converted with BinHex"}
+        assert marks.get(encoding, b"") in found["friend@far.test"]
+        # Nobody else has it in another form, and what comes from elsewhere keeps its own.
+        assert len(parts(found["other@far.test"])) == len(parts(texts(server, "carol")[-1])) == 5
+        remote.taken.clear()
+        server.deliver(BOTH, ["friend@example.test"], sender="s@away.test")
+        poll(lambda: remote.taken)
+        assert len(parts(remote.taken[0].data)) == 5
+    finally:
+        write(server, "friend@example.test", Internet_Encoding=[])
+
+
+def test_through_a_list_the_form_is_the_lists(server: RunningServer, remote: Remote) -> None:
+    server.ask("group.add", address="afar@example.test", name="Afar", members=["friend@example.test"])
+    write(server, "friend@example.test", Internet_Encoding=["2228224"])
+    for encoding, expected in (("393216", ["multipart/mixed", "text/plain", DATA]), ("1310720", None)):
+        write(server, "afar@example.test", Internet_Encoding=[encoding])
+        with smtplib.SMTP("localhost", server.port("submission"), timeout=20) as smtp:
+            smtp.starttls(context=server.tls())
+            smtp.login("bob@example.test", PASSWORD)
+            smtp.sendmail("bob@example.test", ["afar@example.test"], BOTH, ["BODY=8BITMIME"])
+        poll(lambda: remote.taken)
+        assert parts(remote.taken[0].data) == (expected or parts(BOTH))
+        remote.taken.clear()
+    write(server, "friend@example.test", Internet_Encoding=[])
 
 
 def test_a_failure_that_we_see_ourselves_is_told_to_the_sender(server: RunningServer, remote: Remote) -> None:

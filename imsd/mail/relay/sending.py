@@ -53,10 +53,11 @@ async def send(
         return Sent(dict.fromkeys(ids, Outcome(State.FAILED, "5.4.7", f"{peer} {error}")))
     body = message.body
     convert = body != SEVEN_BIT and not _takes(client, body)
+    resized = convert or bool(message.form)
     if convert:
         body = SEVEN_BIT
     parameters = MailParameters(
-        size=0 if convert else message.size + len(asked.field),
+        size=0 if resized else message.size + len(asked.field),
         body=body,
         smtputf8=parcel.utf8,
         ret=message.ret,

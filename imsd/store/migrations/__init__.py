@@ -7,7 +7,7 @@ its oldest-compatible number on (`OLDEST`). A new store is made from the tables 
 with the newest number; a test proves that both ways end in the same schema.
 """
 
-SCHEMA = 21
+SCHEMA = 22
 """The number of the newest step; steps are named 0001, 0002, ..."""
 OLDEST = 1
 """The oldest schema number whose program can use a store of this one."""
