@@ -25,6 +25,7 @@ from typing import Final
 
 from twisted.python.failure import Failure
 
+from imsd.directory import schema
 from imsd.errors import Refusal
 from imsd.store import entry_index
 from imsd.store.database import Database
@@ -119,12 +120,14 @@ class Pools:
 
     def changed(self, ids: tuple[EntryId, ...] | None, attributes: frozenset[str] | None = None) -> None:
         """These entries changed, None: any may have. attributes: those that alone are others."""
+        # Values with options (RFC 3866) stand in the index without them.
+        concerned = None if attributes is None else {schema.plain(each) for each in attributes}
         if ids is None:
             self._pools.clear()
             return
         self._number += 1
         for key, pool in list(self._pools.items()):
-            if attributes is not None and key not in attributes:
+            if concerned is not None and key not in concerned:
                 continue
             pool.changed.update(dict.fromkeys(ids, self._number))
             if len(pool.changed) > MOST_CHANGED:

@@ -140,6 +140,9 @@ def test_what_was_missed_or_grew_too_much_is_read_again(
     pool = held(directory)
     run(directory.change("p1@example.test", {"title": ["Poet"]}))
     assert not pool.changed  # a title is in no name
+    title = held(directory, "title")
+    run(directory.change("p2@example.test", {"title;lang-de": ["Dichter"]}))
+    assert title.changed and list(found(directory, "(title=*icht*)"))
     for number in range(3):
         run(directory.change(f"p{number}@example.test", {"displayName": ["Poet"]}))
     assert pool_of(directory) is None
