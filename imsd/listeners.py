@@ -39,9 +39,10 @@ class Listeners:
             for name in names:
                 port = self._config.port(name)
                 if port:
-                    self._sockets[name] = [
-                        _bound(name, address, port) for address in _addresses(name, self._config)
-                    ]
+                    addresses = _addresses(name, self._config)
+                    # "::" is every address of both families, unless IPv4 is named beside it.
+                    both = all(":" in address for address in addresses)
+                    self._sockets[name] = [_bound(name, address, port, both) for address in addresses]
         except BaseException:
             self.close()
             raise
@@ -117,14 +118,14 @@ def _everywhere() -> tuple[str, ...]:
     return ("::",)
 
 
-def _bound(name: str, address: str, port: int) -> socket.socket:
+def _bound(name: str, address: str, port: int, both: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     made = socket.socket(family, socket.SOCK_STREAM)
     try:
         made.setblocking(False)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if address == "::" else 1)
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if address == "::" and both else 1)
         made.bind((address, port))
         # A second server must be refused here, not at its first connection.
         made.listen(BACKLOG)
