@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from imsd.ctl import rehearsal, spreadsheet
 from imsd.ctl.command import Administrator, Ask, imsctl, json_option
 from imsd.ctl.output import show_json, show_table
-from imsd.ctl.recordfile import Journal, RecordFile, Standing, send
+from imsd.ctl.recordfile import ENTRIES, Journal, RecordFile, Standing, send
 
 _AS_IS = {
     "there": "there already",
@@ -176,7 +176,7 @@ def _import(
         if standing.next:
             click.echo(f"going on behind record {standing.next} of an import that was stopped", err=True)
         with _progress("records", len(records)) as advance:
-            advance(standing.next)
+            advance(standing.next if standing.step == ENTRIES else len(records))
             send(records, put, standing, journal.take, advance, repeated=journal.resumed)
         finished = True
     finally:
@@ -360,4 +360,10 @@ def _progress(words: str, total: int | None) -> Iterator[Any]:
     )
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
         task = progress.add_task(words, total=total)
-        yield lambda count: progress.advance(task, count)
+
+        def advance(count: int, further: int = 0) -> None:
+            if further:
+                progress.update(task, total=(progress.tasks[task].total or 0) + further)
+            progress.advance(task, count)
+
+        yield advance

@@ -154,10 +154,11 @@ def send(
     ask: Callable[..., Any],
     standing: Standing,
     took: Callable[[dict[str, Any]], object],
-    advance: Callable[[int], object],
+    advance: Callable[..., object],
     repeated: bool,
 ) -> None:
     """Send what is left. ask: `directory.import`. took: hears of each piece, and moves `standing`.
+    advance: told how many are done, and of how many more there are.
 
     Raises what `ask` does.
     """
@@ -168,6 +169,7 @@ def send(
             repeated = False
         standing.step, standing.next = REFERENCES, 0
     left = sorted(number for number in standing.later if number >= standing.next)
+    advance(0, further=len(left))
     for piece in records.pieces(left):
         _send(piece, REFERENCES, ask, took, repeated)
         advance(len(piece))

@@ -28,6 +28,10 @@ class Server:
         return {"counts": {"added": len(records) - len(refused)}, "later": later, "refused": refused}
 
 
+def ignore(count: int, further: int = 0) -> None:
+    pass
+
+
 def name(text: str) -> str:
     return text.partition("\n")[0].partition("=")[2].partition(",")[0].strip()
 
@@ -46,7 +50,13 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_parents_come_first_and_lists_once_more(source: Path) -> None:
     records, server, standing = RecordFile(source), Server(), Standing()
-    send(records, server, standing, standing.take, lambda _: None, repeated=False)
+    told: list[tuple[int, int]] = []
+    send(
+        records, server, standing, standing.take,
+        lambda count, further=0: told.append((count, further)), repeated=False,
+    )  # fmt: skip
+    done, more = (sum(each) for each in zip(*told, strict=True))
+    assert done == len(records) + more
     assert server.pieces == [
         ("entries", ["x", "a"], False),
         ("entries", ["bad", "c"], False),
@@ -74,13 +84,13 @@ def test_an_import_that_was_stopped_goes_on(source: Path, stop: int) -> None:
     first, second = Server(stop), Server()
     journal = Journal(source, "options", afresh=False)
     with pytest.raises(ConnectionError):
-        send(RecordFile(source), first, journal.standing, journal.take, lambda _: None, journal.resumed)
+        send(RecordFile(source), first, journal.standing, journal.take, ignore, journal.resumed)
     journal.close(finished=False)
     with journal.path.open("a") as file:
         file.write('{"step": "entr')  # the stop was in the midst of a line
     again = Journal(source, "options", afresh=False)
     assert again.resumed
-    send(RecordFile(source), second, again.standing, again.take, lambda _: None, again.resumed)
+    send(RecordFile(source), second, again.standing, again.take, ignore, again.resumed)
     done = [*first.pieces, *second.pieces]
     assert [piece[:2] for piece in done] == [
         ("entries", ["x", "a"]),
@@ -101,7 +111,7 @@ def test_an_import_that_was_stopped_again_and_again_goes_on(source: Path) -> Non
         journal = Journal(source, "options", afresh=False)
         server = Server(2)
         try:
-            send(RecordFile(source), server, journal.standing, journal.take, lambda _: None, journal.resumed)
+            send(RecordFile(source), server, journal.standing, journal.take, ignore, journal.resumed)
         except ConnectionError:
             later += [piece[2] for piece in server.pieces]
             journal.close(finished=False)
