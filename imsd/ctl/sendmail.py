@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from email.utils import formatdate
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -145,20 +145,29 @@ def _verify(home: Path, recipients: Sequence[str], sender: str | None) -> None:
     """A line for each; exits with EX_NOUSER where one cannot be reached."""
     failed = False
     for one in recipients:
-        given = {"address": _address(one), "sender": "" if sender in (None, "<>") else sender}
-        try:
-            answer = client.call(home / "run" / "control.sock", "route.explain", {**given, "auth": True})
-        except (client.NotRunning, OSError) as error:
-            why = "the server does not run" if isinstance(error, client.NotRunning) else str(error)
-            _stop(TRY_AGAIN, f"cannot ask about {one}: {why}")
-        except Refusal as refusal:
-            answer = {"result": "refused", "text": refusal.text}
+        address, by = _address(one), "" if sender in (None, "<>") else sender
+        answer = _explained(home, address, by)
+        if answer["result"] == "refused" and "@" not in address:
+            # As it is sent: what is for an account of the system is the postmaster's.
+            answer = _explained(home, "postmaster", by)
         wrong = answer["result"] in ("refused", "unroutable")
         failed = failed or wrong
         told = "undeliverable" if wrong else "deliverable"
         click.echo(f"{one}... {told}: {answer['result']}: {answer['text']}")
     if failed:
         raise SystemExit(NO_USER)
+
+
+def _explained(home: Path, address: str, sender: str | None) -> dict[str, Any]:
+    asked = {"address": address, "sender": sender, "auth": True}
+    try:
+        found: dict[str, Any] = client.call(home / "run" / "control.sock", "route.explain", asked)
+    except (client.NotRunning, OSError) as error:
+        why = "the server does not run" if isinstance(error, client.NotRunning) else str(error)
+        _stop(TRY_AGAIN, f"cannot ask about {address}: {why}")
+    except Refusal as refusal:
+        return {"result": "refused", "text": refusal.text}
+    return found
 
 
 def _parameters(parse: Callable[[dict[bytes, bytes]], object], **given: str) -> str:
@@ -210,7 +219,7 @@ def _hostname(home: Path) -> str:
         return socket.getfqdn()
 
 
-def _stop(code: int, text: str) -> None:
+def _stop(code: int, text: str) -> NoReturn:
     click.echo(f"imsd-sendmail: {text}", err=True)
     raise SystemExit(code)
 

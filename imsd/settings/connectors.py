@@ -265,7 +265,7 @@ class Ims(Page):
         "queue is sent (imsctl drain); hold: likewise, and nothing is sent nor given up",
     )
     size_limit_kb: int = Field(
-        51_200,
+        50_000,
         ge=0,
         le=9_999_999,
         description="Largest message in kilobytes, in and out; 0: any size",

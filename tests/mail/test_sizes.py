@@ -31,7 +31,7 @@ def world(sqlite_database: Database, store_reactor: MailReactor) -> Iterator[Wor
 @pytest.mark.parametrize(
     ("page", "inbound", "outbound"),
     [
-        (Ims(), 51_200 * 1024 + 1023, 51_200 * 1024 + 1023),
+        (Ims(), 50_000 * 1024 + 1023, 50_000 * 1024 + 1023),
         (Ims(size_limit_kb=0), 0, 0),
         (Ims(size_limit_kb=1, size_tolerance=0), 1024, 1024),
         (Ims(size_limit_kb=0, size_limit_in=7, size_limit_out=9), 7, 9),

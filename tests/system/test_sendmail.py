@@ -118,6 +118,7 @@ def test_it_speaks_smtp_and_tells_of_recipients(home: RunningServer) -> None:
     assert arrived(home, "by dialogue") == 1
     assert sendmail(home, "-bv", alice, "alice", text="") == 0
     assert sendmail(home, "-bv", alice, "gone@example.test", text="", check=False) == 67
+    assert sendmail(home, "-bv", "www-data", text="") == 0, "the postmaster's"
 
 
 def test_while_the_server_is_down_and_killed(home: RunningServer) -> None:
