@@ -48,6 +48,8 @@ from protocols.ldap.controls import (
 from protocols.ldap.interfaces import Answered, IIdentity, ignored
 from protocols.ldap.messages import (
     AddRequest,
+    Attribute,
+    ChangeKind,
     CompareRequest,
     Control,
     DeleteRequest,
@@ -57,9 +59,10 @@ from protocols.ldap.messages import (
     Scope,
     SearchRequest,
 )
+from protocols.ldap.messages import Change as ModifyChange
 from protocols.ldap.responses import encode_reference
 from protocols.ldap.results import Failed, FailedUpdate, ResultCode
-from protocols.ldap.session import Update
+from protocols.ldap.session import Deferrable, Update
 from protocols.ldap.syncing import Answer
 
 _PERSISTENT: Final = 8
@@ -280,12 +283,15 @@ class Identity(Standing):
                 self._look()
         return await self._images(changed, request.dn, controls)
 
-    async def settle(self, updates: Sequence[tuple[Update, Controls]]) -> list[Answered]:
+    async def settle(self, asked: Sequence[tuple[Deferrable, Controls]]) -> list[Answered]:
         """RFC 5805 3.4: in one unit."""
         steps: list[Callable[[Unit], Changed | Answered]] = []
+        updates: list[tuple[Update, Controls]] = []
         settings = False
-        for number, (request, controls) in enumerate(updates):
+        for number, (each, controls) in enumerate(asked):
             try:
+                request = await self._setting(each) if isinstance(each, PasswordModify) else each
+                updates.append((request, controls))
                 if ldap_settings.holds(request.dn):
                     settings = True
                     viewer = await self.viewer()
@@ -321,6 +327,21 @@ class Identity(Standing):
 
     async def password_modify(self, request: PasswordModify) -> bytes | None:
         """RFC 3062 2: one's own password, or as an administrator anybody's."""
+        account, target = await self._whose_password(request)
+        new = secrets.token_urlsafe(12).encode() if request.new is None else request.new
+        if target != account.id:
+            await self._directory.set_password(target, password_text(new), reset=True)
+            return new if request.new is None else None
+        self._look_away()
+        try:
+            await self._directory.set_password(target, password_text(new))
+            await self._stay(account.dn)
+        finally:
+            self._look()
+        return new if request.new is None else None
+
+    async def _whose_password(self, request: PasswordModify) -> tuple[Account, AccountId]:
+        """Who asks, and whose password he may set."""
         viewer = await self._present()
         account = self._account
         if account is None:
@@ -333,17 +354,15 @@ class Identity(Standing):
             raise NotPermitted
         if request.old is not None:
             await self._verify(target, request.old)
-        new = secrets.token_urlsafe(12).encode() if request.new is None else request.new
-        if target != account.id:
-            await self._directory.set_password(target, password_text(new), reset=True)
-            return new if request.new is None else None
-        self._look_away()
-        try:
-            await self._directory.set_password(target, password_text(new))
-            await self._stay(account.dn)
-        finally:
-            self._look()
-        return new if request.new is None else None
+        return account, target
+
+    async def _setting(self, request: PasswordModify) -> ModifyRequest:
+        """The same as an update, as part of a transaction."""
+        person = await self._directory.person((await self._whose_password(request))[1])
+        if person is None or request.new is None:
+            raise NoSuchEntry
+        new = Attribute("userPassword", (request.new,))
+        return ModifyRequest(person.dn, (ModifyChange(ChangeKind.REPLACE, new),))
 
     def _by_more_than_an_app_password(self) -> None:
         """Or else who finds one device could shut its owner out."""

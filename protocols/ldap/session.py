@@ -14,6 +14,7 @@ from protocols.ldap.messages import (
     DeleteRequest,
     ModifyDnRequest,
     ModifyRequest,
+    PasswordModify,
     SearchRequest,
 )
 from protocols.ldap.results import Failed, ResultCode
@@ -52,6 +53,8 @@ class PagedSearch:
 
 
 Update: TypeAlias = AddRequest | DeleteRequest | ModifyRequest | ModifyDnRequest
+Deferrable: TypeAlias = Update | PasswordModify
+"""What may be part of a transaction (RFC 5805 2.2)."""
 
 TRANSACTIONS: Final = 4
 """Outstanding on one connection."""
@@ -66,17 +69,20 @@ class Deferred:
     """An update that waits for the end of its transaction."""
 
     message_id: int
-    request: Update
+    request: Deferrable
     controls: Controls
 
 
 @dataclass(slots=True)
 class Transaction:
+    """identity: as whom its updates are done."""
+
+    identity: IIdentity
     updates: list[Deferred] = field(default_factory=list)
     octets: int = 0
 
 
-def _size(request: Update) -> int:
+def _size(request: Deferrable) -> int:
     match request:
         case AddRequest(_, attributes):
             return sum(len(value) for each in attributes for value in each.values)
@@ -139,19 +145,18 @@ class Session:
 
     # Transactions (RFC 5805)
 
-    def start_transaction(self) -> bytes:
-        if self.bound is None:
-            raise Failed(ResultCode.STRONGER_AUTH_REQUIRED, "Bind first")
+    def start_transaction(self, identity: IIdentity) -> bytes:
         if len(self.transactions) >= TRANSACTIONS:
             raise Failed(ResultCode.ADMIN_LIMIT_EXCEEDED, "Too many transactions")
         self._started += 1
         identifier = b"%d" % self._started
-        self.transactions[identifier] = Transaction()
+        self.transactions[identifier] = Transaction(identity)
         return identifier
 
-    def defer(self, message_id: int, request: Update, controls: Controls) -> None:
+    def defer(self, message_id: int, request: Deferrable, controls: Controls) -> None:
         """Keep an update until its transaction ends. Raises Failed."""
         if controls.proxied is not None:
+            # RFC 5805 4.4: that is said at its start.
             raise Failed(ResultCode.UNWILLING_TO_PERFORM, "A transaction is of one identity")
         transaction = self.transactions.get(controls.transaction or b"")
         if transaction is None:
@@ -164,11 +169,11 @@ class Session:
         transaction.octets += size
         transaction.updates.append(Deferred(message_id, request, controls))
 
-    def end_transaction(self, identifier: bytes) -> list[Deferred]:
+    def end_transaction(self, identifier: bytes) -> Transaction:
         transaction = self.transactions.pop(identifier, None)
         if transaction is None:
             raise Failed(ResultCode.UNWILLING_TO_PERFORM, "No such transaction")
-        return transaction.updates
+        return transaction
 
     def keep_page(self, search: PagedSearch) -> bytes:
         """Suspend a search; the cookie to go on with. Unspoken of, the oldest is dropped."""

@@ -191,9 +191,10 @@ class FakeIdentity:
 
     async def settle(self, updates: Sequence[tuple[Any, Controls]]) -> list[Answered]:
         for number, (request, _) in enumerate(updates):
-            if request.dn == "cn=refused":
+            if getattr(request, "dn", "") == "cn=refused":
                 raise FailedUpdate(number, Result(ResultCode.CONSTRAINT_VIOLATION))
-        self.door.done += [f"settled {request.dn}" for request, _ in updates]
+        of = "" if self.name == "uid=bob" else f" as {self.name}"
+        self.door.done += [f"settled {getattr(request, 'dn', 'password')}{of}" for request, _ in updates]
         return [
             () if controls.post_read is None else (read_control(POST_READ, b"image"),)
             for _, controls in updates

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from protocols.ldap import ber, controls
+from protocols.ldap import ber, client, controls
 from protocols.ldap.commands.transactions import EndTransaction, StartTransaction
-from protocols.ldap.messages import BindRequest, Control, ExtendedRequest, Simple
+from protocols.ldap.messages import BindRequest, Control, ExtendedRequest, PasswordModify, Simple
 from protocols.ldap.results import ResultCode
 from protocols.ldap.session import TRANSACTIONS, UPDATES
 from tests.ldap.fake import Peer
@@ -84,3 +84,26 @@ def test_limits_and_misuse(peer: Peer) -> None:
     assert code(peer.ask(99, ADD, of(one))[0]) is ResultCode.ADMIN_LIMIT_EXCEEDED
     two = Peer()
     assert code(two.ask(1, START)[0]) is ResultCode.STRONGER_AUTH_REQUIRED
+
+
+def test_whoever_the_start_names_is_who_does_it(peer: Peer) -> None:
+    """RFC 5805 4.4."""
+    proxied = Control(controls.PROXIED, True, b"u:ann")
+    one: bytes = peer.ask(10, START, proxied)[0].value
+    assert code(peer.ask(11, ADD, of(one))[0]) is ResultCode.SUCCESS
+    assert code(peer.ask(12, end(one), proxied)[0]) is ResultCode.UNAVAILABLE_CRITICAL_EXTENSION
+    assert code(peer.ask(13, end(one))[0]) is ResultCode.SUCCESS
+    assert peer.door.done == ["settled uid=new,dc=test as ann"]
+    stranger = Peer()
+    assert code(stranger.ask(1, START, proxied)[0]) is ResultCode.STRONGER_AUTH_REQUIRED
+
+
+def test_passwords_are_set_with_the_rest(peer: Peer) -> None:
+    one = start(peer)
+    passwd = "1.3.6.1.4.1.4203.1.11.1"
+    assert code(peer.ask(11, ExtendedRequest(passwd), of(one))[0]) is ResultCode.UNWILLING_TO_PERFORM
+    value = client.encode_password_modify(PasswordModify(None, b"old", b"new"))
+    [taken] = peer.ask(12, ExtendedRequest(passwd, value), of(one))
+    assert code(taken) is ResultCode.SUCCESS and taken.value is None
+    assert code(peer.ask(13, end(one))[0]) is ResultCode.SUCCESS
+    assert peer.door.done == ["settled password"]

@@ -73,3 +73,19 @@ def test_nobody_does_together_what_he_may_not_do(door: Door) -> None:
     run(ann.settle([(replace(ANN, "userPassword", b"other"), NONE), (replace(ANN, "info", b"x"), NONE)]))
     assert ann.who_am_i() and search(ann, "(info=x)", "1.1") == {ANN: {}}
     run(ann.password_modify(PasswordModify(None, b"other", b"again")))
+
+
+def test_a_password_is_part_of_it(door: Door, directory: Directory) -> None:
+    admin = bind(door, "administrator", "secret")
+    given = (PasswordModify("u:ann", None, b"given-anew"), NONE)
+    run(admin.settle([(replace(ANN, "title", b"Cook"), NONE), given]))
+    ann = bind(door, "ann", "given-anew")
+    for wrong, code in (
+        (PasswordModify(None, b"wrong", b"mine-alone"), ResultCode.INVALID_CREDENTIALS),
+        (PasswordModify("u:administrator", None, b"mine-alone"), ResultCode.INSUFFICIENT_ACCESS_RIGHTS),
+    ):
+        with pytest.raises(FailedUpdate) as failed:
+            run(ann.settle([(replace(ANN, "info", b"x"), NONE), (wrong, NONE)]))
+        assert (failed.value.number, failed.value.result.code) == (1, code)
+    run(ann.settle([(replace(ANN, "info", b"x"), NONE), (PasswordModify(None, None, b"mine-alone"), NONE)]))
+    assert bind(door, "ann", "mine-alone") and search(ann, "(info=x)", "1.1") == {ANN: {}}

@@ -32,8 +32,12 @@ class StartTransaction:
         return cls()
 
     async def run(self, session: Session, channel: Channel) -> ExtendedResponse:
-        channel.controls.refuse_proxied()
-        return ExtendedResponse(SUCCESS, value=session.start_transaction())
+        if channel.controls.transaction is not None:
+            channel.controls.refuse_proxied()
+        if session.bound is None:
+            raise Failed(ResultCode.STRONGER_AUTH_REQUIRED, "Bind first")
+        identity = await session.acting(channel.controls)
+        return ExtendedResponse(SUCCESS, value=session.start_transaction(identity))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +62,12 @@ class EndTransaction:
 
     async def run(self, session: Session, channel: Channel) -> ExtendedResponse:
         channel.controls.refuse_proxied()
-        updates = session.end_transaction(self.identifier)
+        transaction = session.end_transaction(self.identifier)
+        updates = transaction.updates
         if not self.commit or not updates:
             return ExtendedResponse(SUCCESS)
         try:
-            answered = await session.identity.settle(
+            answered = await transaction.identity.settle(
                 [(update.request, update.controls) for update in updates]
             )
         except FailedUpdate as error:
@@ -83,6 +88,6 @@ def _controls(message_id: int, controls: tuple[Control, ...]) -> bytes:
 
 
 def refuse(channel: Channel) -> None:
-    """For updates that are not done in transactions (RFC 5805 3.3). Raises Failed."""
+    """For what is not done in transactions. Raises Failed."""
     if channel.controls.transaction is not None:
         raise Failed(ResultCode.UNWILLING_TO_PERFORM, "Not in a transaction")
