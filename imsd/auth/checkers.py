@@ -28,6 +28,7 @@ from imsd.auth.credentials import (
 )
 from imsd.auth.factors import Factors
 from imsd.auth.flights import Flights
+from imsd.auth.names import legible
 from imsd.auth.outside import OutsidePasswords
 from imsd.auth.passwords import Passwords, fake_verifier, scram_keys
 from imsd.auth.people import People, throttle_name
@@ -64,7 +65,8 @@ async def counted(
     except AuthenticationFailed:
         throttle.failed(attempt)
         # As fast as the throttle lets anybody guess.
-        _log.warn("a logon as {name} from {peer} failed", name=name, peer=peer or "here", event_id=4183)
+        who = legible(name)
+        _log.warn("a logon as {name} from {peer} failed", name=who, peer=peer or "here", event_id=4183)
         raise
     except BaseException:
         # Disabled, store away, cancelled: nobody has guessed wrong.

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 MOST = 512
 """Characters of a log-on name."""
+SHOWN = 100
+"""Characters of one that the log tells."""
 
 # An alias or address may contain "/", so a form with slashes is tried only where it has the shape.
 _FORM = re.compile(r"(?P<domain>[^\\/@=]+)(?P<by>[\\/])(?P<user>[^\\/]+)(?:(?P=by)(?P<alias>[^\\/]+))?")
@@ -44,3 +46,9 @@ def candidates(name: str) -> list[LogonName]:
     if user.mailbox == form["user"]:
         user = LogonName(user.user)
     return [user] if form["by"] == "\\" else [user, whole]
+
+
+def legible(name: str) -> str:
+    """What somebody calls himself, for the log: a line of it, which no terminal obeys."""
+    shown = name[:SHOWN] + ("..." if len(name) > SHOWN else "")
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in shown)
