@@ -112,7 +112,8 @@ def store(
         if definition.indexed:
             gone |= index_of(definition.key, before)
             come |= index_of(definition.key, after)
-    entry_changes.amend(unit, row, attributes, gone, come, now, actor)
+    differing = frozenset([definition.key for definition, _, _ in changed])
+    entry_changes.amend(unit, row, attributes, differing, gone, come, now, actor)
 
 
 def _check(definition: Definition, before: Iterable[bytes], after: tuple[bytes, ...], tolerant: bool) -> None:

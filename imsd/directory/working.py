@@ -78,7 +78,7 @@ class Working:
         initial = {**row.attributes, **shown}
         return cls(
             parent=row.parent,
-            rdn=RDN((AVA(row.rdn_attribute, row.rdn_value),)),
+            rdn=_rdn(row.rdn_attribute, row.rdn_value),
             kind=row.kind,
             attributes={key: list(values) for key, values in initial.items() if values},
             references={key: list(ids) for key, ids in row.references.items()},
@@ -90,7 +90,7 @@ class Working:
     @classmethod
     def nothing_of(cls, row: EntryRow) -> Working:
         """The same without its attributes: who knows which will change puts them there."""
-        return cls(row.parent, RDN((AVA(row.rdn_attribute, row.rdn_value),)), row.kind, before=row.attributes)
+        return cls(row.parent, _rdn(row.rdn_attribute, row.rdn_value), row.kind, before=row.attributes)
 
     def differing(self) -> set[str] | None:
         """Attributes, by keys without options, whose values are not what they were; None of a new entry."""
@@ -193,6 +193,11 @@ class Working:
 
     def classes_before(self) -> frozenset[str]:
         return _classes(tuple(self.before.get("objectclass", ())))
+
+
+@lru_cache(maxsize=1024)
+def _rdn(attribute: str, value: str) -> RDN:
+    return RDN((AVA(attribute, value),))
 
 
 @lru_cache(maxsize=256)

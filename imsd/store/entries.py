@@ -14,7 +14,7 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import bindparam, func, or_, select
+from sqlalchemy import bindparam, func, select
 
 from imsd.errors import NoSuchEntry
 from imsd.store import entry_codec
@@ -110,7 +110,13 @@ _REFERENCES = sql(
 _REFERRERS = sql(
     select(_r.target, _r.attribute, _r.entry).where(among(_r.target, "ids")).order_by(_r.target, _r.entry)
 )
-_STANDING = sql(select(*_columns).where(or_(_e.id == bindparam("id"), _e.parent == ROOT)).order_by(_e.id))
+_STANDING = sql(
+    select(*_columns).where(
+        _e.id.in_(
+            [bindparam("id"), select(func.min(_e.id)).where(_e.parent == bindparam("root")).scalar_subquery()]
+        )
+    )
+)
 _REFERENCES_OF = sql(select(_r.attribute, _r.target).where(_r.entry == bindparam("id")).order_by(_r.position))
 _REFERRERS_OF = sql(select(_r.attribute, _r.entry).where(_r.target == bindparam("id")).order_by(_r.entry))
 _CHILD = sql(select(_e.id).where(_e.parent == bindparam("parent"), _e.rdn_normal == bindparam("rdn")))
@@ -209,10 +215,10 @@ def one_and_top(
     The functions get rows without references and referrers, and are asked again only where a row is another:
     what they make depends on it alone, and is not changed by anybody."""
     one, top = None, None
-    for row in tx.all(_STANDING, id=entry_id):
+    for row in tx.all(_STANDING, id=entry_id, root=ROOT):
         if row[0] == entry_id:
             one = _making(make, row)
-        if row[1] == ROOT and top is None:
+        if row[1] == ROOT:
             top = _making(make_top, row)
     return one, top
 

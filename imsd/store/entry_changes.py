@@ -181,6 +181,7 @@ def amend(
     unit: Unit,
     old: EntryRow,
     attributes: Attributes,
+    differing: frozenset[str],
     gone: Iterable[tuple[str, str]],
     come: Iterable[tuple[str, str]],
     now: int,
@@ -188,7 +189,8 @@ def amend(
 ) -> None:
     """Give an entry other attributes and nothing else: its place, names and references stay.
 
-    old: as this unit has read it. gone, come: what was indexed of the attributes that differ, and will be.
+    old: as this unit has read it. differing: which attributes. gone, come: what was indexed of them, and will
+    be.
     """
     previous, version = unit.advance(DIRECTORY)
     unit.run(
@@ -210,9 +212,7 @@ def amend(
         unit.many(_DROP_VALUE, _value_rows(old.id, dropped))
     if added:
         _add_values(unit, old.id, added)
-    was = old.attributes
-    changed = frozenset(key for key in was.keys() | attributes.keys() if was.get(key) != attributes.get(key))
-    unit.changed(EntriesChanged(DIRECTORY, previous, version, (old.id,), changed))
+    unit.changed(EntriesChanged(DIRECTORY, previous, version, (old.id,), differing))
 
 
 def _renamed(unit: Unit, old: EntryRow, version: int) -> set[EntryId]:
