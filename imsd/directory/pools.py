@@ -1,10 +1,8 @@
 """Values in memory in which parts are looked for.
 
 The store's index finds values by how they begin; what is somewhere in a value, SQL finds by looking at all
-of them, which takes 4 ms of 20,000 and 200 of a million. `bytes.find` looks through as many in a
-fiftieth of that time. So a kind of value that took long to look through is read once and kept (a million
-values of ten characters are 22 MiB), in pieces that are looked at one after the other, so that no thread
-keeps the interpreter for long.
+of them, which takes 4 ms of 20,000 and 200 of a million. So a kind of value that took long to look through
+is read once and kept, in a form in which parts are found (`imsd.directory.pieces`).
 
 1. A pool is what a snapshot held. An entry that changed since then is read from the rows for each look;
    of more than a few, what they have is put in the pool. What they had before stays there until the pool is
@@ -17,15 +15,14 @@ keeps the interpreter for long.
 from __future__ import annotations
 
 import time
-from array import array
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from twisted.python.failure import Failure
 
 from imsd.directory import schema
+from imsd.directory.pieces import PIECE, Body, Piece, pieces
 from imsd.errors import Refusal
 from imsd.store import entry_index
 from imsd.store.database import Database
@@ -35,8 +32,8 @@ from imsd.store.transaction import Transaction
 
 SLOW: Final = 0.002
 """Seconds that a look by SQL takes which is worth a pool."""
-PIECE: Final = 1 << 17
-"""Octets looked at in one go: less than a tenth of a millisecond."""
+TAIL: Final = 1 << 17
+"""Octets of a piece of what came since: it is looked through in a tenth of a millisecond."""
 FEW: Final = 32
 """Changed entries that are read for each look; more of them are put in."""
 MOST_CHANGED: Final = 20_000
@@ -45,68 +42,22 @@ REST: Final = 20
 """Times that making a pool took, until the next is made: others may change everything all the time."""
 
 
-class Piece:
-    """Values one behind the other, each with a NUL before it, and whose they are."""
-
-    __slots__ = ("entries", "starts", "text")
-
-    def __init__(self, text: bytes, starts: array[int], entries: array[int]) -> None:
-        self.text = text
-        self.starts = starts
-        self.entries = entries
-
-    @property
-    def octets(self) -> int:
-        return len(self.text) + 12 * len(self.starts)
-
-    def find(self, part: bytes, found: dict[EntryId, None], most: int) -> None:
-        """Note the entries that have the part, until there are `most`."""
-        text, starts, entries = self.text, self.starts, self.entries
-        at = text.find(part)
-        while at >= 0 and len(found) < most:
-            number = bisect_right(starts, at)
-            found[EntryId(entries[number - 1])] = None
-            if number == len(starts):
-                return
-            at = text.find(part, starts[number])
-
-    def joined(self, other: Piece) -> Piece:
-        behind = len(self.text)
-        starts = self.starts + array("I", [behind + start for start in other.starts])
-        return Piece(self.text + other.text, starts, self.entries + other.entries)
-
-
-def pieces(rows: Iterable[tuple[str, int]]) -> Iterator[Piece]:
-    """Of values and whose they are."""
-    text, starts, entries = bytearray(), array("I"), array("q")
-    for value, entry_id in rows:
-        starts.append(len(text))
-        entries.append(entry_id)
-        text.append(0)
-        text += value.encode()
-        if len(text) >= PIECE:
-            yield Piece(bytes(text), starts, entries)
-            text, starts, entries = bytearray(), array("I"), array("q")
-    if starts:
-        yield Piece(bytes(text), starts, entries)
-
-
 @dataclass(slots=True)
 class Pool:
     """What is held of one attribute. long: entries with a value that is cut off in the index.
     changed: entries whose values may be others, with the number of that change."""
 
-    pieces: list[Piece] = field(default_factory=list)
+    body: Body | None = None
+    """None until it is made."""
+    tail: list[Piece] = field(default_factory=list)
     long: set[EntryId] = field(default_factory=set)
     changed: dict[EntryId, int] = field(default_factory=dict)
     added: int = 0
-    first: int = 0
-    """Octets when it was made, and those that came since."""
-    ready: bool = False
+    """Octets of the tail."""
 
     @property
     def octets(self) -> int:
-        return self.first + self.added
+        return self.added + (self.body.octets if self.body is not None else 0)
 
 
 class Pools:
@@ -138,9 +89,9 @@ class Pools:
     async def containing(self, key: str, part: str, most: int) -> list[EntryId]:
         """Entries with a value that may contain the part; `most` of them where there are more."""
         pool = self._pools.get(key)
-        if pool is None or not pool.ready:
+        if pool is None or pool.body is None:
             return await self._by_rows(key, part, most)
-        held, changed = list(pool.pieces), dict(pool.changed)
+        held, changed = (pool.body, *pool.tail), dict(pool.changed)
         found, fresh = await self._db.read(_look, key, part, most, held, pool.long, list(changed))
         if len(changed) > FEW and self._pools.get(key) is pool:
             self._put_in(key, pool, fresh, changed)
@@ -156,17 +107,17 @@ class Pools:
         self, key: str, pool: Pool, fresh: list[tuple[str, EntryId]], changed: dict[EntryId, int]
     ) -> None:
         """What was read of entries that changed. Of one that changed again meanwhile, it is read again."""
-        for piece in pieces(fresh):
+        for piece in pieces(fresh, TAIL):
             pool.added += piece.octets
-            if pool.pieces and len(pool.pieces[-1].text) + len(piece.text) <= PIECE:
-                piece = pool.pieces.pop().joined(piece)
-            pool.pieces.append(piece)
+            if pool.tail and len(pool.tail[-1].text) + len(piece.text) <= TAIL:
+                piece = pool.tail.pop().joined(piece)
+            pool.tail.append(piece)
         # Another set: threads may be reading this one.
         pool.long = pool.long | {entry_id for value, entry_id in fresh if len(value) >= INDEXED_LENGTH}
         for entry_id, number in changed.items():
             if pool.changed.get(entry_id) == number:
                 del pool.changed[entry_id]
-        if pool.added > max(pool.first, PIECE):
+        if pool.body is None or pool.added > max(pool.body.octets // 4, TAIL):
             del self._pools[key]
 
     # Making ------------------------------------------------------------------------------
@@ -179,17 +130,15 @@ class Pools:
         done.addCallback(self._made, key, pool)
         done.addErrback(self._not_made, key, pool)
 
-    def _made(self, read: tuple[float, list[Piece], set[EntryId]] | float, key: str, pool: Pool) -> None:
-        seconds = read if isinstance(read, float) else read[0]
+    def _made(self, read: tuple[float, Body | None, set[EntryId]], key: str, pool: Pool) -> None:
+        seconds, body, long = read
         self._not_before[key] = time.monotonic() + REST * seconds
         if self._pools.get(key) is not pool:
             return
-        if isinstance(read, float):
+        if body is None:
             del self._pools[key]  # there is no room for it
             return
-        _, pool.pieces, pool.long = read
-        pool.first = sum(piece.octets for piece in pool.pieces)
-        pool.ready = True
+        pool.body, pool.long = body, long
 
     def _not_made(self, failure: Failure, key: str, pool: Pool) -> None:
         if self._pools.get(key) is pool:
@@ -206,18 +155,16 @@ def _timed(tx: Transaction, key: str, part: str, most: int) -> tuple[float, list
     return time.perf_counter() - start, found
 
 
-def _read(tx: Transaction, key: str, most: int) -> tuple[float, list[Piece], set[EntryId]] | float:
-    """How long it took, and the values; the time alone where there are more octets than that."""
+def _read(tx: Transaction, key: str, most: int) -> tuple[float, Body | None, set[EntryId]]:
+    """How long it took, and the values; None where there are more octets than that."""
     start = time.perf_counter()
-    made: list[Piece] = []
     long: set[EntryId] = set()
-    octets = 0
-    for piece in pieces(_noting(entry_index.values(tx, key), long)):
-        made.append(piece)
-        octets += piece.octets
-        if octets > most:
-            return time.perf_counter() - start
-    return time.perf_counter() - start, made, long
+    body: Body | None = None
+    try:
+        body = Body(pieces(_noting(entry_index.values(tx, key), long), PIECE), most)
+    except MemoryError:
+        pass
+    return time.perf_counter() - start, body, long
 
 
 def _noting(rows: Iterable[tuple[str, EntryId]], long: set[EntryId]) -> Iterator[tuple[str, EntryId]]:
@@ -232,7 +179,7 @@ def _look(
     key: str,
     part: str,
     most: int,
-    held: list[Piece],
+    held: Sequence[Body | Piece],
     long: set[EntryId],
     changed: list[EntryId],
 ) -> tuple[list[EntryId], list[tuple[str, EntryId]]]:

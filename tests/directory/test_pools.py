@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from imsd.directory import pools
 from imsd.directory.directory import Directory
-from imsd.directory.pools import Pool, pieces
+from imsd.directory.pieces import Body, Piece, pieces
+from imsd.directory.pools import Pool
 from imsd.store import entry_index
 from imsd.store.changes import DIRECTORY, Missed
 from imsd.store.database import Database
@@ -25,16 +27,16 @@ ROWS = st.lists(st.tuples(st.text("abä\n", max_size=6), st.integers(1, 50)), ma
 def test_what_has_the_part_is_found_and_nothing_else(
     rows: list[tuple[str, int]], part: str, most: int
 ) -> None:
-    made = list(pieces(rows))
+    made = list(pieces(rows, 24))
     wanted = {entry for value, entry in rows if part in value}
-    for held in (made, _joined(made)):
+    for held in (made, _joined(made), [Body(made, 1 << 20)]):
         seen: dict[EntryId, None] = {}
         for piece in held:
             piece.find(part.encode(), seen, most)
         assert set(seen) <= wanted and (set(seen) == wanted or len(seen) >= most)
 
 
-def _joined(made: list[pools.Piece]) -> list[pools.Piece]:
+def _joined(made: list[Piece]) -> list[Piece]:
     while len(made) > 1:
         made = [made[0].joined(made[1]), *made[2:]]
     return made
@@ -45,6 +47,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every look is worth a pool, which is of small pieces."""
     monkeypatch.setattr(pools, "SLOW", -1.0)
     monkeypatch.setattr(pools, "PIECE", 24)
+    monkeypatch.setattr(pools, "TAIL", 24)
     monkeypatch.setattr(pools, "REST", 0)
     yield
 
@@ -74,14 +77,18 @@ def look(directory: Directory, part: str) -> list[EntryId]:
     return there
 
 
+def until(directory: Directory, done: Callable[[], object]) -> None:
+    """Wait for what a thread reads."""
+    limit = time.monotonic() + 20
+    while not done():
+        assert time.monotonic() < limit
+        run(directory.db.read(entry_index.present, "cn", 1))
+
+
 def held(directory: Directory, key: str = "cn") -> Pool:
     run(directory.cache.pools.containing(key, "lee", 100))
-    pool = directory.cache.pools._pools.get(key)
-    for _ in range(200):
-        if pool is None or pool.ready:
-            break
-        run(directory.db.read(entry_index.present, "cn", 1))  # until what reads it has come
-    assert pool is not None and pool.ready
+    pool = directory.cache.pools._pools[key]
+    until(directory, lambda: pool.body is not None)
     return pool
 
 
@@ -90,7 +97,7 @@ def test_a_pool_is_made_of_what_takes_long_and_follows_changes(
 ) -> None:
     monkeypatch.setattr(pools, "FEW", 3)
     pool = held(directory)
-    assert len(pool.pieces) > 3
+    assert pool.body is not None and len(pool.body.pieces) > 3
     (seven,) = look(directory, "son 7")
     assert len(look(directory, "lee")) == 12
     assert len(run(directory.cache.pools.containing("cn", "lee", 5))) == 5
@@ -130,7 +137,7 @@ def test_what_was_missed_or_grew_too_much_is_read_again(
     assert pool_of(directory) is None
     pool = held(directory)
     for turn in range(40):
-        run(directory.change("p1@example.test", {"displayName": [f"Turned {turn}"]}))
+        run(directory.change("p1@example.test", {"displayName": [f"Turned {turn} {'y' * 150}"]}))
         assert found(directory, f"(cn=*ned {turn}*)")
         if pool_of(directory) is not pool:
             break
@@ -155,11 +162,7 @@ def test_no_pool_is_made_where_there_is_no_room(
     monkeypatch.setattr(pools, "MOST_OCTETS", 50)
     monkeypatch.setattr(pools, "REST", 1_000_000)
     assert len(look(directory, "lee")) == 12
-    for _ in range(200):
-        if pool_of(directory) is None:
-            break
-        assert len(look(directory, "lee")) == 12
-    assert pool_of(directory) is None
+    until(directory, lambda: pool_of(directory) is None)
     assert len(look(directory, "lee")) == 12
     assert pool_of(directory) is None  # nor is it tried again and again
     run(directory.db.close())
