@@ -173,7 +173,7 @@ def _one(fate: Fate, frame: Frame) -> Iterator[str]:
     if fate.action not in (Action.FAILED, Action.DELAYED):
         return
     inner = " " * 12
-    for sentence in words.reasons[reason_of(fate.status)]:
+    for sentence in words.reasons[reason_of(fate.status, fate.text)]:
         yield inner + sentence
     origin = f"{fate.peer} {words.said} " if fate.peer else ""
     for line in fate.text.split("\n")[:MOST_LINES]:

@@ -99,6 +99,10 @@ ENGLISH: Final = Words(
             "You may not send this message to this recipient.",
             "If you think you should, ask the recipient's administrator, and show him this report.",
         ),
+        Reason.STOPPED: (
+            "The administrator of your mail system stopped the message before it left.",
+            "Ask your administrator before you send it again.",
+        ),
         Reason.PROTECTION: (
             "The message must travel under protection all the way, and the recipient's mail system does not "
             "promise that.",
@@ -203,6 +207,10 @@ GERMAN: Final = Words(
             "Wenn Sie es dürfen sollten, fragen Sie den Administrator des Empfängers und zeigen Sie ihm "
             "diesen Bericht.",
         ),
+        Reason.STOPPED: (
+            "Der Administrator Ihres Mailsystems hat die Nachricht angehalten, bevor sie abging.",
+            "Fragen Sie ihn, bevor Sie sie noch einmal senden.",
+        ),
         Reason.PROTECTION: (
             "Die Nachricht soll auf dem ganzen Weg geschützt sein, und das Mailsystem des Empfängers sagt "
             "das nicht zu.",
@@ -305,6 +313,10 @@ FRENCH: Final = Words(
         Reason.POLICY: (
             "Vous n'êtes pas autorisé à envoyer ce message à ce destinataire.",
             "Si vous devriez l'être, demandez à l'administrateur du destinataire et montrez-lui cet avis.",
+        ),
+        Reason.STOPPED: (
+            "L'administrateur de votre système de messagerie a arrêté le message avant son départ.",
+            "Demandez-lui avant de l'envoyer à nouveau.",
         ),
         Reason.PROTECTION: (
             "Le message doit être protégé tout au long de son chemin, et le système de messagerie du "

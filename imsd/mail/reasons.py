@@ -29,6 +29,7 @@ class Reason(Enum):
     FULL = "full"
     DISABLED = "disabled"
     POLICY = "policy"
+    STOPPED = "stopped"
     PROTECTION = "protection"
     CONTENT = "content"
     TOO_MANY = "too-many"
@@ -36,6 +37,9 @@ class Reason(Enum):
     PROTOCOL = "protocol"
     OTHER = "other"
 
+
+STOPPED: Final = "Delivery was stopped by the administrator"
+"""What is said of who was taken out of the queue; RFC 3463 has no code of its own for that."""
 
 _EXACT: Final = {
     "1.2": Reason.HOST,
@@ -83,8 +87,10 @@ _PRODUCT: Final = {
 _REPLY: Final = re.compile(r"([245]\d\d)(?:[ -]|\Z)")
 
 
-def reason_of(status: str) -> Reason:
-    """status: class.subject.detail."""
+def reason_of(status: str, text: str = "") -> Reason:
+    """status: class.subject.detail. text: ours, in which `STOPPED` stands for itself."""
+    if text == STOPPED:
+        return Reason.STOPPED
     _, _, rest = status.partition(".")
     found = _EXACT.get(rest)
     return found or _BY_SUBJECT.get(rest.partition(".")[0], Reason.OTHER)

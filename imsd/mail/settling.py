@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from imsd.mail.bounce import Action, Fate, wanted
 from imsd.mail.fairness import again
+from imsd.mail.reasons import STOPPED
 from imsd.mail.recording import Recorder
 from imsd.mail.relay import Outcome
 from imsd.mail.reporting import Reporter
@@ -194,7 +195,7 @@ class Settling:
         message: Queued,
         recipients: Iterable[QueuedRecipient],
         notify: bool,
-        text: str = "Delivery was stopped by the administrator",
+        text: str = STOPPED,
         status: str = "5.7.1",
         word: str = "deleted",
     ) -> None:

@@ -216,7 +216,8 @@ def test_deleted_mail_is_given_up(server: RunningServer, remote: Remote, told: b
     server.imsctl("queue", "delete", "--yes", *(["--all"] if told else ["--no-ndr", row["id"]]))
     assert not queued(server)
     if told:
-        assert "stopped by the administrator" in str(report(server, subject))
+        said = str(report(server, subject))
+        assert "stopped by the administrator" in said and "Ask your administrator before" in said
     else:
         assert len(texts(server, "bob")) == before
     assert "deleted" in server.imsctl("track", row["id"]).stdout
