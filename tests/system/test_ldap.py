@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from protocols.ldap.reader import Reader
 from protocols.ldap.results import ResultCode
 from protocols.ldap.server import NOTICE_OF_DISCONNECTION
 from protocols.lines import NEED_DATA
-from protocols.sasl.client import ScramClient
+from protocols.sasl.client import Binding, ScramClient
 from tests.support.servers import PASSWORD, RunningServer, need, run
 
 pytestmark = pytest.mark.system
@@ -185,8 +186,11 @@ def test_ldap3_by_sasl(server: RunningServer) -> None:
 class Wire:
     """A raw connection."""
 
-    def __init__(self, server: RunningServer) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", server.port("ldap")), timeout=20)
+    def __init__(self, server: RunningServer, tls: ssl.SSLContext | None = None) -> None:
+        port = server.port("ldaps" if tls else "ldap")
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket)
         self._reader = Reader(1 << 24)
 
     def send(self, data: bytes) -> None:
@@ -227,6 +231,29 @@ def test_many_searches_in_one_write(wire: Wire) -> None:
         else:
             ended.add(message.message_id)
     assert ended == set(range(2, 302))
+
+
+@pytest.mark.parametrize("bound", [True, False])
+def test_scram_is_bound_to_the_channel(server: RunningServer, bound: bool) -> None:
+    """RFC 5802 6, RFC 5929 4: whoever has another certificate in between gets nowhere."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    one = Wire(server, context)
+    shown = one.socket.getpeercert(binary_form=True)  # type: ignore[attr-defined]
+    data = sha256(shown if bound else b"another certificate").digest()
+    scram = ScramClient("alice", PASSWORD, binding=Binding("tls-server-end-point", data))
+
+    def step(number: int, credentials: bytes | None) -> BindResponse:
+        one.send(client.write(number, BindRequest(3, "", Sasl("SCRAM-SHA-256-PLUS", credentials))))
+        answer = one.message().operation
+        assert isinstance(answer, BindResponse)
+        return answer
+
+    first = step(1, scram.initial())
+    assert first.result.code is ResultCode.SASL_BIND_IN_PROGRESS
+    last = step(2, scram.respond(first.credentials or b""))
+    assert last.result.code is (ResultCode.SUCCESS if bound else ResultCode.INVALID_CREDENTIALS)
+    one.socket.close()
 
 
 def test_scram_in_steps(wire: Wire) -> None:
