@@ -6,12 +6,15 @@ RFC 5321 4.4; the words after "with" are those of RFC 3848 and RFC 6531 4.3.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import ip_address
 
 from protocols.message import dates
 from protocols.smtp.interfaces import Client
 
+_LINE = 900
+"""Octets of keywords in a line."""
 _RECEIVED = re.compile(rb"^received[ \t]*:", re.IGNORECASE | re.MULTILINE)
 # What begins with one octet is looked for by memchr: half of what each of these takes that begins with "^".
 _NOTED = re.compile(
@@ -73,18 +76,36 @@ def literal(address: str) -> str:
 
 
 def received_line(
-    client: Client, hostname: str, word: str, queue_id: str, recipient: str, seconds: float, name: str = ""
+    client: Client,
+    hostname: str,
+    word: str,
+    queue_id: str,
+    recipient: str,
+    seconds: float,
+    name: str = "",
+    priority: int | None = None,
+    solicit: Sequence[str] = (),
 ) -> bytes:
     """The time stamp line. name: the peer's, by the name system, if it is known. recipient: the only one, ""
-    when there are several (RFC 5321 7.6)."""
+    when there are several (RFC 5321 7.6). priority: MT-PRIORITY (RFC 6710 4.1). solicit: kinds of
+    solicitation that it says it is (RFC 3865 2.6), as many as a line holds."""
     hello = client.hello if _DOMAIN.fullmatch(client.hello) else "unknown"
     tls = f" ({client.cipher})" if client.cipher else ""
+    if solicit:
+        tls += f"\r\n\t(SOLICIT={_as_many(solicit)})\r\n\t"
     target = f"\r\n\tfor <{recipient}>" if recipient else ""
+    if priority is not None:
+        target += f"\r\n\tpriority {priority}"
     line = (
         f"Received: from {hello} ({name}{' ' * bool(name)}{literal(client.peer)})\r\n"
         f"\tby {hostname} with {word}{tls} id {queue_id}{target};\r\n\t"
     )
     return line.encode("utf-8") + _date(int(seconds)) + b"\r\n"
+
+
+def _as_many(words: Sequence[str]) -> str:
+    text = ",".join(words)
+    return text if len(text) <= _LINE else text[:_LINE].rpartition(",")[0] or text[:_LINE]
 
 
 @lru_cache(maxsize=2)

@@ -38,6 +38,19 @@ def test_line() -> None:
     )
 
 
+def test_what_was_asked_of_a_message_is_in_the_line() -> None:
+    asked = received_line(client(), "mx", "ESMTP", "I", "", 0, "", -4, ("net.example:ADV", "org.example:B"))
+    assert asked.splitlines()[1:-1] == [
+        b"\tby mx with ESMTP",
+        b"\t(SOLICIT=net.example:ADV,org.example:B)",  # RFC 3865 2.6
+        b"\t id I",
+        b"\tpriority -4;",  # RFC 6710 7
+    ]
+    many = received_line(client(), "mx", "ESMTP", "I", "", 0, "", None, ("a" * 500, "b" * 498))
+    assert b"(SOLICIT=" + b"a" * 500 + b")" in many
+    assert max(map(len, many.splitlines())) < 998
+
+
 @pytest.mark.parametrize("hello", ["a b", "x\r\nEvil: y", "ä.example", "(c", "x" * 10 + "."])
 def test_strange_names_do_not_get_into_the_line(hello: str) -> None:
     assert received_line(client(hello), "mx", "ESMTP", "I", "", 0).startswith(b"Received: from unknown (")

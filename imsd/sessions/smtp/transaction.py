@@ -162,7 +162,15 @@ class Transaction:
             # Known since the first recipient; a sender's own line of this name is no news of ours.
             header = b"X-Listed: %b\r\n" % listed_in.name.encode() + submission.without(header, {b"x-listed"})
         line = received.received_line(
-            self._client, door.hostname, self._word, self._queue_id, only, seconds, name
+            self._client,
+            door.hostname,
+            self._word,
+            self._queue_id,
+            only,
+            seconds,
+            name,
+            self._mt_priority,
+            self._solicit,
         )
         return line + header
 
@@ -170,7 +178,8 @@ class Transaction:
         """What fields say that mean something here; the header block without those that go no further."""
         if b"solicitation" in names:
             refused, said = self._session.door.settings[Smtp].no_soliciting, in_header(header)
-            self._solicit = together((*self._parameters.solicit, *said))
+            # Where there is a field, what is said to the next server is the field's (RFC 3865 2.3).
+            self._solicit = together(said or self._parameters.solicit)
             if refused and self._account is None and (found := unwanted(said, refused)):
                 raise Filtered(refusal(found))
         if b"tls-required" in names:
