@@ -90,7 +90,7 @@ class Core:
         self.policy.check_space = self.water.check
         self.server: Any = None
         self._watch: Watch | None = None
-        self._settings_read = 0
+        self._settings_read = self._settings_taken = 0
 
     @classmethod
     async def open(cls, config: Config, reactor: Any) -> Core:
@@ -116,11 +116,12 @@ class Core:
         reading.addErrback(lambda failure: self.log.failure("settings could not be read", failure))
 
     async def read_settings(self) -> None:
-        """Take the stored settings as they are now."""
+        """Take the stored settings as they are now; they hold when it returns."""
         self._settings_read = reading = self._settings_read + 1
         rows = await self.db.read(setting_rows.values)
-        if reading != self._settings_read:
-            return  # Readers run in parallel: what was asked for later is newer.
+        if reading < self._settings_taken:
+            return  # Readers run in parallel: what was asked for later is newer, and has come already.
+        self._settings_taken = reading
         self.settings.replace(rows)
         for key, reason in self.settings.rejected.items():
             self.log.warn(
