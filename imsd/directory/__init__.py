@@ -20,6 +20,7 @@ sorting     sorted answers and windows of them
 synchronizing  copies that clients keep (RFC 4533)
 sight       what exists for one viewer, by its names; asserted: what filters say of entries
 scopes      entries that may match, over what planner finds in the index; search: searches in slices
+pools       parts of values, looked for in memory; pieces: how they are found there
 changes     changes as they are asked for; conditions: what they depend on; stamping: relaxed rules
 update      add, modify, rename; deleting; adding: one entry, or many; asking: who asks, and for what
 draft       a changed entry becomes valid; amending: changes that nothing else follows from
