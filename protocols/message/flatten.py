@@ -7,7 +7,8 @@
     binhex     the same, attachments in BinHex 4.0
 
 Nothing but the content of the message is asked, so that it comes out the same octet for octet
-every time. What is signed or encrypted is never changed, nor is what has the form already.
+every time. What is signed or encrypted is never changed, nor are reports, which programs read, nor what
+has the form already.
 """
 
 import binascii
@@ -28,9 +29,11 @@ Form = Literal["plain", "html", "both", "uuencode", "binhex"]
 _TEXTS: Final = {b"PLAIN": "plain", b"HTML": "html"}
 _SEALED: Final = {
     (b"MULTIPART", b"SIGNED"), (b"MULTIPART", b"ENCRYPTED"), (b"APPLICATION", b"PKCS7-MIME"),
-    (b"APPLICATION", b"X-PKCS7-MIME"),
+    (b"APPLICATION", b"X-PKCS7-MIME"), (b"MULTIPART", b"REPORT"),
 }  # fmt: skip
 _BLANKS: Final = re.compile(r"\n[ \t\n]*\n")
+_PIECE: Final = compose.HARD_LINE // 4
+"""Characters that are no longer than a line may be, in whatever charset."""
 
 
 @dataclass(slots=True)
@@ -76,6 +79,7 @@ def flatten(data: bytes, form: Form, charset: str = "UTF-8", wrap: int = 72) -> 
 
 def _find(tree: Scan) -> _Found:
     found = _Found()
+    compounds: list[tuple[Part, list[Part]]] = []
     waiting: list[tuple[Part, Part | None]] = [(tree.root, None)]
     while waiting:
         part, related = waiting.pop()
@@ -84,7 +88,7 @@ def _find(tree: Scan) -> _Found:
             if subtype == b"RELATED":
                 first, *pictures = part.children
                 waiting.append((first, part))
-                found.pictures += pictures
+                compounds.append((part, pictures))
             else:
                 waiting.extend((child, related) for child in reversed(part.children))
         elif part.is_text and subtype in _TEXTS and not part.is_attachment:
@@ -96,9 +100,12 @@ def _find(tree: Scan) -> _Found:
                 found.rest.append(part)
         else:
             found.rest.append(part)
-    if found.html is None:
-        found.rest += found.pictures
-        found.pictures = []
+    for compound, pictures in compounds:
+        if compound is found.whole_html:
+            found.pictures = pictures
+        else:
+            # Nothing that is kept has them with it.
+            found.rest += pictures
     return found
 
 
@@ -107,7 +114,7 @@ def _entities(data: bytes, found: _Found, form: Form, charset: str, wrap: int, t
     if form in ("plain", "both"):
         parts.append(_entity(data, found.plain) if found.plain else _text(_plain(data, found, wrap), charset))
     if form in ("html", "both"):
-        made = _entity(data, found.whole_html) if found.whole_html else None
+        made = _whole_html(data, found, form, token)
         parts.append(made or _text(_as_html(data, found), charset, "html"))
     entity = parts[0]
     if len(parts) > 1:
@@ -119,6 +126,17 @@ def _entities(data: bytes, found: _Found, form: Form, charset: str, wrap: int, t
         return entity
     every = [entity, *rest]
     return compose.multipart("mixed", every, compose.boundary_for(every, token))
+
+
+def _whole_html(data: bytes, found: _Found, form: Form, token: str) -> bytes | None:
+    """The HTML with its pictures; without the plain text that some programs put in with it."""
+    part, plain, whole = found.html, found.plain, found.whole_html
+    if part is None or whole is None:
+        return None
+    if form == "html" and plain is not None and whole.start <= plain.start and plain.stop <= whole.stop:
+        related = [_entity(data, each) for each in (part, *found.pictures)]
+        return compose.multipart("related", related, compose.boundary_for(related, f"{token}r"))
+    return _entity(data, whole)
 
 
 def _entity(data: bytes, part: Part) -> bytes:
@@ -156,16 +174,28 @@ def _wrapped(text: str, wrap: int) -> str:
         return text
     lines: list[str] = []
     for line in text.split("\n"):
-        while len(line) > wrap:
-            cut = line.rfind(" ", 1, wrap + 1)
+        at, size = 0, len(line)
+        while size - at > wrap:
+            cut = line.rfind(" ", at + 1, at + wrap + 1)
             if cut < 0:
-                cut = line.find(" ", wrap)
+                cut = line.find(" ", at + wrap)
             if cut < 0:
                 break
-            lines.append(line[:cut].rstrip())
-            line = line[cut + 1 :].lstrip()
-        lines.append(line)
+            lines.append(line[at:cut].rstrip())
+            at = cut + 1
+            while at < size and line[at].isspace():
+                at += 1
+        lines.append(line[at:])
     return "\n".join(lines)
+
+
+def _short(text: str, wrap: int) -> str:
+    """The same in lines that every server takes (RFC 5321 4.5.3.1.6), where no encoding makes them short."""
+    return "\n".join(
+        line[at : at + _PIECE]
+        for line in _wrapped(text, wrap or compose.LINE).split("\n")
+        for at in range(0, max(len(line), 1), _PIECE)
+    )
 
 
 def _as_html(data: bytes, found: _Found) -> str:
@@ -207,6 +237,8 @@ def _text(text: str, charset: str, subtype: str = "plain") -> bytes:
 def _one_text(data: bytes, found: _Found, form: Form, charset: str, wrap: int) -> bytes:
     text = _plain(data, found, wrap)
     body, name = _encoded(text, charset)
+    if any(len(line) > compose.HARD_LINE for line in body.split(b"\r\n")):
+        body, name = _encoded(_short(text, wrap), charset)
     pieces = [body]
     for number, part in enumerate([*found.rest, *found.pictures], 1):
         title = _name(data, part, number)

@@ -19,15 +19,27 @@ _MARKUP = re.compile(
 _MAX_TAG = 65536
 
 
+_NUMBER = re.compile(r"&#[0-9]{8,}")
+"""No character has such a number; int() refuses those of thousands of digits."""
+
+
+def _resolved(text: str) -> str:
+    """Entities as what they stand for."""
+    try:
+        return html.unescape(text)
+    except ValueError:
+        return html.unescape(_NUMBER.sub("\ufffd", text))
+
+
 def strip_html(text: str) -> str:
     """The text of an HTML document: no tags, comments, styles or scripts; entities resolved."""
     pieces: list[str] = []
     at = 0
     for match in _MARKUP.finditer(text):
-        pieces.append(html.unescape(text[at : match.start()]))
+        pieces.append(_resolved(text[at : match.start()]))
         pieces.append("\n" if match[2] else " " if match[1] or match[0].startswith("<!--") else "")
         at = match.end()
-    pieces.append(html.unescape(text[at:]))
+    pieces.append(_resolved(text[at:]))
     return "".join(pieces)
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.message import binhex
-from protocols.message.flatten import Form, flatten, needed
+from protocols.message.flatten import Form, _wrapped, flatten, needed
 from protocols.message.scan import scan
 
 FORMS: tuple[Form, ...] = ("plain", "html", "both", "uuencode", "binhex")
@@ -124,6 +124,85 @@ def test_it_comes_out_the_same_every_time_and_once(message: str, form: Form) -> 
     assert b"\n" not in made.replace(b"\r\n", b"")
     if form in ("plain", "html"):
         assert flatten(made, form) == made
+
+
+def _related(mark: bytes, first: bytes) -> bytes:
+    return (
+        b'Content-Type: multipart/related; boundary="%b"\r\n\r\n--%b\r\n%b--%b\r\n'
+        b"Content-Type: image/png; name=%b.png\r\n\r\npicture of %b\r\n--%b--\r\n"
+    ) % (mark, mark, first, mark, mark, mark, mark)
+
+
+def test_pictures_of_what_is_not_the_text_are_kept() -> None:
+    pages = [_related(mark, b"Content-Type: text/html\r\n\r\n<p>page</p>\r\n") for mark in (b"one", b"two")]
+    message = HEADER + b'Content-Type: multipart/mixed; boundary="m"\r\n\r\n'
+    message += b"".join(b"--m\r\n" + page for page in pages) + b"--m--\r\n"
+    for form in ("plain", "both"):
+        made = flatten(message, form)
+        assert made.count(b"picture of one\r\n") == made.count(b"picture of two\r\n") == 1, form
+    assert b"begin 644 two.png" in flatten(message, "uuencode")
+
+
+def test_plain_text_among_the_pictures_is_left_out() -> None:
+    inner = (
+        b'Content-Type: multipart/alternative; boundary="b"\r\n\r\n' + ALTERNATIVE.partition(b"\r\n\r\n")[2]
+    )
+    message = HEADER + _related(b"one", inner)
+    made = flatten(message, "html")
+    assert leaves(made) == ["text/html", "image/png"] and b"multipart/related" in made
+    assert flatten(made, "html") == made
+
+
+def test_reports_are_for_programs_and_stay() -> None:
+    report = ALTERNATIVE.replace(b"multipart/alternative", b"multipart/report; report-type=delivery-status")
+    for form in FORMS:
+        assert flatten(report, form) == report
+
+
+@pytest.mark.parametrize("form", ["uuencode", "binhex"])
+@pytest.mark.parametrize("word", ["word ", "word", "ä"])
+def test_no_line_is_longer_than_servers_take(form: Form, word: str) -> None:
+    text = (
+        HEADER + b"Content-Type: text/html; charset=utf-8\r\n\r\n<p>" + (word * 3000).encode() + b"</p>\r\n"
+    )
+    plain = text.replace(b"text/html", b'multipart/mixed; boundary="m"').replace(
+        b"<p>", b"--m\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+    ).replace(b"</p>", b"\r\n--m\r\nContent-Type: x/y\r\n\r\nz\r\n--m--")  # fmt: skip
+    for message in (text, plain):
+        made = flatten(message, form)
+        assert made != message and max(map(len, made.split(b"\r\n"))) <= 998
+        body = made.partition(b"\r\n\r\n")[2].decode().partition("begin")[0].partition("(This")[0]
+        assert "".join(body.split()) == (word * 3000).replace(" ", "")
+
+
+def test_one_long_line_takes_no_longer_than_many() -> None:
+    """Each piece of a line was cut from a copy of the rest: minutes for the largest message."""
+    line = _Counted("word " * 2000)
+    _wrapped(line, 72)
+    assert _Counted.copied < 2 * len(line)
+
+
+class _Counted(str):
+    """Counts the characters that are copied out of it."""
+
+    copied = 0
+
+    def split(self, *_: Any) -> list[str]:  # type: ignore[override]
+        return [self]
+
+    def __getitem__(self, at: Any) -> str:
+        made = _Counted(str.__getitem__(self, at))
+        _Counted.copied += len(made)
+        return made
+
+    def lstrip(self, *_: Any) -> str:
+        return _Counted(str.lstrip(self))
+
+
+def test_a_number_that_no_character_has_is_no_end_of_reading() -> None:
+    html = HEADER + b"Content-Type: text/html\r\n\r\n<p>&#" + b"1" * 5000 + b"; x &amp; y</p>\r\n"
+    assert "x & y" in parsed(flatten(html, "plain")).get_content()
+    assert "<p>" not in parsed(flatten(html, "plain")).get_content()
 
 
 @given(st.binary(max_size=400), st.sampled_from(FORMS))
