@@ -250,13 +250,15 @@ class Pickup:
             return
         in_thread = self._db.in_thread
         await in_thread(self._folder.prepare)
+        now = self._clock.seconds()
+        self._not_before = {name: when for name, when in self._not_before.items() if when > now}
         for claimed in await in_thread(self._folder.left):
+            if claimed.file in self._not_before:
+                continue
             if await self._accepted_before(claimed):
                 await in_thread(self._folder.finish, claimed)
             else:
                 await self._take(claimed)
-        now = self._clock.seconds()
-        self._not_before = {name: when for name, when in self._not_before.items() if when > now}
         for name in await in_thread(self._folder.waiting, AT_ONCE + len(self._not_before)):
             if self._stopping:
                 return
@@ -281,6 +283,16 @@ class Pickup:
         return bool(found)
 
     async def _take(self, claimed: Claimed) -> None:
+        try:
+            await self._try(claimed)
+        except CancelledError:
+            raise
+        except Exception:
+            # It stays claimed: a later look asks whether it was accepted. Others do not wait for it.
+            self._not_before[claimed.file] = self._clock.seconds() + self._settings[Page].retry_seconds
+            self.log.failure("file {name} of the pickup folder could not be worked on", name=claimed.name)
+
+    async def _try(self, claimed: Claimed) -> None:
         limit = self._settings[Ims].inbound_limit
         if limit and claimed.size > limit:
             await self._leave(claimed, f"has {claimed.size} octets, {limit} are allowed")

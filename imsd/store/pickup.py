@@ -8,12 +8,18 @@
 A file is claimed by a rename before it is read, and removed after the transaction that accepts it.
 Who finds a claimed file at a start asks tracking whether its id was accepted: so a crash makes
 neither two messages of a file nor none. All methods block and run away from the reactor.
+
+Others may write into the folder: what is no file of its own there (a link, a pipe) is neither read nor
+followed, whatever it is called.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import secrets
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,6 +27,7 @@ from typing import Final
 from imsd.store.blob_files import sync_folder
 
 _CLAIMED: Final = ".claimed-"
+_NAME: Final = re.compile(r"\.claimed-([0-9A-Za-z]{1,64})-(.+)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +106,28 @@ class PickupFolder:
         """Files that were claimed and not finished, by a process that is gone or a round that failed."""
         found = []
         for path in sorted(self.root.glob(_CLAIMED + "*")):
-            queue_id, _, name = path.name.removeprefix(_CLAIMED).partition("-")
-            if queue_id and name:
-                found.append(Claimed(queue_id, name, path.stat().st_size))
+            match = _NAME.fullmatch(path.name)
+            if match is not None:
+                try:
+                    found.append(Claimed(match[1], match[2], _size(path)))
+                except OSError:
+                    continue  # It is gone, or not ours.
         return found
 
     def claim(self, name: str, queue_id: str) -> Claimed:
         """Take a file. Raises OSError: it is gone, or the folder does not let us."""
-        claimed = Claimed(queue_id, name, (self.root / name).stat().st_size)
+        claimed = Claimed(queue_id, name, _size(self.root / name))
         os.rename(self.root / name, self.root / claimed.file)
         return claimed
 
     def read(self, claimed: Claimed, most: int) -> bytes:
         """Up to `most` octets of it."""
-        with (self.root / claimed.file).open("rb") as file:
+        # Nobody may have put a pipe or a link there meanwhile: opening the one might never end.
+        descriptor = os.open(
+            self.root / claimed.file, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        )
+        with os.fdopen(descriptor, "rb") as file:
+            _check(os.fstat(descriptor))
             return file.read(most)
 
     def finish(self, claimed: Claimed) -> None:
@@ -128,3 +143,14 @@ class PickupFolder:
         target = self.archive / f"{claimed.queue_id}-{claimed.name}"
         os.rename(self.root / claimed.file, target)
         return target
+
+
+def _size(path: Path) -> int:
+    return _check(path.lstat()).st_size
+
+
+def _check(status: os.stat_result) -> os.stat_result:
+    """Raises OSError for what is no file."""
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "It is no file")
+    return status

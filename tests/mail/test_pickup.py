@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +221,49 @@ def test_a_file_that_cannot_be_read_keeps_no_other_waiting(
     folder.look()
     assert folder.names() == ["a"]
     assert len(folder.inbox()) == 1
+
+
+def test_what_is_no_file_of_the_folder_is_not_followed_and_keeps_none_waiting(
+    folder: Folder, tmp_path: Path
+) -> None:
+    """Others may write there: a link led anywhere, and a pipe or a link to nothing stopped all files."""
+    secret = tmp_path / "secret"
+    secret.write_bytes(LETTER)
+    (folder.root / ".claimed-1-a").symlink_to(secret)
+    (folder.root / ".claimed-2-b").symlink_to(tmp_path / "nothing")
+    os.mkfifo(folder.root / ".claimed-3-c")
+    (folder.root / ".claimed-4\udcff-d").write_bytes(LETTER)
+    (folder.root / ".claimed-5'\n-e").write_bytes(LETTER)
+    odd = folder.names()
+    (folder.root / "good").write_bytes(LETTER)
+    folder.look()
+    assert folder.names() == odd
+    assert len(folder.inbox()) == 1
+    with pytest.raises(OSError):
+        PickupFolder(folder.db.home).read(Claimed("3", "c", 1), 1)
+    with pytest.raises(OSError):
+        PickupFolder(folder.db.home).claim(".claimed-1-a", "Q")
+
+
+def test_a_file_over_which_we_stumble_keeps_no_other_waiting(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumbling(data: bytes, domain: str = "") -> Dropped:
+        if b"stone" in data:
+            raise ZeroDivisionError
+        return parse(data, domain)
+
+    (folder.root / ".claimed-1-a").write_bytes(LETTER + b"stone")
+    (folder.root / "b").write_bytes(LETTER)
+    with monkeypatch.context() as patch:
+        patch.setattr("imsd.mail.pickup.parse", stumbling)
+        folder.look()
+        (folder.root / "c").write_bytes(LETTER)
+        folder.look()
+    assert folder.names() == [".claimed-1-a"] and len(folder.inbox()) == 2
+    folder.clock.advance(3600)
+    folder.look()
+    assert folder.names() == [] and len(folder.inbox()) == 3
 
 
 def test_the_owner_of_the_folder_can_read_what_others_drop(
