@@ -36,6 +36,10 @@ def without(header: bytes, names: Collection[bytes]) -> bytes:
     return b"".join(parts)
 
 
+LOOKED_AT = 4_000
+"""Octets of a field that names authors or senders at most: less than the parser would leave unread."""
+
+_OF_SOMEBODY = frozenset((b"from", b"sender", b"resent-from", b"resent-sender"))
 _HAS_RETURN_PATH = re.compile(rb"^return-path[ \t]*:", re.IGNORECASE | re.MULTILINE)
 
 
@@ -63,6 +67,14 @@ class Submitted:
         self.authors = _specs(self._fields, b"from")
         self.senders = _specs(self._fields, b"sender")
         self.resenders = _specs(self._fields, b"resent-from") + _specs(self._fields, b"resent-sender")
+
+    @property
+    def unread(self) -> bool:
+        """Whether who is named may not be all: so many are named by those alone who hide one behind them."""
+        return any(
+            field.stop - field.start > LOOKED_AT and field.name.lower() in _OF_SOMEBODY
+            for field in self._fields
+        )
 
     @property
     def has_from(self) -> bool:

@@ -353,7 +353,14 @@ def test_reverse_path_must_be_the_accounts_own(site: Site, sender: bytes) -> Non
         b"Resent-From: alice@example.test\r\nFrom: bob@example.test",
         b"From: somebody:;",
         b"From: alice",
+        # Behind more than is looked at.
+        b"From: alice@example.test, " + b"(x\r\n " * 9000 + b")" * 9000 + b" bob@example.test",
+        b"From: " + b"alice@example.test,\r\n " * 2000 + b"bob@example.test",
+        b"From: alice@example.test\r\nResent-From: "
+        + b"alice@example.test,\r\n " * 2000
+        + b"bob@example.test",
     ],
+    ids=lambda header: header.decode()[:40],
 )
 def test_authors_must_be_the_account(site: Site, header: bytes) -> None:
     talk = site.submission()

@@ -209,7 +209,7 @@ class Transaction:
                 raise SenderNotPermitted
         if not account.address and (behalf or not message.authors):
             raise SenderNotPermitted
-        if not message.authors and message.has_from:
+        if message.unread or (not message.authors and message.has_from):
             raise SenderNotPermitted
         return message.complete(account.address, door.hostname, self._queue_id, seconds, behalf)
 
