@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 from protocols.errors import BadSyntax
 from protocols.lines import NEED_DATA, NeedData
+from protocols.security import address_text
 
 SIGNATURE: Final = b"\r\n\r\n\0\r\nQUIT\n"
 LONGEST_TEXT: Final = 107
@@ -27,7 +28,8 @@ _ADDRESSES: Final = {0x11: 4, 0x21: 16}
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """The two ends as the proxy sees them. source "": it speaks for itself, or knows nothing."""
+    """The two ends as the proxy sees them; ::ffff:a.b.c.d is an address of IPv4. source "": it speaks for
+    itself, or knows nothing."""
 
     source: str = ""
     source_port: int = 0
@@ -60,7 +62,7 @@ def _text(data: bytes) -> tuple[Ends, int] | Literal[NeedData.NEED_DATA]:
         raise BadSyntax("PROXY header expected")
     kind = IPv4Address if match[1] == b"TCP4" else IPv6Address
     try:
-        source, target = (str(kind(text.decode("ascii"))) for text in match.group(2, 3))
+        source, target = (address_text(kind(text.decode("ascii"))) for text in match.group(2, 3))
     except ValueError:
         raise BadSyntax("PROXY header has no such address") from None
     ports = int(match[4]), int(match[5])
@@ -93,9 +95,9 @@ def _binary(data: bytes) -> tuple[Ends, int] | Literal[NeedData.NEED_DATA]:
     ports = data[16 + 2 * size : 20 + 2 * size]
     return (
         Ends(
-            str(ip_address(source)),
+            address_text(ip_address(source)),
             int.from_bytes(ports[:2], "big"),
-            str(ip_address(target)),
+            address_text(ip_address(target)),
             int.from_bytes(ports[2:], "big"),
         ),
         16 + length,

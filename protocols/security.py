@@ -13,6 +13,7 @@ from OpenSSL import SSL
 from twisted.internet.address import UNIXAddress
 
 _WEAK_HASHES = ("md5", "sha1")
+_MAPPED = "::ffff:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,14 @@ def _user(transport: Any) -> int | None:
 def address_text(address: Any) -> str:
     """An address as a transport has it; one of IPv4 on a socket of both families as what it is."""
     text = address.decode("ascii", "replace") if isinstance(address, bytes) else str(address)
-    return text[7:] if text.startswith("::ffff:") and "." in text else text
+    if not text.startswith(_MAPPED):
+        return text
+    # Written as ::ffff:102:304, too.
+    try:
+        mapped = ipaddress.IPv6Address(text.partition("%")[0]).ipv4_mapped
+    except ValueError:
+        return text
+    return text if mapped is None else str(mapped)
 
 
 def is_loopback(address: str) -> bool:

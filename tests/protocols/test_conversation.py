@@ -223,7 +223,8 @@ def test_ipv4_on_a_socket_of_both_families_is_no_neighbourhood() -> None:
     local = ConnectionFactory(lambda: Echo(clock), exempt)
     mine = IPv6Address("TCP", "::ffff:127.0.0.1", 4_000)
     assert all(isinstance(local.buildProtocol(mine), Echo) for _ in range(3))
-    assert network_of("::ffff:192.0.2.1") == "192.0.2.1"
+    assert network_of("::ffff:192.0.2.1") == network_of("::ffff:c000:201") == "192.0.2.1"
+    assert network_of("::ffff:1") == "::/64" and network_of("::ffff:x") == "::ffff:x"
 
 
 def test_a_stopping_factory_waits_for_its_connections() -> None:

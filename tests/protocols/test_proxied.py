@@ -39,6 +39,10 @@ GOOD = [
     (b"PROXY UNKNOWN ffff::ffff ffff::ffff 65535 65535\r\n", Ends()),
     (binary(), FOUR),
     (binary("2001:db8::7", "2001:db8::1"), SIX),
+    # A proxy whose socket is of both families.
+    (binary("::ffff:192.0.2.7", "::ffff:198.51.100.1"), FOUR),
+    (b"PROXY TCP6 ::ffff:192.0.2.7 ::FFFF:c633:6401 4321 25\r\n", FOUR),
+    (binary("::ffff:127.0.0.1", "::1"), Ends("127.0.0.1", 4321, "::1", 25)),
     # What is said of TLS, and whatever else, is skipped.
     (binary(tlvs=b"\x20\x00\x05\x01\x00\x00\x00\x00" + b"\x02\x00\x04host"), FOUR),
     (binary(command=0x20), Ends()),

@@ -44,6 +44,8 @@ def test_session_begins_anew_as_the_client() -> None:
     talk.say(b"RSET\r\n")
     assert talk.say(b"XCLIENT ADDR=IPV6:2001:db8::1\r\n").startswith(b"220 ")
     assert talk.door.securities[-1].peer == "2001:db8::1"
+    assert talk.say(b"XCLIENT ADDR=IPV6:::ffff:192.0.2.9\r\n").startswith(b"220 ")
+    assert talk.door.securities[-1].peer == "192.0.2.9"
 
 
 def test_helo_and_proto_stand_for_the_clients_greeting() -> None:

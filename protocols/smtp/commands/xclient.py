@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 from typing import ClassVar, Final
 
+from protocols.security import address_text
 from protocols.smtp.commands.command import GROWTH, Channel, Command, Refused, Session
 from protocols.smtp.grammar import BadArgument, Cursor, decode_xtext, parse_hello
 from protocols.smtp.responses import BAD_SEQUENCE, Reply
@@ -83,7 +84,7 @@ def _checked(name: str, value: str) -> str:
     try:
         if name in ("ADDR", "DESTADDR"):
             if value[:5].upper() == "IPV6:":
-                return str(IPv6Address(value[5:]))
+                return address_text(IPv6Address(value[5:]))
             return str(IPv4Address(value))
         if name in ("PORT", "DESTPORT"):
             if not value.isascii() or not value.isdigit() or len(value) > 5 or int(value) > 65_535:
