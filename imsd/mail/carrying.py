@@ -39,6 +39,7 @@ SOON = 300_000_000
 """Microseconds until what failed for a reason of ours is tried again."""
 LATER = 60_000_000
 """Microseconds until what could not even be written is looked at again."""
+_FAULT = "Internal error"
 
 
 class Carrying:
@@ -96,8 +97,18 @@ class Carrying:
             self._later(self._now() + LATER)
         except Exception:
             self.log.failure("{id} could not be sent", id=work.message.queue_id)
-            await self._defer(work)
+            await self._stumbled(work)
         self._done(work)
+
+    async def _stumbled(self, work: Work) -> None:
+        """A fault of ours is temporary, until the time of the message is over: then its sender is told."""
+        try:
+            await self._settling.settle(work, _all(work, Outcome(State.WAITING, "4.3.0", _FAULT)))
+        except (CancelledError, GeneratorExit):
+            raise
+        except Exception:
+            # It lies in how we settle: nobody is told, and nothing is lost.
+            await self._defer(work)
 
     async def _plugged(self, work: Work, route: Route) -> Refusal | None:
         """Why plug-ins do not want a message sent, None if they do."""
@@ -120,8 +131,7 @@ class Carrying:
 
     async def _defer(self, work: Work) -> None:
         due = self._now() + SOON
-        text = "Internal error"
-        results = [Result(each.id, State.WAITING, text, due, each.warned) for each in work.recipients]
+        results = [Result(each.id, State.WAITING, _FAULT, due, each.warned) for each in work.recipients]
         try:
             await self._db.write(claims.record, work.active.claim, results, self._now())
         except Refusal:

@@ -822,3 +822,22 @@ def test_a_stop_ends_what_hangs_and_leaves_it_for_the_next_start(world: World) -
     run(world.runner.start())
     world.work()
     assert len(world.far.got) == 1
+
+
+def test_a_message_over_which_we_stumble_is_tried_as_others_are_and_comes_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was tried every five minutes without end, and its sender heard of nothing."""
+
+    async def stumbling(work: Work) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(world.runner._parcels, "parcel", stumbling)
+    world.send("x@far.test")
+    world.work()
+    assert world.queued() == {"x@far.test": State.WAITING}
+    for _ in range(4):
+        world.later(30)
+    assert world.queued() == {}
+    (report,) = [each for each in world.reports() if "failed" in str(each)]
+    assert "x@far.test" in str(report)
