@@ -7,6 +7,7 @@ under way; who asks beyond that has no answer. The same question is asked once a
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -27,6 +28,7 @@ MOST_RECORDS: Final = 50
 SECONDS: Final = 2.0
 """How long a question may take (ims_spec 5.1)."""
 
+_HOST: Final = re.compile(r"[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?")
 _KINDS: Final = {"A": dns.A, "AAAA": dns.AAAA, "PTR": dns.PTR, "TXT": dns.TXT}
 
 
@@ -128,10 +130,14 @@ def _text(payload: Any) -> str:
 
 
 async def host_name(lookups: Lookups, peer: str) -> str:
-    """The name of an address that has the address; "" where there is none. Raises LookupFailed."""
+    """The name of an address that has the address; "" where there is none. Raises LookupFailed.
+
+    Labels may be any octets (RFC 2181 11), also such as end a line. Who owns a network says what its
+    addresses are called, so what is no name of a host is none: it will stand in Received.
+    """
     address = ip_address(peer.partition("%")[0])
     kind = "A" if address.version == 4 else "AAAA"
     for name in (await lookups.ask(address.reverse_pointer, "PTR"))[:3]:
-        if str(address) in await lookups.ask(name, kind):
+        if _HOST.fullmatch(name) and str(address) in await lookups.ask(name, kind):
             return name
     return ""

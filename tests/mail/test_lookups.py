@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from twisted.internet import udp
 from twisted.internet.task import Clock
 from twisted.names import dns
 from twisted.python import log
 
 from imsd.mail import lookups
+from tests.support.stores import run
 
 
 class Reading:
@@ -36,3 +38,32 @@ def test_the_port_of_a_question_is_no_news() -> None:
     finally:
         log.removeObserver(said.append)
     assert said == []
+
+
+class Told:
+    """Answers from a table."""
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+
+    async def ask(self, name: str, kind: str) -> tuple[str, ...]:
+        return self._names if kind == "PTR" else ("192.0.2.1",)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "x)\r\nx-verified: yes\r\ny: (y.evil.test",
+        "a b.test",
+        "a(b.test",
+        "\ufffd.test",
+        "",
+        "a\0.test",
+        "-.test",
+    ],
+)
+def test_what_is_no_name_of_a_host_is_nobodys_name(odd: str) -> None:
+    """It would stand in the Received line, and ended it."""
+    payload = dns.Record_PTR(odd.encode("ascii", "replace") or b".")
+    assert run(lookups.host_name(Told(lookups._text(payload)), "192.0.2.1")) == ""  # type: ignore[arg-type]
+    assert run(lookups.host_name(Told(odd, "mx-1.a_b.test"), "192.0.2.1")) == "mx-1.a_b.test"  # type: ignore[arg-type]
