@@ -94,6 +94,10 @@ class Submitted:
             added.append(b"From: <%b>\r\n" % address.encode("utf-8"))
         if (len(self.authors) > 1 or behalf) and not self.senders:
             # RFC 5322 3.6.2: several authors need one sender, and so has an author who did not send.
+            if b"sender" in names:
+                header = without(
+                    header, {b"sender"}
+                )  # It names nobody, and a reader may take it for the one.
             added.append(b"Sender: <%b>\r\n" % address.encode("utf-8"))
         if b"date" not in names:
             added.append(b"Date: %b\r\n" % dates.format(seconds))
