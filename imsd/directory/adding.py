@@ -17,7 +17,16 @@ from imsd.directory.limits import bounds_of
 from imsd.directory.tree import Tree
 from imsd.directory.working import Rules, Working, known
 from imsd.errors import ConstraintViolation, InvalidSyntax, NoSuchEntry
-from imsd.store import credentials, deleted_entries, entries, entry_changes, mailboxes, new_accounts, quotas
+from imsd.store import (
+    credentials,
+    deleted_entries,
+    entries,
+    entry_changes,
+    entry_index,
+    mailboxes,
+    new_accounts,
+    quotas,
+)
 from imsd.store.credentials import NewPassword
 from imsd.store.entries import Draft
 from imsd.store.entry_additions import Additions
@@ -28,6 +37,7 @@ from protocols.errors import BadSyntax
 from protocols.ldap import dn
 
 NO_PASSWORD = "userPassword: mailboxes alone have one"
+UUID_TAKEN = "entryUUID: another entry has it"
 
 
 def taken_by_others(unit: Unit, own: EntryId = entries.ROOT) -> Callable[[str], bool]:
@@ -69,6 +79,8 @@ def add_below(
     uuid: bytes | None = None,
 ) -> EntryId:
     """Add an entry below one that was found; the topmost one below nothing."""
+    if uuid is not None and has_uuid(unit, uuid):
+        raise ConstraintViolation(UUID_TAKEN)
     uuid = uuid or new_uuid()
 
     def refer(definition: Definition, values: Sequence[bytes]) -> list[EntryId]:
@@ -93,6 +105,11 @@ def new_uuid() -> bytes:
     made[6] = made[6] & 0x0F | 0x40
     made[8] = made[8] & 0x3F | 0x80
     return bytes(made)
+
+
+def has_uuid(tx: Transaction, uuid: bytes) -> bool:
+    """Is there an entry with it? No two have the same (RFC 4530 2)."""
+    return bool(entry_index.equal(tx, "entryuuid", uuid.hex(), 1))
 
 
 def _drafted(
@@ -144,6 +161,7 @@ class NewEntries:
         self._additions: Additions | None = Additions(unit, most, now)
         self._accounts: list[tuple[AccountId, Bounds, bool]] = []
         self._passwords: list[tuple[EntryId, NewPassword]] = []
+        self._uuids: set[bytes] = set()
 
     def child(self, parent: EntryId, rdn_normal: str) -> bool:
         """Is there an entry of that name right below parent?"""
@@ -153,11 +171,14 @@ class NewEntries:
         self, above: Entry, rdn: dn.RDN, given: Given, verifier: NewPassword | None, uuid: bytes | None
     ) -> None:
         """Add an entry below one that is stored. Raises what `add_below` does."""
+        if uuid is not None and (uuid in self._uuids or has_uuid(self._unit, uuid)):
+            raise ConstraintViolation(UUID_TAKEN)
         uuid = uuid or new_uuid()
         made = _drafted(above, rdn, given, self._rules, self._is_taken, self._refer, uuid)
         if verifier is not None and made.kind != Kind.MAILBOX:
             raise ConstraintViolation(NO_PASSWORD)
         entry_id = self._gathered().add(made, uuid)
+        self._uuids.add(uuid)
         if made.kind == Kind.MAILBOX:
             self._accounts.append((AccountId(entry_id), *bounds_of(made.attributes, self._rules.bounds)))
             if verifier is not None:

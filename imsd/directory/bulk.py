@@ -173,19 +173,21 @@ class _Piece:
             self._ready, self._weight = [], 0
 
     async def settle(self) -> None:
-        """Wait for all units; a group that was refused is tried one by one."""
+        """Wait for all units; a group that was refused is tried one by one, and who was refused after it."""
         self._begin()
         units, self._units = self._units, []
         results: list[tuple[bool, Any]] = await DeferredList([unit for _, unit in units], consumeErrors=True)
+        undone = False
         for (group, _), (well, result) in zip(units, results, strict=True):
-            if well:
-                for (number, prepared), done in zip(group, result, strict=True):
-                    self.outcomes[number] = _outcome(prepared, done, self._wanted)
-                continue
-            if not isinstance(result.value, Refusal):
+            if not well and not isinstance(result.value, Refusal):
                 result.raiseException()
-            for number, prepared in group:
-                self.outcomes[number] = await _alone(self._directory, prepared, self._wanted)
+            undone = undone or not well
+            for at, (number, prepared) in enumerate(group):
+                # What a unit that was undone was to add may be what a later record stands below.
+                if not well or (undone and isinstance(result[at], Refusal)):
+                    self.outcomes[number] = await _alone(self._directory, prepared, self._wanted)
+                else:
+                    self.outcomes[number] = _outcome(prepared, result[at], self._wanted)
 
 
 async def _alone(directory: Directory, prepared: _Prepared, wanted: Wanted) -> Outcome:

@@ -19,7 +19,7 @@ from imsd.store import deleted_entries, entries, entry_codec
 from imsd.store.changes import DIRECTORY, EntriesChanged
 from imsd.store.entries import ROOT, Draft, EntryRow, ancestors, child, exists, load, named
 from imsd.store.entry_codec import Attributes
-from imsd.store.entry_index import INDEXED_LENGTH
+from imsd.store.entry_index import INDEXED_LENGTH, equal
 from imsd.store.entry_tables import entry, entry_name, entry_reference, entry_value
 from imsd.store.ids import EntryId
 from imsd.store.sql import among, insert_row, insertion, sql
@@ -315,6 +315,8 @@ def bring_back(
     for name in draft.names:
         if named(unit, name) is not None:
             raise EntryExists(f"{name[:100]!a} belongs to another entry now: take it away there first")
+    if equal(unit, "entryuuid", kept.uuid.hex(), 1):
+        raise EntryExists("What it was is here again by an import, with its entryUUID: delete that first")
     deleted_entries.forget(unit, entry_id)
     unit.run(
         _RESTORE,

@@ -102,7 +102,8 @@ def starting_each(tx: Transaction, asked: Sequence[tuple[str, str]], most: int) 
 
 def containing(tx: Transaction, attribute: str, part: str, most: int) -> list[EntryId]:
     """Entries with a value that may contain the part; walks the attribute's whole index."""
-    pattern = part.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    # No more of it stands in the index; and SQLite takes no pattern of more than 50,000 octets.
+    pattern = part[:INDEXED_LENGTH].replace("!", "!!").replace("%", "!%").replace("_", "!_")
     return _ids(tx.all(_LIKE, attribute=attribute, pattern=f"%{pattern}%", most=most))
 
 

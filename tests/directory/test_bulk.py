@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.defer import fail
 
-from imsd.directory import bulk
+from imsd.directory import bulk, undeleting
 from imsd.directory.bulk import Done, Pass, Wanted
 from imsd.directory.directory import Directory
-from imsd.errors import NoSuchRecipient, TryLater
+from imsd.errors import EntryExists, NoSuchRecipient, TryLater
 from imsd.store import credentials, mailboxes
 from imsd.store.ids import AccountId
-from tests.directory.support import found, open_directory
+from tests.directory.support import configure, found, open_directory
 from tests.support.stores import StoreReactor, open_store, run
 
 BELOW = "cn=Recipients,ou=Main,o=Example"
@@ -171,4 +172,50 @@ def test_a_piece_that_was_written_in_part_is_finished_by_its_repetition(
     # Whether its references were put in, nobody knows: they are, in any case.
     assert again[0].later
     assert len(found(directory, "(uid=p*)")) == 20
+    run(directory.db.close())
+
+
+@pytest.mark.parametrize("why", ["a record is refused when it is changed", "the unit fails for a moment"])
+def test_what_stands_below_what_an_undone_unit_adds_is_added(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    monkeypatch.setattr(bulk, "_TOGETHER", 4)
+    staff = f"cn=Staff,{BELOW}"
+    write, calls = directory.db.write, []
+
+    def some(fn: Any, *args: Any, **more: Any) -> Any:
+        calls.append(fn)
+        return fail(TryLater()) if len(calls) == 1 else write(fn, *args, **more)
+
+    assert put(directory, f"dn: cn=p0,{BELOW}\nobjectClass: groupOfNames\n".encode())[0].done is Done.ADDED
+    if "moment" in why:
+        monkeypatch.setattr(directory.db, "write", some)
+    texts = [
+        f"dn: {staff}\nobjectClass: container\n".encode(),
+        *(person(f"p{n}") for n in range(0 if "changed" in why else 1, 6)),
+        *(person(f"s{n}").replace(BELOW.encode(), staff.encode()) for n in range(6)),
+    ]
+    refused = [one for one in put(directory, *texts, replace=True) if one.done is not Done.ADDED]
+    assert [one.kind for one in refused] == (["UnwillingToPerform"] if "changed" in why else [])
+    assert len(found(directory, "(uid=s*)", base=staff)) == 6
+    run(directory.db.close())
+
+
+def test_an_entry_uuid_is_one_entrys(directory: Directory) -> None:
+    mine = "entryUUID: 11111111-2222-4333-8444-555555555555"
+    wanted = [Done.ADDED, Done.REFUSED, Done.ADDED]
+    outcomes = put(directory, person("a", mine), person("b", mine), person("c"))
+    assert [one.done for one in outcomes] == wanted and "entryUUID" in outcomes[1].text
+    late = f"dn: cn=d,{BELOW}\nchangetype: add\nobjectClass: person\nsn: D\n{mine}\n".encode()
+    assert [put(directory, each)[0].done for each in (person("b", mine), late)] == [Done.REFUSED] * 2
+    assert list(found(directory, f"({mine.replace(': ', '=')})")) == [f"cn=a,{BELOW}"]
+    # Who was deleted does not come back beside one that was made of an export of him.
+    configure(directory, deletion__keep_days="30")
+    run(directory.delete("a"))
+    assert put(directory, person("other", mine))[0].done is Done.ADDED
+    with pytest.raises(EntryExists):
+        run(directory.db.write(undeleting.undelete, "a", directory.now()))
+    run(directory.delete("other", at_once=True))
+    run(directory.db.write(undeleting.undelete, "a", directory.now()))
+    assert list(found(directory, f"({mine.replace(': ', '=')})")) == [f"cn=a,{BELOW}"]
     run(directory.db.close())

@@ -368,3 +368,12 @@ def test_an_object_class_has_many_names_and_an_unknown_one_is_undefined(director
     }
     assert found(directory, "(!(objectClass=nonsense))") == {}
     assert found(directory, "(!(&(objectClass=nonsense)(uid=stacey)))")
+
+
+def test_a_part_may_be_as_long_as_a_request(directory: Directory) -> None:
+    # SQLite looks for no pattern of more than 50,000 octets.
+    text = "x" * 70_000
+    run(directory.change("steve", {"employeeNumber": [f"a {text} end"]}))
+    for name, expected in ((f"*{text}*", 1), (f"*%{text}*", 0), (f"*{text[:60_000]}*nd", 1)):
+        assert len(found(directory, f"(employeeNumber={name})")) == expected
+    assert not found(directory, f"(cn=*{text}*)")
