@@ -38,6 +38,11 @@ def hops(header: bytes) -> int:
     return len(_RECEIVED.findall(header))
 
 
+def has_whole_lines(header: bytes) -> bool:
+    """Whether CR and LF occur together alone: else others see other fields than we do."""
+    return header.count(b"\r\n") == header.count(b"\r") == header.count(b"\n")
+
+
 _PRIORITY = re.compile(
     rb"^(?:x-priority|importance|priority|x-msmail-priority)[ \t]*:[ \t]*([A-Za-z0-9-]+)",
     re.IGNORECASE | re.MULTILINE,

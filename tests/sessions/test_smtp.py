@@ -369,6 +369,27 @@ def test_authors_must_be_the_account(site: Site, header: bytes) -> None:
     assert site.inbox(site.bob) == []
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"Subject: x\rFrom: bob@example.test\r\rhi\r\nFrom: alice@example.test\r\n\r\nx",
+        b"Subject: x\nFrom: alice@example.test\n\nx",
+        b"From: alice@example.test\r\nX: y\r\r\nZ: z\r\n\r\nx",
+        b"X: y\r\nFr\0om: bob@example.test\r\nFrom: alice@example.test\r\n\r\nx",
+    ],
+)
+def test_binary_content_has_no_binary_header(site: Site, content: bytes) -> None:
+    """Whoever it was sent on to by lines saw another header, with other authors (RFC 3030 3)."""
+    talk = site.submission()
+    talk.say(b"MAIL FROM:<alice@example.test> BODY=BINARYMIME", b"RCPT TO:<x@example.net>")
+    talk.server.dataReceived(b"BDAT %d LAST\r\n" % len(content) + content)
+    assert talk.heard(1).startswith("554 5.6.0 ")
+    talk.say(b"RSET", b"MAIL FROM:<alice@example.test> BODY=BINARYMIME", b"RCPT TO:<x@example.net>")
+    good = b"From: alice@example.test\r\n\r\nbinary\rbody\n\0"
+    talk.server.dataReceived(b"BDAT %d LAST\r\n" % len(good) + good)
+    assert talk.heard(1).startswith("250 ")
+
+
 def test_ones_own_message_may_be_resent(site: Site) -> None:
     talk = site.submission()
     header = b"Resent-From: Alice <alice@example.test>\r\nResent-Date: Mon, 1 Jan 2024 00:00:00 +0000\r\n"

@@ -12,6 +12,7 @@ from imsd.directory.membership import Writes
 from imsd.errors import (
     Filtered,
     LoopDetected,
+    MalformedMessage,
     NoSuchRecipient,
     Refusal,
     RelayDenied,
@@ -30,7 +31,7 @@ from imsd.settings.smtp import Smtp
 from imsd.store.tables import now
 from protocols.smtp.grammar import Path
 from protocols.smtp.interfaces import Client, ITransaction, Role
-from protocols.smtp.parameters import EIGHT_BIT, SEVEN_BIT, MailParameters, RcptParameters
+from protocols.smtp.parameters import BINARY, EIGHT_BIT, SEVEN_BIT, MailParameters, RcptParameters
 from protocols.smtp.solicitation import in_header, refusal, together, unwanted
 
 if TYPE_CHECKING:
@@ -136,6 +137,8 @@ class Transaction:
         page = door.settings[Smtp]
         if self._session.trace is not None:
             self._session.trace.header(header)
+        if self._parameters.body == BINARY and not received.has_whole_lines(header):
+            raise MalformedMessage("Header has bare CR or LF")
         noted = received.noted(header)
         if len(noted) > page.hops and noted.count(b"received") > page.hops:
             door.delivery.counters.loops += 1
@@ -199,6 +202,8 @@ class Transaction:
         """Every author, sender and resender that is named is the account, or has let it write in his name
         (RFC 6409 6.1, 8). On behalf of an author alone: the message then says who sent it."""
         door = self._session.door
+        if b"\0" in header:
+            raise MalformedMessage("Header has NUL")  # Who leaves it out sees other fields than we do.
         message = submission.Submitted(header)
         behalf = False
         for address in message.authors:
