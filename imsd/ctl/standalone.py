@@ -5,10 +5,12 @@
 2. Lines may end with LF alone: it is a program on this machine that talks, and it knows no other end.
 3. What is offered is what a file of the folder can say (imsd.mail.pickup): reports (RFC 3461), 8-bit content
    and international addresses. Whether a recipient exists is found out later, and reported.
+4. As without -bs, a name without a domain is one of the first domain, and text without a header all body.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import BinaryIO, Final
 
@@ -36,6 +38,9 @@ _OF_MAIL: Final = frozenset((b"SIZE", b"BODY", b"SMTPUTF8", b"AUTH", b"RET", b"E
 _OF_RCPT: Final = frozenset((b"NOTIFY", b"ORCPT"))
 _TOLD: Final = (b"RET", b"ENVID", b"NOTIFY", b"ORCPT")
 """What the file says again, as it was given."""
+
+_NAME: Final = re.compile(rb"<([A-Za-z0-9._+-]+)>")
+_FIELD: Final = re.compile(rb"[!-9;-~]+[ \t]*:|\r?\n")
 
 _NO_MAIL: Final = Reply(503, "5.5.1", "MAIL first")
 _NO_RCPT: Final = Reply(503, "5.5.1", "RCPT first")
@@ -142,10 +147,13 @@ class Standalone:
             return _NO_MAIL if self._sender is None else _NO_RCPT
         self._say(responses.START_INPUT)
         lines = [self._sender, *self._recipients, self._own]
+        begun = len(lines)
         self._reset()
         while (line := self._source.readline()).rstrip(b"\r\n") != b".":
             if not line:
                 return _NOT_OURS  # The input ended in the middle.
+            if len(lines) == begun and not _FIELD.match(line):
+                lines.append(b"\n")
             lines.append(line[1:] if line.startswith(b".") else line)
         try:
             self._drop(b"".join(lines))
@@ -158,7 +166,8 @@ def _path(cursor: Cursor, word: bytes, parse: Callable[[Cursor], Path]) -> Path:
     if not cursor.literal(word):
         raise BadSyntax(f"{word.decode()} expected")
     cursor.spaces()
-    return parse(cursor)
+    bare = cursor.take(_NAME)
+    return parse(cursor) if bare is None else Path(bare[1].decode("ascii"), "")
 
 
 def _said(

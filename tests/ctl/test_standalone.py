@@ -47,6 +47,19 @@ def test_a_message_becomes_a_file() -> None:
     assert found.content == b"Received: x\r\nSubject: hi\r\nX-Receiver: <no@y.test>\r\n\r\n.dot\r\n"
 
 
+def test_names_without_a_domain_and_text_without_a_header() -> None:
+    _, (data, empty) = converse(
+        "HELO me", "MAIL FROM:<root>", "RCPT TO:<Ann> NOTIFY=NEVER", "RCPT TO:<postmaster>",
+        "DATA", "disk full", "..", ".",
+        "MAIL FROM:<root>", "RCPT TO:<ann>", "DATA", "", "x", ".",
+    )  # fmt: skip
+    found = parse(data, "example.test")
+    assert found.reverse_path == "root@example.test" and found.bare == set(found.recipients)
+    assert [str(path) for path in found.recipients] == ["Ann@example.test", "postmaster@example.test"]
+    assert found.content == b"Received: x\r\n\r\ndisk full\r\n.\r\n"
+    assert parse(empty, "example.test").content == b"Received: x\r\n\r\nx\r\n"
+
+
 @pytest.mark.parametrize(
     ("lines", "code"),
     [
