@@ -15,7 +15,7 @@ _FIELDS: Final = frozenset((b"from", b"sender", b"reply-to", b"to", b"cc", b"res
 _NAME: Final = rb"[A-Za-z0-9_][A-Za-z0-9._+-]*"
 # name | name (comment) | phrase <name> | "phrase" <name>
 _ONE: Final = re.compile(
-    rb"(\s*(?:(?:\"[^\"\\\r\n]*\"\s*|[^\"(),:;<>@\[\]\\]*)<)?" + _NAME + rb")(>?\s*(?:\([^()\\]*\)\s*)?)"
+    rb"((?:(?:\"[^\"\\\r\n]*\"\s*|[^\"(),:;<>@\[\]\\]*)<)?" + _NAME + rb")(>?\s*(?:\([^()\\]*\)\s*)?)"
 )
 _ODD: Final = re.compile(rb"[\"(:;\\]")
 LONGEST: Final = 8 * 1024
@@ -27,7 +27,7 @@ def qualified(header: bytes, domain: str) -> bytes:
     parts: list[bytes] = []
     kept = 0
     for field in headers.fields(header):
-        if field.name.lower() not in _FIELDS or len(field.text) > LONGEST:
+        if field.name.lower() not in _FIELDS or field.stop - field.start > LONGEST:
             continue
         raw = header[field.start : field.stop]
         name, colon, text = raw.partition(b":")
@@ -45,7 +45,9 @@ def _qualified(text: bytes, domain: bytes) -> bytes:
 
 
 def _one(item: bytes, domain: bytes) -> bytes:
-    match = _ONE.fullmatch(item)
+    # Blanks before it are in the phrase, too: looked for in both they would be divided in every way.
+    text = item.lstrip()
+    match = _ONE.fullmatch(text)
     if match is None or (b"<" in match[1]) != match[2].startswith(b">"):
         return item
-    return b"%b@%b%b" % (match[1], domain, match[2])
+    return b"%b%b@%b%b" % (item[: len(item) - len(text)], match[1], domain, match[2])
