@@ -31,7 +31,7 @@ from twisted.logger import Logger
 from imsd.errors import LoopDetected, MalformedMessage, NoSuchRecipient, Refusal
 from imsd.mail import received, requiring, submission
 from imsd.mail.envelope import Addressee, Envelope, Origin
-from imsd.mail.intake import Intake
+from imsd.mail.intake import MAX_HEADER, Intake, header_end
 from imsd.mail.policy import Policy, Submitter
 from imsd.mail.qualifying import qualified
 from imsd.settings.connectors import Ims
@@ -68,9 +68,7 @@ _LINE_END: Final = re.compile(rb"\r?\n|\r(?!\n)")
 _SPACED: Final = re.compile(rb"[ \t]|\Z")
 _TAKEN: Final = frozenset((b"NOTIFY", b"ORCPT", b"RET", b"ENVID"))
 _BARE: Final = re.compile(rb"[A-Za-z0-9._+-]+")
-_ENVELOPE: Final = re.compile(
-    rb"(X-Sender|X-Receiver|X-RequireTLS)[ \t]*:[ \t]*(.*?)[ \t]*\r\n", re.IGNORECASE
-)
+_ENVELOPE: Final = re.compile(rb"(X-Sender|X-Receiver|X-RequireTLS)[ \t]*:([^\r\n]*+)\r\n", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +101,7 @@ def parse(data: bytes, domain: str = "") -> Dropped:
     at = 0
     while (line := _ENVELOPE.match(content, at)) is not None:
         at = line.end()
-        value, parameters = _divided(line[2])
+        value, parameters = _divided(line[2].strip(b" \t"))
         if line[1].lower() == b"x-receiver":
             path = _path(value, domain)
             receivers.setdefault(path, _said(parameters, RcptParameters.parse))
@@ -115,10 +113,12 @@ def parse(data: bytes, domain: str = "") -> Dropped:
             sender = str(_path(value, domain)) if value else ""
             of_all = _said(parameters, MailParameters.parse)
     content = content[at:]
-    end = content.find(b"\r\n\r\n")
-    fields = headers.fields(content if end < 0 else content[: end + 4])
+    end = header_end(content)
+    header = content if end < 0 else content[:end]
+    if len(header) > MAX_HEADER:
+        raise MalformedMessage("Header section is too large")
     named: dict[bytes, list[bytes]] = {}
-    for field in fields:
+    for field in headers.fields(header):
         for one in addresses.mailboxes(field.text):
             if one.host or _BARE.fullmatch(one.mailbox):
                 named.setdefault(field.name.lower(), []).append(one.spec if one.host else one.mailbox)

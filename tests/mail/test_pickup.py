@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,28 @@ def test_envelope(data: bytes, sender: str, recipients: list[str]) -> None:
     assert [str(path) for path in found.recipients] == recipients
     assert not found.content.lower().startswith(b"x-")
     assert b"\n" not in found.content.replace(b"\r\n", b"")
+
+
+def test_blanks_in_a_line_cost_no_time() -> None:
+    """A pattern looked for the end at each of them, and nobody else's thread ran meanwhile."""
+    blanks = b" " * 100_000
+    began = time.process_time()
+    with pytest.raises(MalformedMessage):
+        parse(b"X-Sender: a" + blanks + b"b\nX-Receiver: one@example.test\n" + LETTER)
+    found = parse(
+        b"X-Sender \t:" + blanks + b"<a@b.test>" + blanks + b"\nX-Receiver:one@example.test \n" + LETTER
+    )
+    assert (found.reverse_path, str(found.recipients[0])) == ("a@b.test", "one@example.test")
+    assert time.process_time() - began < 1
+
+
+def test_a_header_is_as_long_as_any_other(folder: Folder) -> None:
+    body = b"X-Sender: a@b.test\nX-Receiver: alice@example.test\n\nTo: x@far.test\n" + b"line\n" * 100_000
+    assert [str(path) for path in parse(body).recipients] == ["alice@example.test"]
+    (folder.root / "body").write_bytes(body)
+    (folder.root / "header").write_bytes(body.replace(b"\n\n", b"\n").replace(b"line\n", b"X: y\n"))
+    folder.look()
+    assert folder.names() == [] and len(folder.archived()) == len(folder.inbox()) == 1
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
