@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -122,7 +123,19 @@ no other module's import. A command that is not here is found by importing all o
 
 
 class Commands(click.Group):
-    """A group whose commands are imported when somebody asks for them."""
+    """A group whose commands are imported when somebody asks for them.
+
+    A file that cannot be read or written is a sentence to whoever named it, not a traceback.
+    """
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # click's own: who reads our output has gone
+                raise
+            said = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+            raise click.ClickException(said) from None
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         for module in (MODULE_OF[name],) if name in MODULE_OF else MODULES:

@@ -108,6 +108,8 @@ def import_(
     """
     options = {"replace": replace, "delete_mailboxes": delete_mailboxes, "rehearse": dry_run}
     rejects = rejects or file.with_name(file.name + ".rejected")
+    if not dry_run:
+        _try_to_write(rejects)
     try:
         standing, records, wrong = admin.converse(lambda ask: _import(ask, file, options, afresh))
     except OSError as error:
@@ -333,6 +335,14 @@ def _said(yes: bool) -> str:
 def _name(text: bytes) -> str:
     named = next((line for line in text.splitlines() if line[:3].lower() == b"dn:"), b"?")
     return named.decode("utf-8", "backslashreplace")[:200]
+
+
+def _try_to_write(path: Path) -> None:
+    """Raises OSError before anything is put in, when refused records could not be told afterwards."""
+    there = path.exists()
+    path.open("ab").close()
+    if not there:
+        path.unlink()
 
 
 def _write_rejects(

@@ -180,6 +180,10 @@ def test_directory(home: RunningServer, tmp_path: Path) -> None:
     report = answered(home, "directory", "import", "--replace", str(file))
     assert report["refused"] == [] and report["added"] == 0
     assert not list(tmp_path.glob("*.imsd-*"))
+    # Before anything is put in: what is refused later could not be told.
+    nowhere = str(tmp_path / "nowhere" / "x")
+    told = refused(home, "directory", "import", str(file), "--rejects", nowhere)
+    assert told == f"Error: {nowhere}: No such file or directory\n"
 
 
 @running
