@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import io
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,8 @@ _CLASSES: Final = {
     "public-folder": ("public-folder",),
 }
 _REFERENCES: Final = frozenset({"member", "manager", "owner"})
+_DELIMITERS: Final = (",", ";", "\t")
+"""A comma, or what spreadsheet programs write in its place; the one that the first line has most of."""
 _MODES: Final = frozenset({"create", "modify", "delete", "update"})
 
 COLUMNS: Final = (
@@ -114,14 +117,22 @@ def as_ldif(source: Path, recipients: str) -> tuple[Path, list[Wrong]]:
     return target, wrong
 
 
+def _text(octets: bytes) -> str:
+    """What the Administrator program writes is Unicode (UTF-16) or ANSI; other programs write UTF-8."""
+    if octets.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        return octets.decode("utf-16", "replace")
+    try:
+        return octets.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return octets.decode("cp1252", "replace")
+
+
 def _rows(source: Path, wrong: list[Wrong]) -> Iterator[tuple[int, dict[str, str]]]:
     """(row, fields by column in small letters)."""
-    octets = source.read_bytes()
-    try:
-        text = octets.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = octets.decode("cp1252", "replace")  # what the Administrator program writes
-    table = csv.reader(io.StringIO(text, newline=""), strict=True)
+    text = _text(source.read_bytes())
+    first = text.partition("\n")[0]
+    delimiter = max(_DELIMITERS, key=first.count)
+    table = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         header = [name.strip().lower() for name in next(table, [])]
         if "obj-class" not in header or not {"directory name", "alias name", "common-name"} & set(header):

@@ -16,6 +16,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -98,6 +99,9 @@ def chunks(lines: Iterable[bytes]) -> Iterator[Chunk]:
     held: list[bytes] = []
     size = offset = start = first = 0
     for number, line in enumerate(lines, 1):
+        if number == 1 and line.startswith(BOM_UTF8):  # what editors on Windows put before UTF-8
+            line = line.removeprefix(BOM_UTF8)
+            offset = len(BOM_UTF8)
         if line.strip(b"\r\n"):
             if not held:
                 start, first = offset, number

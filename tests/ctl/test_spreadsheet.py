@@ -109,3 +109,14 @@ def test_a_wrong_row_keeps_no_other_out(tmp_path: Path) -> None:
     assert [(each.row, each.fields) for each in wrong] == [(2, ("robot", "x")), (4, ("mailbox", "a", "b"))]
     with path.open("rb") as file:
         assert [ldif.record(chunk.text).dn for chunk in ldif.chunks(file)] == [f"cn=zoe,{BASE}"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "cp1252"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_what_spreadsheets_and_the_administrator_program_write(
+    tmp_path: Path, encoding: str, delimiter: str
+) -> None:
+    rows = ("Obj-Class", "Directory Name", "Last name"), ("dl", "zoë", "a")
+    text = "\r\n".join(delimiter.join(row) for row in rows)
+    (made,) = records(tmp_path, text, encoding)
+    assert isinstance(made, Content) and made.dn == f"cn=zoë,{BASE}"

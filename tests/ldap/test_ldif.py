@@ -92,6 +92,14 @@ def test_records_are_cut_with_their_places() -> None:
     assert [ldif.record(chunk.text).dn for chunk in cut] == ["cn=a", "cn=b", "cn=c"]
 
 
+@pytest.mark.parametrize("head", [b"version: 1\n", b"", b"# what\n"])
+def test_the_byte_order_mark_of_an_editor_is_no_part_of_the_first_record(head: bytes) -> None:
+    text = b"\xef\xbb\xbf" + head + b"dn: cn=a\ncn: a\n\ndn: cn=b\ncn: b\n"
+    cut = list(ldif.chunks(text.splitlines(keepends=True)))
+    assert [ldif.record(chunk.text).dn for chunk in cut] == ["cn=a", "cn=b"]
+    assert [text[chunk.start :][: len(chunk.text)] for chunk in cut] == [chunk.text for chunk in cut]
+
+
 def test_comments_may_stand_before_the_version() -> None:
     text = b"# what\n  this is\n#\nversion: 1\ndn: cn=a\ncn: a\n"
     (chunk,) = ldif.chunks(text.splitlines(keepends=True))
