@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from imsd.directory.attributes import ARC, Definition, Visible, Writer
 from imsd.settings import PAGES
 from imsd.settings.page import Page
+from imsd.settings.typed import from_json
 from protocols.ldap.schema import AttributeType, Kind, ObjectClass
 
 _SYNTAX: Final = "1.3.6.1.4.1.1466.115.121.1."
@@ -193,11 +194,11 @@ def read(form: Form, values: list[bytes], former: Any) -> Any:
     """
     texts = [value.decode() for value in values]
     if form in (Form.TEXTS, Form.ROWS) and len(texts) == 1 and texts[0].lstrip().startswith("["):
-        made = json.loads(texts[0])
+        made = from_json(texts[0])
     elif form is Form.TEXTS:
         return texts
     elif form is Form.ROWS:
-        made = [json.loads(text) for text in texts]
+        made = [from_json(text) for text in texts]
     else:
         (text,) = texts
         if form is Form.BOOLEAN:
@@ -206,7 +207,7 @@ def read(form: Form, values: list[bytes], former: Any) -> Any:
             return int(text)
         if form is Form.TEXT:
             return text
-        made = json.loads(text)
+        made = from_json(text)
     return _with_secrets(made, former)
 
 

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from imsd.errors import ConstraintViolation, NoSuchEntry
 from imsd.settings.page import Page
 from imsd.settings.secrets import Sealer
+from imsd.settings.typed import from_json
 
 P = TypeVar("P", bound=Page)
 
@@ -141,7 +142,7 @@ class LiveSettings:
         key = self._known(text)
         page = self._classes[key.section]
         try:
-            value = json.loads(typed)
+            value = from_json(typed)
         except ValueError:
             value = typed
         reason = ""
