@@ -56,6 +56,13 @@ from protocols.sasl.external import identities
 from protocols.security import Security
 
 
+def _named(authzid: str) -> str:
+    """The name in an authorization identity as LDAP writes it (RFC 4513 5.2.1.8: dn:NAME, u:NAME); any
+    other is a name itself."""
+    kind, _, name = authzid.partition(":")
+    return name if kind.lower() in ("dn", "u") else authzid
+
+
 def _login_name(user: int) -> str:
     """The login name of a user of this machine, "" for one that has none."""
     try:
@@ -207,7 +214,7 @@ class Authenticator:
             return await self._local(authzid, security.user)
         names = identities(certificate)
         if authzid:
-            wanted, _ = await self._people.find(authzid)
+            wanted, _ = await self._people.find(_named(authzid))
             for name in names:  # a certificate of several people speaks for each of them
                 person, _ = await self._people.find(name)
                 if person is not None and wanted is not None and person.account == wanted.account:
@@ -223,7 +230,7 @@ class Authenticator:
     async def _local(self, authzid: str, user: int) -> Account:
         """Whoever the system says is at the other end of a local socket: root and the user that runs the
         server administer, and may be anybody; others are who has their login name here."""
-        name = authzid.partition(":")[2] if authzid[:3].lower() == "dn:" or authzid[:2] == "u:" else authzid
+        name = _named(authzid)
         if user in (0, os.geteuid()):
             person = (await self._people.find(name))[0] if name else await self._directory.administrator()
         else:
@@ -372,7 +379,7 @@ class Authenticator:
 
     async def _acting(self, account: Account, wanted: str) -> Account:
         """The account of another this one may act for. Raises NotAuthorized."""
-        person, _ = await self._people.find(wanted)
+        person, _ = await self._people.find(_named(wanted))
         if person is not None and person.account == account.id:
             return account
         if account.must_change:

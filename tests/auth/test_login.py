@@ -269,8 +269,16 @@ def test_mechanisms_follow_the_settings(sqlite_database: Database) -> None:
 def test_acting_for_another(sqlite_database: Database) -> None:
     office = office_with_alice(sqlite_database)
     office.give_password(9, "root root")
-    assert office.login("alice", "alice alice", authzid="alice@example.test").id == 1
-    for name, authzid in (("alice", "bob"), ("EXAMPLE/alice/bob", "bob"), ("alice", "nobody")):
+    for own in ("alice@example.test", "u:alice", "U:alice@example.test", "dn:cn=alice,o=Example"):
+        assert office.login("alice", "alice alice", authzid=own).id == 1
+    for name, authzid in (
+        ("alice", "bob"),
+        ("alice", "u:bob"),
+        ("alice", "dn:"),
+        ("alice", "u:nobody"),
+        ("EXAMPLE/alice/bob", "bob"),
+        ("alice", "nobody"),
+    ):
         with pytest.raises(NotPermitted):
             office.login(name, "alice alice", authzid=authzid)
     # Where no mailboxes are opened, that is alice.
