@@ -164,6 +164,9 @@ class _Piece:
         self._weight += 1 + octets // _HEAVY
         if self._weight >= _TOGETHER:
             self._begin()
+            if self._wanted.replace:
+                # Any unit may be undone then, and tried again it has to come before those behind it.
+                await self.settle()
 
     def _begin(self) -> None:
         if self._ready:

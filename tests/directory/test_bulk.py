@@ -219,3 +219,15 @@ def test_an_entry_uuid_is_one_entrys(directory: Directory) -> None:
     run(directory.db.write(undeleting.undelete, "a", directory.now()))
     assert list(found(directory, f"({mine.replace(': ', '=')})")) == [f"cn=a,{BELOW}"]
     run(directory.db.close())
+
+
+def test_the_last_of_two_records_of_one_entry_is_what_replaces_it(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "_TOGETHER", 2)
+    assert put(directory, f"dn: cn=p0,{BELOW}\nobjectClass: groupOfNames\n".encode())[0].done is Done.ADDED
+    texts = [person("p0"), person("a", "title: Before"), person("b"), person("a", "title: After")]
+    outcomes = put(directory, *texts, replace=True)
+    assert [one.done for one in outcomes] == [Done.REFUSED, Done.ADDED, Done.ADDED, Done.CHANGED]
+    assert list(found(directory, "(title=*)", "1.1")) == list(found(directory, "(title=After)", "1.1")) != []
+    run(directory.db.close())
