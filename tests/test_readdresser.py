@@ -12,6 +12,7 @@ from imsd.directory import readdressing
 from imsd.directory.directory import Directory
 from imsd.duties import Duties
 from imsd.readdresser import Readdresser
+from imsd.store import entries
 from tests.directory.support import configure, found, open_directory
 from tests.support.stores import StoreReactor, open_store, run
 
@@ -110,4 +111,27 @@ def test_an_administrator_stops_it(directory: Directory, monkeypatch: pytest.Mon
     run(work.begin(keep_old=True))
     ended = settled(work)
     assert ended.stopped and ended.ended == 5 and ended.looked == 0
+    run(directory.db.close())
+
+
+def test_nobody_waits_for_one_over_whom_we_stumble(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was tried every fifteen seconds for ever, and who came behind him kept his addresses."""
+    proper = readdressing._one
+
+    def stumbling(unit: Any, entry: Any, *more: Any) -> Any:
+        if entries.load(unit, entry).uuid == stone:
+            raise ZeroDivisionError
+        return proper(unit, entry, *more)
+
+    person = run(directory.person_by_login("p2"))
+    assert person is not None
+    stone = run(directory.db.read(entries.load, person.entry)).uuid
+    monkeypatch.setattr(readdressing, "_one", stumbling)
+    work = worker(directory)
+    run(work.begin(keep_old=True))
+    ended = settled(work)
+    assert (ended.looked, ended.changed, ended.refused, bool(ended.ended)) == (7, 6, 1, True)
+    assert [one.alias for one in work.since(0)[1] if one.refusal] == ["p2"]
     run(directory.db.close())

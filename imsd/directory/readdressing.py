@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from twisted.internet.defer import CancelledError
+from twisted.logger import Logger
+
 from imsd.directory import adding, proxies, tree, update
 from imsd.directory.access import SERVER
 from imsd.directory.addressing import Proxy
@@ -22,6 +25,8 @@ from imsd.store.transaction import Transaction, Unit
 
 if TYPE_CHECKING:
     from imsd.directory.directory import Directory
+
+_log = Logger()
 
 MOST: Final = 100
 """Entries that are looked at in one batch."""
@@ -63,9 +68,18 @@ async def readdress(
         except Refusal as refusal:
             if refusal.temporary:
                 raise
-            name = (await directory.cache.entry(each)).text("uid")
-            changed.append(Readdressed(name, "", "", refusal.text))
+            changed.append(await _kept(directory, each, refusal.text))
+        except CancelledError:
+            raise
+        except Exception:
+            # Nobody waits for one of whom we did not think.
+            _log.failure("the addresses of entry {entry} could not be made", entry=each)
+            changed.append(await _kept(directory, each, "Internal error"))
     return Batch(last, len(ids), tuple(changed))
+
+
+async def _kept(directory: Directory, entry: EntryId, why: str) -> Readdressed:
+    return Readdressed((await directory.cache.entry(entry)).text("uid"), "", "", why)
 
 
 def count(tx: Transaction) -> int:
