@@ -10,7 +10,7 @@ from pydantic import Field
 
 from imsd import readdresser
 from imsd.admin.operations import Json, operation
-from imsd.directory import bulk, explaining, ldif, readdressing, searchrights
+from imsd.directory import bulk, configuration, explaining, ldif, readdressing, searchrights
 from imsd.directory.access import ANONYMOUS, viewer_of
 from imsd.directory.bulk import Done, Pass, Wanted
 from imsd.directory.people import container, name_of
@@ -70,8 +70,6 @@ async def unresolved(core: Any, records: Annotated[list[str], Field(max_length=b
 async def explain(core: Any, who: str, entry: str, every: bool = False) -> Json:
     """Who may see and change what of an entry, and why. who: a login name, DN, or "" for a stranger."""
     directory = core.directory
-    name, _ = await directory.attributes(entry)
-    target = await directory.cache.entry((await directory.cache.locate(name))[0])
     viewer, told = ANONYMOUS, "a stranger"
     if who:
         person = await directory.person_by_login(who)
@@ -80,7 +78,12 @@ async def explain(core: Any, who: str, entry: str, every: bool = False) -> Json:
         viewer, told = viewer_of(await directory.cache.entry(person.entry)), person.dn
         if person.disabled:
             raise UnwillingToPerform(f"{told} is disabled, cannot log in and sees nothing")
-    viewer = await core.directory.db.read(searchrights.holding, viewer)
+    if configuration.names(entry):
+        node = directory.configuration.find(entry)
+        return {"as": told, "dn": node.dn, **asdict(explaining.explain_settings(viewer, node, every))}
+    name, _ = await directory.attributes(entry)
+    target = await directory.cache.entry((await directory.cache.locate(name))[0])
+    viewer = await directory.db.read(searchrights.holding, viewer)
     shut_by, above = "", target.parent
     while above in viewer.shut:
         shut_by = await directory.cache.dn(above)

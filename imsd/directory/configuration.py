@@ -51,6 +51,11 @@ def holds(name: DN) -> bool:
     return bool(name.rdns) and name.rdns[-1].normal == _TOP
 
 
+def names(text: str) -> bool:
+    """The same of what may be no name at all."""
+    return _TOP.rpartition("=")[2] in text[-32:].lower() and "=" in text and holds(parse(text))
+
+
 @dataclass(frozen=True)
 class Node:
     """One entry. server: whose own values these are, "" for the site's."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from imsd.directory import access, schema
+from imsd.directory import access, schema, settingtypes
 from imsd.directory.access import Policy, Viewer
 from imsd.directory.attributes import Definition, Kept, Visible, Writer
+from imsd.directory.configuration import Node
 from imsd.directory.entry import Entry, Kind
 from imsd.directory.schema import definition
 
@@ -76,6 +77,44 @@ def explain(
         else "ldap.anonymous is off: strangers see nothing",
         tuple(_decided(viewer, entry, policy, rights, each, seen) for each in _attributes(entry, every)),
         tuple(_rules(rights, entry)),
+    )
+
+
+def explain_settings(viewer: Viewer, node: Node, every: bool = False) -> Explanation:
+    """The same of an entry of cn=Configuration: for administrators, whatever else is set."""
+    seen = viewer.level is Visible.ADMINISTRATOR
+    keys = set(node.values_by_key)
+    if every:
+        keys |= {each.definition.key for each in settingtypes.of_section(node.section)}
+    found = [wanted for key in keys if (wanted := definition(key)) is not None]
+    rights = viewer.level if viewer.entry or seen else Visible.EVERYONE
+    return Explanation(
+        rights.name.lower(),
+        "imsAdministrator is TRUE" if seen else "no administrator",
+        seen,
+        "administrators see every entry"
+        if seen
+        else "settings are for administrators: there are none for him",
+        tuple(
+            _decided_of_settings(wanted, wanted.key in node.values_by_key, seen)
+            for wanted in sorted(found, key=lambda wanted: (wanted.type.operational, wanted.key))
+        ),
+        ("Secrets are shown as sealed:hidden",) if seen else (),
+    )
+
+
+def _decided_of_settings(wanted: Definition, present: bool, seen: bool) -> Decided:
+    changes = seen and wanted.key in settingtypes.BY_KEY
+    if not seen:
+        why = "the entry does not exist for him"
+        return Decided(wanted.type.name, present, False, why, False, why)
+    return Decided(
+        wanted.type.name,
+        present,
+        True,
+        "for administrators",
+        changes,
+        "administrators change settings" if changes else "the server alone",
     )
 
 

@@ -84,6 +84,26 @@ def test_the_entry_as_a_whole(
     assert (said["rights"], said["seen"]) == (rights, seen) and why in said["why_seen"]
 
 
+@pytest.mark.parametrize("entry", ["cn=Configuration", "cn=LDAP, cn=Configuration"])
+def test_settings_are_for_administrators(directory: Directory, entry: str) -> None:
+    configure(directory, ldap__anonymous="true")
+    for who in ("", "ann"):
+        said = ask(directory, who, entry, True)
+        assert not said["seen"] and "for administrators" in said["why_seen"]
+        assert not any(row["sees"] or row["changes"] for row in said["attributes"])
+    said = ask(directory, "administrator", entry, True)
+    assert (said["rights"], said["seen"]) == ("administrator", True)
+    changing = {row["name"] for row in said["attributes"] if row["changes"]}
+    assert changing == {name for name in _names(said) if name.startswith("conf-")}
+    assert ("conf-ldap-attributes" in changing) == ("ldap" in entry.lower())
+    with pytest.raises(NoSuchEntry):
+        ask(directory, "administrator", "cn=nothing,cn=Configuration")
+
+
+def _names(said: dict[str, Any]) -> list[str]:
+    return [row["name"] for row in said["attributes"]]
+
+
 def test_reasons_name_the_rule(directory: Directory) -> None:
     configure(directory, ldap__attributes='{"title": "administrator"}')
 
