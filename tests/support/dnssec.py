@@ -26,6 +26,8 @@ import dns.zone
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.support.servers import free_port
+
 UNBOUND = shutil.which("unbound", path="/usr/sbin:/usr/bin")
 START = """. 60 IN SOA ns. root. 1 60 60 60 60
 . 60 IN NS ns.
@@ -129,9 +131,7 @@ class Unbound:
 
     def __init__(self, folder: Path, root: Root, stub: tuple[str, str]) -> None:
         available()
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         name, server = stub
         self.log = folder / "unbound.log"
         (folder / "unbound.conf").write_text(
@@ -169,7 +169,8 @@ remote-control:
         self._process = subprocess.Popen([program, "-d", "-c", folder / "unbound.conf"])
         limit = time.monotonic() + 20
         while "start of service" not in (self.log.read_text() if self.log.exists() else ""):
-            assert self._process.poll() is None and time.monotonic() < limit, self.log.read_text()
+            assert self._process.poll() is None, f"unbound ended with {self._process.returncode}"
+            assert time.monotonic() < limit, "unbound does not start"
             time.sleep(0.05)
 
     @property

@@ -72,6 +72,11 @@ def free_offset() -> int:
     raise RuntimeError("no free ports")
 
 
+def free_port() -> int:
+    """A port for a program of ours, which is ours while this process lives; on any loopback address."""
+    return config.STANDARD_PORTS["smtp"] + free_offset()
+
+
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from protocols.ldap.results import ResultCode
-from tests.support.servers import PASSWORD, ROOT, RunningServer, need, run
+from tests.support.servers import PASSWORD, ROOT, RunningServer, free_port, need, run
 from tests.system.test_ldap import BASE, RECIPIENTS, tool
 
 pytestmark = pytest.mark.system
@@ -62,12 +61,6 @@ def test_ldapsearch_is_told_of_changes(server: RunningServer, tmp_path: Path) ->
     finally:
         waiting.terminate()
         waiting.wait(10)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_openldap_keeps_a_copy(server: RunningServer, tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ def test_a_permanent_refusal_comes_back_as_a_report(
     assert "Action: failed" in status
     assert "Status: 5.1.1" in status
     assert "nobody of that name" in status
-    assert not queued(server)
+    poll(lambda: not queued(server))
 
 
 def test_a_host_that_is_down_defers(server: RunningServer) -> None:
@@ -214,7 +214,7 @@ def test_deleted_mail_is_given_up(server: RunningServer, remote: Remote, told: b
     assert len(queued(server)) == 1
     assert "Name messages" in server.imsctl("queue", "delete", "--yes", check=False).stderr
     server.imsctl("queue", "delete", "--yes", *(["--all"] if told else ["--no-ndr", row["id"]]))
-    assert not queued(server)
+    poll(lambda: not queued(server))
     if told:
         said = str(report(server, subject))
         assert "stopped by the administrator" in said and "Ask your administrator before" in said

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import smtplib
-import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from tests.support.certificates import Authority
 from tests.support.clients import poll, texts
 from tests.support.faulty import CLOSE, HANG, RESET, Faulty
 from tests.support.nameserver import NameServer
-from tests.support.servers import PASSWORD, RunningServer
+from tests.support.servers import PASSWORD, RunningServer, free_port
 
 pytestmark = pytest.mark.system
 
@@ -112,8 +111,7 @@ def world(
     here = make_server()
     here.add_user("bob")
     folder = tmp_path_factory.mktemp("certificates")
-    with socket.create_server(("127.0.0.11", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     one = Lab(here, NameServer(), folder, Authority(folder, "authority"), port)
     one.set(
         ims__delivery__nameservers=[one.names.address],
