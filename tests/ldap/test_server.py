@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -433,6 +434,12 @@ def test_start_tls_with_anything_outstanding_is_an_error() -> None:
     assert peer.transport.tls is None
 
 
+def test_start_tls_has_no_value() -> None:
+    peer = Peer(tls=lambda: "context")
+    assert code(peer.ask(1, ExtendedRequest(START_TLS.oid, b"x"))[0]) is ResultCode.PROTOCOL_ERROR
+    assert peer.transport.tls is None
+
+
 def test_start_tls_during_a_sasl_exchange_is_an_error() -> None:
     peer = Peer(tls=lambda: "context")
     steps(peer, None)
@@ -440,10 +447,8 @@ def test_start_tls_during_a_sasl_exchange_is_an_error() -> None:
 
 
 def test_start_tls_twice_is_an_error() -> None:
-    from dataclasses import replace as changed
-
     peer = Peer(tls=lambda: "context")
-    peer.connection.session.security = changed(peer.connection.security, encrypted=True)
+    peer.connection.session.security = dataclasses.replace(peer.connection.security, encrypted=True)
     assert code(peer.ask(2, START_TLS)[0]) is ResultCode.OPERATIONS_ERROR
 
 

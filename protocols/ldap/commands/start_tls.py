@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from protocols.ldap.ber import BadValue
 from protocols.ldap.channel import Channel, Kind
 from protocols.ldap.messages import ExtendedResponse
 from protocols.ldap.results import SUCCESS, Failed, ResultCode
@@ -20,6 +21,8 @@ class StartTls:
 
     @classmethod
     def parse(cls, value: bytes | None) -> StartTls:
+        if value is not None:
+            raise BadValue("no request value (RFC 4511 4.14.1)")
         return cls()
 
     async def run(self, session: Session, channel: Channel) -> ExtendedResponse:
