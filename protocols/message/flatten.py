@@ -119,7 +119,9 @@ def _entities(data: bytes, found: _Found, form: Form, charset: str, wrap: int, t
     entity = parts[0]
     if len(parts) > 1:
         entity = compose.multipart("alternative", parts, compose.boundary_for(parts, f"{token}a"))
-    rest = [_entity(data, part) for part in found.rest]
+    # What stands within HTML that is kept whole is there already.
+    whole = None if form == "plain" or _taken_apart(found, form) else found.whole_html
+    rest = [_entity(data, part) for part in found.rest if not _within(part, whole)]
     if form == "plain":
         rest += [_entity(data, part) for part in found.pictures]
     if not rest:
@@ -130,13 +132,22 @@ def _entities(data: bytes, found: _Found, form: Form, charset: str, wrap: int, t
 
 def _whole_html(data: bytes, found: _Found, form: Form, token: str) -> bytes | None:
     """The HTML with its pictures; without the plain text that some programs put in with it."""
-    part, plain, whole = found.html, found.plain, found.whole_html
+    part, whole = found.html, found.whole_html
     if part is None or whole is None:
         return None
-    if form == "html" and plain is not None and whole.start <= plain.start and plain.stop <= whole.stop:
+    if _taken_apart(found, form):
         related = [_entity(data, each) for each in (part, *found.pictures)]
         return compose.multipart("related", related, compose.boundary_for(related, f"{token}r"))
     return _entity(data, whole)
+
+
+def _taken_apart(found: _Found, form: Form) -> bool:
+    """Is there plain text within the HTML with its pictures, where that is not wanted?"""
+    return form == "html" and found.plain is not None and _within(found.plain, found.whole_html)
+
+
+def _within(part: Part, whole: Part | None) -> bool:
+    return whole is not None and whole.start <= part.start and part.stop <= whole.stop
 
 
 def _entity(data: bytes, part: Part) -> bytes:

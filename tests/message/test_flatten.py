@@ -153,6 +153,15 @@ def test_plain_text_among_the_pictures_is_left_out() -> None:
     assert flatten(made, "html") == made
 
 
+def test_what_stands_beside_the_html_and_its_pictures_leaves_once() -> None:
+    page = b"--m\r\nContent-Type: text/html\r\n\r\n<p>page</p>\r\n"
+    file = b"--m\r\nContent-Type: application/pdf\r\n\r\nPDF\r\n--m--\r\n"
+    inner = b'Content-Type: multipart/mixed; boundary="m"\r\n\r\n' + page + file
+    for form in ("both", "plain"):
+        made = flatten(HEADER + _related(b"one", inner), form)
+        assert leaves(made).count("application/pdf") == leaves(made).count("image/png") == 1
+
+
 def test_reports_are_for_programs_and_stay() -> None:
     report = ALTERNATIVE.replace(b"multipart/alternative", b"multipart/report; report-type=delivery-status")
     for form in FORMS:
