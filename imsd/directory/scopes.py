@@ -133,7 +133,8 @@ class Scopes:
                 if len(ids) > MOST_FOUND:
                     return None
                 if before == self._cache.generation and len(ids) <= MOST_KEPT:
-                    self._cache.lookups.keep(lookup.key, lookup, ids)
+                    # Ascending, whoever found them: what is at hand comes in the order of what is found.
+                    self._cache.lookups.keep(lookup.key, lookup, tuple(sorted(ids)))
             found.update(dict.fromkeys(ids))
         return sorted(found) if len(found) > 1 else list(found)
 
