@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from imsd.directory import schema, settingtypes
-from imsd.directory.changes import Change, Given, Modification
+from imsd.directory.changes import Given, Modification
 from imsd.directory.configuration import Configuration, Node
 from imsd.directory.settingtypes import Setting
 from imsd.directory.tree import parse
-from imsd.directory.working import Working, known
+from imsd.directory.working import Working, apply, known
 from imsd.errors import (
     ConstraintViolation,
     EntryExists,
@@ -59,7 +59,7 @@ def modify(
         wanted = known(each.attribute)
         setting = _of_page(node, wanted.key)
         touched[wanted.key] = setting
-        _apply(working, setting, each, permissive)
+        apply(working, setting.definition, each, permissive)
     return _rows(found, node, working, touched)
 
 
@@ -132,25 +132,3 @@ def _of_page(node: Node, key: str) -> Setting:
     if setting is None or setting.section != node.section:
         raise ObjectClassViolation(f"{key}: no setting of this page")
     return setting
-
-
-def _apply(working: Working, setting: Setting, change: Modification, permissive: bool) -> None:
-    wanted, values = setting.definition, list(change.values)
-    present = {schema.normal(wanted.key, value) for value in working.attributes.get(wanted.key, ())}
-    if permissive and change.change in (Change.ADD, Change.DELETE):
-        adding = change.change is Change.ADD
-        left = [each for each in values if (schema.normal(wanted.key, each) in present) is not adding]
-        if (values and not left) or (not adding and not present):
-            return
-        values = left
-    match change.change:
-        case Change.ADD:
-            if not values:
-                raise InvalidSyntax(f"{wanted.type.name}: a value is needed")
-            working.add(wanted, values)
-        case Change.DELETE:
-            working.remove(wanted, values)
-        case Change.REPLACE:
-            working.replace(wanted, values)
-        case Change.INCREMENT:
-            working.increment(wanted, values)

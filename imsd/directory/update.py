@@ -29,7 +29,7 @@ from imsd.directory.deleting import leaves_an_administrator
 from imsd.directory.entry import Entry, Kind
 from imsd.directory.limits import KEYS as LIMITS
 from imsd.directory.tree import Tree
-from imsd.directory.working import Rules, Working, known
+from imsd.directory.working import Rules, Working, apply, known
 from imsd.errors import (
     AffectsOthers,
     ConstraintViolation,
@@ -168,45 +168,11 @@ def modify_entry(
         if definition.kept is Kept.REFERENCE:
             _refer(unit, here, working, definition, modification, asking, permissive)
         else:
-            if permissive:
-                modification = _needed(working, definition, modification)
-            _apply(working, definition, modification)
+            apply(working, definition, modification, permissive)
     if alone is not None:
         amending.store(unit, entry, alone, modifications, now, asking.entry, rules.tolerant)
     elif changed:
         _store(unit, entry, working, rules, now, asking)
-
-
-def _needed(working: Working, definition: Definition, modification: Modification) -> Modification:
-    """What is left of a change that is not so already; without values where nothing is."""
-    key = definition.key
-    present = {schema.normal(key, value) for value in working.attributes.get(key, ())}
-    change, values = modification.change, modification.values
-    if change is Change.DELETE and not present:
-        return Modification(Change.REPLACE, modification.attribute, ())
-    if change not in (Change.ADD, Change.DELETE) or not values:
-        return modification
-    wanted = {schema.normal(key, value): value for value in values}
-    adding = change is Change.ADD
-    left = tuple(value for made, value in wanted.items() if (made in present) is not adding)
-    if left:
-        return Modification(change, modification.attribute, left)
-    return Modification(Change.REPLACE, modification.attribute, tuple(working.attributes[key]))
-
-
-def _apply(working: Working, definition: Definition, modification: Modification) -> None:
-    values = list(modification.values)
-    match modification.change:
-        case Change.ADD:
-            if not values:
-                raise InvalidSyntax(f"{definition.type.name}: a value is needed")
-            working.add(definition, values)
-        case Change.DELETE:
-            working.remove(definition, values)
-        case Change.REPLACE:
-            working.replace(definition, values)
-        case Change.INCREMENT:
-            working.increment(definition, values)
 
 
 def _refer(

@@ -13,10 +13,12 @@ from functools import lru_cache
 
 from imsd.directory import schema
 from imsd.directory.attributes import Definition
+from imsd.directory.changes import Change, Modification
 from imsd.directory.entry import views
 from imsd.errors import (
     AttributeOrValueExists,
     ConstraintViolation,
+    InvalidSyntax,
     NoSuchAttribute,
     NotAllowedOnRdn,
     UndefinedAttribute,
@@ -212,3 +214,42 @@ def known(description: str) -> Definition:
     if found is None or schema.is_range(found):
         raise UndefinedAttribute(f"No such attribute: {description[:64]!a}")
     return found
+
+
+def _needed(working: Working, definition: Definition, modification: Modification) -> Modification:
+    """What is left of a change that is not so already; without values where nothing is."""
+    key = definition.key
+    present = {schema.normal(key, value) for value in working.attributes.get(key, ())}
+    change, values = modification.change, modification.values
+    if change is Change.DELETE and not present:
+        return Modification(Change.REPLACE, modification.attribute, ())
+    if change not in (Change.ADD, Change.DELETE) or not values:
+        return modification
+    wanted = {schema.normal(key, value): value for value in values}
+    adding = change is Change.ADD
+    left = tuple(value for made, value in wanted.items() if (made in present) is not adding)
+    if left:
+        return Modification(change, modification.attribute, left)
+    return Modification(Change.REPLACE, modification.attribute, tuple(working.attributes[key]))
+
+
+def apply(
+    working: Working, definition: Definition, modification: Modification, permissive: bool = False
+) -> None:
+    """One modification of values (RFC 4511 4.6). permissive: what is so already is no error.
+
+    Raises AttributeOrValueExists, NoSuchAttribute, InvalidSyntax, ConstraintViolation, NotAllowedOnRdn."""
+    if permissive:
+        modification = _needed(working, definition, modification)
+    values = list(modification.values)
+    match modification.change:
+        case Change.ADD:
+            if not values:
+                raise InvalidSyntax(f"{definition.type.name}: a value is needed")
+            working.add(definition, values)
+        case Change.DELETE:
+            working.remove(definition, values)
+        case Change.REPLACE:
+            working.replace(definition, values)
+        case Change.INCREMENT:
+            working.increment(definition, values)
